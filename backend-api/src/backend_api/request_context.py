@@ -1,0 +1,134 @@
+"""Around every request: its id, its body limit, its log line, and an answer whatever happens inside."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+import uuid
+from dataclasses import dataclass, field
+
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend_api.errors import ApiError
+from backend_api.logs import WriteLine
+
+_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}", re.ASCII)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_PROBES = frozenset({"/health", "/api/health", "/ready"})
+_CLIENT_LEFT = 499
+_SCOPE_KEY = "backend_api.request"
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Who asked: the id that the caller or we gave, and the trace that it belongs to. `notes` end in the log line."""
+
+    request_id: str
+    traceparent: str | None
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def headers(self) -> dict[str, str]:
+        """What a call to another service carries on."""
+        headers = {"x-request-id": self.request_id}
+        if self.traceparent is not None:
+            headers["traceparent"] = self.traceparent
+        return headers
+
+
+def context_of(connection: HTTPConnection) -> RequestContext:
+    """The context that the middleware made for this request."""
+    context: RequestContext = connection.scope[_SCOPE_KEY]
+    return context
+
+
+class RequestContextMiddleware:
+    """Outermost but for CORS, so that errors too carry the request id and are logged.
+
+    Successful probes are not logged: they come every second and say nothing.
+    """
+
+    def __init__(self, app: ASGIApp, *, write: WriteLine, body_limit: int) -> None:
+        self._app = app
+        self._write = write
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        context, length = _read_headers(scope)
+        scope[_SCOPE_KEY] = context
+        request_id = context.request_id.encode()
+        received = 0
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._body_limit:
+                raise self._too_large()
+            return message
+
+        try:
+            if length > self._body_limit:
+                raise self._too_large()
+            await self._app(scope, receive_bounded, send_with_id)
+        except ApiError as error:
+            await error.response(context.request_id)(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = _CLIENT_LEFT
+        except Exception:
+            context.notes["traceback"] = traceback.format_exc(limit=-30)
+            if status:
+                raise
+            fault = ApiError(500, "internal_error", "something went wrong on our side; the request id finds it")
+            await fault.response(context.request_id)(scope, receive, send_with_id)
+        finally:
+            if status != 200 or scope["path"] not in _PROBES:
+                self._log(scope, context, status, started)
+
+    def _log(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
+        fields: dict[str, object] = {
+            "level": "error" if status >= 500 or not status else "info",
+            "event": "request",
+            "request_id": context.request_id,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round((time.perf_counter() - started) * 1000, 2),
+        }
+        if context.traceparent is not None:
+            fields["traceparent"] = context.traceparent
+        self._write(fields | context.notes)
+
+    def _too_large(self) -> ApiError:
+        # The rest of the body would have to be read to keep the connection.
+        headers = {"connection": "close"}
+        return ApiError(413, "body_too_large", f"the body is larger than {self._body_limit} bytes", headers=headers)
+
+
+def _read_headers(scope: Scope) -> tuple[RequestContext, int]:
+    """The request's context and the length that it announces (0 for chunked bodies)."""
+    request_id = traceparent = None
+    length = 0
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            request_id = text if _SANE_ID.fullmatch(text) else None
+        elif name == b"traceparent":
+            text = value.decode("latin-1")
+            traceparent = text if _TRACEPARENT.fullmatch(text) else None
+        elif name == b"content-length" and value.isdigit():
+            length = int(value)
+    return RequestContext(request_id or uuid.uuid4().hex, traceparent), length

@@ -1,0 +1,117 @@
+"""A model version in memory. It exists only when its digests and its golden predictions were right."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ml_model_service.booster import Booster, BoosterError
+from ml_model_service.encode import Encoder
+from ml_model_service.errors import Problem
+from ml_model_service.schema import FeatureSchema, Golden, Metadata, digest_of
+
+TOLERANCE = 1e-9
+MAX_METADATA, MAX_MODEL = 16 << 20, 1 << 30
+
+
+class ModelError(ValueError):
+    """A version that must not serve; the message says what did not verify."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A verified version. `digest` is the SHA-256 of the model file in hexadecimal."""
+
+    version: str
+    digest: str
+    schema_digest: str
+    name: str
+    schema: FeatureSchema
+    golden: tuple[Golden, ...]
+    encoder: Encoder
+    booster: Booster
+
+    def predict(self, rows: Sequence[dict[str, Any]]) -> list[float]:
+        """One prediction a row, in order. Raises Problem 422 when a row does not fit the schema."""
+        return self.booster.predict(self.encoder.encode(rows))
+
+
+def load(folder: Path, version: str | None = None) -> Model:
+    """Read and verify the version in `folder`, which must call itself `version` if that is given.
+
+    Raises ModelError when a file is missing, too large or altered, or a golden prediction is not reproduced.
+    """
+    try:
+        return _load(folder, version)
+    except OSError as error:
+        raise ModelError(f"{folder.name}: cannot read {error.filename}: {error.strerror}") from error
+    except (msgspec.MsgspecError, BoosterError) as error:
+        raise ModelError(f"{folder.name}: {error}") from error
+
+
+def _load(folder: Path, version: str | None) -> Model:
+    described = msgspec.json.decode(_read(folder / "metadata.json", MAX_METADATA), type=Metadata)
+    if version is not None and described.version != version:
+        raise ModelError(f"{folder.name}: metadata.json says version {described.version!r}")
+    if described.model_format != "lightgbm-text":
+        raise ModelError(f"{folder.name}: model format {described.model_format!r}; allowed: lightgbm-text")
+    text = _model_bytes(folder, described)
+    schema_digest = digest_of(described.feature_schema)
+    if schema_digest != described.feature_schema_digest:
+        raise ModelError(f"{folder.name}: the feature schema does not have the digest that metadata.json records")
+    schema = msgspec.convert(described.feature_schema, FeatureSchema)
+    booster = Booster(text)
+    names = tuple(feature.name for feature in schema.features)
+    if booster.names != names:
+        raise ModelError(f"{folder.name}: the model's features {booster.names} are not the schema's {names}")
+    model = Model(
+        version=described.version,
+        digest=described.files[described.model_file].sha256,
+        schema_digest=schema_digest,
+        name=described.name,
+        schema=schema,
+        golden=described.golden,
+        encoder=Encoder(schema),
+        booster=booster,
+    )
+    _check_golden(folder, model)
+    return model
+
+
+def _model_bytes(folder: Path, described: Metadata) -> bytes:
+    name = described.model_file
+    entry = described.files.get(name)
+    if entry is None or Path(name).name != name:
+        raise ModelError(f"{folder.name}: metadata.json lists no file {name!r} in its folder")
+    text = _read(folder / name, MAX_MODEL)
+    if (len(text), hashlib.sha256(text).hexdigest()) != (entry.bytes, entry.sha256):
+        raise ModelError(f"{folder.name}: {name} does not have the size and digest that metadata.json records")
+    return text
+
+
+def _check_golden(folder: Path, model: Model) -> None:
+    if not model.golden:
+        raise ModelError(f"{folder.name}: metadata.json has no golden predictions to check the model by")
+    try:
+        predictions = model.predict([golden.instance for golden in model.golden])
+    except Problem as problem:
+        raise ModelError(f"{folder.name}: a golden request does not fit the schema: {problem.message}") from problem
+    for position, (golden, prediction) in enumerate(zip(model.golden, predictions, strict=True)):
+        # written so that NaN fails
+        if not abs(prediction - golden.prediction) <= TOLERANCE:
+            raise ModelError(
+                f"{folder.name}: golden[{position}] predicts {prediction!r}, recorded is {golden.prediction!r}"
+            )
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ModelError(f"{path.parent.name}: {path.name} is larger than {limit} bytes")
+    return data

@@ -1,0 +1,92 @@
+"""The shape of metadata.json: what a model version says of itself, and what a request to it must hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+
+LARGEST = 1.7976931348623157e308
+
+
+class Number(msgspec.Struct, frozen=True, tag="number", tag_field="type"):
+    """A finite number within bounds."""
+
+    name: str
+    nullable: bool = False
+    minimum: float = -LARGEST
+    maximum: float = LARGEST
+    description: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What a request may hold, in words."""
+        low = "" if self.minimum == -LARGEST else f" from {self.minimum:g}"
+        high = "" if self.maximum == LARGEST else f" up to {self.maximum:g}"
+        return f"number{low}{high}{' or null' if self.nullable else ''}"
+
+
+class Category(msgspec.Struct, frozen=True, tag="category", tag_field="type"):
+    """A string; its position in `values` is its code. When nullable, an unknown one counts as missing."""
+
+    name: str
+    values: tuple[str, ...]
+    nullable: bool = False
+    description: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What a request may hold, in words."""
+        return "string or null" if self.nullable else f"one of {', '.join(self.values)}"
+
+
+Feature = Number | Category
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What a prediction means."""
+
+    name: str
+    description: str = ""
+
+
+class FeatureSchema(msgspec.Struct, frozen=True):
+    """The model's inputs, in the order of its columns, and its output."""
+
+    features: tuple[Feature, ...]
+    output: Output
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """A file of the version."""
+
+    sha256: str
+    bytes: int
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """A request row and the prediction that any serving of the model must reproduce."""
+
+    instance: dict[str, Any]
+    prediction: float
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """metadata.json; what serving does not need is left unread."""
+
+    name: str
+    model_file: str
+    model_format: str
+    files: dict[str, FileEntry]
+    feature_schema: dict[str, Any]
+    feature_schema_digest: str
+    golden: tuple[Golden, ...]
+    version: str = "unpublished"
+
+
+def digest_of(feature_schema: dict[str, Any]) -> str:
+    """`sha256:<hex>` of the canonical JSON: sorted keys, no spaces."""
+    canonical = json.dumps(feature_schema, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"

@@ -1,0 +1,66 @@
+"""What the environment says: where model versions lie, which is wanted, and the limits of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BAKED = Path(__file__).parents[2] / "models"
+
+
+class SettingsError(ValueError):
+    """A variable has a value that cannot be used; the message names it and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`bucket` is None when the model baked into the image (`baked`) is to be served."""
+
+    bucket: Path | None = None
+    parameter: str | None = None
+    baked: Path = BAKED
+    max_body: int = 6 * 1024 * 1024
+    max_rows: int = 10_000
+    body_timeout: float = 30.0
+    drain_timeout: int = 25
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from environment variables. Raises SettingsError."""
+        bucket, parameter = environ.get("MODEL_BUCKET"), environ.get("MODEL_VERSION_PARAMETER")
+        if parameter and not bucket:
+            raise SettingsError("MODEL_VERSION_PARAMETER is set but MODEL_BUCKET is not: set both, or neither")
+        if bucket and not parameter:
+            parameter = (Path(bucket).absolute() / "latest").as_uri()
+        return cls(
+            bucket=Path(bucket).absolute() if bucket else None,
+            parameter=parameter or None,
+            baked=Path(environ.get("MODEL_BAKED") or BAKED),
+            max_body=_whole(environ, "MAX_BODY_BYTES", cls.max_body, 1, 1 << 30),
+            max_rows=_whole(environ, "MAX_ROWS", cls.max_rows, 1, 1_000_000),
+            body_timeout=_whole(environ, "BODY_TIMEOUT_SECONDS", int(cls.body_timeout), 1, 600),
+            drain_timeout=_whole(environ, "DRAIN_TIMEOUT_SECONDS", cls.drain_timeout, 1, 600),
+            labels=tuple(
+                (label, environ[variable])
+                for label, variable in (
+                    ("environment", "SHIPWAY_ENVIRONMENT"),
+                    ("release", "SHIPWAY_RELEASE"),
+                    ("service", "SHIPWAY_SERVICE"),
+                    ("task", "SHIPWAY_TASK"),
+                )
+                if environ.get(variable)
+            ),
+        )
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name) or str(default)
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise SettingsError(f"{name}: found {text!r}, allowed is a whole number from {low} to {high}")
+    return value

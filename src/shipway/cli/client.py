@@ -1,0 +1,107 @@
+"""HTTP and JSON over the daemon's Unix socket: one connection a call, every wait and every size bounded."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
+
+CALL_TIMEOUT = 60.0
+MAX_ANSWER = 64 << 20
+_KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused, 4: RolledBack}
+
+
+class NotRunning(ShipwayError):
+    """No daemon listens here."""
+
+    def __init__(self) -> None:
+        super().__init__("Shipway is not running here. Start it: shipway up --detach")
+
+
+class Lost(ShipwayError):
+    """The daemon went away in the middle of a call; whether it was carried out is not known."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """Calls the daemon whose socket lies at `path`. An answer is the JSON object that the daemon sent."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, *segments: str, timeout: float = CALL_TIMEOUT, **query: str | int | float | None) -> dict[str, Any]:
+        """GET /v1/segments…?query, where None leaves a word of the query out. Raises ShipwayError."""
+        words = urlencode({key: value for key, value in query.items() if value is not None})
+        return self._call("GET", _target(segments) + (f"?{words}" if words else ""), None, timeout)
+
+    def post(self, *segments: str, timeout: float = CALL_TIMEOUT, **body: Any) -> dict[str, Any]:
+        """POST the body as a JSON object to /v1/segments…. Raises ShipwayError."""
+        return self._call("POST", _target(segments), json.dumps(body).encode(), timeout)
+
+    def _call(self, method: str, target: str, body: bytes | None, timeout: float) -> dict[str, Any]:
+        connection = _UnixConnection(self._path, timeout)
+        try:
+            status, data = self._exchange(connection, method, target, body)
+        finally:
+            connection.close()
+        return _answer(status, data)
+
+    def _exchange(
+        self, connection: _UnixConnection, method: str, target: str, body: bytes | None
+    ) -> tuple[int, bytes]:
+        try:
+            connection.connect()
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise NotRunning from error
+        except PermissionError as error:
+            raise Refused(f"you may not talk to the daemon here: {self._path} belongs to someone else") from error
+        except OSError as error:
+            raise Lost(f"the daemon can't be reached: {error}", fix="shipway doctor") from error
+        try:
+            connection.request(method, target, body, {"content-type": "application/json"} if body else {})
+            response = connection.getresponse()
+            return response.status, response.read(MAX_ANSWER + 1)
+        except TimeoutError as error:
+            fix = "look at `shipway logs --daemon`"
+            raise Lost(f"the daemon did not answer within {connection.timeout:g} s", fix=fix) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise Lost("the daemon went away before it answered", fix="shipway status") from error
+
+
+def _target(segments: tuple[str, ...]) -> str:
+    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def _answer(status: int, data: bytes) -> dict[str, Any]:
+    """The JSON object of an answer. Raises the error that it tells of."""
+    if len(data) > MAX_ANSWER:
+        raise ShipwayError(f"the daemon's answer is longer than {MAX_ANSWER:,} bytes", fix="ask for fewer lines")
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        fix = "look at `shipway logs --daemon`"
+        raise ShipwayError(f"the daemon answered {status} with something that is no JSON object", fix=fix)
+    if status < 400:
+        return answer
+    error = answer.get("error")
+    if not isinstance(error, dict) or not isinstance(error.get("what"), str):
+        raise ShipwayError(f"the daemon answered {status}", fix="look at `shipway logs --daemon`")
+    kind = _KINDS.get(error.get("exit_code", 1), ShipwayError)
+    raise kind(error["what"], fix=error.get("fix") or "", state=error.get("state") or "")

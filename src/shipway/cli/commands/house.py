@@ -1,0 +1,141 @@
+"""`up`, `down`, `status`, `reload`: the daemon and what it looks after."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import Any
+
+import click
+
+from shipway.cli import daemon, options
+from shipway.cli.client import Client, Lost, NotRunning
+from shipway.cli.here import client as client_here
+from shipway.cli.here import places as places_here
+from shipway.cli.render.changes import changes
+from shipway.cli.render.status import status_lines
+from shipway.cli.terminal import LiveBlock, confirm, is_live, say, say_json, tell
+
+_REDRAW = 1.0
+_STOP_TIMEOUT = 20.0
+
+
+@click.command()
+@click.option("--detach", is_flag=True, help="Start it in the background and return once it answers.")
+@options.as_json()
+def up(detach: bool, as_json: bool) -> int:
+    """Start Shipway for the app here and watch it.
+
+    Restores every environment as it was. Ctrl-C ends the view and the control plane that this command started;
+    the app goes on serving. `shipway down` stops everything.
+    """
+    places = places_here()
+    client = Client(places.socket)
+    status = daemon.status_if_running(client)
+    process = None
+    if status is not None:
+        tell(f"Shipway already runs here (pid {status['pid']})")
+    else:
+        tell("starting Shipway …")
+        process, status = daemon.start(places)
+        tell(f"✔ Shipway runs (pid {status['pid']})")
+    if as_json:
+        say_json(status)
+    else:
+        say(status_lines(status, time.time()))
+    if detach or as_json:
+        return 0
+    try:
+        _watch(client, status)
+    except (KeyboardInterrupt, click.Abort):
+        tell("")
+    if process is None:
+        tell("Shipway goes on.  Stop everything: shipway down")
+    else:
+        _end_control_plane(client, process)
+    return 0
+
+
+@click.command()
+@click.option("--keep-tasks", is_flag=True, help="Stop the control plane only: the app goes on serving.")
+@options.yes()
+@options.as_json()
+def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
+    """Stop Shipway here: every task, the router and the daemon.
+
+    Releases, runs and the audit log stay: `shipway up` restores what served. Stopping what is stopped is no error.
+    """
+    client = client_here()
+    status = daemon.status_if_running(client)
+    if status is not None:
+        serving = [environment["name"] for environment in status["environments"] if environment["release"]]
+        if serving and not keep_tasks:
+            confirm(f"{', '.join(serving)} will answer no more. Stop everything?", yes)
+        client.post("down", keep_tasks=keep_tasks)
+        daemon.wait_until_gone(client)
+    stays = "; the app goes on serving.  Stop it too: shipway up --detach, then shipway down" if keep_tasks else ""
+    if as_json:
+        say_json({"stopped": status is not None, "keep_tasks": keep_tasks})
+    else:
+        say(f"✔ Shipway is stopped{stays}" if status else "– Shipway is not running here; there is nothing to stop")
+    return 0
+
+
+@click.command()
+@options.as_json()
+def status(as_json: bool) -> int:
+    """Show what every environment serves, rollouts under way and the newest runs."""
+    answer = client_here().get("status")
+    if as_json:
+        say_json(answer)
+    else:
+        say(status_lines(answer, time.time()))
+    return 0
+
+
+@click.command()
+@options.as_json()
+def reload(as_json: bool) -> int:
+    """Read shipway.yaml of the working copy again: roles, approvals, ports.
+
+    What a release runs comes from its own commit and does not change.
+    """
+    answer = client_here().post("reload")
+    if as_json:
+        say_json(answer)
+    else:
+        say("✔ shipway.yaml read again" if answer["changed"] else "– shipway.yaml has not changed")
+    return 0
+
+
+def _watch(client: Client, status: dict[str, Any]) -> None:
+    """Redraw the status until Ctrl-C; without a terminal, a line for each change. Returns when the daemon ends."""
+    live = LiveBlock()
+    while True:
+        time.sleep(_REDRAW)
+        before = status
+        try:
+            status = client.get("status")
+        except (NotRunning, Lost):
+            live.clear()
+            tell("✘ the daemon has ended.  Start it again: shipway up")
+            raise
+        if is_live():
+            live.draw(["", *status_lines(status, time.time()), "", "Ctrl-C ends this view"])
+        else:
+            say(changes(before, status))
+
+
+def _end_control_plane(client: Client, process: subprocess.Popen[bytes]) -> None:
+    """Stop the daemon that this command started. Tasks and router stay."""
+    client.post("down", keep_tasks=True)
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+    tell(
+        [
+            "✔ the control plane is stopped; tasks and router go on serving",
+            "  Again: shipway up   Stop everything: shipway up --detach, then shipway down",
+        ]
+    )

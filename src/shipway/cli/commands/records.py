@@ -1,0 +1,110 @@
+"""`releases`, `logs`, `audit`: what was made, said and done."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from shipway.cli import options
+from shipway.cli.here import client as client_here
+from shipway.cli.render.lists import audit_table, log_line, release_table
+from shipway.cli.render.text import plain
+from shipway.cli.tail import new_lines
+from shipway.cli.terminal import say, say_json
+
+_POLL = 0.5
+_WINDOW = 2000
+
+
+@click.command()
+@options.lines(20)
+@options.as_json()
+def releases(lines: int, as_json: bool) -> int:
+    """List the releases, what each is made of and where it serves."""
+    answer = client_here().get("releases", limit=min(lines, 1000))
+    if as_json:
+        say_json(answer)
+    else:
+        say(release_table(answer["releases"], time.time()))
+    return 0
+
+
+@click.command()
+@click.argument("release", required=False)
+@click.option("--release", "named_release", metavar="RELEASE", help="The same as the argument RELEASE.")
+@options.environment(help="Only tasks of this environment.")
+@click.option("--service", metavar="SERVICE", help="Only tasks of this service.")
+@click.option("--errors", is_flag=True, help="Only lines that tell of an error.")
+@options.lines(100)
+@click.option("--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
+@click.option("--daemon", is_flag=True, help="What Shipway itself says.")
+@click.option("--build", metavar="RUN", help="What the builds and tests of a run said.")
+@options.as_json()
+def logs(
+    release: str | None,
+    named_release: str | None,
+    environment: str | None,
+    service: str | None,
+    errors: bool,
+    lines: int,
+    follow: bool,
+    daemon: bool,
+    build: str | None,
+    as_json: bool,
+) -> int:
+    """Show what tasks, builds or Shipway itself wrote, the newest last."""
+    chosen = [name for name, given in (("--daemon", daemon), ("--build", build)) if given]
+    of_tasks = any((release, named_release, environment, service, errors))
+    if len(chosen) == 2 or (chosen and of_tasks):
+        raise click.UsageError(f"{chosen[0]} goes with --lines and --follow only")
+    if follow and as_json:
+        raise click.UsageError("--json prints one object at the end; it does not go with --follow")
+    client = client_here()
+
+    def read(count: int) -> list[str] | dict[str, object]:
+        if daemon:
+            answer = client.get("logs", "daemon", lines=count)
+        elif build:
+            answer = client.get("logs", "build", run=build, lines=count)
+        else:
+            answer = client.get(
+                "logs",
+                environment=environment,
+                service=service,
+                release=release or named_release,
+                errors=int(errors),
+                lines=count,
+            )
+        return answer if as_json else [_text(line) for line in answer["lines"]]
+
+    shown = read(lines)
+    if isinstance(shown, dict):
+        say_json(shown)
+        return 0
+    say(shown)
+    before = read(_WINDOW) if follow else []
+    while follow:
+        time.sleep(_POLL)
+        after = read(_WINDOW)
+        assert isinstance(before, list) and isinstance(after, list)
+        say(new_lines(before, after))
+        before = after
+    return 0
+
+
+@click.command()
+@options.lines(50)
+@options.as_json()
+def audit(lines: int, as_json: bool) -> int:
+    """Show who did what, where, when and why, the newest first."""
+    answer = client_here().get("audit", limit=lines)
+    if as_json:
+        say_json(answer)
+    else:
+        say(audit_table(answer["entries"], time.time()))
+    return 0
+
+
+def _text(line: object) -> str:
+    return log_line(line) if isinstance(line, dict) else plain(line)

@@ -1,0 +1,120 @@
+"""`deploy`, `runs`, `run`, `approve`, `reject`, `retry`: runs of the pipeline and their gates."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from shipway.cli import options
+from shipway.cli.follow import follow, hand_over, last_event
+from shipway.cli.group import Group
+from shipway.cli.here import client as client_here
+from shipway.cli.render.runs import run_details, run_table, title
+from shipway.cli.render.story import event_lines
+from shipway.cli.terminal import confirm, say, say_json
+
+
+@click.command()
+@click.argument("commit", required=False)
+@options.environment(help="Go as far as this environment; default: as far as the branch goes.")
+@options.detach()
+@options.as_json()
+def deploy(commit: str | None, environment: str | None, detach: bool, as_json: bool) -> int:
+    """Take a commit through its environments; default: the newest one of the branch checked out.
+
+    Builds what changed, makes a release, and rolls it out environment by environment, as far as the first approval.
+    Only what is committed counts.
+    """
+    client = client_here()
+    run = client.post("runs", commit=commit, environment=environment)
+    return hand_over(client, run, detach=detach, as_json=as_json)
+
+
+@click.command()
+@options.lines(20)
+@options.as_json()
+def runs(lines: int, as_json: bool) -> int:
+    """List the runs of the pipeline, the newest first."""
+    answer = client_here().get("runs", limit=min(lines, 1000))
+    if as_json:
+        say_json(answer)
+    else:
+        say(run_table(answer["runs"], time.time()))
+    return 0
+
+
+@click.group(cls=Group)
+def run() -> None:
+    """Look at one run: show, follow."""
+
+
+@run.command()
+@click.argument("id", metavar="RUN")
+@options.as_json()
+def show(id: str, as_json: bool) -> int:
+    """Show a run and everything that happened in it."""
+    client = client_here()
+    answer = client.get("runs", id)
+    events = client.get("runs", id, "events", after=0, wait=0)["events"]
+    if as_json:
+        say_json({**answer, "events": events})
+        return 0
+    say(run_details(answer["run"], answer["rollouts"], time.time()))
+    heading = None
+    for event in events:
+        first = event["environment"] not in (None, heading) and len(answer["run"]["path"]) > 1
+        heading = event["environment"] or heading
+        say(event_lines(event, heading if first else None))
+    return 0
+
+
+@run.command(name="follow")
+@click.argument("id", metavar="RUN")
+@options.as_json()
+def follow_run(id: str, as_json: bool) -> int:
+    """Follow a run until it ends or waits; the exit code is the run's."""
+    client = client_here()
+    return follow(client, client.get("runs", id)["run"], as_json=as_json)
+
+
+@click.command()
+@click.argument("id", metavar="RUN")
+@options.why()
+@options.yes()
+@options.detach()
+@options.as_json()
+def approve(id: str, why: str, yes: bool, detach: bool, as_json: bool) -> int:
+    """Let a run that waits for approval go on, and follow it."""
+    client = client_here()
+    run = client.get("runs", id)["run"]
+    if run["gate"]:
+        confirm(f"{title(run)}\nApprove {run['release']} for {run['gate']['environment']}?", yes)
+    after = last_event(client, id)
+    run = client.post("runs", id, "approve", why=why)
+    return hand_over(client, run, detach=detach, as_json=as_json, after=after)
+
+
+@click.command()
+@click.argument("id", metavar="RUN")
+@options.why()
+@options.as_json()
+def reject(id: str, why: str, as_json: bool) -> int:
+    """End a run that waits for approval; what serves stays as it is."""
+    client = client_here()
+    run = client.post("runs", id, "reject", why=why)
+    if as_json:
+        say_json({"run": run})
+    else:
+        say(f"✔ {title(run)}: rejected; nothing was rolled out")
+    return 0
+
+
+@click.command()
+@click.argument("id", metavar="RUN")
+@options.detach()
+@options.as_json()
+def retry(id: str, detach: bool, as_json: bool) -> int:
+    """Start a new run for what an ended one was to do; what is built is not built again."""
+    client = client_here()
+    return hand_over(client, client.post("runs", id, "retry"), detach=detach, as_json=as_json)

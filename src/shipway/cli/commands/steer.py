@@ -1,0 +1,88 @@
+"""`pause`, `resume`, `promote`, `abort`, `rollback`: a person's word about an environment."""
+
+from __future__ import annotations
+
+import click
+
+from shipway.cli import options
+from shipway.cli.client import Client
+from shipway.cli.follow import hand_over
+from shipway.cli.here import client as client_here
+from shipway.cli.render.status import rollout_line
+from shipway.cli.terminal import confirm, say, say_json
+
+_RUNNING = "The environment whose rollout is meant."
+
+
+@click.command()
+@options.environment(required=True, help=_RUNNING)
+@options.why()
+@options.as_json()
+def pause(environment: str, why: str, as_json: bool) -> int:
+    """Keep a rollout at its present step. It is still watched: a bad candidate is rolled back."""
+    return _steer(client_here(), environment, "pause", why, as_json)
+
+
+@click.command()
+@options.environment(required=True, help=_RUNNING)
+@options.why()
+@options.as_json()
+def resume(environment: str, why: str, as_json: bool) -> int:
+    """Let a paused rollout go on."""
+    return _steer(client_here(), environment, "resume", why, as_json)
+
+
+@click.command()
+@options.environment(required=True, help=_RUNNING)
+@click.option("--now", is_flag=True, required=True, help="Say it: the steps that are left are skipped.")
+@options.why()
+@options.yes()
+@options.as_json()
+def promote(environment: str, now: bool, why: str, yes: bool, as_json: bool) -> int:
+    """Send all traffic to a rollout's candidate at once."""
+    if not now:
+        raise click.UsageError("promote skips the steps that are left; say `--now` if that is what you want")
+    client = client_here()
+    confirm(f"Skip the steps that are left in {environment}?", yes or not _guarded(client, environment))
+    return _steer(client, environment, "promote", why, as_json)
+
+
+@click.command()
+@options.environment(required=True, help=_RUNNING)
+@options.why()
+@options.yes()
+@options.as_json()
+def abort(environment: str, why: str, yes: bool, as_json: bool) -> int:
+    """End a rollout: all traffic goes back to the release that served before."""
+    client = client_here()
+    confirm(f"Abort the rollout in {environment}?", yes or not _guarded(client, environment))
+    return _steer(client, environment, "abort", why, as_json)
+
+
+@click.command()
+@options.environment(required=True, help="The environment to take back.")
+@options.why()
+@options.yes()
+@options.detach()
+@options.as_json()
+def rollback(environment: str, why: str, yes: bool, detach: bool, as_json: bool) -> int:
+    """Take an environment back to the release before, and follow it."""
+    client = client_here()
+    confirm(f"Take {environment} back to the release before?", yes or not _guarded(client, environment))
+    run = client.post("environments", environment, "rollback", why=why)
+    return hand_over(client, run, detach=detach, as_json=as_json)
+
+
+def _guarded(client: Client, name: str) -> bool:
+    """Whether the environment has an approval policy, so that a person is asked before it changes."""
+    return any(e["name"] == name and e["approval"] for e in client.get("status")["environments"])
+
+
+def _steer(client: Client, environment: str, verb: str, why: str, as_json: bool) -> int:
+    answer = client.post("environments", environment, verb, why=why)
+    rollout = answer["rollout"]
+    if as_json:
+        say_json(answer)
+    else:
+        say(f"✔ {verb} of {environment} asked for" + (f"; now: {rollout_line(rollout)}" if rollout else ""))
+    return 0

@@ -1,0 +1,97 @@
+"""Starts the daemon, and waits until it answers or is gone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from shipway.cli.client import Client, Lost, NotRunning
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.places import Places
+
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 120.0
+_PAUSE = 0.05
+_TAIL = 20
+_KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused}
+
+
+def status_if_running(client: Client) -> dict[str, Any] | None:
+    """The daemon's status; None when there is no daemon."""
+    try:
+        return client.get("status")
+    except NotRunning:
+        return None
+
+
+def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start the daemon in a session of its own and wait until it answers: the process and its first status.
+
+    Raises the error that the daemon itself told when it can't start.
+    """
+    _make_folder(places)
+    with places.daemon_log.open("ab") as log:
+        began_at = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "shipway.server", "--root", str(places.root)],
+            cwd=places.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    client = Client(places.socket)
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise _why_not(places.daemon_log, began_at, process.returncode)
+        try:
+            return process, client.get("status")
+        except (NotRunning, Lost):
+            time.sleep(_PAUSE)
+    raise ShipwayError(
+        f"the daemon did not answer within {START_TIMEOUT:.0f} s",
+        state=f"it still tries to start (pid {process.pid})",
+        fix=f"look at {places.daemon_log}",
+    )
+
+
+def wait_until_gone(client: Client) -> None:
+    """Wait until no daemon listens any more. Raises ShipwayError when it takes too long."""
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            client.get("status")
+        except NotRunning:
+            return
+        except Lost:
+            pass
+        time.sleep(_PAUSE)
+    raise ShipwayError(f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway logs --daemon")
+
+
+def _make_folder(places: Places) -> None:
+    try:
+        places.state.mkdir(exist_ok=True)
+        places.daemon_log.touch()
+    except OSError as error:
+        raise ShipwayError(f"{places.state} can't be written: {error.strerror}", fix="shipway doctor") from error
+
+
+def _why_not(log: Path, began_at: int, code: int) -> ShipwayError:
+    """The error that a daemon which ended at once wrote on its last line; else the end of its log."""
+    with log.open("rb") as file:
+        file.seek(began_at)
+        lines = file.read(1 << 20).decode(errors="replace").splitlines()
+    for line in reversed(lines):
+        try:
+            error = json.loads(line)["error"]
+            return _KINDS.get(error["exit_code"], ShipwayError)(error["what"], fix=error["fix"], state=error["state"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    said = "\n".join(lines[-_TAIL:]) or "it said nothing"
+    return ShipwayError(f"the daemon ended with {code} before it answered:\n{said}", fix=f"look at {log}")

@@ -1,0 +1,119 @@
+"""Follows a run: its events as they happen, until it ends or waits for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from shipway.cli.client import Client, Lost, NotRunning
+from shipway.cli.render.runs import title
+from shipway.cli.render.story import event_lines, outcome, progress_line
+from shipway.cli.terminal import LiveBlock, is_live, say, say_json, tell
+
+PATIENCE = 60.0
+"""Seconds without a daemon after which a follower gives up: a restarted one goes on with the run."""
+_PAUSE = 0.2
+Write = Callable[[str | Iterable[str]], None]
+
+
+@dataclass
+class _Look:
+    """What the last look at a run brought."""
+
+    run: dict[str, Any]
+    last: str = ""
+    number: int = 0
+    heading: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to wait for: the run's last event has been told."""
+        if self.run["live"]:
+            return self.run["status"] == "waiting" and self.last == "gate"
+        return self.last == "end"
+
+
+def follow(client: Client, run: dict[str, Any], *, as_json: bool, after: int = 0) -> int:
+    """Tell the run's events after a number, then how it ended. Answers the exit code of the run."""
+    write: Write = tell if as_json else say
+    write(title(run))
+    try:
+        run = _watch(client, _Look(run, number=after), write)
+    except (KeyboardInterrupt, click.Abort):
+        tell(f"\nrun {run['id']} goes on.  Look again: shipway run follow {run['id']}")
+        return 130
+    write(outcome(run, client.get("status"), time.time()))
+    if as_json:
+        say_json(client.get("runs", run["id"]))
+    return int(run["exit_code"])
+
+
+def hand_over(client: Client, run: dict[str, Any], *, detach: bool, as_json: bool, after: int = 0) -> int:
+    """Follow a run, or with `detach` only say that it has begun."""
+    if not detach:
+        return follow(client, run, as_json=as_json, after=after)
+    if as_json:
+        say_json({"run": run})
+    else:
+        say([title(run), f"  Follow: shipway run follow {run['id']}"])
+    return 0
+
+
+def last_event(client: Client, id: str) -> int:
+    """The number of a run's newest event, 0 when it has none."""
+    events = client.get("runs", id, "events", after=0, wait=0)["events"]
+    return int(events[-1]["number"]) if events else 0
+
+
+def _watch(client: Client, look: _Look, write: Write) -> dict[str, Any]:
+    live = LiveBlock()
+    wait = 1.0 if is_live() else 20.0
+    try:
+        while not look.over:
+            answer = _events(client, look, wait, live)
+            live.clear()
+            for event in answer["events"]:
+                write(event_lines(event, _heading(look, event)))
+                look.number, look.last = event["number"], event["kind"]
+            ended_before = not look.run["live"]
+            look.run = answer["run"]
+            if ended_before and not answer["events"]:
+                break
+            if is_live() and not look.over:
+                live.draw([progress_line(look.run, client.get("status"), time.time())])
+    finally:
+        live.clear()
+    return look.run
+
+
+def _events(client: Client, look: _Look, wait: float, live: LiveBlock) -> dict[str, Any]:
+    """The next events. While no daemon answers, wait for the next one and ask it."""
+    id = look.run["id"]
+    deadline = time.monotonic() + PATIENCE
+    told = False
+    while True:
+        try:
+            return client.get("runs", id, "events", after=look.number, wait=wait, timeout=wait + 30.0)
+        except (Lost, NotRunning) as error:
+            if time.monotonic() > deadline:
+                error.state = f"run {id} goes on once Shipway runs again"
+                error.fix = f"shipway up --detach, then shipway run follow {id}"
+                raise
+            if not told:
+                live.clear()
+                tell(f"  · Shipway does not answer; waiting up to {PATIENCE:.0f} s for it to come back")
+                told = True
+        time.sleep(_PAUSE)
+
+
+def _heading(look: _Look, event: dict[str, Any]) -> str | None:
+    """The name of the environment that begins with this event, if the run goes through several."""
+    environment: str | None = event["environment"]
+    if environment is None or environment == look.heading or len(look.run["path"]) < 2:
+        return None
+    look.heading = environment
+    return environment

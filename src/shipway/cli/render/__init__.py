@@ -1,0 +1,1 @@
+"""Pure: what the daemon answered → lines of text. Marks are Unicode; `terminal` colours or replaces them."""

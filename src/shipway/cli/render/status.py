@@ -1,0 +1,79 @@
+"""What runs here: the daemon, every environment with its services and its rollout, and the newest runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shipway.cli.render.runs import run_table
+from shipway.cli.render.text import clock_time, duration, plain, share, short
+
+
+def status_lines(status: dict[str, Any], now: float) -> list[str]:
+    """All of `shipway status`."""
+    router = "router running" if status["router"]["running"] else "✘ router not running"
+    lines = [
+        f"{plain(status['app'])}: Shipway {plain(status['version'])}, pid {status['pid']}, "
+        f"up {duration(status['uptime'])}, {router}"
+    ]
+    for environment in status["environments"]:
+        lines += ["", *environment_lines(environment, now)]
+    if status["runs"]:
+        lines += ["", *run_table(status["runs"], now)]
+    return lines
+
+
+def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
+    """One environment: where it answers, what it serves, its services, its rollout."""
+    name = plain(environment["name"])
+    addresses = "  ".join(plain(url) for url in (environment["url"], environment["https_url"]) if url)
+    if environment["release"] is None:
+        lines = [f"{name}  {addresses}", f"  – nothing deployed yet: shipway deploy --env {name}"]
+    else:
+        model = f"  model {plain(environment['model_version'])}" if environment["model_version"] else ""
+        what = f'{plain(environment["release"])}  {short(environment["commit"])} "{plain(environment["subject"])}"{model}'
+        lines = [f"{name}  {addresses}", f"  serves {what}  ({plain(environment['side'])})"]
+    lines += [f"  {line}" for line in _services(environment["services"])]
+    if rollout := environment["rollout"]:
+        lines.append(f"  · rollout of {plain(rollout['release'])}: {rollout_line(rollout)}")
+        if rollout["verdict"]:
+            lines.append(f"      {plain(rollout['verdict'])}")
+        lines += [f"    {line}" for line in _services(environment["candidate_services"])]
+    if warm := environment["warm"]:
+        until = clock_time(warm["until"], now)
+        lines.append(f"  · {plain(warm['release'])} kept warm on {plain(warm['side'])} for a rollback until {until}")
+    return lines
+
+
+def rollout_line(rollout: dict[str, Any]) -> str:
+    """`shifting, 5 % of clients, step 1 of 4: 5 → 25 → 50 → 100 %, paused`."""
+    phase = plain(rollout["phase"]).replace("_", " ")
+    line = f"{phase}, {share(rollout['weight'])} of clients, step {rollout['step']} of {rollout['steps']}"
+    if rollout["shares"]:
+        line += f": {plain(rollout['shares'])}"
+    if rollout["paused"]:
+        line += ", paused"
+    return f"{line}, {plain(rollout['reason'])}" if rollout["reason"] else line
+
+
+def serves(environment: dict[str, Any]) -> str:
+    """`prod serves r42, 3/3 tasks, model v1.2`."""
+    name = plain(environment["name"])
+    if environment["release"] is None:
+        return f"{name} serves nothing yet"
+    ready = sum(service["ready"] for service in environment["services"])
+    wanted = sum(service["wanted"] for service in environment["services"])
+    model = f", model {plain(environment['model_version'])}" if environment["model_version"] else ""
+    return f"{name} serves {plain(environment['release'])}, {ready}/{wanted} tasks{model}"
+
+
+def _services(services: list[dict[str, Any]]) -> list[str]:
+    wide = max((len(service["name"]) for service in services), default=0)
+    return [_service(service, wide) for service in services]
+
+
+def _service(service: dict[str, Any], wide: int) -> str:
+    mark = "✔" if service["ready"] >= service["wanted"] else "✘"
+    line = f"{mark} {plain(service['name']):{wide}}  {plain(service['artifact'])}  {service['ready']}/{service['wanted']} ready"
+    if service["restarts"]:
+        line += f", restarted {service['restarts']} times" if service["restarts"] != 1 else ", restarted once"
+    return f"{line}, {plain(service['state_note'])}" if service["state_note"] else line

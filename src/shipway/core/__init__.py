@@ -1,0 +1,1 @@
+"""The rules: pure values and decisions. No I/O, no clock, no randomness; time arrives in observations."""

@@ -1,0 +1,283 @@
+"""The one description of an app: the shape of `shipway.yaml`. Strict: an unknown key is an error.
+
+The annotated `shipway.yaml` at the repository's root is the manual of these types.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+NAME = r"^[a-z][a-z0-9-]{0,39}$"
+PLACEHOLDERS = ("port", "data", "bucket", "environment")
+"""Words in braces that an `env` value may hold; the target fills them in."""
+
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: object) -> object:
+    """`500ms`, `30s`, `10m`, `24h`, `7d`, or a number of seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a duration such as 500ms, 30s, 10m, 24h or 7d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _share(value: object) -> object:
+    """`5%` or a number of percent."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a percentage such as 5%")
+    return float(match[1])
+
+
+Seconds = Annotated[float, Field(ge=0, le=30 * 86400), BeforeValidator(_seconds)]
+Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
+Name = Annotated[str, Field(pattern=NAME)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Strategy = Literal["all_at_once", "rolling", "blue_green", "canary", "linear"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Probe(_Strict):
+    """A request of the app's own that stands in for clients when there is too little traffic."""
+
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    path: str = Field(pattern=r"^/")
+    body: JsonValue = Field(default=None, description="sent as JSON")
+    status: int = Field(default=200, ge=100, le=599, description="the answer that counts as good")
+
+
+class Service(_Strict):
+    """One deployable. Its folder is all that a build may see."""
+
+    path: str = Field(description="folder of the service, from the repository's root")
+    command: str = Field(min_length=1, description="starts one task; {port} is the port it must listen on")
+    test: str | None = Field(default=None, description="run in the built tree before it becomes an artifact")
+    lock: str = Field(default="requirements.lock", description="hashed lock file in the folder, or `none`")
+    test_lock: str | None = Field(default=None, description="lock file of the environment that runs the tests")
+    routes: tuple[str, ...] = Field(default=(), description="public path patterns, as on a load balancer: /api/*")
+    health: str = Field(default="/health", pattern=r"^/", description="liveness: 200 while the process works")
+    ready: str = Field(default="/health", pattern=r"^/", description="readiness: 200 once it can take traffic")
+    probes: tuple[Probe, ...] = Field(default=(), max_length=20, description="default: GET of `ready`")
+    model: bool = Field(default=False, description="serves the app's model; `ready` answers its model_version")
+    uses: dict[Name, str] = Field(default={}, description="service it calls → variable that carries its address")
+    env: dict[str, str] = Field(default={}, description="environment variables; {port} {data} {bucket} {environment}")
+    before_traffic: str | None = Field(default=None, description="once for each rollout, before its tasks start")
+    start_timeout: Seconds = 60.0
+    drain_timeout: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _patterns(self) -> Self:
+        if findings := list(_check_service(self)):
+            raise ValueError("\n".join(findings))
+        return self
+
+
+class Model(_Strict):
+    """The app's model and where its versions lie."""
+
+    name: Name
+    bucket: Name = "ml-models-bucket"
+
+
+class Tasks(_Strict):
+    """How many tasks of each service an environment runs."""
+
+    min: int = Field(ge=1, le=100)
+    max: int = Field(ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(f"max ({self.max}) is smaller than min ({self.min})")
+        return self
+
+
+class Guard(_Strict):
+    """When a candidate is bad: bounds on what clients saw. Every figure has a default."""
+
+    confidence: float = Field(default=0.99, gt=0.5, lt=1, description="of a rollback verdict")
+    min_requests: int = Field(default=50, ge=1, description="fewer requests in a step than this is `hold`")
+    min_requests_to_fail: int = Field(default=8, ge=1, description="fewer requests never roll back")
+    max_error_rate: Percent = Field(default=5.0, description="absolute floor, whatever stable does")
+    max_error_increase: Percent = Field(default=1.0, description="points above stable that are tolerated")
+    max_latency: Seconds = Field(default=5.0, description="absolute floor for the 95th percentile")
+    max_latency_ratio: float = Field(default=3.0, ge=1, description="95th percentile, candidate over stable")
+    latency_tolerance: Seconds = Field(default=0.1, description="95th percentiles closer than this count as equal")
+    hold_timeout: Seconds = Field(default=120.0, description="how long a step may lack evidence")
+    on_timeout: Literal["rollback", "promote"] = "rollback"
+
+
+class Rollout(_Strict):
+    """How a candidate replaces stable."""
+
+    strategy: Strategy
+    steps: tuple[Percent, ...] = Field(default=(), description="canary: shares of traffic before 100 %")
+    step_percent: Percent = Field(default=20.0, description="linear: added at each step")
+    step_wait: Seconds = Field(default=5.0, description="shortest stay at a step")
+    bake: Seconds = Field(default=5.0, description="watched at 100 % before stable's tasks may go")
+    keep_warm: Seconds = Field(default=600.0, description="how long the old side stays ready for a rollback")
+    guard: Guard = Guard()
+
+    @model_validator(mode="after")
+    def _steps(self) -> Self:
+        if self.strategy == "canary" and not self.steps:
+            raise ValueError("canary needs steps, such as [5%, 25%, 50%]")
+        if self.strategy != "canary" and self.steps:
+            raise ValueError(f"steps belong to canary; {self.strategy} has none")
+        if any(later <= earlier for earlier, later in zip(self.steps, self.steps[1:], strict=False)):
+            raise ValueError("steps must grow")
+        if any(not 0 < step < 100 for step in self.steps):
+            raise ValueError("steps lie between 0% and 100%; 100% follows by itself")
+        if self.strategy == "linear" and not 0 < self.step_percent <= 100:
+            raise ValueError("step_percent lies above 0% and up to 100%")
+        return self
+
+
+class Approval(_Strict):
+    """Who must say yes before a release enters the environment."""
+
+    roles: tuple[Name, ...] = Field(min_length=1, description="any one of these roles approves")
+    expires: Seconds = Field(default=7 * 86400.0, description="a gate that nobody answers is refused after this")
+
+
+class Environment(_Strict):
+    """A place where a release runs."""
+
+    branch: str = Field(min_length=1, description="commits on this branch go as far as here")
+    after: Name | None = Field(default=None, description="environment a release passes before this one")
+    port: Port = Field(description="HTTP")
+    https_port: Port | None = Field(default=None, description="HTTPS with a locally issued certificate")
+    tasks: Tasks
+    rollout: Rollout
+    approval: Approval | None = None
+    env: dict[str, str] = Field(default={}, description="variables for every task in this environment")
+
+    @model_validator(mode="after")
+    def _variables(self) -> Self:
+        bad = [
+            f"{name!r} is not the name of an environment variable"
+            for name in self.env
+            if not re.fullmatch(_VARIABLE, name)
+        ]
+        if findings := [*bad, *_check_placeholders(self.env)]:
+            raise ValueError("\n".join(findings))
+        return self
+
+
+class App(_Strict):
+    """All of `shipway.yaml`."""
+
+    app: Name
+    services: dict[Name, Service] = Field(min_length=1)
+    model: Model | None = None
+    environments: dict[Name, Environment] = Field(min_length=1)
+    roles: dict[Name, tuple[str, ...]] = Field(default={}, description="role → user names; `*` is everyone")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        # Every finding at once, one a line, each beginning with the path of what it is about.
+        if findings := [*_check_services(self), *_check_environments(self)]:
+            raise ValueError("\n".join(findings))
+        return self
+
+    def path_to(self, environment: str) -> tuple[str, ...]:
+        """The environments a release passes, in order, up to and including `environment`."""
+        path: list[str] = []
+        name: str | None = environment
+        while name is not None:
+            path.insert(0, name)
+            name = self.environments[name].after
+        return tuple(path)
+
+    def model_services(self) -> tuple[str, ...]:
+        """The services that serve the model."""
+        return tuple(name for name, service in self.services.items() if service.model)
+
+
+def _check_service(service: Service) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*", service.path) or ".." in service.path:
+        yield f"path: {service.path!r} is not a folder inside the repository, such as backend-api"
+    for n, route in enumerate(service.routes):
+        if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*(?:\*|[A-Za-z0-9._~-]+)?", route):
+            yield f"routes[{n}]: {route!r} is not a path such as /api/* or /health"
+    for key in ("command", "test", "before_traffic"):
+        try:
+            shlex.split(getattr(service, key) or "")
+        except ValueError as error:
+            yield f"{key}: {str(error).lower()}"
+    for variable in (*service.env, *service.uses.values()):
+        if not re.fullmatch(_VARIABLE, variable):
+            yield f"{variable!r} is not the name of an environment variable"
+    yield from _check_placeholders(service.env)
+
+
+def _check_placeholders(env: dict[str, str]) -> Iterator[str]:
+    for variable, value in env.items():
+        for word in re.findall(r"\{([a-z_]+)\}", value):
+            if word not in PLACEHOLDERS:
+                allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+                yield f"env.{variable}: no placeholder {{{word}}}; allowed: {allowed}"
+
+
+def _check_services(app: App) -> Iterator[str]:
+    for name, service in app.services.items():
+        for used in service.uses:
+            if used not in app.services or used == name:
+                others = ", ".join(sorted(set(app.services) - {name})) or "none"
+                yield f"services.{name}.uses: no other service {used!r}; allowed: {others}"
+        if service.model and app.model is None:
+            yield f"services.{name}.model: true needs a `model:` section"
+    routes: dict[str, str] = {}
+    for name, service in app.services.items():
+        for n, route in enumerate(service.routes):
+            holder = routes.setdefault(route, name)
+            if holder != name or service.routes.index(route) != n:
+                yield f"services.{name}.routes[{n}]: {route} already leads to {holder}"
+    if not routes:
+        yield "services: no service has routes, so nothing could be reached"
+    if app.model is not None and not app.model_services():
+        yield "model: no service says `model: true`"
+
+
+def _check_environments(app: App) -> Iterator[str]:
+    ports: dict[int, str] = {}
+    branches: dict[str, str] = {}
+    for name, environment in app.environments.items():
+        for key, port in (("port", environment.port), ("https_port", environment.https_port)):
+            if port is not None and (holder := ports.setdefault(port, f"{name}.{key}")) != f"{name}.{key}":
+                yield f"environments.{name}.{key}: {port} is taken by environments.{holder}"
+        if (holder := branches.setdefault(environment.branch, name)) != name:
+            yield f"environments.{name}.branch: {environment.branch!r} already belongs to {holder}"
+        if environment.after is not None and environment.after not in app.environments:
+            allowed = ", ".join(sorted(set(app.environments) - {name})) or "none"
+            yield f"environments.{name}.after: no environment {environment.after!r}; allowed: {allowed}"
+        elif _returns(app, name):
+            yield f"environments.{name}.after: goes round in a circle"
+        for role in environment.approval.roles if environment.approval else ():
+            if role not in app.roles:
+                allowed = ", ".join(sorted(app.roles)) or "none is defined"
+                yield f"environments.{name}.approval.roles: no role {role!r}; allowed: {allowed}"
+
+
+def _returns(app: App, name: str) -> bool:
+    """Whether following `after` from the environment leads back to it."""
+    after = app.environments[name].after
+    for _ in app.environments:
+        if after is None or after == name or after not in app.environments:
+            break
+        after = app.environments[after].after
+    return after == name

@@ -1,0 +1,36 @@
+"""What can go wrong, as the person at the command line sees it: what happened, what to do, which exit code."""
+
+from __future__ import annotations
+
+
+class ShipwayError(Exception):
+    """A fault with a message a person can act on.
+
+    `what` says what happened and why, `fix` the next command or edit, `state` what is true now.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, fix: str = "", state: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+        self.state = state
+
+
+class UsageError(ShipwayError):
+    """The caller asked for something that does not exist or is malformed."""
+
+    exit_code = 2
+
+
+class Refused(ShipwayError):
+    """A gate, a role, a lock or a check said no; nothing changed."""
+
+    exit_code = 3
+
+
+class RolledBack(ShipwayError):
+    """The rollout was undone; the stable release serves."""
+
+    exit_code = 4

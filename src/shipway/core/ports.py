@@ -1,0 +1,156 @@
+"""What the rules and the pipeline need from the world. Targets implement these; `wiring.py` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from shipway.core.description import App, Service
+from shipway.core.model_version import ModelVersion
+from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport
+from shipway.core.records import AuditEntry, Event, Lock
+from shipway.core.release import Artifact, Commit, Release
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+"""Receives one line of progress at a time."""
+
+
+class Source(Protocol):
+    """The repository the app lives in."""
+
+    def resolve(self, revision: str) -> Commit:
+        """The commit that `revision` names. Raises UsageError for an unknown one."""
+        ...
+
+    def current_branch(self) -> str | None:
+        """The branch checked out, or None on a detached head."""
+        ...
+
+    def read(self, commit: Commit, path: str) -> bytes:
+        """A file's bytes as committed. Raises UsageError when the commit has no such file."""
+        ...
+
+
+class Builder(Protocol):
+    """Turns a service at a commit into an artifact."""
+
+    def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
+        """Test and build; an unchanged tree answers the artifact it already has.
+
+        Raises Refused when the service's tests fail, UsageError when its lock file or folder is missing.
+        """
+        ...
+
+
+class Models(Protocol):
+    """The model registry, as the pipeline sees it."""
+
+    def latest(self) -> ModelVersion:
+        """The version new releases take. Raises Refused when none was promoted."""
+        ...
+
+    def verified(self, version: str) -> ModelVersion:
+        """The version, after its files' digests were checked. Raises UsageError or Refused."""
+        ...
+
+    def make_latest(self, version: str, by: str, why: str, at: float) -> None:
+        """Approve the version and let new releases take it. `at` is Unix time."""
+        ...
+
+
+class Target(Protocol):
+    """Where an app runs. Every environment has two sides; a rollout moves traffic from one to the other."""
+
+    def prepare(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
+        """Make the side ready to start `release`: routes, addresses, model pointer, `before_traffic`."""
+        ...
+
+    def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
+        """Ask for `tasks` tasks of each service on the side; returns before they are ready."""
+        ...
+
+    def shift(self, environment: str, candidate: Side, weight: int) -> None:
+        """Send `weight` ten-thousandths of the devices to `candidate`, the rest to the other side."""
+        ...
+
+    def observe(self, environment: str, app: App, wanted: Mapping[Side, int]) -> Observation:
+        """What the tasks and the router say now."""
+        ...
+
+    def retire(self, environment: str, side: Side) -> None:
+        """Drain the side's tasks and stop them. Returns when none is left."""
+        ...
+
+    def begin_window(self, environment: str) -> None:
+        """Forget the latencies seen so far: a candidate is about to take its first client."""
+        ...
+
+    def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
+        """Ask every task of the side each of its service's probes once."""
+        ...
+
+    def swap_model(self, environment: str, side: Side, release: Release) -> None:
+        """Point the side's running tasks at the release's model version."""
+        ...
+
+    def read_back(self, environment: str, side: Side, release: Release) -> Sequence[TaskReport]:
+        """What serves now, asked of the running tasks themselves."""
+        ...
+
+
+class Store(Protocol):
+    """Records by type and id, and two append-only logs. Every write is durable when it returns."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All writes inside become visible together, or not at all."""
+        ...
+
+    def get(self, kind: type[T], id: str) -> T | None:
+        """The record, or None."""
+        ...
+
+    def put(self, id: str, record: object) -> None:
+        """Write a record; the last one wins."""
+        ...
+
+    def delete(self, kind: type[Any], id: str) -> None:
+        """Forget a record; one that is not there is no error."""
+        ...
+
+    def all(self, kind: type[T]) -> list[T]:
+        """Every record of a type, by id."""
+        ...
+
+    def change(self, kind: type[T], id: str, change: Callable[[T], T]) -> T:
+        """Read, change and write a record in one transaction. Raises KeyError when there is none."""
+        ...
+
+    def next_number(self, name: str) -> int:
+        """1, 2, 3, …: never the same one twice."""
+        ...
+
+    def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
+        """Take or keep the environment's lock; None on success, else the lock that stands in the way."""
+        ...
+
+    def release_lock(self, environment: str, owner: str) -> None:
+        """Give the lock back, if `owner` holds it."""
+        ...
+
+    def add_event(self, event: Event) -> None:
+        """Append to a run's story."""
+        ...
+
+    def events(self, run: str, after: int, wait: float = 0.0) -> list[Event]:
+        """A run's events after a number; waits up to `wait` seconds for the first."""
+        ...
+
+    def add_audit(self, entry: AuditEntry) -> None:
+        """Append to the audit log."""
+        ...
+
+    def audit(self, limit: int) -> list[AuditEntry]:
+        """The newest entries, newest first."""
+        ...

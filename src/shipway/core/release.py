@@ -1,0 +1,69 @@
+"""What goes out together: artifacts built once, promoted unchanged, plus the model version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shipway.core.description import App
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A resolved git commit. `id` is the full hexadecimal object name."""
+
+    id: str
+    subject: str
+    author: str
+    branch: str | None = None
+
+    @property
+    def short(self) -> str:
+        """The first seven digits, as people write it."""
+        return self.id[:7]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What a build makes of a service at a commit.
+
+    `digest` is the SHA-256 (64 hex digits) over the service's git tree, its locked environment and the
+    interpreter: equal inputs give the equal artifact, whatever the commit. `path` is where its tree lies
+    and `environment` the folder of its virtual environment (empty for a service without one).
+    """
+
+    service: str
+    digest: str
+    commit: str
+    path: str
+    environment: str = ""
+
+    @property
+    def short(self) -> str:
+        """The first six digits of the digest."""
+        return self.digest[:6]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One artifact for each service and one model version, rolled out and rolled back as one.
+
+    `app` is the description as committed with it, so that a rollback brings back the old commands as well.
+    """
+
+    id: str
+    commit: str
+    app: App
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    model_version: str | None = None
+    model_digest: str | None = None
+    request_schema: str | None = None
+    created_at: float = 0.0
+
+    def same_content(self, other: Release | None) -> bool:
+        """Whether both would serve exactly the same bytes and model."""
+        return (
+            other is not None
+            and self.model_digest == other.model_digest
+            and {s: a.digest for s, a in self.artifacts.items()} == {s: a.digest for s, a in other.artifacts.items()}
+        )

@@ -1,0 +1,245 @@
+"""The rollout machine: (plan, state, observation, command) → state. Pure; docs/decisions/0004 tells its thirteen rules.
+
+Level-triggered: `desired` says what the world should look like in a state, so a control plane that died between
+saving a state and acting on it only has to act again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from shipway.core.observation import Observation, Side, Tasks, Traffic, other
+from shipway.core.plan import ALL, Plan, Step
+from shipway.core.verdict import Verdict, judge
+
+Phase = Literal["starting", "probing", "shifting", "rolling_back", "promoted", "rolled_back"]
+Command = Literal["pause", "resume", "promote", "abort"]
+TERMINAL: frozenset[Phase] = frozenset({"promoted", "rolled_back"})
+MIN_PROBES = 6
+"""Good answers of the app's own probes that a candidate gives before its first client."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a rollout stands. `since` is when the phase or step began, on the observations' clock."""
+
+    candidate: Side
+    has_stable: bool
+    phase: Phase = "starting"
+    step: int = 0
+    weight: int = 0
+    since: float = 0.0
+    started: float = 0.0
+    paused: bool = False
+    reason: str = ""
+    baseline_candidate: Traffic | None = None
+    baseline_stable: Traffic | None = None
+    step_requests: int = 0
+    verdict: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.phase in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the environment should look like: the candidate's weight and the tasks of both sides.
+
+    None leaves a side's tasks as they are.
+    """
+
+    weight: int
+    candidate_tasks: int | None
+    stable_tasks: int | None
+
+
+def desired(plan: Plan, state: State) -> Desired:
+    """The world that the state asks for. Stable keeps its full capacity throughout."""
+    stable = plan.tasks if state.has_stable else None
+    match state.phase:
+        case "starting" | "probing" | "shifting":
+            return Desired(state.weight, plan.steps[state.step].tasks, stable)
+        case "promoted":
+            return Desired(ALL, plan.tasks, None)
+        case "rolling_back" | "rolled_back":
+            return Desired(state.weight, None, stable)
+
+
+def decide(plan: Plan, state: State, seen: Observation, command: Command | None = None) -> State:
+    """The next state. Abort always wins; a bad candidate is rolled back even while paused."""
+    if state.ended:
+        return state
+    if command == "abort" and state.phase != "rolling_back":
+        return _roll_back(state, seen, "aborted")
+    match state.phase:
+        case "rolling_back":
+            return _finish_rollback(state, seen)
+        case "starting":
+            return _while_starting(plan, _paused(state, command, seen), seen)
+        case "probing":
+            return _while_probing(plan, _paused(state, command, seen), seen)
+        case _:
+            return _while_shifting(plan, state, seen, command)
+
+
+def may_retire(seen: Observation, side: Side, weight_of_side: int, *, has_other: bool) -> bool:
+    """Whether a side may go: it carries nothing, and the other side can carry everything."""
+    return not has_other or (weight_of_side == 0 and seen.tasks_of(other(side)).full)
+
+
+def _while_starting(plan: Plan, state: State, seen: Observation) -> State:
+    tasks = seen.tasks_of(state.candidate)
+    if tasks.crash is not None:
+        return _roll_back(state, seen, tasks.crash)
+    if tasks.ready >= plan.steps[state.step].tasks:
+        if plan.probe and state.step == 0:
+            return replace(state, phase="probing", since=seen.now)
+        return _enter_step(plan, state, seen)
+    if seen.now - state.since > plan.start_timeout:
+        return _roll_back(state, seen, f"{tasks.ready} of {plan.steps[state.step].tasks} tasks ready in time")
+    return state
+
+
+def _while_probing(plan: Plan, state: State, seen: Observation) -> State:
+    crash = _lost(plan.steps[state.step], seen.tasks_of(state.candidate))
+    if crash is not None:
+        return _roll_back(state, seen, crash)
+    verdict = judge(plan.guard, seen.probes, None, seen_in_step=seen.probes.requests)
+    if verdict.kind == "rollback":
+        return _roll_back(state, seen, f"before any client: {verdict.reason}")
+    if seen.probes.requests - seen.probes.errors >= MIN_PROBES and not state.paused:
+        return _enter_step(plan, state, seen)
+    if seen.now - state.since > plan.guard.hold_timeout and not state.paused:
+        return _roll_back(state, seen, f"its own probes: {seen.probes.errors} of {seen.probes.requests} failed")
+    return state
+
+
+def _while_shifting(plan: Plan, state: State, seen: Observation, command: Command | None) -> State:
+    step = plan.steps[state.step]
+    crash = _lost(step, seen.tasks_of(state.candidate))
+    if crash is not None:
+        return _roll_back(state, seen, crash)
+    verdict, seen_in_step = assess(plan, state, seen)
+    if verdict.kind == "rollback":
+        return _roll_back(state, seen, verdict.reason)
+    if command == "promote" and seen.tasks_of(state.candidate).ready >= plan.tasks:
+        return _promoted(replace(state, weight=ALL, reason="promoted by hand"), seen)
+    state = replace(_paused(state, command, seen), verdict=verdict.reason)
+    stayed = seen.now - state.since
+    if state.paused or stayed < step.stay or seen.tasks_of(state.candidate).ready < step.tasks:
+        return _roll_back_if_late(plan, state, seen, verdict)
+    if step.evidence and verdict.kind == "hold":
+        return _roll_back_if_late(plan, state, seen, verdict)
+    if state.step + 1 == len(plan.steps):
+        return _promoted(replace(state, reason=f"{seen_in_step:,} requests in the last step"), seen)
+    following = replace(state, step=state.step + 1, since=seen.now)
+    if seen.tasks_of(state.candidate).ready < plan.steps[following.step].tasks:
+        return replace(following, phase="starting")
+    return _enter_step(plan, following, seen)
+
+
+def assess(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
+    """The verdict now, and the candidate's requests in this step. Probes count only where clients sent too few."""
+    candidate = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
+    in_step = max(0, candidate.requests - state.step_requests)
+    if in_step < plan.guard.min_requests:
+        candidate = _add(candidate, seen.probes)
+        in_step += seen.probes.requests
+    stable: Traffic | None = None
+    if state.has_stable and seen.tasks_of(other(state.candidate)).ready > 0:
+        stable = since_baseline(seen.traffic_of(other(state.candidate)), state.baseline_stable)
+    return judge(plan.guard, candidate, stable, seen_in_step=in_step), in_step
+
+
+def since_baseline(now: Traffic, baseline: Traffic | None) -> Traffic:
+    """What came since the baseline; everything, when the router started anew in between."""
+    if baseline is None or baseline.epoch != now.epoch or now.requests < baseline.requests:
+        return now
+    return replace(now, requests=now.requests - baseline.requests, errors=max(0, now.errors - baseline.errors))
+
+
+def _add(seen: Traffic, probes: Traffic) -> Traffic:
+    return replace(
+        seen,
+        requests=seen.requests + probes.requests,
+        errors=seen.errors + probes.errors,
+        latencies=seen.latencies + probes.latencies,
+        worst=seen.worst or probes.worst,
+    )
+
+
+def _enter_step(plan: Plan, state: State, seen: Observation) -> State:
+    first = state.baseline_candidate is None
+    candidate = seen.traffic_of(state.candidate)
+    stable = seen.traffic_of(other(state.candidate))
+    baseline = _counters(candidate) if first else state.baseline_candidate
+    return replace(
+        state,
+        phase="shifting",
+        weight=max(state.weight, plan.steps[state.step].weight),
+        since=seen.now,
+        baseline_candidate=baseline,
+        baseline_stable=_counters(stable) if first else state.baseline_stable,
+        step_requests=since_baseline(candidate, baseline).requests,
+        verdict="",
+    )
+
+
+def _counters(traffic: Traffic) -> Traffic:
+    return replace(traffic, latencies=(), worst="")
+
+
+def _paused(state: State, command: Command | None, seen: Observation) -> State:
+    if command == "pause" and not state.paused:
+        return replace(state, paused=True)
+    if command == "resume" and state.paused:
+        return replace(state, paused=False, since=seen.now)
+    return state
+
+
+def _lost(step: Step, tasks: Tasks) -> str | None:
+    if tasks.crash is not None:
+        return tasks.crash
+    return f"none of {step.tasks} tasks is ready any more" if tasks.ready == 0 else None
+
+
+def _roll_back_if_late(plan: Plan, state: State, seen: Observation, verdict: Verdict) -> State:
+    step = plan.steps[state.step]
+    if state.paused or seen.now - state.since <= step.stay + plan.guard.hold_timeout:
+        return state
+    if plan.guard.on_timeout == "promote" and seen.tasks_of(state.candidate).ready >= step.tasks:
+        if state.step + 1 == len(plan.steps):
+            return _promoted(state, seen)
+        return replace(state, phase="starting", step=state.step + 1, since=seen.now)
+    return _roll_back(state, seen, f"no verdict after {seen.now - state.since:.0f} s: {verdict.reason}")
+
+
+def _promoted(state: State, seen: Observation) -> State:
+    # Point of no return: from here on the candidate is stable, and going back is a rollout of its own.
+    return replace(state, phase="promoted", weight=ALL, since=seen.now, paused=False)
+
+
+def _roll_back(state: State, seen: Observation, reason: str) -> State:
+    return _finish_rollback(replace(state, phase="rolling_back", since=seen.now, reason=reason, paused=False), seen)
+
+
+RESTORE_TIMEOUT = 120.0
+
+
+def _finish_rollback(state: State, seen: Observation) -> State:
+    """Back to stable at once if it stands at least as well; end when it has full capacity again."""
+    if not state.has_stable:
+        return replace(state, phase="rolled_back", since=seen.now)
+    stable, candidate = seen.tasks_of(other(state.candidate)), seen.tasks_of(state.candidate)
+    if stable.full or stable.ready >= candidate.ready:
+        state = replace(state, weight=0)
+    if stable.full:
+        return replace(state, phase="rolled_back", since=seen.now)
+    if seen.now - state.since > RESTORE_TIMEOUT:
+        note = f"{state.reason}; stable has {stable.ready} of {stable.wanted} tasks"
+        weight = 0 if stable.ready else state.weight
+        return replace(state, phase="rolled_back", weight=weight, since=seen.now, reason=note)
+    return state

@@ -1,0 +1,74 @@
+"""One question to a task: can it take traffic?"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a task answered: `body` is its JSON object, if it was one; `said` tells the answer in words."""
+
+    ready: bool
+    said: str
+    body: dict[str, Any] | None = None
+
+
+def ask(port: int, path: str, timeout: float) -> Readiness:
+    """GET `path` from 127.0.0.1; within `timeout` seconds altogether, however slowly the answer trickles in."""
+    asked = f"GET {path}"
+    try:
+        answer = http.client.HTTPResponse(_Received(_exchange(port, path, timeout)))  # type: ignore[arg-type]
+        answer.begin()
+        body = answer.read()
+    except TimeoutError:
+        return Readiness(False, f"{asked} gave no answer within {timeout:.0f} s")
+    except ConnectionRefusedError:
+        return Readiness(False, f"nothing listens on port {port}")
+    except (OSError, http.client.HTTPException) as error:
+        return Readiness(False, f"{asked} failed: {str(error) or type(error).__name__}")
+    return Readiness(answer.status == 200, f"{asked} answered {answer.status}", _object(body))
+
+
+def _exchange(port: int, path: str, timeout: float) -> bytes:
+    deadline = time.monotonic() + timeout
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+    received = bytearray()
+    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+        connection.sendall(request.encode())
+        while len(received) < _MAX_BYTES:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            connection.settimeout(left)
+            chunk = connection.recv(_MAX_BYTES)
+            if not chunk:
+                break
+            received += chunk
+    return bytes(received)
+
+
+class _Received:
+    """The whole answer, shaped as the socket that http.client reads from."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def makefile(self, *_: object, **__: object) -> io.BytesIO:
+        return io.BytesIO(self._content)
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None

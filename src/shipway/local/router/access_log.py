@@ -1,0 +1,133 @@
+"""HAProxy's access log: sampled latencies and the failures clients met, kept in bounded memory."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shipway.core.observation import SIDES, Side
+
+# The most recent ones: a candidate that turns slow late must show.
+KEPT_LATENCIES = 4096
+KEPT_FAILURES = 200
+_LONGEST_PATH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One answered request. `seconds` from its headers to the end of the answer; `failure` is empty for a good one."""
+
+    environment: str
+    side: str
+    seconds: float
+    failure: str
+
+
+@dataclass(slots=True)
+class _Window:
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_LATENCIES))
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+class AccessLog:
+    """Receives the log's datagrams in one thread. Keeps only what it was told to watch."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._windows: dict[tuple[str, str], _Window] = {}
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def watch(self, environments: Iterable[str]) -> None:
+        """Start receiving, for these environments. HAProxy finds the socket by its path, whoever listens."""
+        with self._lock:
+            wanted = [(name, side) for name in environments for side in SIDES]
+            self._windows = {key: self._windows.get(key) or _Window() for key in wanted}
+        if self._socket is None:
+            self._path.unlink(missing_ok=True)
+            receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            receiver.bind(str(self._path))
+            self._path.chmod(0o600)
+            self._socket = receiver
+            self._closing = threading.Event()
+            self._thread = threading.Thread(
+                target=self._receive, args=(receiver, self._closing), name="access-log", daemon=True
+            )
+            self._thread.start()
+
+    def latencies(self, environment: str, side: Side) -> tuple[float, ...]:
+        """Seconds of answers that did not fail: a quick failure must not make a side look fast."""
+        with self._lock:
+            window = self._windows.get((environment, side))
+            return tuple(window.latencies) if window else ()
+
+    def worst(self, environment: str, side: Side) -> str:
+        """The most frequent failure, such as `POST /api/predict 500 ×12`; empty when there was none."""
+        with self._lock:
+            window = self._windows.get((environment, side))
+            if window is None or not window.failures:
+                return ""
+            failure, count = window.failures.most_common(1)[0]
+            return f"{failure} ×{count}"
+
+    def forget(self, environment: str) -> None:
+        """Begin anew for the environment."""
+        with self._lock:
+            for side in SIDES:
+                if (environment, side) in self._windows:
+                    self._windows[environment, side] = _Window()
+
+    def close(self) -> None:
+        """Stop receiving. The path stays: a successor may already listen there."""
+        receiver, thread = self._socket, self._thread
+        self._socket = self._thread = None
+        if receiver is not None and thread is not None:
+            self._closing.set()
+            receiver.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=5)
+            receiver.close()
+
+    def _receive(self, receiver: socket.socket, closing: threading.Event) -> None:
+        while not closing.is_set():
+            line = parse(receiver.recv(2048))
+            if line is not None:
+                self._count(line)
+
+    def _count(self, line: Line) -> None:
+        with self._lock:
+            window = self._windows.get((line.environment, line.side))
+            if window is None:
+                return
+            if not line.failure:
+                window.latencies.append(line.seconds)
+            elif line.failure in window.failures or len(window.failures) < KEPT_FAILURES:
+                window.failures[line.failure] += 1
+
+
+def parse(data: bytes) -> Line | None:
+    """One datagram; None for anything that is not a line of ours.
+
+    >>> parse(b"shipway prod green 500 -- 1500 POST /api/predict")
+    Line(environment='prod', side='green', seconds=0.0015, failure='POST /api/predict 500')
+    """
+    fields = data.decode("utf-8", "replace").strip().split(" ", 7)
+    if len(fields) != 8 or fields[0] != "shipway":
+        return None
+    _, environment, side, status, ending, micros, method, path = fields
+    if not micros.isdecimal() or not status.removeprefix("-").isdecimal() or len(ending) != 2:
+        return None
+    request = f"{method} {path[:_LONGEST_PATH]}"
+    failure = ""
+    if int(status) >= 500:
+        failure = f"{request} {status}"
+    elif ending[0] in "sS":
+        failure = f"{request} {status}, answer cut off"
+    elif ending[0] in "cC":
+        return None  # the client went away: its waiting time says nothing of the side
+    return Line(environment, side, int(micros) / 1e6, failure)

@@ -1,0 +1,77 @@
+"""Ports of this machine: which are free, and who holds one that is not."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterable
+
+import psutil
+
+from shipway.core.errors import ShipwayError
+
+# Below the range from which systems hand out ports by themselves, so that a stored port is not taken by chance.
+_INTERNAL = range(20_000, 30_000)
+
+
+def is_free(port: int) -> bool:
+    """Whether a listener could take the port on 127.0.0.1 now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def draw_free(taken: Iterable[int]) -> int:
+    """A free port that is not in `taken`. Raises ShipwayError when there is none."""
+    excluded = set(taken)
+    for port in random.sample(_INTERNAL, len(_INTERNAL)):
+        if port not in excluded and is_free(port):
+            return port
+    raise ShipwayError(
+        f"no port between {_INTERNAL.start} and {_INTERNAL.stop - 1} is free on 127.0.0.1",
+        fix="stop what listens there",
+    )
+
+
+def holders(port: int) -> tuple[psutil.Process, ...]:
+    """The processes that listen on the port, as far as the system tells."""
+    try:
+        pids = {
+            connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and connection.pid is not None
+        }
+        return tuple(psutil.Process(pid) for pid in sorted(pids))
+    except psutil.Error:
+        return ()
+
+
+def require_free(ports: Iterable[int], own: Iterable[int]) -> None:
+    """Raises ShipwayError naming the first port that a process other than those in `own` (process ids) holds."""
+    mine = set(own)
+    for port in ports:
+        if is_free(port):
+            continue
+        found = holders(port)
+        if any(process.pid in mine for process in found):
+            continue
+        owner = ", ".join(_describe(process) for process in found) or "another process"
+        raise ShipwayError(
+            f"port {port} is taken by {owner}",
+            fix=f"stop it, or choose another port than {port} in shipway.yaml",
+            state="nothing was changed",
+        )
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return f"{process.name()} (process {process.pid})"
+    except psutil.Error:
+        return f"process {process.pid}"

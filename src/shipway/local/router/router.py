@@ -1,0 +1,300 @@
+"""The router as the local target uses it: state is stored first, then HAProxy is told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from shipway.core.errors import ShipwayError, UsageError
+from shipway.core.observation import SIDES, Side, Traffic
+from shipway.local.router import config, state
+from shipway.local.router.access_log import AccessLog
+from shipway.local.router.ports import draw_free, require_free
+from shipway.local.router.process import HAProxyProcess
+from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
+from shipway.local.router.state import Slot, Split, State
+from shipway.local.router.topology import EnvironmentTopology, Pool, Topology
+
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# HAProxy binds a Unix socket under a longer temporary name first; the system's limit is 107 characters.
+_LONGEST_SOCKET = 90
+_RELOAD_TIMEOUT = 15.0
+
+
+class Router:
+    """One HAProxy in front of all environments. Calls from several threads are served one after the other."""
+
+    def __init__(self, folder: Path, runtime: Path) -> None:
+        """`folder` keeps configuration and state, `runtime` (a short path) the sockets."""
+        self._folder = folder.absolute()
+        self._runtime_folder = runtime.absolute()
+        self._lock = threading.RLock()
+        self._state_file = self._folder / "state.json"
+        self._state = state.load(self._state_file)
+        self._topology: Topology | None = None
+        socket = self._runtime_folder / "haproxy.sock"
+        if len(str(socket)) > _LONGEST_SOCKET:
+            raise UsageError(f"{socket} is too long for a socket", fix="choose a shorter folder for sockets")
+        self._runtime = RuntimeSocket(socket)
+        self._process = HAProxyProcess(self._folder, socket)
+        self._log = AccessLog(self._runtime_folder / "log.sock")
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that clients of the HTTPS ports trust."""
+        from shipway.local.router.certificates import AUTHORITY
+
+        return self._folder / "certificates" / AUTHORITY
+
+    def ensure_running(self, topology: Topology) -> None:
+        """Start HAProxy or adopt the running one, and bring it to the topology and the stored state.
+
+        Raises ShipwayError naming the port and its holder when a port is taken; nothing has changed then.
+        """
+        with self._lock:
+            planned = self._plan(topology)
+            running = self.is_running()
+            needed = [port for environment in topology.environments for port in environment.ports]
+            require_free([*needed, *planned.internal_ports.values()], [p.pid for p in self._process.found()])
+            for folder in (self._folder, self._runtime_folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store(planned)
+            self._topology = topology
+            self._log.watch(environment.name for environment in topology.environments)
+            if running:
+                self._adopt(topology)
+            else:
+                self._start(topology)
+
+    def is_running(self) -> bool:
+        """Whether HAProxy answers with a worker up."""
+        try:
+            self._runtime.processes()
+        except RouterAway:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Stop HAProxy; requests in flight are cut. The stored state stays."""
+        with self._lock:
+            self._topology = None
+            self._process.stop()
+            self._log.close()
+
+    def close(self) -> None:
+        """Let go of HAProxy, which goes on; the next Router adopts it."""
+        with self._lock:
+            self._topology = None
+            self._log.close()
+
+    def set_tasks(self, environment: str, side: Side, service: str, ports: Mapping[str, int]) -> None:
+        """Exactly these tasks (id → port) take the side's new requests; those that left the mapping drain."""
+        with self._lock:
+            pool, internal = self._pool(environment, side, service)
+            before = self._state.slots.get(pool, {})
+            after = state.assign(before, ports, self._state.capacities[environment])
+            self._store(replace(self._state, slots={**self._state.slots, pool: after}))
+            # Arrivals first: the side is never without a task in between.
+            changed = sorted((n for n in after if after[n] != before.get(n)), key=lambda n: (after[n].draining, n))
+            self._tell([c for n in changed for c in config.slot_commands(pool, internal, n, after[n])])
+
+    def in_flight(self, environment: str, side: Side, service: str, task: str) -> int:
+        """Requests still open on the task, over all HAProxy workers; 0 when the task is gone."""
+        with self._lock:
+            pool, internal = self._pool(environment, side, service)
+            number = self._slot_of(pool, task)
+            if number is None:
+                return 0
+            names = set(config.server_names(pool, internal, number))
+            proxies = (pool.public, pool.internal) if internal else (pool.public,)
+            processes = self._processes()
+            return sum(
+                int(row["scur"])
+                for worker in (processes.worker, *processes.former)
+                for proxy in proxies
+                for row in parse_stat(self._runtime.ask(worker, f"show stat {proxy} 4 -1"))
+                if f"{row['pxname']}/{row['svname']}" in names
+            )
+
+    def forget_task(self, environment: str, side: Side, service: str, task: str) -> None:
+        """Free the task's slot; a task without one is forgotten already."""
+        with self._lock:
+            pool, internal = self._pool(environment, side, service)
+            number = self._slot_of(pool, task)
+            if number is None:
+                return
+            left: dict[int, Slot] = {n: slot for n, slot in self._state.slots[pool].items() if n != number}
+            self._store(replace(self._state, slots={**self._state.slots, pool: left}))
+            self._tell(list(config.slot_commands(pool, internal, number, None)))
+
+    def shift(self, environment: str, candidate: Side, weight: int) -> None:
+        """Send `weight` ten-thousandths of the devices to `candidate`, the rest to the other side, at once."""
+        with self._lock:
+            self._environment(environment)
+            if not 0 <= weight <= 10_000:
+                raise UsageError(f"{weight} is not a weight: 0 to 10000 ten-thousandths of the devices")
+            split = Split(candidate, weight)
+            self._store(replace(self._state, splits={**self._state.splits, environment: split}))
+            self._tell([f"set map {config.SPLITS} {environment} {config.split_value(split)}"])
+
+    def split(self, environment: str) -> tuple[Side, int]:
+        """The candidate and its weight as stored; all of blue before the first shift."""
+        with self._lock:
+            found = self._state.splits.get(environment, Split())
+            return found.candidate, found.weight
+
+    def name_release(self, environment: str, side: Side, release: str | None) -> None:
+        """Answers of the side carry `x-shipway-release: <release>`, or no such header."""
+        with self._lock:
+            self._environment(environment)
+            if release is not None and not _RELEASE.fullmatch(release):
+                raise UsageError(f"{release!r} is not a release name: letters, digits, `.`, `_` and `-`, at most 64")
+            releases = {key: name for key, name in self._state.releases.items() if key != (environment, side)}
+            if release is not None:
+                releases[environment, side] = release
+            self._store(replace(self._state, releases=releases))
+            self._tell([f"set map {config.RELEASES} {environment}/{side} {release or config.NO_RELEASE}"])
+
+    def traffic(self, environment: str) -> dict[Side, Traffic]:
+        """What clients saw of both sides since the present HAProxy worker started."""
+        with self._lock:
+            self._environment(environment)
+            worker = self._processes().worker
+            answer = self._runtime.ask(worker, "show info", "show stat -1 2 -1")
+        info = parse_info(answer)
+        rows = list(parse_stat(answer))
+        return {
+            side: Traffic(
+                requests=sum(int(row["req_tot"]) for row in rows if _of_side(row, environment, side)),
+                # A cut answer was counted by its good status, so it comes on top.
+                errors=sum(
+                    int(row["hrsp_5xx"]) + int(row["srv_abrt"]) for row in rows if _of_side(row, environment, side)
+                ),
+                latencies=self._log.latencies(environment, side),
+                epoch=f"{info['Pid']}-{info['Start_time_sec']}",
+                worst=self._log.worst(environment, side),
+            )
+            for side in SIDES
+        }
+
+    def forget_latencies(self, environment: str) -> None:
+        """Start a fresh window of latencies and failures."""
+        self._log.forget(environment)
+
+    def public_address(self, environment: str) -> str:
+        """Where clients reach the environment."""
+        with self._lock:
+            return f"http://127.0.0.1:{self._environment(environment).port}"
+
+    def internal_port(self, environment: str, side: Side, service: str) -> int:
+        """The loopback port behind which the side's own services find `service`; it never changes."""
+        with self._lock:
+            port = self._state.internal_ports.get(Pool(environment, side, service))
+        if port is None:
+            raise UsageError(f"no other service of {environment} uses {service}, so it has no internal port")
+        return port
+
+    def _plan(self, topology: Topology) -> State:
+        """The stored state fitted to the topology: what it no longer has is dropped, new ports are drawn."""
+        names = {environment.name for environment in topology.environments}
+        pools = {pool: service for environment in topology.environments for pool, service in environment.pools()}
+        ports = {p: n for p, n in self._state.internal_ports.items() if p in pools and pools[p].internal}
+        public = [port for environment in topology.environments for port in environment.ports]
+        for pool, service in pools.items():
+            if service.internal and pool not in ports:
+                ports[pool] = draw_free([*public, *ports.values()])
+        return State(
+            splits={name: split for name, split in self._state.splits.items() if name in names},
+            releases={key: release for key, release in self._state.releases.items() if key[0] in names},
+            slots={pool: slots for pool, slots in self._state.slots.items() if pool in pools},
+            internal_ports=ports,
+            # Tasks that drain keep their slots beside their successors.
+            capacities={e.name: max(2 * e.slots, self._state.capacities.get(e.name, 0)) for e in topology.environments},
+        )
+
+    def _surroundings(self, topology: Topology) -> config.Surroundings:
+        https = any(environment.https_port is not None for environment in topology.environments)
+        fingerprint = ""
+        if https:
+            from shipway.local.router.certificates import ensure_certificates
+
+            fingerprint = ensure_certificates(self._folder / "certificates", dt.datetime.now(dt.UTC))
+        return config.Surroundings(
+            log_socket=str(self._runtime_folder / "log.sock"),
+            certificate="certificates/localhost.pem" if https else None,
+            fingerprint=fingerprint or "none",
+            threads=min(4, os.cpu_count() or 1),
+        )
+
+    def _start(self, topology: Topology) -> None:
+        self._process.stop()  # leftovers that do not answer would hold the ports
+        self._install(topology, self._surroundings(topology))
+        self._process.start()
+
+    def _adopt(self, topology: Topology) -> None:
+        surroundings = self._surroundings(topology)
+        wanted = config.shape(topology, self._state, surroundings)
+        if self._runs(wanted):
+            self._tell(list(config.all_commands(topology, self._state)))
+            return
+        self._install(topology, surroundings)
+        self._runtime.reload()
+        deadline = time.monotonic() + _RELOAD_TIMEOUT
+        while not self._runs(wanted):
+            if time.monotonic() > deadline:
+                raise ShipwayError("the reloaded HAProxy does not run the new file", fix="restart the daemon")
+            time.sleep(0.01)
+
+    def _runs(self, shape: str) -> bool:
+        return self._runtime.info(self._runtime.processes().worker).get("description") == shape
+
+    def _install(self, topology: Topology, surroundings: config.Surroundings) -> None:
+        state.write_atomically(self._folder / config.SPLITS, config.splits_map(topology, self._state))
+        state.write_atomically(self._folder / config.RELEASES, config.releases_map(topology, self._state))
+        self._process.install(config.render(topology, self._state, surroundings))
+
+    def _store(self, new: State) -> None:
+        state.save(self._state_file, new)
+        self._state = new
+
+    def _tell(self, commands: Sequence[str]) -> None:
+        """Tell HAProxy what is stored already, so that one started only now knows it, too."""
+        if commands:
+            self._runtime.tell(self._processes(), commands)
+
+    def _processes(self) -> Processes:
+        """HAProxy's processes; a HAProxy that died is started again, straight from the stored state."""
+        try:
+            return self._runtime.processes()
+        except RouterAway:
+            if self._topology is None:
+                raise
+            self._start(self._topology)
+            return self._runtime.processes()
+
+    def _environment(self, name: str) -> EnvironmentTopology:
+        found = self._topology.environment(name) if self._topology else None
+        if found is None:
+            known = ", ".join(e.name for e in self._topology.environments) if self._topology else "none yet"
+            raise UsageError(f"the router has no environment {name!r}; it has: {known}", fix="shipway up")
+        return found
+
+    def _pool(self, environment: str, side: Side, service: str) -> tuple[Pool, bool]:
+        found = self._environment(environment).service(service)
+        if found is None:
+            known = ", ".join(s.name for s in self._environment(environment).services)
+            raise UsageError(f"{environment} has no service {service!r}; it has: {known}")
+        return Pool(environment, side, service), found.internal
+
+    def _slot_of(self, pool: Pool, task: str) -> int | None:
+        return next((n for n, slot in self._state.slots.get(pool, {}).items() if slot.task == task), None)
+
+
+def _of_side(row: Mapping[str, str], environment: str, side: Side) -> bool:
+    return row["pxname"].startswith(f"public.{environment}.{side}.")

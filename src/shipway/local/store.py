@@ -1,0 +1,154 @@
+"""The control plane's memory: one SQLite file, a document for each record, two append-only logs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from shipway.core.errors import ShipwayError
+from shipway.core.records import AuditEntry, Event, Lock
+
+T = TypeVar("T")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_by_run ON events (run, number);
+CREATE TABLE IF NOT EXISTS audit (number INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+"""
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+class Store:
+    """Records by type and id. Every write is durable when it returns; thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._grown = threading.Condition(self._lock)
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise ShipwayError(f"{path}: {error}", fix=f"move {path} away; tasks and releases on disk stay") from error
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside become visible together, or not at all."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def get(self, kind: type[T], id: str) -> T | None:
+        """The record, or None."""
+        with self._lock:
+            row = self._db.execute("SELECT body FROM documents WHERE kind=? AND id=?", (kind.__name__, id)).fetchone()
+        return None if row is None else _adapter(kind).validate_json(row[0])
+
+    def put(self, id: str, record: object) -> None:
+        """Write a record; the last one wins."""
+        body = _adapter(type(record)).dump_json(record).decode()
+        with self._lock:
+            self._db.execute(
+                "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body=excluded.body",
+                (type(record).__name__, id, body),
+            )
+
+    def delete(self, kind: type[Any], id: str) -> None:
+        """Forget a record; one that is not there is no error."""
+        with self._lock:
+            self._db.execute("DELETE FROM documents WHERE kind=? AND id=?", (kind.__name__, id))
+
+    def all(self, kind: type[T]) -> list[T]:
+        """Every record of a type, by id."""
+        with self._lock:
+            rows = self._db.execute("SELECT body FROM documents WHERE kind=? ORDER BY id", (kind.__name__,)).fetchall()
+        return [_adapter(kind).validate_json(body) for (body,) in rows]
+
+    def change(self, kind: type[T], id: str, change: Callable[[T], T]) -> T:
+        """Read, change and write a record in one transaction. Raises KeyError when there is none."""
+        with self.transaction():
+            record = self.get(kind, id)
+            if record is None:
+                raise KeyError(f"{kind.__name__} {id}")
+            changed = change(record)
+            self.put(id, changed)
+            return changed
+
+    def next_number(self, name: str) -> int:
+        """1, 2, 3, …: never the same one twice."""
+        with self._lock:
+            row = self._db.execute(
+                "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value=value+1 RETURNING value", (name,)
+            ).fetchone()
+        return int(row[0])
+
+    def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
+        """Take or keep the environment's lock; None on success, else the lock that stands in the way."""
+        with self.transaction():
+            held = self.get(Lock, environment)
+            if held is not None and held.owner != owner and now - held.beat < expiry:
+                return held
+            since = held.since if held is not None and held.owner == owner else now
+            self.put(environment, Lock(environment, owner, since, now))
+            return None
+
+    def release_lock(self, environment: str, owner: str) -> None:
+        """Give the lock back, if `owner` holds it."""
+        with self.transaction():
+            held = self.get(Lock, environment)
+            if held is not None and held.owner == owner:
+                self.delete(Lock, environment)
+
+    def add_event(self, event: Event) -> None:
+        """Append to a run's story and wake those who follow it."""
+        body = _adapter(Event).dump_json(event).decode()
+        with self._grown:
+            self._db.execute("INSERT INTO events (run, body) VALUES (?, ?)", (event.run, body))
+            self._grown.notify_all()
+
+    def events(self, run: str, after: int, wait: float = 0.0) -> list[Event]:
+        """A run's events after a number; waits up to `wait` seconds for the first."""
+        query = "SELECT number, body FROM events WHERE run=? AND number>? ORDER BY number LIMIT 1000"
+        with self._grown:
+            rows = self._db.execute(query, (run, after)).fetchall()
+            if not rows and wait > 0:
+                self._grown.wait(wait)
+                rows = self._db.execute(query, (run, after)).fetchall()
+        return [replace(_adapter(Event).validate_json(body), number=number) for number, body in rows]
+
+    def add_audit(self, entry: AuditEntry) -> None:
+        """Append to the audit log."""
+        with self._lock:
+            self._db.execute("INSERT INTO audit (body) VALUES (?)", (json.dumps(_adapter(AuditEntry).dump_python(entry)),))
+
+    def audit(self, limit: int) -> list[AuditEntry]:
+        """The newest entries, newest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT number, body FROM audit ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
+        return [replace(_adapter(AuditEntry).validate_json(body), number=number) for number, body in rows]

@@ -1,0 +1,251 @@
+"""The one-machine target: environments made of task processes behind HAProxy."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import psutil
+
+from shipway.core.description import App
+from shipway.core.errors import ShipwayError
+from shipway.core.observation import SIDES, Observation, ProbeAnswer, Side, TaskReport, Tasks
+from shipway.core.ports import Store, Target, Tell
+from shipway.core.records import SideRecord
+from shipway.core.release import Release
+from shipway.local.build import LocalBuilder
+from shipway.local.parameters import FileParameters
+from shipway.local.probes import ask_all
+from shipway.local.router.router import Router
+from shipway.local.router.topology import EnvironmentTopology, ServiceRoutes, Topology
+from shipway.local.supervisor import Supervisor, TaskStatus
+from shipway.local.task_specs import TaskSpecs
+
+SWAP_PATIENCE = 30.0
+_PAUSE = 0.05
+_SERVING = ("ready", "unready")
+
+
+class LocalTarget(Target):
+    """Tasks by the supervisor, traffic by the router; what both should look like is in the store."""
+
+    def __init__(
+        self,
+        app: App,
+        store: Store,
+        builder: LocalBuilder,
+        supervisor: Supervisor,
+        router: Router,
+        parameters: FileParameters,
+        specs: TaskSpecs,
+    ) -> None:
+        self._app = app
+        self._store = store
+        self._builder = builder
+        self._supervisor = supervisor
+        self._router = router
+        self._parameters = parameters
+        self._specs = specs
+        self._routing = threading.RLock()
+
+    # -- the port ------------------------------------------------------------------------------------------------
+
+    def prepare(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
+        for artifact in release.artifacts.values():
+            self._builder.verify(artifact)
+        self._point(environment, side, release)
+        self._store.put(_key(environment, side), SideRecord(environment, side, release.id, 0))
+        self._router.ensure_running(self.topology())
+        self._router.name_release(environment, side, release.id)
+        for name, service in release.app.services.items():
+            if service.before_traffic is not None:
+                self._specs.run_before_traffic(environment, side, release, name, tell)
+
+    def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
+        self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks))
+        for service in release.app.services:
+            specs = [self._specs.make(environment, side, release, service, number) for number in range(tasks)]
+            self._supervisor.want(environment, side, service, specs)
+        self._route(environment, side)
+
+    def shift(self, environment: str, candidate: Side, weight: int) -> None:
+        self._router.shift(environment, candidate, weight)
+
+    def observe(self, environment: str, app: App, wanted: Mapping[Side, int]) -> Observation:
+        tasks = {}
+        for side in SIDES:
+            self._route(environment, side)
+            statuses = self._supervisor.tasks(environment, side)
+            ready = [sum(t.state == "ready" for t in statuses if t.spec.service == name) for name in app.services]
+            crash = next((t for t in statuses if t.state == "crashed"), None)
+            reason = f"{crash.spec.service} {crash.reason}" if crash else None
+            tasks[side] = Tasks(wanted.get(side, 0), min(ready, default=0), reason)
+        return Observation(time.time(), tasks, self._router.traffic(environment))
+
+    def retire(self, environment: str, side: Side) -> None:
+        """Callers first: a backend that still answers its last request may ask its model service."""
+        record = self._store.get(SideRecord, _key(environment, side))
+        statuses = self._supervisor.tasks(environment, side)
+        for service in self._callers_first({task.spec.service for task in statuses}, record):
+            self._drain(environment, side, [task for task in statuses if task.spec.service == service])
+        self._store.delete(SideRecord, _key(environment, side))
+        self._parameters.delete(self._specs.parameter(environment, side))
+        self._router.name_release(environment, side, None)
+
+    def begin_window(self, environment: str) -> None:
+        self._router.forget_latencies(environment)
+
+    def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
+        ready = [task for task in self._supervisor.tasks(environment, side) if task.state == "ready"]
+        return ask_all([(task.spec.port, task.spec.service, release.app.services[task.spec.service]) for task in ready])
+
+    def swap_model(self, environment: str, side: Side, release: Release) -> None:
+        self._point(environment, side, release)
+        deadline = time.monotonic() + SWAP_PATIENCE
+        while lagging := self._without(environment, side, release):
+            if time.monotonic() > deadline:
+                why = "; ".join(f"{task.spec.id} says {task.body or task.reason}" for task in lagging)
+                raise ShipwayError(f"model {release.model_version} is not served by every task of {environment}: {why}")
+            time.sleep(_PAUSE)
+        tasks = self._store.get(SideRecord, _key(environment, side))
+        if tasks is not None:
+            self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks.tasks))
+        self._router.name_release(environment, side, release.id)
+
+    def read_back(self, environment: str, side: Side, release: Release) -> Sequence[TaskReport]:
+        statuses = [task for task in self._supervisor.tasks(environment, side) if task.state in _SERVING]
+        fresh = [self._supervisor.check_now(task.spec.id) for task in statuses]
+        return [_report(task) for task in fresh]
+
+    # -- what the daemon and the status page ask -------------------------------------------------------------------
+
+    def reload(self, app: App) -> None:
+        """Use another description's environments and ports from now on."""
+        self._app = app
+        self._router.ensure_running(self.topology())
+
+    def restore(self) -> None:
+        """After a restart: the router and every task that should run, running."""
+        self._router.ensure_running(self.topology())
+        self._supervisor.adopt()
+        for record in self._store.all(SideRecord):
+            release = self._store.get(Release, record.release)
+            if release is not None and record.environment in self._app.environments:
+                self.scale(record.environment, record.side, release, record.tasks)
+
+    def keep_router(self) -> None:
+        """Start the router again if it died."""
+        if not self._router.is_running():
+            self._router.ensure_running(self.topology())
+
+    def task_changed(self, status: TaskStatus) -> None:
+        """Tell the router that a task came, went, or listens elsewhere."""
+        self._route(status.spec.environment, status.spec.side)
+
+    def stop_everything(self) -> None:
+        """Stop all tasks and the router; what should run stays recorded for the next start."""
+        self._router.stop()
+        self._supervisor.stop([task.spec.id for task in self._supervisor.tasks()])
+
+    def tasks(self, environment: str, side: Side | None = None) -> list[TaskStatus]:
+        """The tasks of an environment."""
+        return self._supervisor.tasks(environment, side)
+
+    def split(self, environment: str) -> tuple[Side, int]:
+        """The candidate side and its weight, as the router has it."""
+        return self._router.split(environment)
+
+    def router_runs(self) -> bool:
+        """Whether the router is up."""
+        return self._router.is_running()
+
+    def topology(self) -> Topology:
+        """What the router should know: the environments of this description, the services of what runs in each."""
+        return Topology(tuple(self._environment_topology(name) for name in self._app.environments))
+
+    # -- the small print -----------------------------------------------------------------------------------------
+
+    def _environment_topology(self, name: str) -> EnvironmentTopology:
+        environment = self._app.environments[name]
+        services = dict(self._app.services)
+        for side in SIDES:
+            record = self._store.get(SideRecord, _key(name, side))
+            release = self._store.get(Release, record.release) if record else None
+            services.update(release.app.services if release else {})
+        used = {other for service in services.values() for other in service.uses}
+        return EnvironmentTopology(
+            name=name,
+            port=environment.port,
+            https_port=environment.https_port,
+            services=tuple(
+                ServiceRoutes(service, spec.routes, spec.ready, internal=service in used)
+                for service, spec in sorted(services.items())
+            ),
+            slots=2 * environment.tasks.max,
+        )
+
+    def _route(self, environment: str, side: Side) -> None:
+        """Exactly the tasks that were ready and are alive take traffic; which of them are well, HAProxy checks itself."""
+        with self._routing:
+            serving: dict[str, dict[str, int]] = {}
+            for task in self._supervisor.tasks(environment, side):
+                ports = serving.setdefault(task.spec.service, {})
+                if task.state in _SERVING:
+                    ports[task.spec.id] = task.spec.port
+            for service, ports in serving.items():
+                self._router.set_tasks(environment, side, service, ports)
+
+    def _drain(self, environment: str, side: Side, tasks: Sequence[TaskStatus]) -> None:
+        if not tasks:
+            return
+        service = tasks[0].spec.service
+        ids = [task.spec.id for task in tasks]
+        with self._routing:
+            self._router.set_tasks(environment, side, service, {})
+            deadline = time.monotonic() + max(task.spec.drain_timeout for task in tasks)
+            while time.monotonic() < deadline:
+                if not any(self._router.in_flight(environment, side, service, id) for id in ids):
+                    break
+                time.sleep(_PAUSE)
+            self._supervisor.stop(ids)
+            for id in ids:
+                self._router.forget_task(environment, side, service, id)
+
+    def _callers_first(self, services: set[str], record: SideRecord | None) -> list[str]:
+        release = self._store.get(Release, record.release) if record else None
+        app = release.app if release else self._app
+        uses = {name: set(app.services[name].uses) if name in app.services else set() for name in services}
+        order = [name for name in TopologicalSorter(uses).static_order() if name in services]
+        return list(reversed(order))
+
+    def _point(self, environment: str, side: Side, release: Release) -> None:
+        if release.model_version is not None:
+            self._parameters.put(self._specs.parameter(environment, side), release.model_version)
+
+    def _without(self, environment: str, side: Side, release: Release) -> list[TaskStatus]:
+        tasks = [
+            self._supervisor.check_now(task.spec.id)
+            for task in self._supervisor.tasks(environment, side)
+            if task.state in _SERVING and release.app.services[task.spec.service].model
+        ]
+        return [task for task in tasks if (task.body or {}).get("model_version") != release.model_version]
+
+
+def _key(environment: str, side: Side) -> str:
+    return f"{environment}-{side}"
+
+
+def _report(task: TaskStatus) -> TaskReport:
+    """What a task really runs: the artifact is read off the folder that its process works in."""
+    artifact = "unknown"
+    try:
+        if task.pid is not None and Path(psutil.Process(task.pid).cwd()) == Path(os.path.realpath(task.spec.cwd)):
+            artifact = task.spec.artifact_digest
+    except psutil.Error:
+        artifact = "gone"
+    version = (task.body or {}).get("model_version")
+    return TaskReport(task.spec.id, task.spec.service, artifact, version, task.state == "ready")

@@ -1,0 +1,112 @@
+"""How a release's service becomes a task to start: its command, its folder, its small clean environment."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+from shipway.core.errors import Refused
+from shipway.core.observation import Side
+from shipway.core.places import Places
+from shipway.core.ports import Tell
+from shipway.core.release import Release
+from shipway.local.parameters import FileParameters
+from shipway.local.processes import TaskSpec
+from shipway.local.python_environment import PythonEnvironments
+from shipway.local.router.router import Router
+
+BEFORE_TRAFFIC_TIMEOUT = 300.0
+
+
+class TaskSpecs:
+    """Makes task specs for one app on this machine."""
+
+    def __init__(
+        self, places: Places, environments: PythonEnvironments, router: Router, parameters: FileParameters
+    ) -> None:
+        self._places = places
+        self._environments = environments
+        self._router = router
+        self._parameters = parameters
+
+    def parameter(self, environment: str, side: Side) -> str:
+        """The name of the parameter that holds a side's model version."""
+        return f"/{environment}/{side}/model-version"
+
+    def make(self, environment: str, side: Side, release: Release, service: str, number: int) -> TaskSpec:
+        """The spec of one task; the supervisor fills `{port}` in."""
+        described = release.app.services[service]
+        artifact = release.artifacts[service]
+        id = f"{environment}-{side}-{release.id}-{service}-{number}"
+        variables = self._variables(environment, side, release, service)
+        return TaskSpec(
+            id=id,
+            environment=environment,
+            side=side,
+            service=service,
+            release=release.id,
+            artifact_digest=artifact.digest,
+            argv=tuple(shlex.split(self._filled(described.command, environment, release, service))),
+            cwd=artifact.path,
+            env=variables | {"SHIPWAY_TASK": id},
+            port=0,
+            ready_path=described.ready,
+            log=str(self._places.state / "logs" / environment / f"{id}.log"),
+            start_timeout=described.start_timeout,
+            drain_timeout=described.drain_timeout,
+        )
+
+    def run_before_traffic(self, environment: str, side: Side, release: Release, service: str, tell: Tell) -> None:
+        """Run the service's `before_traffic` once. Raises Refused with its last lines when it fails."""
+        described = release.app.services[service]
+        command = described.before_traffic or ""
+        tell(f"{service}: {command}")
+        try:
+            done = subprocess.run(
+                shlex.split(self._filled(command, environment, release, service)),
+                cwd=release.artifacts[service].path,
+                env=self._variables(environment, side, release, service),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=BEFORE_TRAFFIC_TIMEOUT,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Refused(f"{service}: before_traffic could not run: {error}", fix="mend it in shipway.yaml") from error
+        if done.returncode != 0:
+            last = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()[-15:]
+            raise Refused(
+                f"{service}: before_traffic failed with exit code {done.returncode}: " + "\n".join(last),
+                fix=f"mend `{command}` and deploy again",
+            )
+
+    def _variables(self, environment: str, side: Side, release: Release, service: str) -> dict[str, str]:
+        described = release.app.services[service]
+        artifact = release.artifacts[service]
+        own = described.env | release.app.environments[environment].env
+        variables = self._environments.variables(artifact.environment, artifact.path)
+        variables |= {
+            "HOME": str(self._data(environment, service)),
+            "SHIPWAY_ENVIRONMENT": environment,
+            "SHIPWAY_RELEASE": release.id,
+            "SHIPWAY_SERVICE": service,
+        }
+        if described.model:
+            variables["MODEL_BUCKET"] = self._bucket(release)
+            variables["MODEL_VERSION_PARAMETER"] = self._parameters.uri(self.parameter(environment, side))
+        for used, variable in described.uses.items():
+            variables[variable] = f"http://127.0.0.1:{self._router.internal_port(environment, side, used)}"
+        return variables | {name: self._filled(value, environment, release, service) for name, value in own.items()}
+
+    def _filled(self, text: str, environment: str, release: Release, service: str) -> str:
+        text = text.replace("{environment}", environment).replace("{data}", str(self._data(environment, service)))
+        return text.replace("{bucket}", self._bucket(release))
+
+    def _data(self, environment: str, service: str) -> Path:
+        folder = self._places.state / "data" / environment / service
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _bucket(self, release: Release) -> str:
+        return str(self._places.state / release.app.model.bucket) if release.app.model else ""

@@ -1,0 +1,374 @@
+"""Rollouts in the world: observe, decide, act, until the environment is on the candidate or back on stable."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from shipway.core.errors import Refused, ShipwayError
+from shipway.core.observation import Observation, Side, Traffic, count_probes, other
+from shipway.core.plan import Plan, flip_plan, make_plan
+from shipway.core.ports import Store, Target
+from shipway.core.records import (
+    AuditEntry,
+    EnvironmentRecord,
+    Event,
+    Lock,
+    PendingCommand,
+    RolloutKind,
+    RolloutRecord,
+    Warm,
+)
+from shipway.core.release import Release
+from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire
+from shipway.pipeline.narration import narrate
+
+TICK = 0.1
+LOCK_EXPIRY = 30.0
+LOCK_PATIENCE = 1800.0
+FAULT_PATIENCE = 60.0
+READ_BACK_PATIENCE = 15.0
+
+
+class Rollouts:
+    """Moves environments from their stable release to a candidate. One at a time for each environment."""
+
+    def __init__(self, store: Store, target: Target, clock: Callable[[], float], stopping: threading.Event) -> None:
+        self._store = store
+        self._target = target
+        self._clock = clock
+        self._stopping = stopping
+
+    def roll_out(
+        self, id: str, environment: str, release: Release, *, run: str, by: str, back: bool = False
+    ) -> RolloutRecord:
+        """Take the environment to the release and say how it ended. Called again with the same id, it goes on."""
+        self._take_lock(environment, id, run)
+        try:
+            record = self._store.get(RolloutRecord, id) or self._begin(id, environment, release, run, by, back)
+            if record.ended is None:
+                record = self._carry_out(record, release)
+            return record
+        finally:
+            self._store.release_lock(environment, id)
+
+    def command(self, environment: str, command: Command, who: str, why: str) -> None:
+        """Give a running rollout a person's word. Raises Refused when it makes no sense now."""
+        record = self._active(environment)
+        if record is None:
+            raise Refused(f"no rollout is under way in {environment}", fix="shipway status")
+        if command == "promote" and record.state.phase != "shifting":
+            raise Refused(
+                f"{environment}: the candidate is {record.state.phase}, it can't take all of the traffic yet",
+                fix="wait for `shipway status` to say shifting, then try again",
+            )
+        with self._store.transaction():
+            self._store.put(environment, PendingCommand(environment, command, who, why))
+            self._store.add_audit(
+                AuditEntry(self._clock(), who, command, environment, why, {"release": record.release, "run": record.run})
+            )
+
+    def record_of(self, environment: str) -> EnvironmentRecord:
+        """What the environment serves."""
+        return self._store.get(EnvironmentRecord, environment) or EnvironmentRecord(environment)
+
+    def tend(self) -> None:
+        """Let go of sides that were kept warm long enough. Called now and then while nothing else happens."""
+        for environment in self._store.all(EnvironmentRecord):
+            if environment.warm is None or self._clock() < environment.warm.until or environment.rollout is not None:
+                continue
+            owner = f"warm-{environment.warm.release}"
+            if self._store.take_lock(environment.name, owner, self._clock(), LOCK_EXPIRY) is not None:
+                continue
+            try:
+                self._target.retire(environment.name, environment.warm.side)
+                self._store.change(EnvironmentRecord, environment.name, lambda e: replace(e, warm=None))
+            finally:
+                self._store.release_lock(environment.name, owner)
+
+    # -- one rollout, top to bottom ------------------------------------------------------------------------------
+
+    def _begin(self, id: str, name: str, release: Release, run: str, by: str, back: bool) -> RolloutRecord:
+        leftover = self._active(name)
+        if leftover is not None and leftover.ended is None:
+            self._abandon(leftover)
+        environment = self.record_of(name)
+        stable = self._release(environment.stable)
+        kind: RolloutKind = "rollout"
+        if stable is not None and _only_model_differs(stable, release) and (back or _is_promotion(stable, release)):
+            kind = "swap"
+        elif back:
+            kind = "flip"
+        policy = release.app.environments[name]
+        start_timeout = max(service.start_timeout for service in release.app.services.values()) + 30
+        has_stable = stable is not None
+        tasks = policy.tasks.min
+        plan = (
+            flip_plan(policy.rollout, tasks, start_timeout)
+            if kind != "rollout"
+            else make_plan(policy.rollout, tasks, start_timeout, has_stable=has_stable)
+        )
+        side = other(environment.side) if has_stable and kind != "swap" else environment.side
+        now = self._clock()
+        state = State(side, has_stable, since=now, started=now)
+        record = RolloutRecord(
+            id, name, release.id, environment.stable, kind, plan, state, by, now, back=back, run=run
+        )
+        with self._store.transaction():
+            self._store.delete(PendingCommand, name)
+            self._store.put(id, record)
+            self._store.put(name, replace(environment, rollout=id))
+            self._store.add_audit(AuditEntry(now, by, kind, name, "", {"release": release.id, "from": environment.stable}))
+        return record
+
+    def _carry_out(self, record: RolloutRecord, release: Release) -> RolloutRecord:
+        if record.kind == "swap":
+            return self._swap(record, release)
+        try:
+            self._make_room(record, release)
+        except ShipwayError as error:
+            return self._undo(record, error)
+        record = self._shift_traffic(record, release)
+        if record.state.phase == "promoted":
+            try:
+                self._read_back(record, release)
+            except ShipwayError as fault:
+                state = replace(record.state, phase="rolling_back", reason=fault.what, since=self._clock())
+                record = self._shift_traffic(replace(record, state=state), release)
+        if record.state.phase == "promoted":
+            return self._settle(record)
+        return self._clear_away(record)
+
+    def _make_room(self, record: RolloutRecord, release: Release) -> None:
+        """The candidate's side is empty, or warm with the very release we want; then it is made ready to start."""
+        environment = self.record_of(record.environment)
+        side = record.state.candidate
+        warm = environment.warm is not None and environment.warm.side == side and environment.warm.release == release.id
+        fresh = record.state.phase == "starting" and record.state.step == 0
+        if fresh and not warm:
+            self._target.retire(record.environment, side)
+        if environment.warm is not None and not warm:
+            self._store.change(EnvironmentRecord, record.environment, lambda e: replace(e, warm=None))
+        if fresh:
+            self._target.prepare(record.environment, side, release, lambda line: self._tell(record, "note", line))
+
+    def _shift_traffic(self, record: RolloutRecord, release: Release) -> RolloutRecord:
+        done: Desired | None = None
+        probes = Traffic()
+        trouble_since: float | None = None
+        while not record.state.ended or done != desired(record.plan, record.state):
+            try:
+                self._keep_lock(record)
+                seen = self._observe(record, release, probes)
+                before, record = record.state, self._decide(record, seen)
+                same_step = (before.phase, before.step) == (record.state.phase, record.state.step)
+                probes = seen.probes if same_step else Traffic()
+                done = self._enforce(record, release, done)
+                trouble_since = None
+            except ShipwayError as fault:
+                trouble_since = trouble_since or self._clock()
+                if self._clock() - trouble_since > FAULT_PATIENCE:
+                    return self._give_up(record, fault)
+            self._rest()
+        return record
+
+    def _observe(self, record: RolloutRecord, release: Release, probes: Traffic) -> Observation:
+        plan, state = record.plan, record.state
+        wanted: dict[Side, int] = {state.candidate: plan.steps[state.step].tasks}
+        if state.has_stable:
+            wanted[other(state.candidate)] = plan.tasks
+        seen = self._target.observe(record.environment, release.app, wanted)
+        if state.phase == "probing" or (state.phase == "shifting" and _lacks_clients(plan, state, seen)):
+            answers = tuple(self._target.probe(record.environment, state.candidate, release))
+            probes = count_probes(probes, answers)
+        return replace(seen, probes=probes)
+
+    def _decide(self, record: RolloutRecord, seen: Observation) -> RolloutRecord:
+        with self._store.transaction():
+            pending = self._store.get(PendingCommand, record.environment)
+            command = pending.command if pending else None
+            state = decide(record.plan, record.state, seen, command)
+            if pending is not None:
+                self._store.delete(PendingCommand, record.environment)
+                self._tell(record, "note", f"{pending.command} by {pending.who}" + (f": {pending.why}" if pending.why else ""))
+            if state == record.state:
+                return record
+            line = narrate(record.plan, record.state, state, seen)
+            record = replace(record, state=state)
+            self._store.put(record.id, record)
+        if line is not None:
+            self._tell(record, line.kind, line.text, line.seconds)
+        return record
+
+    def _enforce(self, record: RolloutRecord, release: Release, done: Desired | None) -> Desired:
+        """Make the world look as the state asks: tasks first, then traffic, so that weight never meets a missing task."""
+        want = desired(record.plan, record.state)
+        if want == done:
+            return want
+        name, side = record.environment, record.state.candidate
+        if want.candidate_tasks is not None:
+            self._target.scale(name, side, release, want.candidate_tasks)
+        stable = self._release(record.previous)
+        if want.stable_tasks is not None and stable is not None:
+            self._target.scale(name, other(side), stable, want.stable_tasks)
+        if record.state.phase == "shifting" and (done is None or done.weight == 0):
+            self._target.begin_window(name)
+        self._target.shift(name, side, want.weight)
+        return want
+
+    def _settle(self, record: RolloutRecord) -> RolloutRecord:
+        """Relabel: the candidate is stable. The old side stays warm; nothing is started or stopped."""
+        now = self._clock()
+        old = other(record.state.candidate)
+        warm = None
+        if record.previous is not None and record.plan.keep_warm > 0:
+            warm = Warm(old, record.previous, now + record.plan.keep_warm)
+        ended = self._end(record, lambda environment: replace(_relabel(environment, record), warm=warm), "promoted")
+        if record.previous is not None and warm is None:
+            self._target.retire(record.environment, old)
+        return ended
+
+    def _clear_away(self, record: RolloutRecord) -> RolloutRecord:
+        """Rolled back: the candidate's tasks go, once stable carries everything."""
+        side = record.state.candidate
+        wanted = {side: 0, other(side): record.plan.tasks}
+        release = self._release(record.release)
+        assert release is not None
+        seen = self._target.observe(record.environment, release.app, wanted)
+        if may_retire(seen, side, record.state.weight, has_other=record.state.has_stable):
+            self._target.retire(record.environment, side)
+        return self._end(record, lambda environment: replace(environment, rollout=None), "rolled back")
+
+    def _swap(self, record: RolloutRecord, release: Release) -> RolloutRecord:
+        """Only the model differs: point the running tasks at it, and back if one of them does not follow."""
+        name, side = record.environment, record.state.candidate
+        began = self._clock()
+        try:
+            self._target.swap_model(name, side, release)
+            self._read_back(record, release)
+        except ShipwayError as error:
+            previous = self._release(record.previous)
+            assert previous is not None
+            self._target.swap_model(name, side, previous)
+            return self._undo(record, error)
+        seconds = self._clock() - began
+        self._tell(record, "done", f"every task answers with model {release.model_version}", seconds)
+        record = replace(record, state=replace(record.state, phase="promoted"))
+        return self._end(record, lambda environment: _relabel(environment, record), "promoted")
+
+    # -- the small print -----------------------------------------------------------------------------------------
+
+    def _take_lock(self, environment: str, owner: str, run: str) -> None:
+        began = self._clock()
+        told = False
+        while (held := self._store.take_lock(environment, owner, self._clock(), LOCK_EXPIRY)) is not None:
+            if not told:
+                self._store.add_event(
+                    Event("note", f"waits for {environment}: {held.owner} is at work there", self._clock(), run, environment)
+                )
+                told = True
+            if self._clock() - began > LOCK_PATIENCE:
+                raise Refused(
+                    f"{environment} is locked by {held.owner} since {LOCK_PATIENCE / 60:.0f} minutes",
+                    fix=f"shipway abort --env {environment}, or wait and retry",
+                )
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait a tick. Once the control plane is going down, wait for its end: a next one takes over from here."""
+        if self._stopping.wait(TICK):
+            threading.Event().wait()
+
+    def _keep_lock(self, record: RolloutRecord) -> None:
+        held = self._store.get(Lock, record.environment)
+        if held is None or held.owner != record.id or self._clock() - held.beat > LOCK_EXPIRY / 6:
+            self._store.take_lock(record.environment, record.id, self._clock(), LOCK_EXPIRY)
+
+    def _read_back(self, record: RolloutRecord, release: Release) -> None:
+        """Raises ShipwayError unless every task that serves reports the requested artifact and model version."""
+        deadline = self._clock() + READ_BACK_PATIENCE
+        while True:
+            reports = self._target.read_back(record.environment, record.state.candidate, release)
+            wrong = [
+                f"{r.task} ({r.service}) serves {r.artifact[:6]}, model {r.model_version or 'none'}"
+                for r in reports
+                if not r.ready
+                or r.artifact != release.artifacts[r.service].digest
+                or (r.model_version != release.model_version and release.app.services[r.service].model)
+            ]
+            enough = len(reports) >= record.plan.tasks * len(release.app.services)
+            if enough and not wrong:
+                text = f"{record.environment} read back: {len(reports)}/{len(reports)} tasks, digest"
+                self._tell(record, "note", text + (" and model match" if release.model_version else " matches"))
+                return
+            if self._clock() > deadline:
+                raise ShipwayError(
+                    f"{record.environment} does not serve {release.id}: " + ("; ".join(wrong) or f"{len(reports)} tasks"),
+                    fix=f"shipway logs --env {record.environment}",
+                )
+            self._rest()
+
+    def _undo(self, record: RolloutRecord, error: ShipwayError) -> RolloutRecord:
+        state = replace(record.state, phase="rolled_back", reason=error.what, since=self._clock())
+        record = replace(record, state=state)
+        if record.kind == "swap":
+            return self._end(record, lambda environment: replace(environment, rollout=None), "rolled back")
+        return self._clear_away(record)
+
+    def _abandon(self, leftover: RolloutRecord) -> None:
+        """A rollout whose owner died without ending it is taken back before the next one begins."""
+        release = self._release(leftover.release)
+        assert release is not None
+        why = "its owner ended without ending it"
+        self._store.put(leftover.environment, PendingCommand(leftover.environment, "abort", "shipway", why))
+        self._carry_out(leftover, release)
+
+    def _give_up(self, record: RolloutRecord, fault: ShipwayError) -> RolloutRecord:
+        state = replace(record.state, phase="rolled_back", reason=f"no sight of {record.environment}: {fault.what}")
+        record = replace(record, state=state)
+        self._store.put(record.id, record)
+        return record
+
+    def _end(
+        self, record: RolloutRecord, relabel: Callable[[EnvironmentRecord], EnvironmentRecord], outcome: str
+    ) -> RolloutRecord:
+        record = replace(record, ended=self._clock())
+        detail: Mapping[str, object] = {"release": record.release, "reason": record.state.reason}
+        with self._store.transaction():
+            self._store.put(record.id, record)
+            self._store.change(EnvironmentRecord, record.environment, relabel)
+            self._store.delete(PendingCommand, record.environment)
+            self._store.add_audit(AuditEntry(self._clock(), record.by, outcome, record.environment, "", detail))
+        return record
+
+    def _active(self, environment: str) -> RolloutRecord | None:
+        rollout = self.record_of(environment).rollout
+        return None if rollout is None else self._store.get(RolloutRecord, rollout)
+
+    def _release(self, id: str | None) -> Release | None:
+        return None if id is None else self._store.get(Release, id)
+
+    def _tell(self, record: RolloutRecord, kind: str, text: str, seconds: float | None = None) -> None:
+        self._store.add_event(Event(kind, text, self._clock(), record.run, record.environment, seconds))  # type: ignore[arg-type]
+
+
+def _relabel(environment: EnvironmentRecord, record: RolloutRecord) -> EnvironmentRecord:
+    history = environment.history[:-1] if record.back else (*environment.history, record.release)
+    return replace(environment, side=record.state.candidate, history=history, rollout=None)
+
+
+def _lacks_clients(plan: Plan, state: State, seen: Observation) -> bool:
+    step = plan.steps[state.step]
+    requests = seen.traffic_of(state.candidate).requests - (state.baseline_candidate or Traffic()).requests
+    return step.evidence and requests - state.step_requests < plan.guard.min_requests
+
+
+def _only_model_differs(stable: Release, release: Release) -> bool:
+    return stable.model_digest != release.model_digest and replace(
+        stable, id="", model_version=None, model_digest=None, request_schema=None, created_at=0
+    ) == replace(release, id="", model_version=None, model_digest=None, request_schema=None, created_at=0)
+
+
+def _is_promotion(stable: Release, release: Release) -> bool:
+    return stable.commit == release.commit

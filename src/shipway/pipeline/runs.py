@@ -1,0 +1,283 @@
+"""One run from its commit to its last environment, told step by step. Durable: `engine.py` resumes it where it was."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from shipway.core.description import App
+from shipway.core.errors import Refused, RolledBack, ShipwayError
+from shipway.core.ports import Builder, Models, Source, Store
+from shipway.core.records import Event, EventKind, Gate, ModelHistory, Run, RunStatus, status_of
+from shipway.core.release import Artifact, Commit, Release
+from shipway.pipeline.rollouts import Rollouts
+
+_log = logging.getLogger(__name__)
+
+
+class Durably(Protocol):
+    """What a durable engine gives a run: steps that are not repeated, and messages that are not lost."""
+
+    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
+        """The function's answer; on a resumed run the answer it gave before."""
+        ...
+
+    def receive(self, topic: str, timeout: float) -> Any | None:
+        """The next message on a topic; None after `timeout` seconds (counted from the first time it was asked)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said at a gate, or why nobody needs to any more."""
+
+    kind: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works with. `read_app` parses a committed description."""
+
+    store: Store
+    source: Source
+    builder: Builder
+    models: Models
+    rollouts: Rollouts
+    clock: Callable[[], float]
+    read_app: Callable[[bytes], App]
+    operator_app: Callable[[], App]
+
+
+class Runs:
+    """Carries runs out. Every public entry is idempotent: a run that ended stays ended."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+
+    def carry_out(self, id: str, engine: Durably) -> None:
+        """All of a run. Called again after a crash, it goes on at the step where it was."""
+        run = self._run(id)
+        try:
+            match run.kind:
+                case "deploy":
+                    self._deploy(run, engine)
+                case "rollback":
+                    self._roll_back(run, engine)
+                case "model":
+                    self._promote_model(run, engine)
+        except ShipwayError as error:
+            engine.step("end", self._end, id, status_of(error), error.what, error.fix)
+        except Exception as error:  # the run's story must end, whatever broke; the traceback goes to the daemon's log
+            engine.step("end", self._end, id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
+            raise
+
+    # -- the three kinds of runs ---------------------------------------------------------------------------------
+
+    def _deploy(self, run: Run, engine: Durably) -> None:
+        release_id = engine.step("release", self._make_release, run.id)
+        for environment in run.path:
+            answer = self._gate(run.id, environment, engine)
+            if answer is not None:
+                engine.step("end", self._end, run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")
+                return
+            engine.step(f"roll out {environment}", self._roll_out, run.id, environment, release_id)
+        engine.step("end", self._end, run.id, "succeeded", "", "")
+
+    def _roll_back(self, run: Run, engine: Durably) -> None:
+        (environment,) = run.path
+        release_id = engine.step("choose", self._release_before, run.id, environment)
+        engine.step(f"roll back {environment}", self._roll_out, run.id, environment, release_id, True)
+        engine.step("end", self._end, run.id, "succeeded", "", "")
+
+    def _promote_model(self, run: Run, engine: Durably) -> None:
+        for environment in run.path:
+            release_id = engine.step(f"release {environment}", self._release_with_model, run.id, environment)
+            engine.step(f"swap {environment}", self._roll_out, run.id, environment, release_id)
+        engine.step("point latest", self._make_latest, run.id)
+        engine.step("end", self._end, run.id, "succeeded", "", "")
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def _make_release(self, id: str) -> str:
+        parts = self._parts
+        run = self._change(id, stage="build")
+        commit = parts.source.resolve(run.commit)
+        app = parts.read_app(parts.source.read(commit, "shipway.yaml"))
+        model = parts.models.verified(parts.models.latest().version) if app.model else None
+        artifacts = self._build(run, commit, app)
+        release = Release(
+            id=f"r{self._store.next_number('release')}",
+            commit=commit.id,
+            app=app,
+            artifacts=artifacts,
+            model_version=model.version if model else None,
+            model_digest=model.digest if model else None,
+            request_schema=model.schema_digest if model else None,
+            created_at=parts.clock(),
+        )
+        with self._store.transaction():
+            self._store.put(release.id, release)
+            self._change(id, release=release.id)
+        contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
+        self._tell(run, "note", f"release {release.id}: " + ", ".join(contents + ([f"model {model.version}"] if model else [])))
+        return release.id
+
+    def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
+        def build(name: str) -> Artifact:
+            began = self._parts.clock()
+            artifact = self._parts.builder.build(
+                commit, name, app.services[name], lambda line: self._tell(run, "note", f"{name}: {line}")
+            )
+            self._tell(run, "done", f"built {name} {artifact.short}", seconds=self._parts.clock() - began)
+            return artifact
+
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"build-{run.id}") as pool:
+            return dict(zip(app.services, pool.map(build, app.services), strict=True))
+
+    def _gate(self, id: str, environment: str, engine: Durably) -> Answer | None:
+        """None to go on; otherwise why the run ends here."""
+        opened = engine.step(f"gate {environment}", self._open_gate, id, environment)
+        if opened["kind"] == "open":
+            return None
+        if opened["kind"] == "superseded":
+            return Answer("superseded", "a newer run", "it goes to the same environment")
+        heard = engine.receive(f"gate:{environment}", opened["timeout"])
+        if heard is None:
+            return Answer("expired", "nobody", f"no answer within {opened['timeout'] / 3600:g} h")
+        answer = Answer(**heard)
+        if answer.kind == "approved":
+            engine.step(f"passed {environment}", self._pass_gate, id, environment, answer)
+            return None
+        return answer
+
+    def _open_gate(self, id: str, environment: str) -> dict[str, Any]:
+        approval = self._parts.operator_app().environments[environment].approval
+        if approval is None:
+            return {"kind": "open"}
+        now = self._parts.clock()
+        with self._store.transaction():
+            run = self._run(id)
+            if any(self._makes_pointless(other, run) for other in self._store.all(Run)):
+                return {"kind": "superseded"}
+            gate = Gate(environment, approval.roles, now, now + approval.expires)
+            run = self._change(id, status="waiting", stage=f"approval for {environment}", gate=gate)
+        self._tell(run, "gate", f"waits for approval to {environment} by {' or '.join(approval.roles)}", environment)
+        return {"kind": "wait", "timeout": approval.expires}
+
+    def _pass_gate(self, id: str, environment: str, answer: Answer) -> None:
+        run = self._change(id, status="running", stage=f"approved for {environment}", gate=None)
+        self._tell(run, "done", f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}", environment)
+
+    def _roll_out(self, id: str, environment: str, release_id: str, back: bool = False) -> None:
+        run = self._change(id, stage=f"rollout to {environment}")
+        release = self._release(release_id)
+        record = self._parts.rollouts.record_of(environment)
+        if not back and release.same_content(self._store.get(Release, record.stable or "")) and record.rollout is None:
+            self._tell(run, "done", f"{environment} already serves exactly this, as {record.stable}", environment)
+        else:
+            rollout = self._parts.rollouts.roll_out(
+                f"{id}-{environment}", environment, release, run=id, by=run.by, back=back
+            )
+            if rollout.state.phase != "promoted":
+                serving = rollout.previous or "nothing"
+                raise RolledBack(
+                    f"rolled back: {rollout.state.reason}",
+                    state=f"{environment} serves {serving}",
+                    fix=f"shipway logs --env {environment} --release {release_id}",
+                )
+            self._tell(run, "done", f"{environment} serves {release_id}", environment)
+        self._change(id, done=(*(d for d in run.done if d != environment), environment))
+
+    def _release_before(self, id: str, environment: str) -> str:
+        history = self._parts.rollouts.record_of(environment).history
+        if len(history) < 2:
+            raise Refused(
+                f"{environment} has no release before {history[-1] if history else 'the first'}",
+                fix=f"shipway deploy --env {environment} COMMIT",
+                state="nothing changed",
+            )
+        self._change(id, release=history[-2])
+        return history[-2]
+
+    def _release_with_model(self, id: str, environment: str) -> str:
+        run = self._run(id)
+        assert run.model_version is not None
+        model = self._parts.models.verified(run.model_version)
+        stable = self._release(self._parts.rollouts.record_of(environment).stable or "")
+        release = replace(
+            stable,
+            id=f"r{self._store.next_number('release')}",
+            model_version=model.version,
+            model_digest=model.digest,
+            request_schema=model.schema_digest,
+            created_at=self._parts.clock(),
+        )
+        with self._store.transaction():
+            self._store.put(release.id, release)
+            self._change(id, release=release.id)
+        return release.id
+
+    def _make_latest(self, id: str) -> None:
+        run = self._run(id)
+        assert run.model_version is not None
+        make_latest(self._parts, run.model_version, run.by, run.why)
+        self._tell(run, "done", f"new releases take model {run.model_version}")
+
+    def _end(self, id: str, status: RunStatus, reason: str, fix: str) -> None:
+        run = self._run(id)
+        if not run.live:
+            return
+        run = self._change(id, status=status, reason=reason, fix=fix, gate=None, ended=self._parts.clock())
+        text = reason or f"done: {', '.join(run.done) or run.stage}"
+        self._tell(run, "end", text, seconds=self._parts.clock() - run.created)
+
+    # -- the small print -----------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _makes_pointless(other: Run, run: Run) -> bool:
+        newer = int(other.id) > int(run.id) and other.kind == "deploy" and other.path[-1] == run.path[-1]
+        return newer and other.status in ("running", "waiting", "succeeded")
+
+    def _run(self, id: str) -> Run:
+        run = self._store.get(Run, id)
+        if run is None:
+            raise KeyError(id)
+        return run
+
+    def _release(self, id: str) -> Release:
+        release = self._store.get(Release, id)
+        if release is None:
+            raise Refused(f"no release {id!r} is stored", fix="shipway deploy")
+        return release
+
+    def _change(self, id: str, **fields: Any) -> Run:
+        return self._store.change(Run, id, lambda run: replace(run, **fields))
+
+    def _tell(
+        self, run: Run, kind: EventKind, text: str, environment: str | None = None, seconds: float | None = None
+    ) -> None:
+        self._store.add_event(Event(kind, text, self._parts.clock(), run.id, environment, seconds))
+
+
+def make_latest(parts: Parts, version: str, by: str, why: str) -> None:
+    """Make a model version the one that new releases take, and remember which one was before."""
+    parts.models.make_latest(version, by, why, parts.clock())
+    with parts.store.transaction():
+        history = parts.store.get(ModelHistory, "models") or ModelHistory()
+        parts.store.put("models", history.with_current(version))
+
+
+def tend_forever(housekeeping: Callable[[], None], stopping: threading.Event, every: float = 1.0) -> None:
+    """Housekeeping between rollouts, until told to stop. What fails once is tried again the next time."""
+    while not stopping.wait(every):
+        try:
+            housekeeping()
+        except (ShipwayError, OSError):
+            _log.exception("housekeeping failed; it is tried again")

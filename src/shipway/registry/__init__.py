@@ -1,0 +1,1 @@
+"""Model versions in a bucket: immutable folders, digests, the `latest` pointer."""

@@ -1,0 +1,211 @@
+"""What `metadata.json` must hold, whatever the model's format. Mistakes are told all at once, each with its path."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    ValidationError,
+)
+
+from shipway.core.errors import Refused
+from shipway.core.model_version import ModelVersion
+
+MAX_BYTES = 8 << 30
+
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}){0,7}")
+_SHOWN = 30
+
+Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]*$")]
+
+
+class _Part(BaseModel):
+    # Further keys are kept as they are: a training program may record more than the platform reads.
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, protected_namespaces=())
+
+
+class Approval(_Part):
+    """Who said yes or no, when (ISO 8601) and why."""
+
+    status: Literal["pending", "approved", "rejected", "archived"]
+    by: str | None = None
+    at: str | None = None
+    why: str | None = None
+
+
+class FileEntry(_Part):
+    """What a file of the version must be."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0, le=MAX_BYTES)
+
+
+class Feature(_Part):
+    """One input of the model."""
+
+    name: Line
+    type: Literal["number", "category"]
+    nullable: bool
+    values: list[str] | None = None
+    minimum: FiniteFloat | None = None
+    maximum: FiniteFloat | None = None
+
+
+class FeatureSchema(_Part):
+    """The model's inputs in order, and its output."""
+
+    features: list[Feature] = Field(min_length=1, max_length=10_000)
+    output: dict[str, JsonValue]
+
+
+class Golden(_Part):
+    """A request and the answer that every copy of the model must give to it."""
+
+    instance: dict[str, JsonValue]
+    prediction: FiniteFloat
+
+
+class Metadata(_Part):
+    """All that the platform reads of `metadata.json`. `version` and `approval` are set when it is published."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
+    version: str | None = None
+    trained_at: Line
+    dataset_version: Line
+    author: Line | None = None
+    metrics: dict[str, FiniteFloat]
+    hyperparameters: dict[str, JsonValue]
+    approval: Approval = Approval(status="pending")
+    model_file: str
+    model_format: Line
+    files: dict[str, FileEntry] = Field(min_length=1)
+    feature_schema: FeatureSchema
+    feature_schema_digest: str
+    golden: list[Golden] = Field(max_length=20)
+
+
+def parse(data: bytes, name: str) -> tuple[dict[str, Any], Metadata]:
+    """The document as it stands and as checked values. Raises Refused whose `what` has one line for each mistake."""
+    document = _document(data, name)
+    try:
+        metadata = Metadata.model_validate(document)
+    except ValidationError as error:
+        lines = []
+        for details in error.errors(include_url=False):
+            found = "" if details["type"] == "missing" else f"; found {_short(details['input'])}"
+            lines.append(f"{_dotted(details['loc'])}: {details['msg'][:1].lower()}{details['msg'][1:]}{found}")
+        raise _wrong(lines, name) from error
+    if lines := _contradictions(document, metadata):
+        raise _wrong(lines, name)
+    return document, metadata
+
+
+def dump(document: dict[str, Any]) -> bytes:
+    """The document as the bucket keeps it."""
+    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def canonical_digest(value: object) -> str:
+    """SHA-256 (hex) of the value's canonical JSON: sorted keys, no spaces.
+
+    >>> canonical_digest({})
+    '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'
+    """
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def described(version: str, metadata: Metadata) -> ModelVersion:
+    """The version as the rest of the platform sees it."""
+    return ModelVersion(
+        version=version,
+        name=metadata.name,
+        model_file=metadata.model_file,
+        digest=metadata.files[metadata.model_file].sha256,
+        schema_digest=metadata.feature_schema_digest.removeprefix("sha256:"),
+        trained_at=metadata.trained_at,
+        dataset_version=metadata.dataset_version,
+        author=metadata.author or "",
+        approval_status=metadata.approval.status,
+        metrics=metadata.metrics,
+        hyperparameters=metadata.hyperparameters,
+    )
+
+
+def _document(data: bytes, name: str) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        document = dict(pairs)
+        if len(document) < len(pairs):
+            twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
+            raise ValueError(f"the key {_short(twice)} is written twice")
+        return document
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not a JSON number")
+
+    try:
+        document = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
+        data.decode()
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half surrogate pairs
+    except json.JSONDecodeError as error:
+        raise _wrong([f"line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"], name) from error
+    except (ValueError, RecursionError) as error:
+        raise _wrong([f"not valid JSON: {error}"], name) from error
+    if not isinstance(document, dict):
+        raise _wrong([f"expected an object; found {_short(document)}"], name)
+    return document
+
+
+def _contradictions(document: dict[str, Any], metadata: Metadata) -> list[str]:
+    """What no single field can show."""
+    lines = [
+        f"files: {_short(file)} is no file name inside the folder"
+        for file in metadata.files
+        if not _FILE.fullmatch(file) or file == "metadata.json"
+    ]
+    if metadata.model_file not in metadata.files:
+        lines.append(f"model_file: {_short(metadata.model_file)} is not one of `files`")
+    if sum(entry.bytes for entry in metadata.files.values()) > MAX_BYTES:
+        lines.append(f"files: more than {MAX_BYTES:,} bytes together")
+    digest = f"sha256:{canonical_digest(document['feature_schema'])}"
+    if metadata.feature_schema_digest != digest:
+        found = _short(metadata.feature_schema_digest)
+        lines.append(f"feature_schema_digest: found {found}; the schema's digest is {digest}")
+    names = [feature.name for feature in metadata.feature_schema.features]
+    if len(names) != len(set(names)):
+        lines.append("feature_schema.features: two features have the same name")
+    for n, feature in enumerate(metadata.feature_schema.features):
+        if (feature.type == "category") != bool(feature.values):
+            lines.append(f"feature_schema.features[{n}].values: a category, and only a category, lists its values")
+    try:
+        datetime.fromisoformat(metadata.trained_at)
+    except ValueError:
+        lines.append(f"trained_at: found {_short(metadata.trained_at)}; expected a time such as 2026-11-23T06:00:00Z")
+    return lines
+
+
+def _wrong(lines: list[str], name: str) -> Refused:
+    shown = [f"{name}: {line}" for line in lines[:_SHOWN]]
+    if len(lines) > _SHOWN:
+        shown.append(f"{name}: and {len(lines) - _SHOWN:,} more")
+    return Refused(
+        "\n".join(shown), fix="write the file again as the model bucket's contract says", state="nothing changed"
+    )
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:60]}" for part in place)
+    return path.lstrip(".")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

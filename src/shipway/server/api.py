@@ -1,0 +1,193 @@
+"""The HTTP API: each route parses, calls one verb, and answers its JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.rollout import Command
+from shipway.server import logs, views
+from shipway.wiring import Platform
+
+MAX_BODY = 64 * 1024
+MAX_WAIT = 20.0
+Answer = dict[str, Any]
+Verb = Callable[["Call"], Answer]
+
+
+class Call:
+    """A request, with its parts checked as they are asked for."""
+
+    def __init__(self, request: Request, body: Answer) -> None:
+        self.who = request.client.host if request.client else "unknown"
+        self._request = request
+        self._body = body
+
+    def path(self, name: str) -> str:
+        """A part of the path."""
+        return str(self._request.path_params[name])
+
+    def text(self, name: str) -> str | None:
+        """An optional string of the body. Raises UsageError when it is something else."""
+        value = self._body.get(name)
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{name}: expected text, found {value!r}")
+        return value or None
+
+    def texts(self, name: str) -> list[str]:
+        """A list of strings of the body; empty when absent."""
+        value = self._body.get(name) or []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise UsageError(f"{name}: expected a list of text, found {value!r}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """A boolean of the body; false when absent."""
+        return self._body.get(name) is True
+
+    def query(self, name: str) -> str | None:
+        """An optional query parameter."""
+        return self._request.query_params.get(name) or None
+
+    def number(self, name: str, default: float, most: float) -> float:
+        """A query parameter from 0 to `most`. Raises UsageError when it is something else."""
+        text = self.query(name)
+        try:
+            value = default if text is None else float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= most:
+            raise UsageError(f"{name}: expected a number from 0 to {most:g}, found {text!r}")
+        return value
+
+
+def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
+    """The application. `stop` ends the daemon's loop; it is called after the answer was sent."""
+    control = platform.control
+
+    def run_events(call: Call) -> Answer:
+        after, wait = int(call.number("after", 0, 1e15)), call.number("wait", 0, MAX_WAIT)
+        events = platform.store.events(control.run(call.path("id")).id, after, wait)
+        return {"events": views.plain(events), "run": views.run(control.run(call.path("id")))}
+
+    def answer(approved: bool) -> Verb:
+        return lambda call: views.run(control.answer(call.path("id"), approved, call.who, call.text("why") or ""))
+
+    def steer(command: Command) -> Verb:
+        def verb(call: Call) -> Answer:
+            control.steer(call.path("environment"), command, call.who, call.text("why") or "")
+            return {"rollout": views.rollout(platform, call.path("environment"))}
+
+        return verb
+
+    def promoted(run: Any) -> Answer:
+        return {"latest": platform.models.latest_name(), "run": views.run(run) if run else None}
+
+    def publish(call: Call) -> Answer:
+        folder = Path(call.text("folder") or "")
+        if not folder.is_absolute():
+            raise UsageError("folder: expected the absolute path of a training's output")
+        return dict(views.plain(platform.models.publish(folder, call.text("version"), call.who)))
+
+    verbs: dict[tuple[str, str], Verb] = {
+        ("GET", "/v1/status"): lambda call: views.status(platform),
+        ("GET", "/v1/runs"): lambda call: {
+            "runs": [views.run(run) for run in control.runs()[: int(call.number("limit", 20, 1000))]]
+        },
+        ("POST", "/v1/runs"): lambda call: views.run(
+            control.deploy(call.text("commit"), call.text("environment"), call.who)
+        ),
+        ("GET", "/v1/runs/{id}"): lambda call: views.whole_run(platform, call.path("id")),
+        ("GET", "/v1/runs/{id}/events"): run_events,
+        ("POST", "/v1/runs/{id}/approve"): answer(True),
+        ("POST", "/v1/runs/{id}/reject"): answer(False),
+        ("POST", "/v1/runs/{id}/retry"): lambda call: views.run(control.retry(call.path("id"), call.who)),
+        ("POST", "/v1/environments/{environment}/pause"): steer("pause"),
+        ("POST", "/v1/environments/{environment}/resume"): steer("resume"),
+        ("POST", "/v1/environments/{environment}/promote"): steer("promote"),
+        ("POST", "/v1/environments/{environment}/abort"): steer("abort"),
+        ("POST", "/v1/environments/{environment}/rollback"): lambda call: views.run(
+            control.roll_back(call.path("environment"), call.who, call.text("why") or "")
+        ),
+        ("GET", "/v1/releases"): lambda call: views.releases(platform, int(call.number("limit", 20, 1000))),
+        ("GET", "/v1/models"): lambda call: views.models(platform),
+        ("POST", "/v1/models"): publish,
+        ("POST", "/v1/models/rollback"): lambda call: promoted(
+            control.roll_back_model(call.texts("environments"), call.who, call.text("why") or "")
+        ),
+        ("GET", "/v1/models/{version}"): lambda call: platform.models.metadata(call.path("version")),
+        ("POST", "/v1/models/{version}/promote"): lambda call: promoted(
+            control.promote_model(call.path("version"), call.texts("environments"), call.who, call.text("why") or "")
+        ),
+        ("GET", "/v1/logs"): lambda call: logs.of_tasks(platform, call),
+        ("GET", "/v1/logs/daemon"): lambda call: logs.of_daemon(platform, call),
+        ("GET", "/v1/logs/build"): lambda call: logs.of_build(platform, call),
+        ("GET", "/v1/audit"): lambda call: {
+            "entries": views.plain(platform.store.audit(int(call.number("limit", 50, 10_000))))
+        },
+        ("POST", "/v1/reload"): lambda call: {"changed": platform.reload()},
+    }
+
+    async def down(request: Request) -> Response:
+        call = Call(request, await _body(request))
+
+        def last() -> None:
+            platform.stopping.set()
+            if not call.flag("keep_tasks"):
+                platform.target.stop_everything()
+            stop()
+
+        return JSONResponse({"stopped": True}, background=BackgroundTask(last))
+
+    routes = [Route(path, _endpoint(verb), methods=[method]) for (method, path), verb in verbs.items()]
+    routes.append(Route("/v1/down", down, methods=["POST"]))
+    return Starlette(routes=routes, exception_handlers={ShipwayError: _refusal, HTTPException: _not_found})
+
+
+def _endpoint(verb: Verb) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        call = Call(request, await _body(request))
+        return JSONResponse(await to_thread.run_sync(verb, call))
+
+    return endpoint
+
+
+async def _body(request: Request) -> Answer:
+    raw = b""
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY:
+            raise UsageError(f"the body is larger than {MAX_BODY:,} bytes")
+    if not raw:
+        return {}
+    try:
+        body = json.loads(raw)
+    except ValueError as error:
+        raise UsageError(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise UsageError("the body is not a JSON object")
+    return body
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ShipwayError)
+    status = 400 if isinstance(error, UsageError) else 409 if isinstance(error, Refused) else 500
+    told = {"what": error.what, "fix": error.fix, "state": error.state, "exit_code": error.exit_code}
+    return JSONResponse({"error": told}, status)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}: {error.detail}"
+    return JSONResponse({"error": {"what": what, "fix": "", "state": "", "exit_code": 2}}, error.status_code)

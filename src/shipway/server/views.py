@@ -1,0 +1,166 @@
+"""What the API shows: records turned into JSON shapes."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from shipway import __version__
+from shipway.core.observation import Side, other
+from shipway.core.records import EnvironmentRecord, RolloutRecord, Run
+from shipway.core.release import Release
+from shipway.local.supervisor import TaskStatus
+from shipway.wiring import Platform
+
+_anything: TypeAdapter[Any] = TypeAdapter(Any)
+Json = dict[str, Any]
+
+
+def plain(record: object) -> Any:
+    """A record, or several, as JSON values."""
+    return _anything.dump_python(record, mode="json")
+
+
+def run(record: Run) -> Json:
+    """A run, with what follows from its status."""
+    return {**plain(record), "live": record.live, "exit_code": record.exit_code}
+
+
+def whole_run(platform: Platform, id: str) -> Json:
+    """A run with its release and rollouts."""
+    found = platform.control.run(id)
+    rollouts = [record for record in platform.store.all(RolloutRecord) if record.run == id]
+    release = platform.store.get(Release, found.release) if found.release else None
+    shown = plain(release) if release else None
+    if shown:
+        del shown["app"]
+    return {"run": run(found), "release": shown, "rollouts": [_rollout(record) for record in rollouts]}
+
+
+def rollout(platform: Platform, environment: str) -> Json | None:
+    """The rollout under way in an environment."""
+    id = platform.rollouts.record_of(environment).rollout
+    record = platform.store.get(RolloutRecord, id) if id else None
+    return _rollout(record) if record else None
+
+
+def status(platform: Platform) -> Json:
+    """All that `shipway status` shows."""
+    runs = platform.control.runs()
+    return {
+        "app": platform.app.app,
+        "version": __version__,
+        "pid": os.getpid(),
+        "uptime": time.time() - platform.started,
+        "root": str(platform.places.root),
+        "router": {"running": platform.target.router_runs()},
+        "environments": [_environment(platform, record) for record in platform.control.environments()],
+        "runs": [run(record) for record in runs[:5]],
+    }
+
+
+def releases(platform: Platform, limit: int) -> Json:
+    """The newest releases and where they serve."""
+    serving: dict[str, list[str]] = {}
+    for environment in platform.control.environments():
+        if environment.stable:
+            serving.setdefault(environment.stable, []).append(environment.name)
+    found = sorted(platform.store.all(Release), key=lambda release: -int(release.id[1:]))[:limit]
+    return {
+        "releases": [
+            {
+                "id": release.id,
+                "commit": release.commit,
+                "created_at": release.created_at,
+                "artifacts": {name: artifact.digest for name, artifact in release.artifacts.items()},
+                "model_version": release.model_version,
+                "serves": serving.get(release.id, []),
+            }
+            for release in found
+        ]
+    }
+
+
+def models(platform: Platform) -> Json:
+    """All model versions and where they serve."""
+    serving: dict[str, list[str]] = {}
+    for environment in platform.control.environments():
+        release = platform.store.get(Release, environment.stable) if environment.stable else None
+        if release and release.model_version:
+            serving.setdefault(release.model_version, []).append(environment.name)
+    return {
+        "latest": platform.models.latest_name(),
+        "models": [{**plain(model), "serves": serving.get(model.version, [])} for model in platform.models.list()],
+    }
+
+
+def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
+    described = platform.app.environments[record.name]
+    release = platform.store.get(Release, record.stable) if record.stable else None
+    under_way = rollout(platform, record.name)
+    subjects = {r.commit: r.subject for r in platform.control.runs() if release and r.commit == release.commit}
+    candidate = other(record.side) if under_way and release else record.side
+    coming = platform.store.get(Release, under_way["release"]) if under_way else None
+    return {
+        "name": record.name,
+        "branch": described.branch,
+        "url": f"http://127.0.0.1:{described.port}",
+        "https_url": f"https://127.0.0.1:{described.https_port}" if described.https_port else None,
+        "side": record.side,
+        "release": record.stable,
+        "commit": release.commit if release else None,
+        "subject": subjects.get(release.commit) if release else None,
+        "model_version": release.model_version if release else None,
+        "services": _services(platform, record.name, record.side, release) if release else [],
+        "candidate_services": _services(platform, record.name, candidate, coming) if coming else [],
+        "warm": plain(record.warm) if record.warm else None,
+        "rollout": under_way,
+    }
+
+
+def _services(platform: Platform, environment: str, side: Side, release: Release) -> list[Json]:
+    tasks = platform.target.tasks(environment, side)
+    wanted = release.app.environments[environment].tasks.min
+    return [
+        _service(name, artifact.short, wanted, [task for task in tasks if task.spec.service == name])
+        for name, artifact in release.artifacts.items()
+    ]
+
+
+def _service(name: str, artifact: str, wanted: int, tasks: list[TaskStatus]) -> Json:
+    notes = [task.reason for task in tasks if task.state != "ready" and task.reason]
+    return {
+        "name": name,
+        "artifact": artifact,
+        "ready": sum(task.state == "ready" for task in tasks),
+        "wanted": wanted,
+        "restarts": sum(task.restarts for task in tasks),
+        "state_note": notes[0] if notes else "",
+    }
+
+
+def _rollout(record: RolloutRecord) -> Json:
+    state = record.state
+    return {
+        "id": record.id,
+        "environment": record.environment,
+        "release": record.release,
+        "previous": record.previous,
+        "kind": record.kind,
+        "strategy": record.plan.strategy,
+        "phase": state.phase,
+        "step": state.step + 1,
+        "steps": len(record.plan.steps),
+        "shares": record.plan.shares(),
+        "weight": state.weight,
+        "paused": state.paused,
+        "reason": state.reason,
+        "verdict": state.verdict,
+        "run": record.run,
+        "since": state.since,
+        "started": record.started,
+        "ended": record.ended,
+    }

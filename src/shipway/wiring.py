@@ -1,0 +1,115 @@
+"""The one place that reads the configuration and builds a target."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from shipway import description_file
+from shipway.core.description import App
+from shipway.core.places import DESCRIPTION, Places, places_of
+from shipway.local import log_file
+from shipway.local.build import LocalBuilder
+from shipway.local.git_source import GitSource
+from shipway.local.parameters import FileParameters
+from shipway.local.processes import ProcessRunner
+from shipway.local.python_environment import PythonEnvironments
+from shipway.local.router.router import Router
+from shipway.local.runtime_folder import make_private
+from shipway.local.store import Store
+from shipway.local.supervisor import Supervisor
+from shipway.local.target import LocalTarget
+from shipway.local.task_specs import TaskSpecs
+from shipway.local.task_table import FileTaskTable
+from shipway.pipeline.control import Control
+from shipway.pipeline.engine import Engine
+from shipway.pipeline.rollouts import Rollouts
+from shipway.pipeline.runs import Parts, Runs, tend_forever
+from shipway.registry.registry import ModelRegistry
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Platform:
+    """Everything that runs in the daemon, joined."""
+
+    places: Places
+    app: App
+    store: Store
+    target: LocalTarget
+    models: ModelRegistry
+    rollouts: Rollouts
+    control: Control
+    engine: Engine
+    supervisor: Supervisor
+    stopping: threading.Event
+    started: float = field(default_factory=time.time)
+
+    def start(self) -> None:
+        """Take over what runs, then go on with the runs that were under way."""
+        self.target.restore()
+        threading.Thread(target=self.supervisor.run, args=(self.stopping,), name="supervisor", daemon=True).start()
+        threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
+        self.engine.launch()
+        self.control.resume()
+
+    def reload(self) -> bool:
+        """Read shipway.yaml again; answers whether it changed."""
+        app = description_file.load(self.places.root / DESCRIPTION)
+        changed = app != self.app
+        if changed:
+            self.target.reload(app)
+            self.app = app
+        return changed
+
+    def _keep_house(self) -> None:
+        def housekeeping() -> None:
+            self.rollouts.tend()
+            self.target.keep_router()
+            log_file.rotate(self.places.daemon_log)
+
+        tend_forever(housekeeping, self.stopping)
+
+
+def build(root: Path) -> Platform:
+    """The platform for the app whose `shipway.yaml` lies in `root`. Raises ShipwayError when a part is missing."""
+    places = places_of(root, os.getuid())
+    app = description_file.load(root / DESCRIPTION)
+    source = GitSource(root)
+    make_private(places.runtime)
+    store = Store(places.state / "state.db")
+    environments = PythonEnvironments(places.state / "environments")
+    builder = LocalBuilder(places.state, source, environments)
+    parameters = FileParameters(places.state / "parameters")
+    router = Router(places.state / "router", places.runtime)
+    specs = TaskSpecs(places, environments, router, parameters)
+    # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
+    supervisor = Supervisor(
+        FileTaskTable(places.state / "tasks"), ProcessRunner(), on_change=lambda status: target.task_changed(status)
+    )
+    target = LocalTarget(app, store, builder, supervisor, router, parameters, specs)
+    models = ModelRegistry(places.state / (app.model.bucket if app.model else "ml-models-bucket"))
+    stopping = threading.Event()
+    rollouts = Rollouts(store, target, time.time, stopping)
+    parts = Parts(
+        store=store,
+        source=source,
+        builder=builder,
+        models=models,
+        rollouts=rollouts,
+        clock=time.time,
+        read_app=partial(description_file.parse, name=DESCRIPTION),
+        operator_app=lambda: platform.app,
+    )
+    engine = Engine(Runs(parts), f"sqlite:///{places.state / 'runs.db'}")
+    control = Control(parts, engine)
+    platform = Platform(
+        places, app, store, target, models, rollouts, control, engine, supervisor, stopping
+    )
+    return platform

@@ -1,0 +1,228 @@
+"""Reading `shipway.yaml`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipway.core.errors import UsageError
+from shipway.description_file import load, parse
+
+ROOT = Path(__file__).parents[2]
+ANNOTATED = (ROOT / "shipway.yaml").read_text()
+MINIMAL = """\
+app: shop
+services:
+  web:
+    path: web
+    command: python -m web
+    routes: [/*]
+  ranker:
+    path: ranker
+    command: python -m ranker
+    model: true
+model:
+  name: ranking
+environments:
+  dev:
+    branch: develop
+    port: 8081
+    tasks: {min: 1, max: 2}
+    rollout:
+      strategy: rolling
+  prod:
+    branch: main
+    after: dev
+    port: 8080
+    tasks: {min: 3, max: 6}
+    rollout: {strategy: canary, steps: [5%, 50%]}
+    approval:
+      roles: [lead]
+roles:
+  lead: ["*"]
+"""
+SERVICE_KEYS = (
+    "path, command, test, lock, test_lock, routes, health, ready, probes, model, uses, env, before_traffic, "
+    "start_timeout, drain_timeout"
+)
+
+
+def complaint(text: str | bytes) -> str:
+    """What `parse` says about a wrong description."""
+    with pytest.raises(UsageError) as raised:
+        parse(text)
+    assert "mend the lines above; the annotated shipway.yaml documents every key" == raised.value.fix
+    return raised.value.what
+
+
+def test_reads_a_description() -> None:
+    """Values arrive with their units resolved and defaults filled in."""
+    app = parse(MINIMAL)
+    assert ("shop", (5.0, 50.0), ("dev", "prod"), ("ranker",)) == (
+        app.app,
+        app.environments["prod"].rollout.steps,
+        app.path_to("prod"),
+        app.model_services(),
+    )
+
+
+def test_reads_bytes_and_files_alike(tmp_path: Path) -> None:
+    """A byte order mark and a file make no difference."""
+    path = tmp_path / "shipway.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
+    assert parse(MINIMAL) == load(path) == parse(MINIMAL.encode())
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A file that cannot be read is told with its path and the reason."""
+    with pytest.raises(UsageError, match=r"none\.yaml: No such file or directory"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(UsageError, match="Is a directory"):
+        load(tmp_path)
+
+
+def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
+    """More than a mebibyte is refused."""
+    path = tmp_path / "shipway.yaml"
+    path.write_bytes(b"#" * (3 << 20))
+    with pytest.raises(UsageError, match=r"allowed: 1,048,576 at most"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("strategy: rolling", "strategy: bluegreen", "19: environments.dev.rollout.strategy: found 'bluegreen'; allowed: all_at_once, rolling, blue_green, canary, linear (did you mean blue_green?)"),
+        ("path: web", "path: web\n    commnd: x", f"5: services.web.commnd: unknown key; allowed: {SERVICE_KEYS} (did you mean command?)"),
+        ("app: shop", "app: shop\nregion: x", "2: region: unknown key; allowed: app, services, model, environments, roles"),
+        ("tasks: {min: 1, max: 2}", "tasks: {min: 1}", "17: environments.dev.tasks.max: missing; add it"),
+        ("    port: 8081\n", "", "14: environments.dev.port: missing (HTTP); add it"),
+        ("port: 8081", "port: '8081'", "16: environments.dev.port: found '8081'; expected a whole number"),
+        ("port: 8081", "port: 80.5", "16: environments.dev.port: found 80.5; expected a whole number"),
+        ("port: 8081", "port: 80810", "16: environments.dev.port: found 80810; allowed: 1 to 65535"),
+        ("port: 8081", "port: [1]", "16: environments.dev.port: found a list; expected a whole number"),
+        ("port: 8081", "port:", "16: environments.dev.port: found nothing; expected a whole number"),
+        ("port: 8081", "port: 8_081", '16: environments.dev.port: YAML readers disagree about 8_081; write "8_081" if it is text, or a plain number, true or false'),
+        ("port: 8081", "port: 8080", "23: environments.prod.port: 8080 is taken by environments.dev.port"),
+        ("branch: main", "branch: develop", "21: environments.prod.branch: 'develop' already belongs to dev"),
+        ("after: dev", "after: stage", "22: environments.prod.after: no environment 'stage'; allowed: dev"),
+        ("after: dev", "after: prod", "22: environments.prod.after: goes round in a circle"),
+        ("roles: [lead]", "roles: [boss]", "27: environments.prod.approval.roles: no role 'boss'; allowed: lead"),
+        ("roles: [lead]", "roles: []", "27: environments.prod.approval.roles: found an empty list; allowed: anything that is not empty"),
+        ("max: 6", "max: 2", "24: environments.prod.tasks: max (2) is smaller than min (3)"),
+        ("steps: [5%, 50%]", "steps: [5%, half]", "25: environments.prod.rollout.steps[1]: found 'half'; expected a percentage such as 5%"),
+        ("steps: [5%, 50%]", "steps: [5%, 101%]", "25: environments.prod.rollout.steps[1]: found '101%'; allowed: 0 to 100"),
+        (", steps: [5%, 50%]", "", "25: environments.prod.rollout: canary needs steps, such as [5%, 25%, 50%]"),
+        ("strategy: rolling", "strategy: rolling\n      bake: soon", "20: environments.dev.rollout.bake: found 'soon'; expected a duration such as 500ms, 30s, 10m, 24h or 7d"),
+        ("strategy: rolling", "strategy: rolling\n      bake: [1]", "20: environments.dev.rollout.bake: expected a duration such as 500ms, 30s, 10m, 24h or 7d"),
+        ("model: true", "model: 'true'", "10: services.ranker.model: found 'true'; expected true or false"),
+        ("command: python -m web", "command: 12", '5: services.web.command: found 12; expected text; write "12" in quotes'),
+        ("command: python -m web", "command: python 'x", "5: services.web.command: no closing quotation"),
+        ("command: python -m web", "command: ''", "5: services.web.command: found ''; allowed: anything that is not empty"),
+        ("routes: [/*]", "routes: [api]", "6: services.web.routes[0]: 'api' is not a path such as /api/* or /health"),
+        ("model: true", "model: true\n    routes: [/*]", "11: services.ranker.routes[0]: /* already leads to web"),
+        ("    routes: [/*]\n", "", "2: services: no service has routes, so nothing could be reached"),
+        ("path: web", "path: ../web", "4: services.web.path: '../web' is not a folder inside the repository, such as backend-api"),
+        ("path: web", "path: /web", "4: services.web.path: '/web' is not a folder inside the repository, such as backend-api"),
+        ("path: web", "path: web\n    uses: {rankr: URL}", "5: services.web.uses: no other service 'rankr'; allowed: ranker"),
+        ("path: web", "path: web\n    uses: {ranker: 8 URL}", "3: services.web: '8 URL' is not the name of an environment variable"),
+        ("path: web", "path: web\n    env: {X: 'a{dta}'}", "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {data}, {bucket}, {environment}"),
+        ("path: web", "path: web\n    env: {X: 1.10}", '5: services.web.env.X: found 1.10; expected text; write "1.10" in quotes'),
+        ("path: web", "path: web\n    probes: [{path: x}]", "5: services.web.probes[0].path: found 'x'; allowed: text that matches ^/"),
+        ("model:\n  name: ranking\n", "", "10: services.ranker.model: true needs a `model:` section"),
+        ("    model: true\n", "", "10: model: no service says `model: true`"),
+        ("  web:", "  Web:", "3: services.Web: not a name; allowed: lower-case letters, digits and dashes, a letter first, 40 at most"),
+        ("app: shop", "app: Shop", "1: app: found 'Shop'; allowed: lower-case letters, digits and dashes, a letter first, 40 at most"),
+        ("app: shop", "app: shop\napp: shop", "2: app: written twice, first on line 1; keep one"),
+        ("  dev:\n", "  dev: x\n  dev2:\n", "14: environments.dev: found 'x'; expected a mapping of keys"),
+        ("app: shop", "app: [", "3:6: not valid YAML: expected ',' or ']', but got ':'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_has_its_line(old: str, new: str, line: str) -> None:
+    """One mistake is one line: where, what was found, what is allowed."""
+    assert 1 == MINIMAL.count(old)
+    assert f"shipway.yaml:{line}" in complaint(MINIMAL.replace(old, new)).splitlines()
+
+
+def test_all_mistakes_come_at_once_and_in_order() -> None:
+    """Whoever mends a file sees everything that is wrong, top to bottom, by the name they gave."""
+    text = MINIMAL.replace("rolling", "fast").replace("shop", "Shop").replace("path: web", "path: web\n    test: no")
+    with pytest.raises(UsageError) as raised:
+        parse(text, "other.yaml")
+    places = [line.split(": ")[:2] for line in raised.value.what.splitlines()]
+    assert [
+        ["other.yaml:1", "app"],
+        ["other.yaml:5", "services.web.test"],
+        ["other.yaml:20", "environments.dev.rollout.strategy"],
+    ] == places
+
+
+def test_checks_of_the_whole_come_at_once() -> None:
+    """References that lead nowhere are told together."""
+    text = MINIMAL.replace("after: dev", "after: x").replace("[lead]", "[boss]").replace("    routes: [/*]\n", "")
+    assert 3 == len(complaint(text).splitlines())
+
+
+def test_a_mistake_is_told_once() -> None:
+    """What could not be read is not also called a wrong value."""
+    text = MINIMAL.replace("[lead]", "[no]").replace("command: python -m web", "command: 08")
+    assert 2 == len(complaint(text).splitlines())
+
+
+def test_a_very_wrong_file_is_told_briefly() -> None:
+    """Not more than fifty mistakes are shown."""
+    lines = complaint(MINIMAL + "".join(f"x{n}: 1\n" for n in range(120))).splitlines()
+    assert (51, "shipway.yaml: and 70 more") == (len(lines), lines[-1])
+
+
+@pytest.mark.parametrize("text", ["[]", "x", "null", "12", "{}", "''"])
+def test_a_file_that_is_something_else(text: str) -> None:
+    """A list, a word or nothing at all is no description."""
+    assert complaint(text).startswith("shipway.yaml:1: ")
+
+
+def _check(text: bytes | str) -> None:
+    try:
+        parse(text)
+    except UsageError as error:
+        for line in error.what.split("\n"):
+            assert re.match(r"shipway\.yaml(:\d+(:\d+)?)?: \S", line), line
+
+
+@given(st.one_of(st.binary(max_size=200), st.text(max_size=200)))
+def test_anything_parses_or_is_refused(text: bytes | str) -> None:
+    """Any bytes give an App or a UsageError, and nothing else."""
+    _check(text)
+
+
+@given(
+    at=st.integers(0, len(MINIMAL)),
+    length=st.integers(0, 40),
+    put=st.one_of(st.sampled_from([":", "\n", "- ", "{", "]", "&a ", "*a", "'", "!", "~", "1", "<<: "]), st.text(max_size=5)),
+)
+def test_a_damaged_file_parses_or_is_refused(at: int, length: int, put: str) -> None:
+    """A slip of the keyboard anywhere gives an App or a UsageError."""
+    _check(MINIMAL[:at] + put + MINIMAL[at + length :])
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["5%", "3s", "/x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    line=st.sampled_from([n for n, line in enumerate(MINIMAL.splitlines()) if ": " in line and "{" not in line]),
+    value=_VALUES,
+)
+def test_any_value_in_any_place_parses_or_is_refused(line: int, value: object) -> None:
+    """A value of the wrong kind or size anywhere gives an App or a UsageError."""
+    lines = MINIMAL.splitlines()
+    lines[line] = lines[line].split(": ")[0] + ": " + json.dumps(value)
+    _check("\n".join(lines))

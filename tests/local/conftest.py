@@ -1,0 +1,164 @@
+"""Real tasks and real repositories for the tests of the local target."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from shipway.core.observation import Side
+from shipway.local.processes import TaskSpec
+
+TASK = '''
+import http.server, json, os, pathlib, signal, subprocess, sys
+if "CHILD" in os.environ:
+    subprocess.Popen([sys.executable, "-S", "-E", "-c", "import time; time.sleep(600)"])
+if "IGNORE_TERM" in os.environ:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+else:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+print("task", os.environ.get("SHIPWAY_TASK"), "on", os.environ["PORT"], flush=True)
+if "EXIT" in os.environ:
+    print("boom: no database", flush=True)
+    sys.exit(int(os.environ["EXIT"]))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        gate = os.environ.get("GATE")
+        ready = gate is None or pathlib.Path(gate).exists()
+        body = json.dumps({"status": "ready" if ready else "loading", "model_version": "v1.0"}).encode()
+        self.send_response(200 if ready else 503)
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+'''
+
+MakeSpec = Callable[..., TaskSpec]
+
+
+class Clock:
+    """A clock that moves only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_spec(tmp_path: Path) -> Iterator[MakeSpec]:
+    """Makes specs of a small HTTP task; after the test nothing that carries its mark may run."""
+    program = tmp_path / "task.py"
+    program.write_text(TASK)
+    mark = str(tmp_path)
+
+    def make(
+        id: str = "dev-blue-r1-web-0",
+        argv: tuple[str, ...] | None = None,
+        start_timeout: float = 20.0,
+        drain_timeout: float = 5.0,
+        side: Side = "blue",
+        artifact: str = "a" * 64,
+        **env: str,
+    ) -> TaskSpec:
+        return TaskSpec(
+            id=id,
+            environment="dev",
+            side=side,
+            service="web",
+            release="r1",
+            artifact_digest=artifact,
+            argv=argv or (sys.executable, "-S", "-E", str(program)),
+            cwd=str(tmp_path),
+            env={"SHIPWAY_TASK": id, "TEST_MARK": mark} | env,
+            port=0,
+            ready_path="/ready",
+            log=str(tmp_path / "logs" / f"{id}.log"),
+            start_timeout=start_timeout,
+            drain_timeout=drain_timeout,
+        )
+
+    yield make
+    left = carrying(mark)
+    for process in left:
+        process.kill()
+    assert [] == left
+
+
+def carrying(mark: str) -> list[psutil.Process]:
+    """The live processes that were started with TEST_MARK=`mark`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TEST_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Callable[[], list[psutil.Process]]:
+    """Answers the live processes of this test's tasks."""
+    return lambda: carrying(str(tmp_path))
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Waits for a condition, at most 15 seconds."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 15
+        while not condition():
+            assert time.monotonic() < deadline, "the condition never came true"
+            time.sleep(0.02)
+
+    return wait
+
+
+class Repository:
+    """A git repository to build from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> str:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            **{f"GIT_{who}_NAME": "Ada" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "ada@example.com" for who in ("AUTHOR", "COMMITTER")},
+        }
+        done = subprocess.run(
+            ["git", "-C", str(self.folder), *arguments], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, files: dict[str, str | bytes], message: str = "change") -> str:
+        """Write the files, commit everything, answer the commit's id."""
+        for name, content in files.items():
+            file = self.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")

@@ -1,0 +1,154 @@
+"""Tasks as processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from shipway.core.errors import ShipwayError
+from shipway.local.processes import LAUNCH, Handle, ProcessRunner, free_port, started_at
+
+SAY = "import os, sys; print(sorted(os.environ), os.listdir('/dev/fd'), repr(sys.stdin.read()), os.getsid(0) == os.getpid())"
+
+
+def lines(spec) -> list[str]:
+    return Path(spec.log).read_text().splitlines()
+
+
+def test_a_task_sees_only_what_its_spec_gives(make_spec, until):
+    """Environment as given plus PORT, standard input empty, no descriptor inherited, a session of its own."""
+    runner = ProcessRunner()
+    inherited = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(inherited, True)
+    spec = replace(make_spec(argv=(sys.executable, "-S", "-E", "-c", SAY), LC_ALL="C"), port=4321)
+    handle = runner.start(spec)
+    until(lambda: not runner.is_alive(spec, handle))
+    os.close(inherited)
+    assert ["['LC_ALL', 'PORT', 'SHIPWAY_TASK', 'TEST_MARK'] ['0', '1', '2', '3'] '' True"] == lines(spec)
+
+
+def test_the_port_is_filled_in(make_spec, until):
+    """`{port}` in arguments and variables becomes the port of this start."""
+    runner = ProcessRunner()
+    code = "import os, sys; print(sys.argv[1], os.environ['ADDRESS'], os.environ['PORT'])"
+    argv = (sys.executable, "-S", "-E", "-c", code, "--port={port}")
+    spec = replace(make_spec(argv=argv, ADDRESS="http://h:{port}/"), port=4321)
+    handle = runner.start(spec)
+    until(lambda: not runner.is_alive(spec, handle))
+    assert ["--port=4321 http://h:4321/ 4321"] == lines(spec)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [("raise SystemExit(3)", "exit code 3"), ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL")],
+)
+def test_the_end_is_told(make_spec, until, code, reason):
+    """The exit code, or the signal by its name; nothing while the task runs."""
+    runner = ProcessRunner()
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", code))
+    handle = runner.start(spec)
+    until(lambda: not runner.is_alive(spec, handle))
+    assert reason == runner.exit_reason(spec, handle)
+
+
+def test_an_ended_task_leaves_no_zombie(make_spec, until):
+    """The child is waited for as soon as its end is seen."""
+    runner = ProcessRunner()
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ""))
+    handle = runner.start(spec)
+    until(lambda: not runner.is_alive(spec, handle))
+    assert not psutil.pid_exists(handle.pid)
+
+
+def test_a_command_that_does_not_exist_is_named(make_spec):
+    """A task that cannot be started says what was not found."""
+    with pytest.raises(ShipwayError, match="cannot start 'no-such-program': No such file"):
+        ProcessRunner().start(make_spec(argv=("no-such-program",)))
+
+
+def test_a_reused_process_id_is_never_taken_for_ours(make_spec):
+    """Another start time means another process: neither seen as alive nor hit by terminate and kill."""
+    runner = ProcessRunner()
+    spec = replace(make_spec(), port=free_port())
+    handle = runner.start(spec)
+    stale, other = Handle(handle.pid, handle.started - 50), make_spec("other")
+    assert not runner.is_alive(other, stale)
+    runner.terminate(other, stale)
+    runner.kill(other, stale)
+    assert runner.is_alive(spec, handle)
+    runner.kill(spec, handle)
+
+
+def test_kill_takes_the_whole_session(make_spec, until, running):
+    """A task that ignores SIGTERM ends with its children."""
+    runner = ProcessRunner()
+    spec = replace(make_spec(IGNORE_TERM="1", CHILD="1"), port=free_port())
+    handle = runner.start(spec)
+    until(lambda: Path(spec.log).read_text())
+    runner.terminate(spec, handle)
+    assert 2 == len(running())
+    runner.kill(spec, handle)
+    assert [] == running()
+
+
+def test_kill_finds_children_that_outlived_their_leader(make_spec, until, running):
+    """Children of a task that was killed from outside are ended too."""
+    runner = ProcessRunner()
+    spec = replace(make_spec(CHILD="1"), port=free_port())
+    handle = runner.start(spec)
+    until(lambda: len(running()) == 2)
+    os.kill(handle.pid, 9)
+    until(lambda: not runner.is_alive(spec, handle))
+    assert 1 == len(running())
+    runner.kill(spec, handle)
+    assert [] == running()
+
+
+def test_kill_finds_children_in_sessions_of_their_own(make_spec, until, running):
+    """The launch mark gives away what left the task's session."""
+    runner = ProcessRunner()
+    code = (
+        "import subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-E', '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True); time.sleep(600)"
+    )
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", code), **{LAUNCH: "one-of-a-kind"})
+    handle = runner.start(spec)
+    until(lambda: len(running()) == 2)
+    runner.kill(spec, handle)
+    assert [] == running()
+
+
+def test_another_runner_knows_the_task(make_spec, until):
+    """A handle is enough to watch and end a process that another program started; a launch mark finds it."""
+    first, second = ProcessRunner(), ProcessRunner()
+    spec = replace(make_spec(**{LAUNCH: "my-launch"}), port=free_port())
+    handle = first.start(spec)
+    assert handle == second.find(spec)
+    assert second.is_alive(spec, handle)
+    assert None is second.find(replace(spec, env={LAUNCH: "another-launch"}))
+    until(lambda: Path(spec.log).read_text())
+    second.terminate(spec, handle)
+    until(lambda: not second.is_alive(spec, handle))
+    assert "exit code 0" == first.exit_reason(spec, handle)
+
+
+def test_start_times_tell_processes_apart():
+    """A live process has one, a missing process has none."""
+    assert started_at(os.getpid()) is not None
+    assert None is started_at(2**22 + 1)
+
+
+def test_free_ports_are_free_and_distinct():
+    """No port is given twice in a row, each can be listened on, none is one the kernel hands out by itself."""
+    ports = [free_port() for _ in range(50)]
+    assert 50 == len(set(ports))
+    for port in ports[:5]:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            assert 20_000 <= port < 30_000

@@ -1,0 +1,389 @@
+"""The supervisor with real tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from shipway.core.errors import UsageError
+from shipway.local import log_file
+from shipway.local.processes import LAUNCH, ProcessRunner, free_port
+from shipway.local.supervisor import Supervisor, TaskStatus
+from shipway.local.task_table import FileTaskTable, TaskRecord
+
+ID = "dev-blue-r1-web-0"
+
+
+@pytest.fixture
+def table(tmp_path):
+    return FileTaskTable(tmp_path / "tasks")
+
+
+@pytest.fixture
+def supervisor(table, clock, make_spec):
+    supervisor = Supervisor(table, ProcessRunner(), clock=clock)
+    yield supervisor
+    stop_all(supervisor)
+
+
+def stop_all(supervisor):
+    supervisor.stop([task.spec.id for task in supervisor.tasks()])
+
+
+def only(supervisor) -> TaskStatus:
+    (task,) = supervisor.tasks()
+    return task
+
+
+def in_state(supervisor, state):
+    """A condition: after a look at everything the only task is in `state`."""
+
+    def look():
+        supervisor.poll()
+        return only(supervisor).state == state
+
+    return look
+
+
+def want(supervisor, *specs):
+    supervisor.want("dev", specs[0].side, "web", specs)
+
+
+def test_wanted_tasks_become_ready(supervisor, make_spec, until):
+    """Started at once, ready as soon as they answer, with what their readiness answer says."""
+    want(supervisor, make_spec(f"{ID}a"), make_spec(f"{ID}b"))
+    assert ["starting", "starting"] == [task.state for task in supervisor.tasks()]
+    until(lambda: supervisor.poll() or all(task.state == "ready" for task in supervisor.tasks()))
+    assert {"status": "ready", "model_version": "v1.0"} == supervisor.tasks()[0].body
+    assert 2 == len({task.spec.port for task in supervisor.tasks()} - {0})
+
+
+def test_wanting_again_changes_nothing(supervisor, make_spec, until):
+    """A known task is left alone, and an id is not taken over by another artifact."""
+    want(supervisor, make_spec())
+    pid = only(supervisor).pid
+    want(supervisor, make_spec())
+    assert pid == only(supervisor).pid
+    with pytest.raises(UsageError, match="runs another artifact"):
+        want(supervisor, make_spec(artifact="b" * 64))
+
+
+def test_tasks_are_picked_by_place(supervisor, make_spec):
+    """Environment, side and service select."""
+    want(supervisor, make_spec("one"))
+    want(supervisor, make_spec("two", side="green"))
+    assert ["two"] == [task.spec.id for task in supervisor.tasks("dev", "green", "web")]
+    assert [] == supervisor.tasks("prod")
+
+
+def test_a_task_that_exits_before_it_was_ready_is_not_restarted(supervisor, make_spec, until, clock, running):
+    """It is crashed, and its exit code and last log lines are the reason."""
+    want(supervisor, make_spec(EXIT="3", CHILD="1"))
+    until(in_state(supervisor, "crashed"))
+    reason = only(supervisor).reason
+    assert reason is not None and reason.startswith("exit code 3: ") and "boom: no database" in reason
+    clock.now += 3600
+    supervisor.poll()
+    assert "crashed" == only(supervisor).state
+    assert [] == running()
+
+
+def test_a_command_that_cannot_start_is_a_crash(supervisor, make_spec):
+    """Nothing is tried again, the reason names the program."""
+    want(supervisor, make_spec(argv=("no-such-program",)))
+    assert "crashed" == only(supervisor).state
+    assert "cannot start 'no-such-program'" in str(only(supervisor).reason)
+
+
+def test_a_task_that_never_gets_ready_is_killed(supervisor, make_spec, until, clock, running, tmp_path):
+    """After the start timeout the reason says what the readiness path answered."""
+    want(supervisor, make_spec(GATE=str(tmp_path / "gate"), start_timeout=60.0))
+    until(lambda: supervisor.poll() or "503" in str(only(supervisor).reason))
+    assert "starting" == only(supervisor).state
+    clock.now += 61
+    supervisor.poll()
+    assert "crashed" == only(supervisor).state
+    assert str(only(supervisor).reason).startswith("not ready within 60 s: GET /ready answered 503")
+    assert [] == running()
+
+
+def test_a_slow_start_is_no_fault(supervisor, make_spec, until, clock, tmp_path):
+    """Within its start timeout a task may take its time."""
+    want(supervisor, make_spec(GATE=str(tmp_path / "gate"), start_timeout=60.0))
+    until(lambda: supervisor.poll() or "503" in str(only(supervisor).reason))
+    clock.now += 59
+    (tmp_path / "gate").touch()
+    until(in_state(supervisor, "ready"))
+    assert 0 == only(supervisor).restarts
+
+
+def test_an_unready_task_is_not_killed(supervisor, make_spec, until, clock, tmp_path):
+    """Liveness and readiness are separate: it stays, and is ready again when it says so."""
+    (tmp_path / "gate").touch()
+    want(supervisor, make_spec(GATE=str(tmp_path / "gate")))
+    until(in_state(supervisor, "ready"))
+    pid = only(supervisor).pid
+    (tmp_path / "gate").unlink()
+    clock.now += 3600
+    until(in_state(supervisor, "unready"))
+    assert "GET /ready answered 503" == only(supervisor).reason
+    clock.now += 3600
+    supervisor.poll()
+    (tmp_path / "gate").touch()
+    until(in_state(supervisor, "ready"))
+    assert (pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
+
+
+def test_a_killed_task_comes_back_on_a_new_port(table, make_spec, until, clock):
+    """A task that was ready once is restarted after a pause, and whoever listens learns of the new port."""
+    told: list[TaskStatus] = []
+    supervisor = Supervisor(table, ProcessRunner(), told.append, clock)
+    want(supervisor, make_spec())
+    until(in_state(supervisor, "ready"))
+    before = only(supervisor)
+    os.kill(before.pid, signal.SIGKILL)
+    until(in_state(supervisor, "backing_off"))
+    assert str(only(supervisor).reason).startswith("killed by SIGKILL: task dev-blue-r1-web-0 on")
+    supervisor.poll()
+    assert "backing_off" == only(supervisor).state
+    clock.now += 0.5
+    until(in_state(supervisor, "ready"))
+    after = only(supervisor)
+    assert 1 == after.restarts
+    assert before.spec.port != after.spec.port
+    assert ["starting", "ready", "backing_off", "starting", "ready"] == [status.state for status in told]
+    assert after.spec.port == told[-1].spec.port
+    stop_all(supervisor)
+
+
+def test_the_pause_grows_and_is_forgotten(supervisor, make_spec, until, clock):
+    """Each death in a row doubles the pause, up to 30 s; a healthy minute starts it over."""
+    want(supervisor, make_spec())
+    pauses = []
+    for _ in range(8):
+        until(in_state(supervisor, "ready"))
+        os.kill(only(supervisor).pid, signal.SIGKILL)
+        until(in_state(supervisor, "backing_off"))
+        died = clock.now
+        while only(supervisor).state == "backing_off":
+            clock.now += 0.5
+            supervisor.poll()
+        pauses.append(clock.now - died)
+    assert [0.5, 1, 2, 4, 8, 16, 30, 30] == pauses
+    until(in_state(supervisor, "ready"))
+    clock.now += 60
+    until(lambda: supervisor.check_now(ID).state == "ready")
+    os.kill(only(supervisor).pid, signal.SIGKILL)
+    until(in_state(supervisor, "backing_off"))
+    clock.now += 0.5
+    supervisor.poll()
+    assert "starting" == only(supervisor).state
+
+
+def test_stop_drains_and_forgets(supervisor, make_spec, table, running):
+    """SIGTERM ends the tasks; neither process nor record is left."""
+    want(supervisor, make_spec(f"{ID}a"), make_spec(f"{ID}b"))
+    supervisor.stop([f"{ID}a", f"{ID}b", "unknown"])
+    assert ([], [], []) == (supervisor.tasks(), running(), list(table.all()))
+
+
+def test_a_task_that_ignores_sigterm_is_killed_with_its_children(table, make_spec, until, running):
+    """After the drain timeout the whole session goes."""
+    supervisor = Supervisor(table, ProcessRunner())
+    want(supervisor, make_spec(IGNORE_TERM="1", CHILD="1", drain_timeout=0.2))
+    until(in_state(supervisor, "ready"))
+    assert 2 == len(running())
+    supervisor.stop([ID])
+    assert [] == running()
+
+
+def test_a_fresh_check_is_a_fresh_answer(supervisor, make_spec, until, tmp_path):
+    """check_now asks the task itself; an unknown task is named."""
+    (tmp_path / "gate").touch()
+    want(supervisor, make_spec(GATE=str(tmp_path / "gate")))
+    until(in_state(supervisor, "ready"))
+    (tmp_path / "gate").unlink()
+    assert "unready" == supervisor.check_now(ID).state
+    with pytest.raises(UsageError, match="no task nobody"):
+        supervisor.check_now("nobody")
+
+
+def test_a_hanging_task_delays_nobody(supervisor, make_spec, until):
+    """A look at everything does not wait for a task that accepts a connection and says nothing."""
+    hang = "import os, socket, time; s = socket.socket(); s.bind(('127.0.0.1', int(os.environ['PORT']))); s.listen(); time.sleep(600)"
+    want(supervisor, make_spec("hangs", argv=(sys.executable, "-S", "-E", "-c", hang)), make_spec("works"))
+    until(lambda: supervisor.poll() or "no answer within 2 s" in str(supervisor.tasks()[0].reason))
+    until(lambda: supervisor.poll() or supervisor.tasks()[1].state == "ready")
+    started = time.monotonic()
+    supervisor.poll()
+    assert 1.0 > time.monotonic() - started
+
+
+def test_run_watches_until_it_is_told_to_stop(table, make_spec, until):
+    """The thread brings tasks up, and leaves them running when it ends."""
+    supervisor = Supervisor(table, ProcessRunner())
+    stop = threading.Event()
+    thread = threading.Thread(target=supervisor.run, args=(stop,))
+    thread.start()
+    want(supervisor, make_spec())
+    until(lambda: only(supervisor).state == "ready")
+    stop.set()
+    thread.join()
+    assert "ready" == supervisor.check_now(ID).state
+    stop_all(supervisor)
+
+
+DAEMON = """
+import json, sys, time
+from pathlib import Path
+from shipway.local.processes import ProcessRunner, TaskSpec
+from shipway.local.supervisor import Supervisor
+from shipway.local.task_table import FileTaskTable
+
+spec = json.loads(Path(sys.argv[2]).read_text())
+supervisor = Supervisor(FileTaskTable(Path(sys.argv[1])), ProcessRunner())
+supervisor.adopt()
+supervisor.want("dev", "blue", "web", [TaskSpec(**spec | {"argv": tuple(spec["argv"])})])
+while True:
+    supervisor.poll()
+    (task,) = supervisor.tasks()
+    print(task.state, task.pid, flush=True)
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    """Starts a program that supervises one task, waits for a state, kills it with SIGKILL, answers the task's pid."""
+
+    def supervise_until(spec, state: str) -> int:
+        (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
+        arguments = [str(tmp_path / "tasks"), str(tmp_path / "spec.json")]
+        with subprocess.Popen([sys.executable, "-c", DAEMON, *arguments], stdout=subprocess.PIPE, text=True) as program:
+            assert program.stdout is not None
+            for line in program.stdout:
+                if line.startswith(f"{state} "):
+                    program.kill()
+                    return int(line.split()[1])
+        raise AssertionError(f"the task never was {state}")
+
+    return supervise_until
+
+
+def test_tasks_outlive_the_daemon_and_are_adopted(daemon, supervisor, make_spec, until):
+    """After `kill -9` of the daemon the next one takes over the very same process, and knows that it was ready."""
+    pid = daemon(make_spec(), "ready")
+    supervisor.adopt()
+    until(in_state(supervisor, "ready"))
+    assert (pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
+
+
+def test_an_adopted_task_that_dies_is_restarted(daemon, supervisor, make_spec, until, clock):
+    """Though not a child of ours, its death is seen."""
+    pid = daemon(make_spec(), "ready")
+    supervisor.adopt()
+    os.kill(pid, signal.SIGKILL)
+    until(in_state(supervisor, "backing_off"))
+    clock.now += 1
+    until(in_state(supervisor, "ready"))
+    assert 1 == only(supervisor).restarts
+
+
+def test_a_task_that_died_meanwhile_is_restarted_if_it_was_ready(daemon, supervisor, make_spec, until, clock):
+    """What died while no daemon watched counts as any other death."""
+    os.kill(daemon(make_spec(), "ready"), signal.SIGKILL)
+    supervisor.adopt()
+    until(in_state(supervisor, "backing_off"))
+    assert str(only(supervisor).reason).startswith("ended while no daemon watched it: ")
+    clock.now += 1
+    until(in_state(supervisor, "ready"))
+
+
+def test_a_task_that_died_meanwhile_unready_is_crashed(daemon, supervisor, make_spec, until, tmp_path):
+    """It was never ready, so it is not restarted."""
+    os.kill(daemon(make_spec(GATE=str(tmp_path / "gate")), "starting"), signal.SIGKILL)
+    supervisor.adopt()
+    until(in_state(supervisor, "crashed"))
+    assert str(only(supervisor).reason).startswith("ended while no daemon watched it")
+
+
+def test_a_crash_is_remembered(table, make_spec, supervisor, clock, until):
+    """A crashed task stays crashed for the next daemon, with its reason."""
+    want(supervisor, make_spec(EXIT="3"))
+    until(in_state(supervisor, "crashed"))
+    successor = Supervisor(table, ProcessRunner(), clock=clock)
+    successor.adopt()
+    assert ("crashed", only(supervisor).reason) == (only(successor).state, only(successor).reason)
+
+
+def test_a_started_but_unrecorded_task_is_found(table, supervisor, make_spec, until, running):
+    """Killed between start and record, the daemon's successor finds the process by its launch mark."""
+    spec = replace(make_spec(**{LAUNCH: "launch-of-the-killed-daemon"}), port=free_port())
+    table.put(TaskRecord(spec))
+    launcher = ProcessRunner()
+    handle = launcher.start(spec)
+    supervisor.adopt()
+    until(in_state(supervisor, "ready"))
+    assert handle.pid == only(supervisor).pid
+    assert [handle.pid] == [process.pid for process in running()]
+    stop_all(supervisor)
+    assert not launcher.is_alive(spec, handle)
+
+
+def test_a_recorded_but_never_started_task_is_started(table, supervisor, make_spec, until, running):
+    """Killed between record and start, the daemon's successor starts the task, once."""
+    table.put(TaskRecord(replace(make_spec(**{LAUNCH: "never-happened"}), port=free_port())))
+    supervisor.adopt()
+    until(in_state(supervisor, "ready"))
+    assert 1 == len(running())
+
+
+def test_a_drain_is_finished_by_the_next_daemon(table, supervisor, make_spec, until, running):
+    """A task that was told to stop is not kept because the daemon died."""
+    want(supervisor, make_spec())
+    until(in_state(supervisor, "ready"))
+    (record,) = table.all()
+    table.put(replace(record, draining=True))
+    successor = Supervisor(table, ProcessRunner())
+    successor.adopt()
+    until(lambda: successor.poll() or not successor.tasks())
+    assert [] == running()
+
+
+def test_daemons_killed_at_any_moment_leave_one_task(make_spec, supervisor, until, running, tmp_path):
+    """However often and whenever the daemon is killed, one process runs and it is known."""
+    (tmp_path / "spec.json").write_text(json.dumps(asdict(make_spec())))
+    arguments = [str(tmp_path / "tasks"), str(tmp_path / "spec.json")]
+    for milliseconds in (180, 220, 240, 260, 280, 300, 340, 400):
+        program = subprocess.Popen([sys.executable, "-c", DAEMON, *arguments], stdout=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(milliseconds / 1000)
+        program.kill()
+        program.wait()
+    supervisor.adopt()
+    want(supervisor, make_spec())
+    until(in_state(supervisor, "ready"))
+    assert [only(supervisor).pid] == [process.pid for process in running()]
+
+
+def test_logs_are_rotated_while_the_task_writes(table, make_spec, until, clock):
+    """A look at everything keeps logs within their bounds."""
+    supervisor = Supervisor(table, ProcessRunner(), clock=clock)
+    want(supervisor, make_spec())
+    until(in_state(supervisor, "ready"))
+    log = Path(only(supervisor).spec.log)
+    with log.open("ab") as file:
+        file.truncate(log_file.MAX_BYTES + 1)
+    clock.now += 2
+    supervisor.poll()
+    assert (0, True) == (log.stat().st_size, log.with_name(f"{log.name}.1").exists())
+    stop_all(supervisor)

@@ -1,0 +1,1 @@
+"""Ontime's training programs: prepare, train, evaluate, package."""
