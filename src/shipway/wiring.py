@@ -109,7 +109,5 @@ def build(root: Path) -> Platform:
     )
     engine = Engine(Runs(parts), f"sqlite:///{places.state / 'runs.db'}")
     control = Control(parts, engine)
-    platform = Platform(
-        places, app, store, target, models, rollouts, control, engine, supervisor, stopping
-    )
+    platform = Platform(places, app, store, target, models, rollouts, control, engine, supervisor, stopping)
     return platform

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
 from shipway.core.observation import Side
 from shipway.local.processes import TaskSpec
 
-TASK = '''
+TASK = """
 import http.server, json, os, pathlib, signal, subprocess, sys
 if "CHILD" in os.environ:
     subprocess.Popen([sys.executable, "-S", "-E", "-c", "import time; time.sleep(600)"])
@@ -37,7 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-'''
+"""
 
 MakeSpec = Callable[..., TaskSpec]
 
@@ -162,3 +165,21 @@ class Repository:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def make_wheel(tmp_path: Path) -> Callable[[str, str], str]:
+    """Makes a wheel of one module and answers its line in a lock file, so that no test needs a network."""
+
+    def make(name: str, source: str) -> str:
+        wheel = tmp_path / f"{name}-1.0-py3-none-any.whl"
+        info = f"{name}-1.0.dist-info"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr(f"{name}.py", source)
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        return f"{name} @ {wheel.as_uri()} \\\n    --hash=sha256:{digest}\n"
+
+    return make

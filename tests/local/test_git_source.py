@@ -8,6 +8,7 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.local.git_source import GitSource
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shipway.local.log_file import open_for_append, rotate, tail
 
 WRITER = """

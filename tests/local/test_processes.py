@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from shipway.core.errors import ShipwayError
 from shipway.local.processes import LAUNCH, Handle, ProcessRunner, free_port, started_at
 

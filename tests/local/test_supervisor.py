@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+
 from shipway.core.errors import UsageError
 from shipway.local import log_file
 from shipway.local.processes import LAUNCH, ProcessRunner, free_port

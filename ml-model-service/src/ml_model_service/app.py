@@ -140,7 +140,8 @@ class App:
 
     def _no_model(self) -> Problem:
         pending = self._served.pending
-        return Problem(503, "no_model", "no model is loaded: " + (pending and pending.error or "one is being loaded"))
+        why = (pending and pending.error) or "one is being loaded"
+        return Problem(503, "no_model", f"no model is loaded: {why}")
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes | bytearray:

@@ -39,7 +39,7 @@ class Booster:
         self.names = self._feature_names()
 
     def predict(self, matrix: array[float]) -> list[float]:
-        """One prediction a row. `matrix` has shape (rows × features,), NaN is missing. Raises BoosterError."""
+        """One prediction a row. `matrix` has shape (rows * features,), NaN is missing. Raises BoosterError."""
         columns = len(self.names)
         rows = len(matrix) // columns
         out = (ctypes.c_double * rows)()
@@ -56,7 +56,7 @@ class Booster:
         count = ctypes.c_int()
         _call("LGBM_BoosterGetNumFeature", self._handle, ctypes.byref(count))
         buffers = [ctypes.create_string_buffer(_NAME_SIZE) for _ in range(count.value)]
-        pointers = (ctypes.c_char_p * count.value)(*[ctypes.addressof(buffer) for buffer in buffers])
+        pointers = (ctypes.c_void_p * count.value)(*[ctypes.addressof(buffer) for buffer in buffers])
         written, longest = ctypes.c_int(), ctypes.c_size_t()
         _call(
             "LGBM_BoosterGetFeatureNames", self._handle, count, ctypes.byref(written),

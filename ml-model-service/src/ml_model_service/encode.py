@@ -27,7 +27,7 @@ class Encoder:
             raise ValueError("two features have the same name")
 
     def encode(self, rows: Sequence[dict[str, Any]]) -> array[float]:
-        """All rows, one after the other: shape (rows × features,). Raises Problem 422 that names row and field."""
+        """All rows, one after the other: shape (rows * features,). Raises Problem 422 that names row and field."""
         columns, width = self._columns, len(self._columns)
         values: list[float] = []
         try:

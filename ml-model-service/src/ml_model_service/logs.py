@@ -19,7 +19,7 @@ class Log:
 
     def __init__(self, labels: tuple[tuple[str, str], ...] = (), descriptor: int | None = None) -> None:
         self._labels = dict(labels)
-        self._stream = open(sys.stdout.fileno() if descriptor is None else descriptor, "wb", 0, closefd=False)  # noqa: SIM115, PTH123
+        self._stream = open(sys.stdout.fileno() if descriptor is None else descriptor, "wb", 0, closefd=False)  # noqa: SIM115
 
     def write(self, level: str, message: str, **fields: Any) -> None:
         """One line, in one system call, so that lines of several threads do not mix."""

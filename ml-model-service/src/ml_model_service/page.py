@@ -7,7 +7,10 @@ from html import escape
 
 from ml_model_service.model import Model
 
-_STYLE = "body{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}td,th{text-align:left;padding:.2rem 1rem .2rem 0}pre{background:#f4f4f4;padding:1rem;overflow:auto}"
+_STYLE = (
+    "body{font:16px system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "td,th{text-align:left;padding:.2rem 1rem .2rem 0}pre{background:#f4f4f4;padding:1rem;overflow:auto}"
+)
 
 
 def page(model: Model | None) -> bytes:

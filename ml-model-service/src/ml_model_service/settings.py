@@ -13,7 +13,7 @@ class SettingsError(ValueError):
     """A variable has a value that cannot be used; the message names it and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """`bucket` is None when the model baked into the image (`baked`) is to be served."""
 

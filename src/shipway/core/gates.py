@@ -37,7 +37,9 @@ def check_waiting(run: Run, now: float) -> None:
         raise Refused(
             f"run {run.id}: the approval has expired", fix=f"shipway retry {run.id}", state="nothing was rolled out"
         )
-    what = {"running": f"is busy with {run.stage}", "waiting": "is about to wait"}.get(run.status, f"ended: {run.status}")
+    what = {"running": f"is busy with {run.stage}", "waiting": "is about to wait"}.get(
+        run.status, f"ended: {run.status}"
+    )
     raise Refused(f"run {run.id} does not wait for an approval: it {what}", fix=f"shipway run show {run.id}")
 
 
@@ -62,5 +64,8 @@ def superseded(runs: Iterable[Run], newer: Run) -> list[Run]:
     return [
         run
         for run in runs
-        if run.id != newer.id and run.status == "waiting" and run.path[-1] == newer.path[-1] and run.created <= newer.created
+        if run.id != newer.id
+        and run.status == "waiting"
+        and run.path[-1] == newer.path[-1]
+        and run.created <= newer.created
     ]

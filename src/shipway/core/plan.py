@@ -61,7 +61,9 @@ def make_plan(policy: Rollout, tasks: int, start_timeout: float, *, has_stable: 
 def flip_plan(policy: Rollout, tasks: int, start_timeout: float) -> Plan:
     """A rollback on request: everything at once, to a release that has proved itself."""
     step = Step(ALL, tasks, 0.0, evidence=False)
-    return Plan("flip", tasks, (step,), policy.guard, probe=False, keep_warm=policy.keep_warm, start_timeout=start_timeout)
+    return Plan(
+        "flip", tasks, (step,), policy.guard, probe=False, keep_warm=policy.keep_warm, start_timeout=start_timeout
+    )
 
 
 def _steps_before_last(policy: Rollout, tasks: int) -> tuple[Step, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,6 +49,18 @@ class _Check:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One build: of which service, where it works (`work`) and where the artifact goes (`place`)."""
+
+    commit: Commit
+    name: str
+    check: _Check | None
+    place: Path
+    work: Path
+    tell: Tell
+
+
 class LocalBuilder(Builder):
     """Artifacts below `root_folder` (`.shipway`), each `artifacts/<digest>/{tree/, artifact.json, passed/}`.
 
@@ -70,6 +81,7 @@ class LocalBuilder(Builder):
         self._test_timeout = test_timeout
 
     def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
+        """Test and build what `commit` holds in the service's folder; see `Builder`."""
         started = time.monotonic()
         lock = self._lock(commit, name, service.path, service.lock)
         check = self._check(commit, name, service, lock)
@@ -80,23 +92,23 @@ class LocalBuilder(Builder):
             "interpreter": interpreter(),
         }
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        place, work = self._artifacts / digest, self._artifacts / f".work-{digest}"
+        job = _Job(commit, name, check, self._artifacts / digest, self._artifacts / f".work-{digest}", tell)
         with locked(self._artifacts / f".{digest}.lock", 2 * self._test_timeout, f"building {name}"):
-            _clear(work)
+            _clear(job.work)
             try:
-                known = _built_from(place)
+                known = _built_from(job.place)
                 if known is None:
-                    self._make(commit, name, service.path, content, place, work, check, tell)
+                    self._make(job, service.path, content)
                     tell(f"{name}: built {digest[:6]} in {time.monotonic() - started:.1f} s")
-                elif check is not None and not (place / "passed" / check.key).exists():
-                    copy_for_writing(place / "tree", work / "test")
-                    self._test(commit, name, check, work, place, tell)
+                elif check is not None and not (job.place / "passed" / check.key).exists():
+                    copy_for_writing(job.place / "tree", job.work / "test")
+                    self._test(job, job.place)
                     tell(f"{name}: unchanged, {digest[:6]} passed its new tests")
                 else:
                     tell(f"{name}: unchanged, {digest[:6]}")
             finally:
-                _clear(work)
-        return Artifact(name, digest, known or commit.id, str(place / "tree"), environment.path)
+                _clear(job.work)
+        return Artifact(name, digest, known or commit.id, str(job.place / "tree"), environment.path)
 
     def verify(self, artifact: Artifact) -> None:
         """Raise Refused unless the artifact lies on disk, file by file, as it was built."""
@@ -114,53 +126,51 @@ class LocalBuilder(Builder):
                 fix=again,
             )
 
-    def _make(
-        self,
-        commit: Commit,
-        name: str,
-        folder: str,
-        content: dict[str, str],
-        place: Path,
-        work: Path,
-        check: _Check | None,
-        tell: Tell,
-    ) -> None:
-        made = work / "artifact"
+    def _make(self, job: _Job, folder: str, content: dict[str, str]) -> None:
+        made = job.work / "artifact"
         tree = made / "tree"
-        self._source.export(commit, folder, tree)
-        if check is not None:
-            copy_for_writing(tree, work / "test")
+        self._source.export(job.commit, folder, tree)
+        if job.check is not None:
+            copy_for_writing(tree, job.work / "test")
         with ThreadPoolExecutor(1) as beside:
-            compiled = beside.submit(compile_tree, tree, place / "tree")
-            if check is not None:
-                self._test(commit, name, check, work, made, tell)
+            compiled = beside.submit(compile_tree, tree, job.place / "tree")
+            self._test(job, made)
             compiled.result()
-        stored = {"digest": place.name, "service": name, "commit": commit.id, "files": file_digests(tree), **content}
+        origin = {"digest": job.place.name, "service": job.name, "commit": job.commit.id}
+        stored = {**origin, **content, "files": file_digests(tree)}
         seal(tree)
         write_atomically(made / "artifact.json", json.dumps(stored, indent=1, sort_keys=True).encode())
-        if place.exists():
-            tell(f"{name}: the artifact {place.name[:6]} on disk was damaged; this build takes its place")
-            os.replace(place, work / "damaged")
-        os.replace(made, place)
+        if job.place.exists():
+            job.tell(f"{job.name}: the artifact {job.place.name[:6]} on disk was damaged; this build takes its place")
+            job.place.rename(job.work / "damaged")
+        made.rename(job.place)
 
-    def _test(self, commit: Commit, name: str, check: _Check, work: Path, home: Path, tell: Tell) -> None:
-        environment = self._environments.ensure(check.lock, f"{name}'s tests", tell)
-        log = self._logs / f"{commit.short}-{name}.log"
+    def _test(self, job: _Job, home: Path) -> None:
+        """Run the tests in their copy of the tree; `home` is the artifact that then carries the mark."""
+        if job.check is None:
+            return
+        environment = self._environments.ensure(job.check.lock, f"{job.name}'s tests", job.tell)
+        log = self._logs / f"{job.commit.short}-{job.name}.log"
         log.unlink(missing_ok=True)
-        tell(f"{name}: testing with `{check.command}`")
-        tree = work / "test"
-        variables = self._environments.variables(environment.path, str(tree))
-        wrong = run_tests(check.command, tree, variables, str(work), log, self._test_timeout)
+        job.tell(f"{job.name}: testing with `{job.check.command}`")
+        wrong = run_tests(
+            job.check.command,
+            job.work / "test",
+            variables=self._environments.variables(environment.path, str(job.work / "test")),
+            mark=str(job.work),
+            log=log,
+            timeout=self._test_timeout,
+        )
         if wrong is not None:
             last = "\n".join(log_file.tail(log, _LOG_LINES))
             raise Refused(
-                f"{name} at {commit.short} failed its tests: {wrong}" + (f"\n{last}" if last else ""),
+                f"{job.name} at {job.commit.short} failed its tests: {wrong}" + (f"\n{last}" if last else ""),
                 fix=f"mend it and commit; the whole log: {log}",
                 state="nothing was built and nothing was deployed",
             )
-        passed = home / "passed" / check.key
+        passed = home / "passed" / job.check.key
         passed.parent.mkdir(exist_ok=True)
-        write_atomically(passed, check.command.encode())
+        write_atomically(passed, job.check.command.encode())
 
     def _check(self, commit: Commit, name: str, service: Service, lock: bytes | None) -> _Check | None:
         if service.test is None:

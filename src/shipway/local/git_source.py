@@ -101,7 +101,8 @@ class GitSource(Source):
             limit = threading.Timer(_EXPORT_TIMEOUT, archive.kill)
             limit.start()
             try:
-                assert archive.stdout is not None and archive.stderr is not None
+                assert archive.stdout is not None
+                assert archive.stderr is not None
                 _extract(archive.stdout, destination, f"commit {commit.short}: {path}")
                 archive.stdout.read()
                 failure = archive.stderr.read().decode("utf-8", "replace").strip()

@@ -39,8 +39,8 @@ def rotate(path: Path, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> bool:
         for number in range(keep, 1, -1):
             older = path.with_name(f"{path.name}.{number - 1}")
             if older.exists():
-                os.replace(older, path.with_name(f"{path.name}.{number}"))
-        os.replace(fresh, path.with_name(f"{path.name}.1"))
+                older.replace(path.with_name(f"{path.name}.{number}"))
+        fresh.replace(path.with_name(f"{path.name}.1"))
         _append(source, copy)
         source.truncate(0)
         if copy.tell() and not _ends_a_line(copy):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -125,8 +126,9 @@ class PythonEnvironments:
         programs.mkdir(parents=True, exist_ok=True)
         for name in ("python", "python3"):
             if not (programs / name).exists():
-                (programs / f".{name}.{os.getpid()}").symlink_to(self._python)
-                os.replace(programs / f".{name}.{os.getpid()}", programs / name)
+                link = programs / f".{name}.{uuid.uuid4().hex}"
+                link.symlink_to(self._python)
+                link.replace(programs / name)
         return programs
 
 

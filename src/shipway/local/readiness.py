@@ -1,4 +1,4 @@
-"""One question to a task: can it take traffic?"""
+"""The question to a task whether it can take traffic."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def seal(tree: Path) -> None:
     for path in _files(tree):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~_WRITE)
-    for folder, _, _ in os.walk(tree):
-        os.chmod(folder, os.stat(folder).st_mode & ~_WRITE)
+    for folder in _folders(tree):
+        folder.chmod(folder.stat().st_mode & ~_WRITE)
 
 
 def copy_for_writing(tree: Path, destination: Path) -> None:
@@ -63,8 +63,8 @@ def remove_tree(tree: Path) -> None:
 
 
 def _allow_writing(tree: Path) -> None:
-    for folder, _, _ in os.walk(tree):
-        os.chmod(folder, os.stat(folder).st_mode | stat.S_IRWXU)
+    for folder in _folders(tree):
+        folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
     for path in _files(tree):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | stat.S_IWUSR)
@@ -72,12 +72,16 @@ def _allow_writing(tree: Path) -> None:
 
 def _files(tree: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(tree):
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        yield from (Path(folder, name) for name in (*files, *links))
+        yield from (Path(folder, name) for name in files)
+        yield from (link for name in folders if (link := Path(folder, name)).is_symlink())
+
+
+def _folders(tree: Path) -> Iterator[Path]:
+    return (Path(folder) for folder, _, _ in os.walk(tree))
 
 
 def _digest(path: Path) -> str:
     if path.is_symlink():
-        return "link:" + hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
+        return "link:" + hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,14 +21,16 @@ _PAUSE = 0.02
 
 
 def run_tests(
-    command: str, tree: Path, variables: Mapping[str, str], mark: str, log: Path, timeout: float
+    command: str, tree: Path, *, variables: Mapping[str, str], mark: str, log: Path, timeout: float
 ) -> str | None:
     """Run `command` in `tree`, its output going to `log`; answers what went wrong, or None when the tests passed.
 
     Whatever the tests started and left running is ended. `mark` is unique to this run. Raises UsageError for a
     command that cannot be started.
     """
-    argv = _split(command)
+    argv = shlex.split(command)
+    if not argv:
+        raise UsageError("the test command is empty", fix="name a command in `test:`, or leave the key out")
     output = log_file.open_for_append(log)
     try:
         with tempfile.TemporaryDirectory(prefix="shipway-tests-") as scratch:
@@ -55,16 +57,6 @@ def run_tests(
                 child.wait()
     finally:
         os.close(output)
-
-
-def _split(command: str) -> list[str]:
-    try:
-        argv = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"the test command {command!r} cannot be read: {error}", fix="close its quotes") from error
-    if not argv:
-        raise UsageError("the test command is empty", fix="name a command in `test:`, or leave the key out")
-    return argv
 
 
 def _outcome(child: subprocess.Popen[bytes], log: Path, timeout: float) -> str | None:

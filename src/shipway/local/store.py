@@ -104,7 +104,8 @@ class Store:
         """1, 2, 3, …: never the same one twice."""
         with self._lock:
             row = self._db.execute(
-                "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value=value+1 RETURNING value", (name,)
+                "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value=value+1 RETURNING value",
+                (name,),
             ).fetchone()
         return int(row[0])
 
@@ -145,7 +146,9 @@ class Store:
     def add_audit(self, entry: AuditEntry) -> None:
         """Append to the audit log."""
         with self._lock:
-            self._db.execute("INSERT INTO audit (body) VALUES (?)", (json.dumps(_adapter(AuditEntry).dump_python(entry)),))
+            self._db.execute(
+                "INSERT INTO audit (body) VALUES (?)", (json.dumps(_adapter(AuditEntry).dump_python(entry)),)
+            )
 
     def audit(self, limit: int) -> list[AuditEntry]:
         """The newest entries, newest first."""

@@ -51,6 +51,7 @@ class LocalTarget(Target):
         self._parameters = parameters
         self._specs = specs
         self._routing = threading.RLock()
+        self._closing = False
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -139,7 +140,7 @@ class LocalTarget(Target):
 
     def keep_router(self) -> None:
         """Start the router again if it died."""
-        if not self._router.is_running():
+        if not self._closing and not self._router.is_running():
             self._router.ensure_running(self.topology())
 
     def task_changed(self, status: TaskStatus) -> None:
@@ -147,8 +148,10 @@ class LocalTarget(Target):
         self._route(status.spec.environment, status.spec.side)
 
     def stop_everything(self) -> None:
-        """Stop all tasks and the router; what should run stays recorded for the next start."""
-        self._router.stop()
+        """Stop the router and all tasks; what should run stays recorded for the next start."""
+        with self._routing:
+            self._closing = True
+            self._router.stop()
         self._supervisor.stop([task.spec.id for task in self._supervisor.tasks()])
 
     def tasks(self, environment: str, side: Side | None = None) -> list[TaskStatus]:
@@ -191,6 +194,8 @@ class LocalTarget(Target):
     def _route(self, environment: str, side: Side) -> None:
         """Exactly the tasks that were ready and are alive take traffic; which of them are well, HAProxy checks itself."""
         with self._routing:
+            if self._closing:
+                return
             serving: dict[str, dict[str, int]] = {}
             for task in self._supervisor.tasks(environment, side):
                 ports = serving.setdefault(task.spec.service, {})

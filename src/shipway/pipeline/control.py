@@ -111,7 +111,9 @@ class Control:
             check_role(self._app, environment, who, "promote a model in")
         busy = [name for name in running if self._parts.rollouts.record_of(name).rollout is not None]
         if busy:
-            raise Refused(f"a rollout is under way in {', '.join(busy)}", fix=f"shipway status; shipway abort --env {busy[0]}")
+            raise Refused(
+                f"a rollout is under way in {', '.join(busy)}", fix=f"shipway status; shipway abort --env {busy[0]}"
+            )
         detail = {"version": version, "environments": running}
         self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
         if not running:
@@ -125,7 +127,9 @@ class Control:
         """Promote the model version that was current before."""
         history = self._store.get(ModelHistory, "models") or ModelHistory()
         if len(history.versions) < 2:
-            raise Refused("no model version was current before this one", fix="shipway model list", state="nothing changed")
+            raise Refused(
+                "no model version was current before this one", fix="shipway model list", state="nothing changed"
+            )
         return self.promote_model(history.versions[-2], environments, who, why)
 
     def run(self, id: str) -> Run:

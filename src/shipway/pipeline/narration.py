@@ -53,4 +53,6 @@ def _clients(plan: Plan, state: State, seen: Observation) -> str:
     if traffic.requests == 0:
         return f"no client yet, own probes: {verdict.reason}" if seen.probes.requests else "no client yet"
     stable = since_baseline(seen.traffic_of(other(state.candidate)), state.baseline_stable)
-    return f"{traffic.errors:,} of {traffic.requests:,} requests failed (stable: {stable.errors:,} of {stable.requests:,})"
+    return (
+        f"{traffic.errors:,} of {traffic.requests:,} requests failed (stable: {stable.errors:,} of {stable.requests:,})"
+    )

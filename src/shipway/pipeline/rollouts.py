@@ -66,7 +66,9 @@ class Rollouts:
         with self._store.transaction():
             self._store.put(environment, PendingCommand(environment, command, who, why))
             self._store.add_audit(
-                AuditEntry(self._clock(), who, command, environment, why, {"release": record.release, "run": record.run})
+                AuditEntry(
+                    self._clock(), who, command, environment, why, {"release": record.release, "run": record.run}
+                )
             )
 
     def record_of(self, environment: str) -> EnvironmentRecord:
@@ -112,14 +114,14 @@ class Rollouts:
         side = other(environment.side) if has_stable and kind != "swap" else environment.side
         now = self._clock()
         state = State(side, has_stable, since=now, started=now)
-        record = RolloutRecord(
-            id, name, release.id, environment.stable, kind, plan, state, by, now, back=back, run=run
-        )
+        record = RolloutRecord(id, name, release.id, environment.stable, kind, plan, state, by, now, back=back, run=run)
         with self._store.transaction():
             self._store.delete(PendingCommand, name)
             self._store.put(id, record)
             self._store.put(name, replace(environment, rollout=id))
-            self._store.add_audit(AuditEntry(now, by, kind, name, "", {"release": release.id, "from": environment.stable}))
+            self._store.add_audit(
+                AuditEntry(now, by, kind, name, "", {"release": release.id, "from": environment.stable})
+            )
         return record
 
     def _carry_out(self, record: RolloutRecord, release: Release) -> RolloutRecord:
@@ -191,7 +193,9 @@ class Rollouts:
             state = decide(record.plan, record.state, seen, command)
             if pending is not None:
                 self._store.delete(PendingCommand, record.environment)
-                self._tell(record, "note", f"{pending.command} by {pending.who}" + (f": {pending.why}" if pending.why else ""))
+                self._tell(
+                    record, "note", f"{pending.command} by {pending.who}" + (f": {pending.why}" if pending.why else "")
+                )
             if state == record.state:
                 return record
             line = narrate(record.plan, record.state, state, seen)
@@ -265,7 +269,13 @@ class Rollouts:
         while (held := self._store.take_lock(environment, owner, self._clock(), LOCK_EXPIRY)) is not None:
             if not told:
                 self._store.add_event(
-                    Event("note", f"waits for {environment}: {held.owner} is at work there", self._clock(), run, environment)
+                    Event(
+                        "note",
+                        f"waits for {environment}: {held.owner} is at work there",
+                        self._clock(),
+                        run,
+                        environment,
+                    )
                 )
                 told = True
             if self._clock() - began > LOCK_PATIENCE:
@@ -304,7 +314,8 @@ class Rollouts:
                 return
             if self._clock() > deadline:
                 raise ShipwayError(
-                    f"{record.environment} does not serve {release.id}: " + ("; ".join(wrong) or f"{len(reports)} tasks"),
+                    f"{record.environment} does not serve {release.id}: "
+                    + ("; ".join(wrong) or f"{len(reports)} tasks"),
                     fix=f"shipway logs --env {record.environment}",
                 )
             self._rest()

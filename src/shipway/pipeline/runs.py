@@ -126,7 +126,9 @@ class Runs:
             self._store.put(release.id, release)
             self._change(id, release=release.id)
         contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
-        self._tell(run, "note", f"release {release.id}: " + ", ".join(contents + ([f"model {model.version}"] if model else [])))
+        self._tell(
+            run, "note", f"release {release.id}: " + ", ".join(contents + ([f"model {model.version}"] if model else []))
+        )
         return release.id
 
     def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
@@ -173,7 +175,9 @@ class Runs:
 
     def _pass_gate(self, id: str, environment: str, answer: Answer) -> None:
         run = self._change(id, status="running", stage=f"approved for {environment}", gate=None)
-        self._tell(run, "done", f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}", environment)
+        self._tell(
+            run, "done", f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}", environment
+        )
 
     def _roll_out(self, id: str, environment: str, release_id: str, back: bool = False) -> None:
         run = self._change(id, stage=f"rollout to {environment}")

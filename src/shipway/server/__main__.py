@@ -16,9 +16,7 @@ def main() -> int:
     """Serve until told to stop; a fault at the start is one line of JSON on stderr and its exit code."""
     parser = argparse.ArgumentParser(prog="python -m shipway.server")
     parser.add_argument("--root", type=Path, required=True, help="the folder that holds shipway.yaml")
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         serve(parser.parse_args().root.resolve())
     except ShipwayError as error:

@@ -73,5 +73,3 @@ def _listen(path: Path) -> socket.socket:
     path.chmod(0o600)
     listener.listen(128)
     return listener
-
-

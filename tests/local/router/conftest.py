@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from router_harness import Loop, Task, free_port, topology
-from shipway.core.observation import SIDES
+
+from shipway.core.observation import SIDES, Side
 from shipway.local.router import Router
 
 
@@ -61,7 +61,7 @@ def router(tmp_path: Path, runtime: Path, port: int) -> Iterator[Router]:
 
 
 @pytest.fixture
-def both(router: Router, start: Callable[..., Task]) -> dict[str, Task]:
+def both(router: Router, start: Callable[..., Task]) -> dict[Side, Task]:
     """A backend task on each side: names are the sides, ids too."""
     tasks = {side: start(side) for side in SIDES}
     for side in SIDES:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from router_harness import Task, free_port, topology
+
 from shipway.local.router import Router
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
 

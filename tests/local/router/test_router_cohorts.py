@@ -7,8 +7,8 @@ import http.client
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from router_harness import Task, ask, ask_on
+
 from shipway.core.errors import UsageError
 from shipway.core.observation import Side, other
 from shipway.local.router import Router
@@ -75,14 +75,14 @@ def test_open_connections_follow_at_once(router: Router, both: dict[Side, Task],
         router.shift("prod", side, 10_000)
         seen.append(ask_on(connection).json["task"])
     connection.close()
-    assert ["green", "blue", "green"] == seen
+    assert seen == ["green", "blue", "green"]
 
 
 def test_split_is_read_back(router: Router) -> None:
     """The split is all of blue at first, then what was last asked for."""
-    assert ("blue", 10_000) == router.split("prod")
+    assert router.split("prod") == ("blue", 10_000)
     router.shift("prod", "green", 500)
-    assert ("green", 500) == router.split("prod")
+    assert router.split("prod") == ("green", 500)
 
 
 @pytest.mark.parametrize("weight", [-1, 10_001])
@@ -90,5 +90,5 @@ def test_impossible_weights_are_refused(router: Router, port: int, weight: int) 
     """A weight outside 0 to 10,000 changes nothing."""
     with pytest.raises(UsageError, match="0 to 10000"):
         router.shift("prod", "green", weight)
-    assert ("blue", 10_000) == router.split("prod")
-    assert 503 == ask(port).status
+    assert router.split("prod") == ("blue", 10_000)
+    assert ask(port).status == 503

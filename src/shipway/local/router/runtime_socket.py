@@ -18,7 +18,7 @@ _LARGEST_ANSWER = 32 * 1024 * 1024
 _DONE = re.compile(r"^(no need to change|IP changed from|port changed from)\b")
 
 
-class RouterAway(ShipwayError):
+class RouterAway(ShipwayError):  # noqa: N818 - named for what it means to the caller
     """No HAProxy answers on the socket."""
 
 
@@ -79,7 +79,7 @@ class RuntimeSocket:
             )
 
     def reload(self) -> None:
-        """Start a worker on the present file and let the serving one finish. Raises ShipwayError with HAProxy's reason."""
+        """Start a worker on the present file; the serving one finishes. Raises ShipwayError with the reason."""
         answer = self._exchange("reload")
         if not answer.startswith("Success=1"):
             raise ShipwayError(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import Side
-from shipway.local.router.topology import Pool
+from shipway.core.observation import SIDES, Side
+from shipway.local.router.files import write_atomically
+from shipway.local.router.topology import Pool, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,27 @@ def assign(slots: Mapping[int, Slot], ports: Mapping[str, int], capacity: int) -
     return kept
 
 
+def fitted(stored: State, topology: Topology, draw_port: Callable[[Iterable[int]], int]) -> State:
+    """The state for a topology: what it no longer has is dropped, new internal ports are drawn.
+
+    `draw_port` answers a port that is not among those given.
+    """
+    names = {environment.name for environment in topology.environments}
+    pools = {pool: service for environment in topology.environments for pool, service in environment.pools()}
+    internal_ports = {p: n for p, n in stored.internal_ports.items() if p in pools and pools[p].internal}
+    for pool, service in pools.items():
+        if service.internal and pool not in internal_ports:
+            internal_ports[pool] = draw_port([*topology.ports, *internal_ports.values()])
+    return State(
+        splits={name: split for name, split in stored.splits.items() if name in names},
+        releases={key: release for key, release in stored.releases.items() if key[0] in names},
+        slots={pool: slots for pool, slots in stored.slots.items() if pool in pools},
+        internal_ports=internal_ports,
+        # Twice the tasks: those that drain keep their slots beside their successors.
+        capacities={e.name: max(2 * e.slots, stored.capacities.get(e.name, 0)) for e in topology.environments},
+    )
+
+
 def load(path: Path) -> State:
     """The stored state; an empty one where there is no file. Raises ShipwayError for an unreadable file."""
     try:
@@ -83,18 +104,7 @@ def load(path: Path) -> State:
 
 def save(path: Path, state: State) -> None:
     """Store the state; after a crash the file holds either the old or the new one."""
-    write_atomically(path, json.dumps(_to_json(state), indent=1) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file's content in one step, readable by its owner only."""
-    temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_atomically(path, (json.dumps(_to_json(state), indent=1) + "\n").encode())
 
 
 def _to_json(state: State) -> dict[str, Any]:
@@ -130,8 +140,9 @@ def _from_json(data: Mapping[str, Any]) -> State:
 
 
 def _side(text: str) -> Side:
-    if text == "blue" or text == "green":
-        return text
+    for side in SIDES:
+        if text == side:
+            return side
     raise ValueError(f"{text!r} is not a side")
 
 

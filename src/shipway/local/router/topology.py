@@ -87,6 +87,11 @@ class Topology:
 
     environments: tuple[EnvironmentTopology, ...]
 
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The public ports of all environments."""
+        return tuple(port for environment in self.environments for port in environment.ports)
+
     def environment(self, name: str) -> EnvironmentTopology | None:
         """The environment called `name`."""
         return next((environment for environment in self.environments if environment.name == name), None)

@@ -1,0 +1,128 @@
+"""The shape of an app's `demo/story.yaml`: what to copy, which models to train, what to ask, which commits to make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from shipway.core.errors import UsageError
+from shipway.demo.question import Question, read_question
+
+STORY = "demo/story.yaml"
+MAX_BYTES = 1 << 20
+
+Line = Annotated[str, Field(min_length=1, max_length=500)]
+Inside = Annotated[str, Field(pattern=r"^(?!/)(?!.*\.\.)[^\0]+$")]
+"""A path inside the repository."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoadPolicy(_Strict):
+    """The steady load on the environment."""
+
+    rate: float = Field(default=100, gt=0, le=500, description="requests a second")
+    devices: int = Field(default=400, ge=1, le=10_000)
+
+
+class Training(_Strict):
+    """How the model versions are made. `{python}` and `{output}` are filled in; the command runs in `folder`."""
+
+    folder: Inside
+    lock: Inside
+    source: str = Field(default="src", description="folder below `folder` that PYTHONPATH names")
+    versions: dict[Annotated[str, Field(pattern=r"^v\d+\.\d+$")], Line] = Field(min_length=1, max_length=5)
+
+
+class StoryStep(_Strict):
+    """One step: the app as it is, a commit made from a patch, or the promotion of a model version."""
+
+    name: Line
+    tell: Line
+    patch: Inside | None = None
+    commit: Line | None = Field(default=None, description="subject of the commit; needs `patch`")
+    model: str | None = None
+    kill_daemon: bool = Field(default=False, description="kill -9 while the first clients meet the candidate")
+    ends: Literal["promoted", "rolled_back"] = "promoted"
+    candidate_may_fail: bool = Field(default=False, description="requests of the candidate's cohort may fail")
+    shows: dict[str, JsonValue] = Field(default={}, description="what an answer holds afterwards, as in `expect`")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if self.patch and self.model:
+            raise ValueError("a step has a patch or a model, not both")
+        if bool(self.patch) != bool(self.commit):
+            raise ValueError("patch and commit belong together")
+        if self.candidate_may_fail and self.ends != "rolled_back":
+            raise ValueError("candidate_may_fail belongs to a step that ends rolled_back")
+        return self
+
+
+class Story(_Strict):
+    """All of `story.yaml`. The first step is the first release; it has neither patch nor model."""
+
+    title: Line
+    copy_: tuple[Inside, ...] = Field(alias="copy", min_length=1, description="files and folders of the checkout")
+    leave_out: tuple[str, ...] = Field(default=(), description="glob patterns of paths that are not copied")
+    environment: str
+    load: LoadPolicy = LoadPolicy()
+    request: dict[str, JsonValue]
+    settings: dict[str, JsonValue] = Field(default={}, description="laid over shipway.yaml in the copy")
+    training: Training
+    steps: tuple[StoryStep, ...] = Field(min_length=1, max_length=20)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        read_question(self.request)
+        first, *others = self.steps
+        if first.patch or first.model or first.ends != "promoted":
+            raise ValueError("steps.0: the first release has neither patch nor model and ends promoted")
+        for n, step in enumerate(others, 1):
+            if not step.patch and not step.model:
+                raise ValueError(f"steps.{n}: needs a patch or a model")
+            if step.model and step.model not in self.training.versions:
+                allowed = ", ".join(self.training.versions)
+                raise ValueError(f"steps.{n}.model: no version {step.model!r}; allowed: {allowed}")
+        names = [step.name for step in self.steps]
+        if len(set(names)) != len(names):
+            raise ValueError("steps: every name occurs once")
+        return self
+
+    @property
+    def question(self) -> Question:
+        """What the load client asks."""
+        return read_question(self.request)
+
+
+def read_story(checkout: Path) -> Story:
+    """The story of the app in `checkout`. Raises UsageError that lists everything that is wrong with it."""
+    path = checkout / STORY
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_BYTES:,} bytes")
+        data: Any = yaml.safe_load(text)
+    except FileNotFoundError as error:
+        fix = "run it in a checkout of an app that has a story; Shipway's own repository has one"
+        raise UsageError(f"no {STORY} in {checkout}", fix=fix) from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{STORY}: {' '.join(str(error).split())}", fix="mend the file") from error
+    try:
+        return Story.model_validate(data)
+    except ValidationError as error:
+        raise UsageError("\n".join(_lines(error)), fix=f"mend {STORY}") from error
+
+
+def _lines(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors(include_url=False):
+        place = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{STORY}: {place}: {message}" if place else f"{STORY}: {message}")
+    return lines

@@ -1,0 +1,327 @@
+"""Builds from real repositories."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shipway.core.description import Service
+from shipway.core.errors import Refused, UsageError
+from shipway.local.build import LocalBuilder
+from shipway.local.git_source import GitSource
+from shipway.local.python_environment import PythonEnvironments
+
+PASSING = "python -m unittest discover -s tests -t ."
+TEST = (
+    "import unittest, app\nclass T(unittest.TestCase):\n    def test(self):\n        self.assertEqual(1, app.answer)\n"
+)
+FILES: dict[str, str | bytes] = {
+    "web/src/app.py": "answer = 1\n",
+    "web/tests/__init__.py": "",
+    "web/tests/test_app.py": TEST,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / ".shipway"
+
+
+@pytest.fixture
+def source(repository):
+    repository.commit(FILES)
+    return GitSource(repository.folder)
+
+
+@pytest.fixture
+def builder(folder, source):
+    return LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), test_timeout=30)
+
+
+def service(**keys) -> Service:
+    return Service.model_validate({"path": "web", "command": "python -m app", "lock": "none", "routes": ["/*"]} | keys)
+
+
+@pytest.fixture
+def build(builder, source):
+    """Builds the head of the branch; progress lines go to `build.told`."""
+
+    def build(revision: str = "HEAD", **keys):
+        return builder.build(source.resolve(revision), "web", service(**keys), build.told.append)
+
+    build.told = []
+    return build
+
+
+def test_an_artifact_is_the_committed_tree(build, repository, source):
+    """Dirty and untracked files are not in it."""
+    (repository.folder / "web" / "src" / "app.py").write_text("answer = 2\n")
+    (repository.folder / "web" / "untracked").write_text("")
+    artifact = build(test=PASSING)
+    tree = Path(artifact.path)
+    assert "answer = 1\n" == (tree / "src" / "app.py").read_text()
+    assert not (tree / "untracked").exists()
+    assert ("web", source.resolve("HEAD").id, "", 64) == (
+        artifact.service,
+        artifact.commit,
+        artifact.environment,
+        len(artifact.digest),
+    )
+    assert artifact.digest == tree.parent.name
+
+
+def test_progress_is_told(build):
+    """One line when the tests start, one when the artifact is there."""
+    artifact = build(test=PASSING)
+    assert [f"web: testing with `{PASSING}`", f"web: built {artifact.short} in"] == [
+        build.told[0],
+        build.told[1].rsplit(" ", 2)[0],
+    ]
+
+
+def test_failing_tests_make_no_artifact(build, repository, folder):
+    """The refusal shows the last lines and where the whole log is."""
+    commit = repository.commit({"web/src/app.py": "answer = 2\n"})
+    with pytest.raises(
+        Refused, match=r"(?s)web at .* failed its tests: exit code 1\n.*AssertionError: 1 != 2"
+    ) as error:
+        build(test=PASSING)
+    log = folder / "builds" / f"{commit[:7]}-web.log"
+    assert str(log) in error.value.fix
+    assert "AssertionError: 1 != 2" in log.read_text()
+    assert [] == [path for path in (folder / "artifacts").iterdir() if path.is_dir()]
+
+
+def test_an_unchanged_tree_is_not_built_again(build, repository, source):
+    """Not at another commit, not on another branch: it answers the artifact it has, and no test runs."""
+    first = build(test=PASSING)
+    repository.git("checkout", "-q", "-b", "develop")
+    repository.commit({"other/file": "x"})
+    build.told.clear()
+    assert first == build("develop", test=PASSING)
+    assert [f"web: unchanged, {first.short}"] == build.told
+
+
+def test_another_tree_is_another_artifact(build, repository):
+    """Both stay."""
+    first = build()
+    repository.commit({"web/src/app.py": "answer = 3\n"})
+    second = build()
+    assert first.digest != second.digest
+    assert Path(first.path).exists()
+    assert Path(second.path).exists()
+
+
+def test_another_lock_is_another_artifact(build, repository, make_wheel):
+    """The runtime environment is part of an artifact's content, and the tests run in it."""
+    bare = build()
+    repository.commit({"web/requirements.lock": make_wheel("tiny", "answer = 42\n")})
+    locked = build(lock="requirements.lock", test="python -c 'import tiny, app; assert tiny.answer == 42'")
+    assert bare.digest != locked.digest
+    assert Path(locked.environment, "bin", "python").exists()
+
+
+def test_tests_have_a_lock_of_their_own(build, repository, make_wheel):
+    """`requirements-test.lock` is taken when the folder has it; `test_lock` names another."""
+    repository.commit(
+        {"web/requirements-test.lock": make_wheel("tester", ""), "web/other.lock": make_wheel("other", "")}
+    )
+    artifact = build(test="python -c 'import tester, app'")
+    assert "" == artifact.environment
+    build(test="python -c 'import other, app'", test_lock="other.lock")
+    with pytest.raises(Refused, match="No module named 'tester'"):
+        build(test="python -c 'import tester'", test_lock="none")
+
+
+def test_new_tests_are_run_on_a_known_tree(build):
+    """A test command added later is not skipped because the artifact is there already."""
+    first = build()
+    with pytest.raises(Refused, match="exit code 9"):
+        build(test="python -c 'raise SystemExit(9)'")
+    assert first == build(test=PASSING)
+    assert f"web: unchanged, {first.short} passed its new tests" == build.told[-1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"lock": "requirements.lock"}, "has no lock file web/requirements.lock"),
+        ({"test": "true", "test_lock": "missing.lock"}, "has no lock file web/missing.lock"),
+        ({"lock": "../requirements.lock"}, "leads out of the repository"),
+        ({"path": "nowhere"}, "has no nowhere"),
+        ({"path": "web/src/app.py"}, "is not a folder"),
+        ({"test": "no-such-program"}, "cannot be started: No such file"),
+        ({"test": " "}, "is empty"),
+    ],
+)
+def test_what_is_missing_is_named(build, keys, message):
+    """Mistakes in shipway.yaml or in the folder are usage errors with a way out."""
+    with pytest.raises(UsageError, match=message) as error:
+        build(**keys)
+    assert error.value.fix
+
+
+def test_tests_see_a_clean_environment(build, monkeypatch, folder):
+    """Nothing of ours gets in; home and temporary files are their own; the copy may be written to."""
+    monkeypatch.setenv("SECRET", "x")
+    code = "import os, app; assert 'SECRET' not in os.environ; open('here', 'w'); print(sorted(os.environ))"
+    artifact = build(test=f'python -c "{code}"')
+    (log,) = (folder / "builds").iterdir()
+    names = "['HOME', 'LANG', 'PATH', 'PYTHONNOUSERSITE', 'PYTHONPATH', 'PYTHONUNBUFFERED', 'SHIPWAY_BUILD', 'TMPDIR']"
+    assert names == log.read_text().strip()
+    assert not Path(artifact.path, "here").exists()
+
+
+def test_tests_are_bounded_in_time(folder, source):
+    """Tests that hang are ended, with all they started."""
+    builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), test_timeout=0.5)
+    command = 'python -c \'import subprocess; subprocess.run(["sleep", "612"])\''
+    with pytest.raises(Refused, match="not done within 0.5 s"):
+        builder.build(source.resolve("HEAD"), "web", service(test=command), print)
+    assert [] == sleeping("612")
+
+
+def test_what_tests_leave_running_is_ended(build):
+    """A background process of a passing test does not stay."""
+    build(test='python -c \'import subprocess; subprocess.Popen(["sleep", "613"], start_new_session=True)\'')
+    assert [] == sleeping("613")
+
+
+def sleeping(seconds: str) -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", seconds]]
+
+
+def test_a_tree_is_compiled_and_read_only(build):
+    """A task starts from bytecode and finds nothing that it could write to."""
+    artifact = build(test=PASSING)
+    tree = Path(artifact.path)
+    assert list((tree / "src" / "__pycache__").glob("app.*.pyc"))
+    assert [] == [path for path in (tree, *tree.rglob("*")) if path.stat().st_mode & 0o222]
+
+
+def test_files_that_are_no_python_do_not_stop_a_build(build, repository):
+    """Templates may end in .py."""
+    repository.commit({"web/template.py": "{{ not python }}"})
+    assert Path(build().path, "template.py").exists()
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "link"])
+def test_tampering_is_detected(build, builder, change):
+    """Any change after the build is refused, and the next build makes it good."""
+    artifact = build(test=PASSING)
+    builder.verify(artifact)
+    file = Path(artifact.path, "src", "app.py")
+    for path in (file, file.parent):
+        path.chmod(0o755)
+    if change == "edit":
+        file.write_text("answer = 6\n")
+    elif change == "add":
+        (file.parent / "more.py").write_text("")
+    else:
+        file.unlink()
+        if change == "link":
+            file.symlink_to("/etc/passwd")
+    with pytest.raises(Refused, match=r"was changed on disk after its build: src/(app|more)\.py"):
+        builder.verify(artifact)
+    assert artifact == build(test=PASSING)
+    assert "was damaged" in build.told[-2]
+    builder.verify(artifact)
+
+
+def test_a_missing_artifact_is_refused(build, builder):
+    """An artifact that is gone does not pass for a good one."""
+    artifact = build()
+    Path(artifact.path).parent.rename(Path(artifact.path).parent.with_name("elsewhere"))
+    with pytest.raises(Refused, match="is not in"):
+        builder.verify(artifact)
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from shipway.core.description import Service
+from shipway.local.build import LocalBuilder
+from shipway.local.git_source import GitSource
+from shipway.local.python_environment import PythonEnvironments
+
+folder, repository, test = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+source = GitSource(repository)
+builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"))
+service = Service(path="web", command="x", lock="none", test=test)
+print(builder.build(source.resolve("HEAD"), "web", service, lambda line: print(line, flush=True)).digest)
+"""
+
+
+def building(folder, repository, test) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-c", BUILD, str(folder), str(repository.folder), test]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_builds_at_once_make_one_artifact(folder, repository, source):
+    """The second process waits for the first and takes what it made."""
+    with building(folder, repository, PASSING) as one, building(folder, repository, PASSING) as two:
+        said = [one.communicate(timeout=60)[0], two.communicate(timeout=60)[0]]
+    assert 1 == len({text.splitlines()[-1] for text in said})
+    assert ["built", "unchanged,"] == sorted(text.splitlines()[-2].split()[1] for text in said)
+
+
+def test_threads_build_side_by_side(build):
+    """Builds in threads of one program do not get in each other's way."""
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(build(test=PASSING))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 == len(set(made)) == len(made) - 2
+
+
+def test_a_killed_build_leaves_nothing_behind(folder, repository, source, build, until):
+    """After `kill -9` in the middle of the tests the next build ends what was left and starts afresh."""
+    test = "python -c 'import time; time.sleep(614)'"
+    with building(folder, repository, test) as killed:
+        assert killed.stdout is not None
+        assert "testing" in killed.stdout.readline()
+        until(lambda: marked_children(folder))
+        killed.kill()
+    artifact = build(test=PASSING)
+    assert [] == marked_children(folder)
+    assert ["artifact.json", "passed", "tree"] == sorted(path.name for path in Path(artifact.path).parent.iterdir())
+
+
+def marked_children(folder) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if str(folder) in process.environ().get("SHIPWAY_BUILD", ""):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_the_record_names_every_file(build):
+    """artifact.json holds the digest of each file, and where the artifact came from."""
+    artifact = build()
+    stored = json.loads(Path(artifact.path).with_name("artifact.json").read_text())
+    assert (artifact.digest, artifact.commit, "web") == (stored["digest"], stored["commit"], stored["service"])
+    assert {"src/app.py", "tests/__init__.py", "tests/test_app.py"} <= stored["files"].keys()
+
+
+def test_a_service_may_be_the_whole_repository(build, repository):
+    """`path: .` is the root."""
+    assert (Path(build(path=".").path) / "web" / "src" / "app.py").exists()
+
+
+def test_the_user_s_own_settings_do_not_reach_git(build, repository, monkeypatch, tmp_path):
+    """Line endings are as committed, whatever the user configured."""
+    (tmp_path / "gitconfig").write_text("[core]\n\tautocrlf = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.fspath(tmp_path / "gitconfig"))
+    assert b"answer = 1\n" == Path(build().path, "src", "app.py").read_bytes()
