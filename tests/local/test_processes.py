@@ -68,7 +68,7 @@ def test_an_ended_task_leaves_no_zombie(make_spec, until):
 
 def test_a_command_that_does_not_exist_is_named(make_spec):
     """A task that cannot be started says what was not found."""
-    with pytest.raises(ShipwayError, match="cannot start 'no-such-program': No such file"):
+    with pytest.raises(ShipwayError, match=r"cannot start `no-such-program`: .*No such file"):
         ProcessRunner().start(make_spec(argv=("no-such-program",)))
 
 
@@ -152,4 +152,4 @@ def test_free_ports_are_free_and_distinct():
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
             listener.listen()
-            assert 20_000 <= port < 30_000
+            assert 10_000 <= port < 20_000

@@ -102,7 +102,7 @@ def test_a_command_that_cannot_start_is_a_crash(supervisor, make_spec):
     """Nothing is tried again, the reason names the program."""
     want(supervisor, make_spec(argv=("no-such-program",)))
     assert "crashed" == only(supervisor).state
-    assert "cannot start 'no-such-program'" in str(only(supervisor).reason)
+    assert "cannot start `no-such-program`" in str(only(supervisor).reason)
 
 
 def test_a_task_that_never_gets_ready_is_killed(supervisor, make_spec, until, clock, running, tmp_path):

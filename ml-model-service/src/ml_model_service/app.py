@@ -168,7 +168,7 @@ def failure(problem: Problem, request_id: bytes) -> Answer:
     error: dict[str, Any] = {"code": problem.code, "message": problem.message}
     if problem.details:
         error["details"] = [
-            {"path": d.path, "found": None if d.found is MISSING else _short(d.found), "allowed": d.allowed}
+            {"path": d.path, **({} if d.found is MISSING else {"found": _short(d.found)}), "allowed": d.allowed}
             for d in problem.details
         ]
     content = {"error": error, "request_id": request_id.decode()}

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-VERSION = re.compile(r"v\d{1,6}\.\d{1,6}")
+VERSION = re.compile(r"v[0-9]{1,6}\.[0-9]{1,6}")
 _LARGEST = 64
 
 

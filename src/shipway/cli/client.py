@@ -16,14 +16,14 @@ MAX_ANSWER = 64 << 20
 _KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused, 4: RolledBack}
 
 
-class NotRunning(ShipwayError):
+class NotRunning(ShipwayError):  # noqa: N818 - named for what it means to the caller
     """No daemon listens here."""
 
     def __init__(self) -> None:
         super().__init__("Shipway is not running here. Start it: shipway up --detach")
 
 
-class Lost(ShipwayError):
+class Lost(ShipwayError):  # noqa: N818 - named for what it means to the caller
     """The daemon went away in the middle of a call; whether it was carried out is not known."""
 
 
@@ -61,9 +61,7 @@ class Client:
             connection.close()
         return _answer(status, data)
 
-    def _exchange(
-        self, connection: _UnixConnection, method: str, target: str, body: bytes | None
-    ) -> tuple[int, bytes]:
+    def _exchange(self, connection: _UnixConnection, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
         try:
             connection.connect()
         except (FileNotFoundError, ConnectionRefusedError) as error:

@@ -37,7 +37,8 @@ def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     with places.daemon_log.open("ab") as log:
         began_at = log.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "shipway.server", "--root", str(places.root)],
+            # -P: a folder `shipway` in the app's repository must not be taken for the product.
+            [sys.executable, "-P", "-m", "shipway.server", "--root", str(places.root)],
             cwd=places.root,
             stdin=subprocess.DEVNULL,
             stdout=log,

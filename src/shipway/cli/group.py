@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
 
 import click
 
 
 class Group(click.Group):
-    """A click group. `sections` is a heading → names of commands, in the order of the help."""
+    """A click group. `sections` is a heading → its commands; without any, all stand under one heading."""
 
-    sections: Mapping[str, Sequence[str]] = {}
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]] | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._sections = sections or {}
+        for commands in self._sections.values():
+            for command in commands:
+                self.add_command(command)
+
+    @property
+    def sections(self) -> Mapping[str, Sequence[click.Command]]:
+        """A heading → its commands, in the order of the help."""
+        return self._sections or {"Commands": list(self.commands.values())}
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is named. Raises UsageError with the nearest name for an unknown one."""
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            from difflib import get_close_matches
-
+        if name not in self.commands and not name.startswith("-"):
             near = get_close_matches(name, self.commands, n=1)
-            meant = f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"see `{ctx.command_path} --help`"
-            raise click.UsageError(f"no command {name!r}; {meant}", ctx)
+            meant = f"; did you mean `{ctx.command_path} {near[0]}`?" if near else ""
+            raise click.UsageError(f"no command {name!r}{meant}", ctx)
         return super().resolve_command(ctx, args)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of the help."""
-        return [name for names in self.sections.values() for name in names] or list(self.commands)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """One list of commands for each heading."""
         wide = max(len(name) for name in self.commands)
-        for heading, names in (self.sections or {"Commands": self.list_commands(ctx)}).items():
+        for heading, commands in self.sections.items():
             with formatter.section(heading):
                 limit = formatter.width - 6 - wide
-                rows = [(name.ljust(wide), self.commands[name].get_short_help_str(limit)) for name in names]
+                rows = [(f"{command.name:{wide}}", command.get_short_help_str(limit)) for command in commands]
                 formatter.write_dl(rows)

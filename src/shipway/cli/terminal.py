@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TextIO
+from unicodedata import combining, east_asian_width
 
 from shipway.core.errors import Refused
 
@@ -113,8 +114,6 @@ class LiveBlock:
 
 def clip(line: str, columns: int) -> str:
     """The line, cut to a number of columns; wide characters take two."""
-    from unicodedata import combining, east_asian_width
-
     used = 0
     for n, character in enumerate(line):
         used += 0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from shipway.demo.exchange import Answer, Failed
+from shipway.demo.exchange import Answer, Connection, Failed
 
 Allowed = str | tuple[float, float]
 """A value's type (`string`, `number`, `boolean`) or the smallest and the largest number."""
@@ -89,6 +89,16 @@ class Requests:
         if bodies:
             lines += ["content-type: application/json", f"content-length: {len(body)}"]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+async def ask_once(url: str, question: Question) -> Mapping[str, Any]:
+    """One right answer's JSON object. Raises Failed."""
+    requests = Requests.to(url, question)
+    connection = await Connection.open(requests.host, requests.port)
+    try:
+        return question.check(await connection.ask(requests.write(0, "once", keep=False)))
+    finally:
+        connection.close()
 
 
 def read_question(data: Mapping[str, Any]) -> Question:

@@ -22,7 +22,9 @@ Progress = Mapping[str, Any]
 class SteeredLoad:
     """A running load. `progress` is the newest of its reports, a few a second."""
 
-    def __init__(self, url: str, question: Question, policy: LoadPolicy, folder: Path, step: str) -> None:
+    def __init__(
+        self, url: str, question: Question, policy: LoadPolicy, folder: Path, show: Callable[[Progress], None]
+    ) -> None:
         question_file = folder / "question.json"
         question_file.write_text(json.dumps(asdict(question)))
         words = ["--url", url, "--question", str(question_file), "--rate", str(policy.rate), "--control"]
@@ -32,10 +34,10 @@ class SteeredLoad:
         )  # fmt: skip
         self.progress: Progress = {"sent": 0, "failed": 0, "releases": {}, "versions": {}}
         self._summary: Mapping[str, Any] | None = None
+        self._show = show
         self._news = threading.Condition()
         self._listener = threading.Thread(target=self._listen, name="load", daemon=True)
         self._listener.start()
-        self.mark(step)
 
     def mark(self, step: str) -> None:
         """What is sent from now on belongs to `step`."""
@@ -81,6 +83,7 @@ class SteeredLoad:
             with self._news:
                 if news["event"] == "progress":
                     self.progress = news
+                    self._show(news)
                 elif news["event"] == "summary":
                     self._summary = news
                 self._news.notify_all()

@@ -19,13 +19,14 @@ from shipway.local.atomic_file import write_atomically
 from shipway.local.file_lock import locked
 from shipway.local.git_source import GitSource
 from shipway.local.processes import end_marked
-from shipway.local.python_environment import NO_LOCK, PythonEnvironments, interpreter
+from shipway.local.python_environment import NO_LOCK, PythonEnvironments, interpreter, is_whole
 from shipway.local.sealed_tree import compile_tree, copy_for_writing, differences, file_digests, remove_tree, seal
 from shipway.local.service_tests import MARK, run_tests
 
 _TEST_LOCK = "requirements-test.lock"
 _TEST_TIMEOUT = 15 * 60.0
 _LOG_LINES = 20
+_MAX_REASON = 8000
 _NAMED_FILES = 5
 _LOCK_FIX = (
     "make it with `uv pip compile --generate-hashes pyproject.toml -o requirements.lock` and commit it, "
@@ -119,6 +120,8 @@ class LocalBuilder(Builder):
             raise Refused(
                 f"artifact {artifact.short} of {artifact.service} is not in {tree.parent} any more", fix=again
             )
+        if artifact.environment and not is_whole(Path(artifact.environment)):
+            raise Refused(f"the environment of {artifact.service} is not in {artifact.environment} any more", fix=again)
         if changed := differences(tree, stored["files"]):
             named = ", ".join(changed[:_NAMED_FILES]) + (" …" if len(changed) > _NAMED_FILES else "")
             raise Refused(
@@ -162,7 +165,7 @@ class LocalBuilder(Builder):
             timeout=self._test_timeout,
         )
         if wrong is not None:
-            last = "\n".join(log_file.tail(log, _LOG_LINES))
+            last = "\n".join(log_file.tail(log, _LOG_LINES))[-_MAX_REASON:]
             raise Refused(
                 f"{job.name} at {job.commit.short} failed its tests: {wrong}" + (f"\n{last}" if last else ""),
                 fix=f"mend it and commit; the whole log: {log}",

@@ -15,6 +15,7 @@ from shipway.core.release import Commit
 
 _TIMEOUT = 30.0
 _EXPORT_TIMEOUT = 300.0
+_MAX_NAME = 1000
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 _MAX_EXPORT_FILES = 50_000
 _MAX_EXPORT_BYTES = 2 * 1024**3
@@ -45,7 +46,7 @@ class GitSource(Source):
             )
 
     def resolve(self, revision: str) -> Commit:
-        if not revision or revision.startswith("-") or "\0" in revision:
+        if not revision or revision.startswith("-") or not _sane(revision):
             raise UsageError(
                 f"{revision!r} is not a revision", fix="name a commit, a branch or a tag, such as main or 1a2b3c4"
             )
@@ -142,7 +143,7 @@ class GitSource(Source):
 
     def _find(self, commit: Commit, path: str) -> _Entry | None:
         parts = PurePosixPath(path).parts
-        if path.startswith("/") or ".." in parts or "\0" in path:
+        if path.startswith("/") or ".." in parts or not _sane(path):
             raise UsageError(f"{path!r} leads out of the repository", fix="name a path below the repository's root")
         if not parts:
             tree = self._must("rev-parse", "--verify", "--end-of-options", f"{commit.id}^{{tree}}")
@@ -190,6 +191,11 @@ def _environment() -> dict[str, str]:
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_LITERAL_PATHSPECS": "1",
     }
+
+
+def _sane(text: str) -> bool:
+    """Whether git can be asked for it: NUL, lone surrogates and endless names cannot even be passed on."""
+    return len(text) <= _MAX_NAME and text.isprintable()
 
 
 def _message(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -26,7 +26,7 @@ LAUNCH = "SHIPWAY_LAUNCH"
 """The variable by which a process is found whose start was not recorded any more."""
 _KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
-_PORTS = range(20_000, 30_000)
+_PORTS = range(10_000, 20_000)
 _PORT_REST = 60.0
 
 
@@ -84,8 +84,8 @@ class Runner(Protocol):
         """Ask it to finish what is in flight and exit; returns at once."""
         ...
 
-    def kill(self, spec: TaskSpec, handle: Handle) -> None:
-        """End it and everything it started, now. Fine for a task that is gone already."""
+    def kill(self, spec: TaskSpec, handle: Handle | None) -> None:
+        """End it and everything it started, now. Fine for a task that is gone, or of which no handle is known."""
         ...
 
 
@@ -101,24 +101,25 @@ class ProcessRunner(Runner):
         port = str(spec.port)
         argv = [argument.replace("{port}", port) for argument in spec.argv]
         variables = {name: value.replace("{port}", port) for name, value in spec.env.items()}
-        log = log_file.open_for_append(Path(spec.log))
         try:
-            child = subprocess.Popen(
-                argv,
-                cwd=spec.cwd,
-                env=variables | {"PORT": port},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        except OSError as error:
+            log = log_file.open_for_append(Path(spec.log))
+            try:
+                child = subprocess.Popen(
+                    argv,
+                    cwd=spec.cwd,
+                    env=variables | {"PORT": port},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(log)
+        except (OSError, ValueError) as error:
             raise ShipwayError(
-                f"{spec.service}: cannot start {argv[0]!r}: {error.strerror} ({error.filename})",
+                f"{spec.service}: cannot start `{' '.join(argv)}`: {error}",
                 fix=f"check `command:` of {spec.service} in shipway.yaml, and its lock file",
             ) from error
-        finally:
-            os.close(log)
         # Not yet waited for, the child cannot vanish before its start time is read.
         handle = Handle(child.pid, started_at(child.pid) or 0.0)
         with self._lock:
@@ -148,7 +149,7 @@ class ProcessRunner(Runner):
             if self._runs(handle):
                 _signal(handle.pid, signal.SIGTERM)
 
-    def kill(self, spec: TaskSpec, handle: Handle) -> None:
+    def kill(self, spec: TaskSpec, handle: Handle | None) -> None:
         launch = spec.env.get(LAUNCH)
         with self._lock:
             deadline = time.monotonic() + _KILL_TIMEOUT
@@ -158,11 +159,14 @@ class ProcessRunner(Runner):
                 for pid in left:
                     _signal(pid, signal.SIGKILL)
                 time.sleep(_PAUSE)
-            self._endings.pop(handle, None)
+            if handle is not None:
+                self._endings.pop(handle, None)
 
-    def _left(self, handle: Handle, launch: str | None) -> set[int]:
-        left = {handle.pid} if self._runs(handle) else set()
-        return left | set(_session_members(handle)) | (set(marked(LAUNCH, launch)) if launch else set())
+    def _left(self, handle: Handle | None, launch: str | None) -> set[int]:
+        left = set(marked(LAUNCH, launch)) if launch else set()
+        if handle is not None:
+            left |= set(_session_members(handle)) | ({handle.pid} if self._runs(handle) else set())
+        return left
 
     def _runs(self, handle: Handle) -> bool:
         child = self._children.get(handle)
@@ -217,10 +221,10 @@ def end_marked(variable: str, value: str) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on.
+    """A port of 127.0.0.1 that nobody listens on; the same is not given again for a minute.
 
-    Taken from below the range out of which the kernel serves outgoing connections: under load those would take
-    a port between this answer and the task's own bind. The same port is not given again for a minute.
+    Taken from below the range out of which the kernel serves outgoing connections (those would take a port between
+    this answer and the task's own bind), and apart from the ports on which the router listens.
     """
     with _ports_lock:
         now = time.monotonic()

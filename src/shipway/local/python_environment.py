@@ -58,9 +58,9 @@ class PythonEnvironments:
         check_hashed(lock, name)
         digest = _digest(lock)
         place = self._folder / digest
-        if not _whole(place):
+        if not is_whole(place):
             with locked(self._folder / f".{digest}.lock", _TIMEOUT, f"making the environment of {name}") as held:
-                if not _whole(place):
+                if not is_whole(place):
                     self._make(place, lock, name, held, tell)
         return PythonEnvironment(digest, str(place))
 
@@ -153,14 +153,15 @@ def check_hashed(lock: bytes, name: str) -> None:
             raise UsageError(f"{name}: the lock file has no hash for {requirement.split(';')[0].strip()}", fix=remedy)
 
 
+def is_whole(place: Path) -> bool:
+    """Whether an environment was made to its end and still has its interpreter."""
+    # The interpreter is a link; it dangles once that Python was removed from the machine.
+    return (place / _COMPLETE).exists() and (place / "bin" / "python").exists()
+
+
 def _digest(lock: bytes) -> str:
     content = {"lock": hashlib.sha256(lock).hexdigest(), "interpreter": interpreter()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _whole(place: Path) -> bool:
-    # The interpreter is a link; it dangles once that Python was removed from the machine.
-    return (place / _COMPLETE).exists() and (place / "bin" / "python").exists()
 
 
 def _without_python(variables: Mapping[str, str]) -> dict[str, str]:

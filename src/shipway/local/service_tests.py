@@ -45,9 +45,9 @@ def run_tests(
                     stderr=output,
                     start_new_session=True,
                 )
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise UsageError(
-                    f"the test command {command!r} cannot be started: {error.strerror} ({error.filename})",
+                    f"the test command {command!r} cannot be started: {error}",
                     fix="check `test:` in shipway.yaml, and that the test lock file names what it needs",
                 ) from error
             try:

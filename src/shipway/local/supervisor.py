@@ -29,6 +29,7 @@ _LONGEST_BACK_OFF = 30.0
 _HEALTHY_AFTER = 60.0
 _LOG_INTERVAL = 1.0
 _LOG_LINES = 10
+_MAX_REASON = 4000
 _DRAIN_PAUSE = 0.02
 _POLL_INTERVAL = 0.2
 _STARTING_INTERVAL = 0.05
@@ -131,7 +132,7 @@ class Supervisor:
                 _check_belongs(spec, environment, side, service)
                 known = self._tasks.get(spec.id)
                 if known is None:
-                    self._tasks[spec.id] = task = _Task(TaskRecord(spec), "starting", self._clock())
+                    self._tasks[spec.id] = task = _Task(TaskRecord(spec), "backing_off", self._clock())
                     self._start(task, spec.port or free_port())
                 elif known.spec.artifact_digest != spec.artifact_digest:
                     raise UsageError(f"task {spec.id} runs another artifact", fix="stop it before starting the new one")
@@ -179,8 +180,8 @@ class Supervisor:
             for task in list(self._tasks.values()):
                 try:
                     self._look(task)
-                except ShipwayError:
-                    # Such as a process that SIGKILL does not end: the other tasks must not wait for it.
+                except (OSError, ShipwayError):
+                    # Such as a full disk, or a process that SIGKILL does not end: the others must not wait for it.
                     _log.exception("task %s could not be looked after; tried again at the next look", task.spec.id)
             asked = [probe for task in self._tasks.values() if (probe := self._probe(task)) is not None]
         # Most tasks answer within milliseconds: their answers count in this very look.
@@ -215,19 +216,20 @@ class Supervisor:
         if handle is not None and record.handle is None:
             record = replace(record, handle=handle)
             self._table.put(record)
-        task = _Task(record, "unready" if record.was_ready else "starting", now)
+        task = _Task(record, "unready" if record.serves else "starting", now)
+        if handle is None:
+            # Its start was wanted and never happened, or left nothing but children: it happens now.
+            self._runner.kill(record.spec, None)
+            task.become("backing_off", "was about to start")
         if record.draining:
             self._drain(task)
-        elif handle is None:
-            # Its start was wanted and never happened, or left no trace: it happens now.
-            task.become("backing_off", "was about to start")
         return task
 
     def _start(self, task: _Task, port: int) -> None:
         launch = {LAUNCH: uuid.uuid4().hex}
         spec = replace(task.spec, port=port, env=dict(task.spec.env) | launch)
         # Stored before the start: a process that is not recorded any more is found by its launch mark.
-        task.record = replace(task.record, spec=spec, handle=None)
+        task.record = replace(task.record, spec=spec, handle=None, serves=False)
         self._table.put(task.record)
         task.probe, task.body = None, None
         task.started, task.ready_since = self._clock(), None
@@ -294,8 +296,8 @@ class Supervisor:
             task.ready_since = None
             task.become("starting" if task.state == "starting" else "unready", answer.said)
             return
-        if not task.record.was_ready:
-            task.record = replace(task.record, was_ready=True)
+        if not task.record.serves:
+            task.record = replace(task.record, was_ready=True, serves=True)
             self._table.put(task.record)
         now = self._clock()
         if task.ready_since is None:
@@ -367,4 +369,4 @@ def _handle(task: _Task) -> Handle:
 
 def _with_log(why: str, spec: TaskSpec) -> str:
     lines = log_file.tail(Path(spec.log), _LOG_LINES)
-    return why + (": " + "\n".join(lines) if lines else "")
+    return why + (": " + "\n".join(lines)[-_MAX_REASON:] if lines else "")

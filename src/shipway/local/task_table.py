@@ -20,13 +20,14 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 class TaskRecord:
     """A task as it is stored.
 
-    Without a handle it is about to start, or was started and not recorded any more. `crash` says why it is
-    not started again.
+    Without a handle it is about to start, or was started and not recorded any more. `was_ready` tells that it
+    ever was, `serves` that it was since its last start. `crash` says why it is not started again.
     """
 
     spec: TaskSpec
     handle: Handle | None = None
     was_ready: bool = False
+    serves: bool = False
     draining: bool = False
     restarts: int = 0
     crash: str | None = None

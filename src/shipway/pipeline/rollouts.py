@@ -148,6 +148,8 @@ class Rollouts:
         side = record.state.candidate
         warm = environment.warm is not None and environment.warm.side == side and environment.warm.release == release.id
         fresh = record.state.phase == "starting" and record.state.step == 0
+        if fresh and record.state.has_stable:
+            self._target.shift(record.environment, side, 0)
         if fresh and not warm:
             self._target.retire(record.environment, side)
         if environment.warm is not None and not warm:
@@ -235,13 +237,17 @@ class Rollouts:
 
     def _clear_away(self, record: RolloutRecord) -> RolloutRecord:
         """Rolled back: the candidate's tasks go, once stable carries everything."""
-        side = record.state.candidate
+        name, side = record.environment, record.state.candidate
         wanted = {side: 0, other(side): record.plan.tasks}
         release = self._release(record.release)
         assert release is not None
-        seen = self._target.observe(record.environment, release.app, wanted)
-        if may_retire(seen, side, record.state.weight, has_other=record.state.has_stable):
-            self._target.retire(record.environment, side)
+        try:
+            seen = self._target.observe(name, release.app, wanted)
+            if may_retire(seen, side, record.state.weight, has_other=record.state.has_stable):
+                self._target.retire(name, side)
+        except ShipwayError as error:
+            # The next rollout makes room for itself before it starts anything.
+            self._tell(record, "note", f"{side}'s tasks are left as they are: {error.what}")
         return self._end(record, lambda environment: replace(environment, rollout=None), "rolled back")
 
     def _swap(self, record: RolloutRecord, release: Release) -> RolloutRecord:

@@ -135,7 +135,7 @@ class Runs:
         def build(name: str) -> Artifact:
             began = self._parts.clock()
             artifact = self._parts.builder.build(
-                commit, name, app.services[name], lambda line: self._tell(run, "note", f"{name}: {line}")
+                commit, name, app.services[name], lambda line: self._tell(run, "note", line)
             )
             self._tell(run, "done", f"built {name} {artifact.short}", seconds=self._parts.clock() - began)
             return artifact

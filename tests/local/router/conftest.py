@@ -63,7 +63,7 @@ def router(tmp_path: Path, runtime: Path, port: int) -> Iterator[Router]:
 @pytest.fixture
 def both(router: Router, start: Callable[..., Task]) -> dict[Side, Task]:
     """A backend task on each side: names are the sides, ids too."""
-    tasks = {side: start(side) for side in SIDES}
+    tasks: dict[Side, Task] = {side: start(side) for side in SIDES}
     for side in SIDES:
         router.set_tasks("prod", side, "backend-api", {side: tasks[side].port})
     return tasks

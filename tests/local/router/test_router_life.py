@@ -8,15 +8,16 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 from router_harness import Loop, Task, ask, ask_on, eventually, free_port, topology
 
-from shipway.core.errors import ShipwayError
+from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import Side
-from shipway.local.router import Router
+from shipway.local.router import Router, Topology
 from shipway.local.router import process as process_module
 
 
@@ -30,15 +31,15 @@ def test_second_router_adopts_the_first_ones_process(
     """A new Router on the same folders finds HAProxy running and goes on with it: same worker, same counters."""
     router.shift("prod", "green", 10_000)
     ask(port)
+    epoch = router.traffic("prod")["green"].epoch
     router.close()
     successor = Router(tmp_path / "router", runtime)
     successor.ensure_running(topology(port))
-    epochs = {router_.traffic("prod")["green"].epoch for router_ in (successor,)}
     assert successor.split("prod") == ("green", 10_000)
     assert successor.traffic("prod")["green"].requests == 1
     successor.shift("prod", "blue", 10_000)
     assert ask(port).json["task"] == "blue"
-    assert epochs == {successor.traffic("prod")["blue"].epoch}
+    assert epoch == successor.traffic("prod")["blue"].epoch
     eventually(lambda: successor.traffic("prod")["blue"].latencies, "the successor receives the log")
     successor.close()
 
@@ -177,6 +178,33 @@ def test_old_haproxy_is_refused(tmp_path: Path, runtime: Path, monkeypatch: pyte
         Router(tmp_path / "router", runtime).ensure_running(topology(free_port()))
 
 
+@pytest.mark.parametrize("name", ["a" * 90, "with space", "it's", "a,b"])
+def test_folders_unfit_for_sockets_are_refused(tmp_path: Path, name: str) -> None:
+    """A path that HAProxy could not bind, or would misread, is refused at once."""
+    with pytest.raises(UsageError, match="cannot use the socket"):
+        Router(tmp_path / "router", Path("/tmp") / name)
+
+
+def test_environments_change_side_by_side(router: Router, start: Callable[..., Task], port: int) -> None:
+    """Rollouts of two environments in threads of their own do not disturb each other."""
+    environment = topology(port).environments[0]
+    second = type(environment)("dev", free_port(), None, environment.services, 2)
+    router.ensure_running(Topology((environment, second)))
+    task = start("t")
+
+    def roll_out(name: str) -> int:
+        for weight in range(0, 1000, 20):
+            router.set_tasks(name, "green", "backend-api", {f"t{weight}": task.port})
+            router.shift(name, "green", weight)
+            router.forget_task(name, "green", "backend-api", f"t{weight - 20}")
+        router.shift(name, "green", 10_000)
+        return ask({"prod": port, "dev": second.port}[name]).status
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(roll_out, ["prod", "dev"])) == [200, 200]
+    assert [router.split(name) for name in ("prod", "dev")] == [("green", 10_000)] * 2
+
+
 def test_unreadable_state_is_told(tmp_path: Path, runtime: Path) -> None:
     """A damaged state file is named instead of being overwritten."""
     (tmp_path / "state.json").write_text("{")
@@ -206,7 +234,7 @@ def test_removed_environment_is_gone(router: Router, port: int, loop: Loop) -> N
     """An environment that left the topology no longer listens; the other keeps its split."""
     environment = topology(port).environments[0]
     second = type(environment)("dev", free_port(), None, environment.services, 1)
-    router.ensure_running(type(topology(port))((environment, second)))
+    router.ensure_running(Topology((environment, second)))
     router.shift("dev", "green", 7)
     router.shift("prod", "green", 9)
     assert ask(second.port).status == 503

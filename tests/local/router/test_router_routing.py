@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from router_harness import Task, ask, eventually, topology
+from router_harness import Task, ask, eventually
 
 from shipway.core.errors import UsageError
 from shipway.core.observation import Side
-from shipway.local.router import Router, ServiceRoutes
+from shipway.local.router import EnvironmentTopology, Router, ServiceRoutes, Topology
 
 
 def test_paths_reach_their_service_unchanged(router: Router, start: Callable[..., Task], port: int) -> None:
@@ -25,9 +25,8 @@ def test_exact_path_beats_pattern(router: Router, start: Callable[..., Task], po
     """A route without `*` takes its one path from a wider pattern of another service."""
     wide = ServiceRoutes("wide", ("/*", "/deep/*"), "/ready", internal=False)
     narrow = ServiceRoutes("narrow", ("/health", "/deep/er/*"), "/ready", internal=False)
-    environment = topology(port).environments[0]
-    changed = type(environment)("prod", port, None, (wide, narrow), 2)
-    router.ensure_running(type(topology(port))((changed,)))
+    changed = EnvironmentTopology("prod", port, None, (wide, narrow), 2)
+    router.ensure_running(Topology((changed,)))
     router.set_tasks("prod", "blue", "wide", {"w": start("wide").port})
     router.set_tasks("prod", "blue", "narrow", {"n": start("narrow").port})
     paths = ("/", "/health", "/health/x", "/deep/x", "/deep/er/x")

@@ -69,7 +69,7 @@ def show(version: str, as_json: bool) -> int:
 @options.yes()
 @options.detach()
 @options.as_json()
-def promote(version: str, environments: tuple[str, ...], why: str, yes: bool, detach: bool, as_json: bool) -> int:
+def promote(version: str, environments: tuple[str, ...], *, why: str, yes: bool, detach: bool, as_json: bool) -> int:
     """Make a version the current one: running tasks swap to it without a new release of code."""
     client = client_here()
     _ask(client, f"Serve model {version}", environments, yes)
@@ -95,7 +95,9 @@ def _ask(client: Client, what: str, environments: tuple[str, ...], yes: bool) ->
     guarded = [
         environment["name"]
         for environment in client.get("status")["environments"]
-        if environment["approval"] and environment["release"] and environment["name"] in (environments or [environment["name"]])
+        if environment.get("approval", True)
+        and environment["release"]
+        and environment["name"] in (environments or [environment["name"]])
     ]
     confirm(f"{what} in {', '.join(guarded)}?", yes or not guarded)
 

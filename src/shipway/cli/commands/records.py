@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import click
 
@@ -42,6 +45,7 @@ def releases(lines: int, as_json: bool) -> int:
 @click.option("--build", metavar="RUN", help="What the builds and tests of a run said.")
 @options.as_json()
 def logs(
+    *,
     release: str | None,
     named_release: str | None,
     environment: str | None,
@@ -61,35 +65,21 @@ def logs(
     if follow and as_json:
         raise click.UsageError("--json prints one object at the end; it does not go with --follow")
     client = client_here()
-
-    def read(count: int) -> list[str] | dict[str, object]:
-        if daemon:
-            answer = client.get("logs", "daemon", lines=count)
-        elif build:
-            answer = client.get("logs", "build", run=build, lines=count)
-        else:
-            answer = client.get(
-                "logs",
-                environment=environment,
-                service=service,
-                release=release or named_release,
-                errors=int(errors),
-                lines=count,
-            )
-        return answer if as_json else [_text(line) for line in answer["lines"]]
-
-    shown = read(lines)
-    if isinstance(shown, dict):
-        say_json(shown)
-        return 0
-    say(shown)
-    before = read(_WINDOW) if follow else []
-    while follow:
-        time.sleep(_POLL)
-        after = read(_WINDOW)
-        assert isinstance(before, list) and isinstance(after, list)
-        say(new_lines(before, after))
-        before = after
+    if daemon:
+        read = partial(client.get, "logs", "daemon")
+    elif build:
+        read = partial(client.get, "logs", "build", run=build)
+    else:
+        release = release or named_release
+        read = partial(
+            client.get, "logs", environment=environment, service=service, release=release, errors=int(errors)
+        )
+    if as_json:
+        say_json(read(lines=lines))
+    elif follow:
+        _follow(read, lines)
+    else:
+        say(_text(line) for line in read(lines=lines)["lines"])
     return 0
 
 
@@ -104,6 +94,22 @@ def audit(lines: int, as_json: bool) -> int:
     else:
         say(audit_table(answer["entries"], time.time()))
     return 0
+
+
+def _follow(read: Callable[..., dict[str, Any]], lines: int) -> None:
+    """The last lines, then new ones until Ctrl-C."""
+    before: dict[str, list[str]] = {}
+    shown = lines
+    while True:
+        found = read(lines=max(lines, _WINDOW))["lines"]
+        # Each task's lines are compared with its own: the answer has them task by task.
+        after: dict[str, list[str]] = {}
+        for line in found:
+            after.setdefault(line["task"] if isinstance(line, dict) else "", []).append(_text(line))
+        new = [text for task, texts in after.items() for text in new_lines(before.get(task, []), texts)]
+        say(new[-shown:])
+        before, shown = before | after, _WINDOW
+        time.sleep(_POLL)
 
 
 def _text(line: object) -> str:

@@ -21,7 +21,9 @@ def release_table(releases: list[dict[str, Any]], now: float) -> list[str]:
         )
         for release in releases
     ]
-    return table(("RELEASE", "COMMIT", "ARTIFACTS", "MODEL", "MADE", "SERVES"), rows) or ["no release yet: shipway deploy"]
+    return table(("RELEASE", "COMMIT", "ARTIFACTS", "MODEL", "MADE", "SERVES"), rows) or [
+        "no release yet: shipway deploy"
+    ]
 
 
 def model_table(answer: dict[str, Any]) -> list[str]:
@@ -42,7 +44,10 @@ def model_table(answer: dict[str, Any]) -> list[str]:
     lines = table(headers, rows)
     if not lines:
         return ["no model version yet: shipway model publish FOLDER"]
-    return [*lines, f"→ latest: new releases take {plain(answer['latest'])}" if answer["latest"] else "none is latest yet"]
+    return [
+        *lines,
+        f"→ latest: new releases take {plain(answer['latest'])}" if answer["latest"] else "none is latest yet",
+    ]
 
 
 def model_lines(metadata: dict[str, Any]) -> list[str]:
@@ -105,4 +110,6 @@ def _allowed(feature: dict[str, Any]) -> str:
         values = feature["values"]
         return ", ".join(plain(value) for value in values[:8]) + (f", … ({len(values)})" if len(values) > 8 else "")
     low, high = feature.get("minimum"), feature.get("maximum")
-    return "any" if low is None and high is None else f"{'…' if low is None else low} to {'…' if high is None else high}"
+    return (
+        "any" if low is None and high is None else f"{'…' if low is None else low} to {'…' if high is None else high}"
+    )

@@ -49,12 +49,13 @@ def run_details(run: dict[str, Any], rollouts: list[dict[str, Any]], now: float)
         ("retry of", run["retry_of"] and f"run {run['retry_of']}"),
     ]
     if run["gate"]:
-        facts.append(("waits for", f"{' or '.join(run['gate']['roles'])}, until {clock_time(run['gate']['expires'], now)}"))
+        facts.append(
+            ("waits for", f"{' or '.join(run['gate']['roles'])}, until {clock_time(run['gate']['expires'], now)}")
+        )
     if run["ended"]:
         facts.append(("ended", f"{clock_time(run['ended'], now)}, after {duration(run['ended'] - run['created'])}"))
     lines = [title(run), *(f"  {name:9}  {plain(value)}" for name, value in facts if value)]
-    for rollout in rollouts:
-        lines.append(f"  rollout    {plain(rollout.get('id', ''))}: {plain(rollout.get('phase', ''))}")
+    lines += [f"  rollout    {plain(rollout['id'])}: {plain(rollout['phase'])}" for rollout in rollouts]
     if run["reason"]:
         first, *others = paragraph(run["reason"], " " * 13)
         lines += [f"  reason     {first}", *others]

@@ -30,7 +30,9 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
         lines = [f"{name}  {addresses}", f"  – nothing deployed yet: shipway deploy --env {name}"]
     else:
         model = f"  model {plain(environment['model_version'])}" if environment["model_version"] else ""
-        what = f'{plain(environment["release"])}  {short(environment["commit"])} "{plain(environment["subject"])}"{model}'
+        what = (
+            f'{plain(environment["release"])}  {short(environment["commit"])} "{plain(environment["subject"])}"{model}'
+        )
         lines = [f"{name}  {addresses}", f"  serves {what}  ({plain(environment['side'])})"]
     lines += [f"  {line}" for line in _services(environment["services"])]
     if rollout := environment["rollout"]:
@@ -73,7 +75,8 @@ def _services(services: list[dict[str, Any]]) -> list[str]:
 
 def _service(service: dict[str, Any], wide: int) -> str:
     mark = "✔" if service["ready"] >= service["wanted"] else "✘"
-    line = f"{mark} {plain(service['name']):{wide}}  {plain(service['artifact'])}  {service['ready']}/{service['wanted']} ready"
+    ready = f"{service['ready']}/{service['wanted']} ready"
+    line = f"{mark} {plain(service['name']):{wide}}  {plain(service['artifact'])}  {ready}"
     if service["restarts"]:
         line += f", restarted {service['restarts']} times" if service["restarts"] != 1 else ", restarted once"
     return f"{line}, {plain(service['state_note'])}" if service["state_note"] else line

@@ -45,14 +45,16 @@ def outcome(run: dict[str, Any], status: dict[str, Any] | None, now: float) -> l
     if run["live"]:
         return [f"run {plain(run['id'])} goes on.  Look: shipway run follow {plain(run['id'])}"]
     if run["status"] == "succeeded":
-        undo = [f"{line}.  Undo: shipway rollback --env {name}" for line, name in zip(serving, run["path"], strict=False)]
+        undo = [
+            f"{line}.  Undo: shipway rollback --env {name}" for line, name in zip(serving, run["path"], strict=False)
+        ]
         return undo or [f"✔ {title(run)}: done"]
     reason = plain_reason(run)
     first, *others = paragraph(f"run {run['id']} {reason}", "  ")
     lines = [f"✘ {first}", *others]
     if serving:
         lines.append(f"  {'; '.join(serving)}.")
-    lines.append(f"  Look: {plain(run['fix'] or f'shipway run show {run["id"]}')}")
+    lines.append(f"  Look: {plain(run['fix'] or 'shipway run show ' + run['id'])}")
     return lines
 
 
@@ -73,7 +75,8 @@ def _serving(run: dict[str, Any], status: dict[str, Any] | None) -> list[str]:
 def _gate(run: dict[str, Any], now: float) -> list[str]:
     gate, id = run["gate"], plain(run["id"])
     roles = " or ".join(plain(role) for role in gate["roles"])
+    until = clock_time(gate["expires"], now)
     return [
-        f"‖ run {id} waits for approval to {plain(gate['environment'])} by {roles}, until {clock_time(gate['expires'], now)}",
+        f"‖ run {id} waits for approval to {plain(gate['environment'])} by {roles}, until {until}",
         f'  Approve: shipway approve {id} --why "…"   Reject: shipway reject {id} --why "…"',
     ]

@@ -45,10 +45,12 @@ class AccessLog:
         self._closing = threading.Event()
 
     def watch(self, environments: Iterable[str]) -> None:
-        """Start receiving, for these environments. HAProxy finds the socket by its path, whoever listens."""
+        """Receive for these environments from now on. HAProxy finds the socket by its path, whoever listens."""
         with self._lock:
             wanted = [(name, side) for name in environments for side in SIDES]
             self._windows = {key: self._windows.get(key) or _Window() for key in wanted}
+        if self._socket is not None and not self._path.exists():
+            self.close()
         if self._socket is None:
             self._path.unlink(missing_ok=True)
             receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

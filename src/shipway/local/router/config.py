@@ -126,7 +126,8 @@ global
 # keep that from clients: `http-reuse safe` sends a client's first request only over connections that proved
 # reusable; the idle pool is halved every second without use, so connections are gone long before the 30 s and more
 # after which servers close them; and a request that met a closed connection is sent again (`empty-response`) when
-# that is harmless: GET, HEAD, or with an Idempotency-Key. Connection failures are always retried, nothing was sent.
+# that is harmless: GET, HEAD, or with an Idempotency-Key. Connection failures are always retried, nothing was sent:
+# at once on another task, after a second on the same one if it is alone (three times, so a quick restart goes unseen).
 #
 # random(2), not leastconn: a task that fails at once always has the fewest connections and would draw nearly all of
 # the traffic; of two random ones it gets a bounded share.

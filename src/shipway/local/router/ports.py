@@ -53,7 +53,7 @@ def holders(port: int) -> tuple[psutil.Process, ...]:
         return ()
 
 
-def require_free(ports: Iterable[int], own: Iterable[int]) -> None:
+def require_free(ports: Iterable[int], own: Iterable[int], fix: str) -> None:
     """Raises ShipwayError naming the first port that a process other than those in `own` (process ids) holds."""
     mine = set(own)
     for port in ports:
@@ -63,11 +63,7 @@ def require_free(ports: Iterable[int], own: Iterable[int]) -> None:
         if any(process.pid in mine for process in found):
             continue
         owner = ", ".join(_describe(process) for process in found) or "another process"
-        raise ShipwayError(
-            f"port {port} is taken by {owner}",
-            fix=f"stop it, or choose another port than {port} in shipway.yaml",
-            state="nothing was changed",
-        )
+        raise ShipwayError(f"port {port} is taken by {owner}", fix=fix, state="nothing was changed")
 
 
 def _describe(process: psutil.Process) -> str:

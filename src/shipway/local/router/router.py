@@ -15,6 +15,7 @@ from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import SIDES, Side, Traffic
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
+from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
 from shipway.local.router.files import write_atomically
 from shipway.local.router.ports import draw_free, require_free
 from shipway.local.router.process import HAProxyProcess
@@ -24,8 +25,9 @@ from shipway.local.router.topology import EnvironmentTopology, Pool, Topology
 
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # HAProxy binds a Unix socket under a longer temporary name first; the system's limit is 107 characters.
-_LONGEST_SOCKET = 90
+_SOCKET = re.compile(r"[^'\",\s]{1,90}")
 _RELOAD_TIMEOUT = 15.0
+_CERTIFICATES = "certificates"
 
 
 class Router:
@@ -40,8 +42,11 @@ class Router:
         self._state = state.load(self._state_file)
         self._topology: Topology | None = None
         socket = self._runtime_folder / "haproxy.sock"
-        if len(str(socket)) > _LONGEST_SOCKET:
-            raise UsageError(f"{socket} is too long for a socket", fix="choose a shorter folder for sockets")
+        if not _SOCKET.fullmatch(str(socket)):
+            raise UsageError(
+                f"HAProxy cannot use the socket {socket}: at most 90 characters, and none of quote, comma and space",
+                fix="choose another folder for sockets",
+            )
         self._runtime = RuntimeSocket(socket)
         self._process = HAProxyProcess(self._folder, socket)
         self._log = AccessLog(self._runtime_folder / "log.sock")
@@ -49,7 +54,7 @@ class Router:
     @property
     def authority(self) -> Path:
         """The certificate that clients of the HTTPS ports trust."""
-        return self._folder / "certificates" / "ca.pem"
+        return self._folder / _CERTIFICATES / AUTHORITY
 
     def ensure_running(self, topology: Topology) -> None:
         """Start HAProxy or adopt the running one, and bring it to the topology and the stored state.
@@ -59,7 +64,8 @@ class Router:
         with self._lock:
             planned = state.fitted(self._state, topology, draw_free)
             own = [process.pid for process in self._process.found()]
-            require_free([*topology.ports, *planned.internal_ports.values()], own)
+            require_free(topology.ports, own, "stop that process, or choose another port in shipway.yaml")
+            require_free(planned.internal_ports.values(), own, "stop that process; running tasks know this port")
             running = self.is_running()
             for folder in (self._folder, self._runtime_folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -205,12 +211,10 @@ class Router:
         https = any(environment.https_port is not None for environment in topology.environments)
         fingerprint = ""
         if https:
-            from shipway.local.router.certificates import ensure_certificates
-
-            fingerprint = ensure_certificates(self._folder / "certificates", dt.datetime.now(dt.UTC))
+            fingerprint = ensure_certificates(self._folder / _CERTIFICATES, dt.datetime.now(dt.UTC))
         return config.Surroundings(
             log_socket=str(self._runtime_folder / "log.sock"),
-            certificate="certificates/localhost.pem" if https else None,
+            certificate=f"{_CERTIFICATES}/{CERTIFICATE}" if https else None,
             fingerprint=fingerprint or "none",
             threads=min(4, os.cpu_count() or 1),
         )

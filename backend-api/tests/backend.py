@@ -1,0 +1,85 @@
+"""The backend under test, behind a real port, and a client for it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+
+from backend_api.config.settings import Settings
+from backend_api.main import create_app
+
+FLIGHT: dict[str, object] = {
+    "origin": "JFK",
+    "destination": "LAX",
+    "carrier": "B6",
+    "departure": "2013-07-04T08:15",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body, decoded."""
+        decoded = json.loads(self.body)
+        assert isinstance(decoded, dict)
+        return decoded
+
+
+@dataclass
+class Backend:
+    """A running backend: its port and what it logged."""
+
+    port: int
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """One request on its own connection; `body` is sent as it is when bytes or an iterator, else as JSON."""
+        sent = body if body is None or isinstance(body, bytes | Iterator) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body=sent, headers=dict(headers or {}))
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, names, response.read())
+        finally:
+            connection.close()
+
+    def predict(self, body: object = None, **headers: str) -> Answer:
+        """`POST /api/predict`; header names are written with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call("POST", "/api/predict", FLIGHT if body is None else body, named)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Backend]:
+    """A backend on a free port until the block ends."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    backend = Backend(listener.getsockname()[1])
+    app = create_app(settings, lambda fields: backend.lines.append(dict(fields)))
+    config = uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    # The listener takes connections before the server does: requests wait, nobody has to poll for readiness.
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="backend")
+    thread.start()
+    try:
+        yield backend
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+        assert not thread.is_alive()

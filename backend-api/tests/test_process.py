@@ -1,0 +1,88 @@
+"""The process: how it starts, stops, and refuses to start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from backend import Backend
+from standin import Reply, StandIn
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """As a target starts a task: hardly anything but what the service needs."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+
+
+@contextmanager
+def process(tmp_path: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[bytes], Backend]]:
+    """`python -m backend_api` on a free port, answering."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "backend_api", "--port", str(port)]
+    with (tmp_path / "log").open("wb") as log:
+        task = subprocess.Popen(command, env=environment(**variables), stdout=log, stderr=log)
+    try:
+        backend = Backend(port)
+        pause = threading.Event()
+        for _ in range(400):
+            try:
+                backend.call("GET", "/health")
+                break
+            except OSError:
+                assert task.poll() is None, (tmp_path / "log").read_text()
+                pause.wait(0.05)
+        yield task, backend
+    finally:
+        task.kill()
+        task.wait(10)
+
+
+def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, model: StandIn, database_url: str) -> None:
+    """A request that the model service still works on gets its answer, then the process exits with 0."""
+    gate = threading.Event()
+    model.default = Reply(gate=gate)
+    with (
+        process(tmp_path, DATABASE_URL=database_url, MODEL_SERVICE_URL=model.url) as (task, backend),
+        ThreadPoolExecutor(1) as threads,
+    ):
+        answer = threads.submit(backend.predict)
+        pause = threading.Event()
+        while not model.asked:
+            assert task.poll() is None
+            pause.wait(0.01)
+        task.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            task.wait(0.2)
+        gate.set()
+        assert 200 == answer.result(10).status
+        assert 0 == task.wait(10)
+    last = (tmp_path / "log").read_text().splitlines()[-1]
+    assert '"status":200' in last
+
+
+def test_wrong_setting_is_named() -> None:
+    """A setting that makes no sense ends the start with its name and what is allowed, without echoing secrets."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "backend_api"],
+        env=environment(DATABASE_URL="mysql://user:secret@host/db", LATE_THRESHOLD="2"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert 2 == ended.returncode
+    assert "DATABASE_URL: expected a URL that starts with one of sqlite" in ended.stderr
+    assert "LATE_THRESHOLD: " in ended.stderr
+    assert "secret" not in ended.stderr

@@ -1,0 +1,94 @@
+"""Small real models, published the way the bucket holds them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import configuration, settings
+
+from ml_model_service.schema import digest_of
+
+# the folder under test may be read-only
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis-ml-model-service")
+settings.register_profile("service", database=None, deadline=None, max_examples=60)
+settings.load_profile("service")
+
+Publish = Callable[..., Path]
+
+FEATURES: list[dict[str, Any]] = [
+    {"name": "airline", "type": "category", "values": ["AA", "B6", "UA"], "nullable": True},
+    {"name": "origin", "type": "category", "values": ["EWR", "JFK"], "nullable": False},
+    {"name": "temp", "type": "number", "minimum": -50, "maximum": 150, "nullable": True},
+    {"name": "minute", "type": "number", "minimum": 0, "maximum": 1439, "nullable": False},
+]
+ROW: dict[str, Any] = {"airline": "B6", "origin": "JFK", "temp": 71.5, "minute": 480}
+
+
+def train(seed: int, **settings: Any) -> lightgbm.Booster:
+    """A real booster of ten small trees that reads FEATURES; each seed gives another."""
+    random = np.random.default_rng(seed)
+    rows = 400
+    matrix = np.column_stack(
+        [
+            random.integers(0, 3, rows),
+            random.integers(0, 2, rows),
+            random.normal(60, 20, rows),
+            random.integers(0, 1440, rows),
+        ]
+    ).astype(np.float64)
+    matrix[::7, 2] = np.nan
+    labels = matrix[:, 3] + 300 * matrix[:, 0] + random.normal(0, 300, rows) > 1000
+    names = [feature["name"] for feature in FEATURES]
+    data = lightgbm.Dataset(matrix, labels, feature_name=names, categorical_feature=[0, 1])
+    parameters = {"objective": "binary", "verbose": -1, "num_threads": 1, "num_leaves": 7, "seed": seed, **settings}
+    return lightgbm.train(parameters, data, num_boost_round=10)
+
+
+def score(booster: lightgbm.Booster, row: dict[str, Any]) -> float:
+    """The prediction by LightGBM's own package, with the row encoded by hand."""
+    airline = FEATURES[0]["values"].index(row["airline"]) if row["airline"] in FEATURES[0]["values"] else np.nan
+    temp = np.nan if row["temp"] is None else row["temp"]
+    encoded = [airline, FEATURES[1]["values"].index(row["origin"]), temp, row["minute"]]
+    return float(np.asarray(booster.predict(np.array([encoded], dtype=np.float64), num_threads=1))[0])
+
+
+@pytest.fixture(scope="session")
+def boosters() -> list[lightgbm.Booster]:
+    """Two boosters that differ."""
+    return [train(1), train(2)]
+
+
+@pytest.fixture(scope="session")
+def publish(boosters: list[lightgbm.Booster]) -> Publish:
+    """Writes a version folder, `publish(bucket, "v1.0", which=0, **changes_to_metadata)`; answers the folder."""
+
+    def write(bucket: Path, version: str, which: int = 0, /, **changes: Any) -> Path:
+        folder = bucket / version
+        folder.mkdir(parents=True)
+        text = boosters[which].model_to_string().encode()
+        (folder / "model.txt").write_bytes(text)
+        schema = {"features": FEATURES, "output": {"name": "probability", "description": "chance of being late"}}
+        rows = [ROW, ROW | {"airline": "ZZ", "temp": None}, ROW | {"minute": 1200}]
+        metadata = {
+            "name": "small",
+            "version": version,
+            "model_file": "model.txt",
+            "model_format": "lightgbm-text",
+            "files": {"model.txt": {"sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)}},
+            "feature_schema": schema,
+            "feature_schema_digest": digest_of(schema),
+            "golden": [{"instance": row, "prediction": score(boosters[which], row)} for row in rows],
+            "approval": {"status": "approved", "by": None, "at": None, "why": None},
+        }
+        (folder / "metadata.json").write_text(json.dumps(metadata | changes))
+        return folder
+
+    return write

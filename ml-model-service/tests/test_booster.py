@@ -1,0 +1,45 @@
+"""LightGBM's C API against its Python package."""
+
+from __future__ import annotations
+
+from array import array
+
+import lightgbm
+import numpy as np
+import pytest
+from conftest import train
+
+from ml_model_service.booster import Booster, BoosterError
+
+
+def test_predictions_equal_the_package_to_the_last_bit(boosters: list[lightgbm.Booster]) -> None:
+    """The C API gives exactly what the Python package gives, for missing values too."""
+    random = np.random.default_rng(5)
+    matrix = np.column_stack([random.integers(0, 4, 200), random.integers(0, 2, 200), random.normal(60, 30, (200, 2))])
+    matrix = matrix.astype(np.float64)
+    matrix[random.random(matrix.shape) < 0.2] = np.nan
+    wanted = np.asarray(boosters[0].predict(matrix, num_threads=1)).tolist()
+    assert wanted == Booster(boosters[0].model_to_string().encode()).predict(array("d", matrix.ravel().tolist()))
+
+
+def test_names_are_the_models_own(boosters: list[lightgbm.Booster]) -> None:
+    """The features' names come from the model file, in order."""
+    assert ("airline", "origin", "temp", "minute") == Booster(boosters[0].model_to_string().encode()).names
+
+
+def test_no_rows_no_predictions(boosters: list[lightgbm.Booster]) -> None:
+    """An empty matrix is answered with nothing."""
+    assert [] == Booster(boosters[0].model_to_string().encode()).predict(array("d"))
+
+
+def test_what_is_no_model_is_refused() -> None:
+    """Text that LightGBM cannot read is an error, not a crash."""
+    with pytest.raises(BoosterError):
+        Booster(b"not a model\n")
+
+
+def test_a_model_with_several_outputs_is_refused() -> None:
+    """Only one prediction a row is supported."""
+    text = train(3, objective="multiclass", num_class=3).model_to_string().encode()
+    with pytest.raises(BoosterError, match="3 outputs"):
+        Booster(text)

@@ -1,0 +1,78 @@
+"""What must be right before a version may serve."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import pytest
+from conftest import FEATURES, ROW, Publish, score
+
+from ml_model_service.model import ModelError, load
+from ml_model_service.schema import digest_of
+
+
+def test_a_whole_version_loads_and_predicts(tmp_path: Path, publish: Publish, boosters: list[lightgbm.Booster]) -> None:
+    """A version that verifies predicts what LightGBM's package predicts."""
+    model = load(publish(tmp_path, "v1.0"), "v1.0")
+    assert [score(boosters[0], ROW)] == model.predict([ROW])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": "v1.1"}, "says version 'v1.1'"),
+        ({"model_format": "pickle"}, "allowed: lightgbm-text"),
+        ({"model_file": "../v0.9/model.txt"}, "lists no file"),
+        ({"files": {"model.txt": {"sha256": "0" * 64, "bytes": 1}}}, "size and digest"),
+        ({"feature_schema_digest": "sha256:" + "0" * 64}, "feature schema does not have the digest"),
+        ({"golden": []}, "no golden predictions"),
+        ({"golden": [{"instance": ROW, "prediction": 0.5}]}, r"golden\[0\] predicts"),
+        ({"golden": [{"instance": {}, "prediction": 0.5}]}, "golden request does not fit"),
+        ({"name": 7}, "Expected `str`, got `int`"),
+    ],
+)
+def test_a_version_that_does_not_verify_is_refused(
+    tmp_path: Path, publish: Publish, changes: dict[str, Any], message: str
+) -> None:
+    """Wrong digests, names or golden predictions keep a version out, and the error says which."""
+    folder = publish(tmp_path, "v1.0", **changes)
+    with pytest.raises(ModelError, match=message):
+        load(folder, "v1.0")
+
+
+def test_features_in_another_order_are_refused(tmp_path: Path, publish: Publish) -> None:
+    """A schema whose features are not the model's, in the model's order, would mix up columns."""
+    schema = {"features": FEATURES[::-1], "output": {"name": "p"}}
+    folder = publish(tmp_path, "v1.0", feature_schema=schema, feature_schema_digest=digest_of(schema))
+    with pytest.raises(ModelError, match="are not the schema's"):
+        load(folder, "v1.0")
+
+
+def test_one_changed_byte_in_the_model_is_refused(tmp_path: Path, publish: Publish) -> None:
+    """A model file that was altered after publishing does not load."""
+    folder = publish(tmp_path, "v1.0")
+    text = bytearray((folder / "model.txt").read_bytes())
+    text[len(text) // 2] ^= 1
+    (folder / "model.txt").write_bytes(text)
+    with pytest.raises(ModelError, match="size and digest"):
+        load(folder, "v1.0")
+
+
+@pytest.mark.parametrize("name", ["model.txt", "metadata.json"])
+def test_a_missing_file_is_named(tmp_path: Path, publish: Publish, name: str) -> None:
+    """The error names the file that is not there."""
+    folder = publish(tmp_path, "v1.0")
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=f"{name}: No such file"):
+        load(folder, "v1.0")
+
+
+def test_metadata_that_is_not_json_is_refused(tmp_path: Path, publish: Publish) -> None:
+    """Half a metadata file is an error like any other."""
+    folder = publish(tmp_path, "v1.0")
+    (folder / "metadata.json").write_text(json.dumps({"name": "x"})[:-3])
+    with pytest.raises(ModelError):
+        load(folder, "v1.0")

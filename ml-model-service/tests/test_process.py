@@ -1,0 +1,180 @@
+"""The service as it is started: a real process, real sockets, real signals."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROW, Publish
+from test_reload import point
+
+DEADLINE = 20.0
+SOURCE = Path(__file__).parents[1] / "src"
+BODY = json.dumps({"instances": [ROW]})
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Task:
+    """One running copy of the service."""
+
+    def __init__(self, log: Path, source: Path = SOURCE, **environ: str) -> None:
+        self.port, self.log = free_port(), log
+        command = [sys.executable, "-m", "ml_model_service.main", "--host", "127.0.0.1", "--port", str(self.port)]
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(source), **environ}
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(command, env=environ, stdout=output, stderr=subprocess.STDOUT)
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection, not yet opened."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+
+    def ask(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
+        """Status and content of one request on its own connection."""
+        connection = self.connect()
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def until_serving(self, version: str) -> None:
+        """Wait until /ready names the version."""
+        deadline = time.monotonic() + DEADLINE
+        found: Any = None
+        while time.monotonic() < deadline:
+            try:
+                found = self.ask("GET", "/ready")
+            except ConnectionRefusedError:
+                assert self.process.poll() is None, self.log.read_text()
+            else:
+                if found[1].get("model_version") == version:
+                    return
+            time.sleep(0.01)
+        raise AssertionError(f"{version} never served: {found}\n{self.log.read_text()}")
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, publish: Publish) -> Path:
+    """A bucket with v1.0 and v1.1, and `parameter` naming v1.0."""
+    for which, version in enumerate(["v1.0", "v1.1"]):
+        publish(tmp_path, version, which)
+    point(tmp_path / "parameter", "v1.0")
+    return tmp_path
+
+
+@pytest.fixture
+def task(bucket: Path) -> Iterator[Task]:
+    """A task that serves v1.0."""
+    task = Task(bucket / "log", MODEL_BUCKET=str(bucket), MODEL_VERSION_PARAMETER=(bucket / "parameter").as_uri())
+    try:
+        task.until_serving("v1.0")
+        yield task
+    finally:
+        task.process.kill()
+        task.process.wait()
+
+
+def test_a_swap_under_load_loses_no_request_and_a_stop_finishes_the_last(task: Task, bucket: Path) -> None:
+    """Requests during a swap all succeed, and SIGTERM lets the one in flight end before it exits with 0."""
+    expected = {
+        v: json.loads((bucket / v / "metadata.json").read_text())["golden"][0]["prediction"] for v in ("v1.0", "v1.1")
+    }
+    answers: list[tuple[int, str, list[float]]] = []
+    enough = threading.Event()
+
+    def load() -> None:
+        connection = task.connect()
+        while not enough.is_set():
+            connection.request("POST", "/predict", BODY)
+            answer = connection.getresponse()
+            content = json.loads(answer.read())
+            answers.append((answer.status, content["model_version"], content["predictions"]))
+        connection.close()
+
+    client = threading.Thread(target=load)
+    client.start()
+    try:
+        for version in ("v1.1", "v1.0", "v1.1"):
+            point(bucket / "parameter", version)
+            task.until_serving(version)
+    finally:
+        enough.set()
+        client.join(DEADLINE)
+    assert {(200, version, prediction) for version, prediction in expected.items()} == {
+        (status, version, prediction) for status, version, (prediction,) in answers
+    }
+
+    connection = task.connect()
+    connection.putrequest("POST", "/predict")
+    connection.putheader("content-length", str(len(BODY)))
+    connection.endheaders(BODY[:10].encode())
+    assert 200 == task.ask("GET", "/health")[0]  # answered after the half request above was taken in
+    task.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + DEADLINE
+    while "Shutting down" not in task.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    connection.send(BODY[10:].encode())
+    answer = connection.getresponse()
+    assert [expected["v1.1"]] == json.loads(answer.read())["predictions"]
+    connection.close()
+    assert 0 == task.process.wait(DEADLINE)
+
+
+@pytest.mark.slow
+def test_a_killed_task_leaves_nobody_behind(task: Task) -> None:
+    """There is one process: after SIGKILL the port is free at once."""
+    children = Path(f"/proc/{task.process.pid}/task/{task.process.pid}/children")
+    assert not children.exists() or "" == children.read_text()
+    task.process.kill()
+    task.process.wait(DEADLINE)
+    with pytest.raises(ConnectionRefusedError):
+        task.ask("GET", "/health")
+
+
+@pytest.mark.slow
+def test_a_read_only_copy_serves_its_baked_model(tmp_path: Path, publish: Publish) -> None:
+    """Without a bucket the model beside the code serves, and the service writes nothing into its own folder."""
+    tree = tmp_path / "tree"
+    shutil.copytree(SOURCE, tree / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    publish(tree, "models")
+    for path in [*tree.rglob("*"), tree]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    before = sorted(tree.rglob("*"))
+    task = Task(tmp_path / "log", tree / "src", PYTHONDONTWRITEBYTECODE="1")
+    try:
+        task.until_serving("models")
+        assert 200 == task.ask("POST", "/ml/predict", BODY)[0]
+    finally:
+        task.process.terminate()
+        code = task.process.wait(DEADLINE)
+        for path in [tree, *tree.rglob("*")]:
+            path.chmod(path.stat().st_mode | 0o200)
+    assert (0, before) == (code, sorted(tree.rglob("*")))
+
+
+@pytest.mark.slow
+def test_a_bad_setting_ends_with_two(tmp_path: Path) -> None:
+    """A parameter address of an unknown kind is said on standard error, with exit code 2."""
+    task = Task(tmp_path / "log", MODEL_BUCKET=str(tmp_path), MODEL_VERSION_PARAMETER="ftp://x")
+    assert 2 == task.process.wait(DEADLINE)
+    assert "allowed is file:///" in task.log.read_text()

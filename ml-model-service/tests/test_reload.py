@@ -1,0 +1,112 @@
+"""Changing the model while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Publish
+
+from ml_model_service.parameter import FileParameter
+from ml_model_service.reload import Pending, Served, follow, serve_baked
+
+DEADLINE = 10.0
+
+
+def point(path: Path, version: str) -> None:
+    """Name `version` in the parameter file, atomically."""
+    beside = path.with_name("beside")
+    beside.write_text(version)
+    beside.replace(path)
+
+
+def following(tmp_path: Path, story: Callable[[Served], Coroutine[Any, Any, None]]) -> None:
+    """Run `story` beside a follower of tmp_path/parameter that retries at once."""
+    ticks = iter(range(0, 10**9, 1000))
+
+    async def run() -> None:
+        served = Served()
+        parameter = FileParameter(tmp_path / "parameter")
+        parameter.interval = 0.005
+        follower = asyncio.create_task(follow(served, parameter, tmp_path, lambda: float(next(ticks))))
+        await story(served)
+        follower.cancel()
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for the condition, within bounds."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        await asyncio.sleep(0.005)
+
+
+def serves(served: Served, version: str) -> Callable[[], bool]:
+    """Whether exactly this version is in service and nothing else is wanted."""
+    return lambda: served.model is not None and served.model.version == version and served.pending is None
+
+
+def test_the_model_follows_the_parameter(tmp_path: Path, publish: Publish) -> None:
+    """Each change of the parameter is served soon after, back and forth."""
+    for which, version in enumerate(["v1.0", "v1.1"]):
+        publish(tmp_path, version, which)
+
+    async def story(served: Served) -> None:
+        for version in ("v1.0", "v1.1", "v1.0"):
+            point(tmp_path / "parameter", version)
+            await until(serves(served, version))
+
+    following(tmp_path, story)
+
+
+def test_a_bad_version_leaves_the_old_one_serving(
+    tmp_path: Path, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What does not verify never serves; it is logged once, shown as pending, and forgotten when unwanted."""
+    publish(tmp_path, "v1.0")
+    publish(tmp_path, "v1.1", 1, golden=[])
+    error = "v1.1: metadata.json has no golden predictions to check the model by"
+
+    async def story(served: Served) -> None:
+        point(tmp_path / "parameter", "v1.0")
+        await until(serves(served, "v1.0"))
+        first = served.model
+        point(tmp_path / "parameter", "v1.1")
+        await until(lambda: served.pending == Pending("v1.1", error))
+        assert first is served.model
+        await asyncio.sleep(0.1)
+        point(tmp_path / "parameter", "v1.0")
+        await until(serves(served, "v1.0"))
+        assert first is served.model
+
+    following(tmp_path, story)
+    assert 1 == sum(record.levelno == logging.ERROR for record in caplog.records)
+
+
+def test_a_version_whose_files_arrive_late_is_served(tmp_path: Path, publish: Publish) -> None:
+    """A wanted version that is not there yet, or a parameter not written yet, is tried again."""
+
+    async def story(served: Served) -> None:
+        await until(lambda: served.pending is not None and "No such file" in (served.pending.error or ""))
+        point(tmp_path / "parameter", "v1.0")
+        await until(lambda: served.pending is not None and "metadata.json" in (served.pending.error or ""))
+        publish(tmp_path, "v1.0")
+        await until(serves(served, "v1.0"))
+
+    following(tmp_path, story)
+
+
+def test_the_baked_model_is_served(tmp_path: Path, publish: Publish) -> None:
+    """Without a bucket the model that lies in the image serves; without one there the reason is kept."""
+    served = Served()
+    asyncio.run(serve_baked(served, tmp_path))
+    assert served.pending is not None and "metadata.json" in (served.pending.error or "")
+    asyncio.run(serve_baked(served, publish(tmp_path, "v1.0")))
+    assert served.model is not None and served.model.version == "v1.0"

@@ -1,0 +1,32 @@
+"""The environment's variables."""
+
+from __future__ import annotations
+
+import pytest
+
+from ml_model_service.settings import Settings, SettingsError
+
+
+def test_nothing_set_serves_the_baked_model() -> None:
+    """Without a bucket there is no parameter to follow, and the limits have defaults."""
+    settings = Settings.read({})
+    assert (None, None, 6291456) == (settings.bucket, settings.parameter, settings.max_body)
+
+
+def test_a_bucket_alone_follows_its_latest() -> None:
+    """The bucket's `latest` names the version when no parameter is set."""
+    assert "file:///models/latest" == Settings.read({"MODEL_BUCKET": "/models"}).parameter
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"MODEL_VERSION_PARAMETER": "file:///x"}, "MODEL_BUCKET is not"),
+        ({"MAX_ROWS": "many"}, "MAX_ROWS: found 'many', allowed is a whole number from 1 to 1000000"),
+        ({"MAX_BODY_BYTES": "0"}, "MAX_BODY_BYTES: found '0'"),
+    ],
+)
+def test_a_bad_value_is_named(environ: dict[str, str], message: str) -> None:
+    """The error names the variable, what was found and what is allowed."""
+    with pytest.raises(SettingsError, match=message):
+        Settings.read(environ)

@@ -1,0 +1,5 @@
+"""`python -m shipway` is `shipway`."""
+
+from shipway.cli.main import main
+
+main()

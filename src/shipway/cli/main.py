@@ -1,0 +1,77 @@
+"""`shipway`: parse, dispatch, and turn every error into lines and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from shipway import __version__
+from shipway.cli.commands import house, machine, models, records, runs, steer
+from shipway.cli.group import Group
+from shipway.cli.render.errors import error_lines, error_object
+from shipway.cli.terminal import say_json, tell
+from shipway.core.errors import ShipwayError, UsageError
+
+INTERRUPTED = 130
+
+
+SECTIONS = {
+    "Deliver": (runs.deploy, runs.approve, runs.reject, runs.retry, steer.rollback),
+    "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
+    "Look": (house.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
+    "Model": (models.model,),
+    "Run Shipway": (house.up, house.down, house.reload, machine.validate, machine.doctor, machine.demo),
+}
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(cls=Group, sections=SECTIONS, context_settings=_CONTEXT)
+@click.version_option(__version__, prog_name="shipway")
+def shipway() -> None:
+    """From commit to production without dropping a request.
+
+    Every command works on the app whose shipway.yaml lies in this folder or above it. `--json` prints one object for
+    programs. Exit codes: 0 done, 1 fault, 2 usage, 3 refused by a gate, 4 rolled back.
+    """
+
+
+def main() -> None:
+    """The program `shipway`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry a command out and answer its exit code."""
+    try:
+        try:
+            return int(shipway.main(list(arguments), prog_name="shipway", standalone_mode=False) or 0)
+        except click.UsageError as error:
+            where = f"{error.ctx.command_path} --help" if error.ctx else "shipway --help"
+            return _failed(UsageError(error.format_message(), fix=where), arguments)
+        except click.ClickException as error:
+            return _failed(UsageError(error.format_message()), arguments)
+        except ShipwayError as error:
+            return _failed(error, arguments)
+        except (KeyboardInterrupt, click.Abort):
+            return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone, which is no fault of ours; nothing may be flushed there at exit.
+        _silence(sys.stdout)
+        return 1
+
+
+def _failed(error: ShipwayError, arguments: Sequence[str]) -> int:
+    tell(error_lines(error))
+    if "--json" in arguments:
+        say_json(error_object(error))
+    return error.exit_code
+
+
+def _silence(stream: TextIO) -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)

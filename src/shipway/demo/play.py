@@ -1,0 +1,272 @@
+"""Plays a story against the real command line, under load: `shipway demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from shipway.core.errors import ShipwayError, UsageError
+from shipway.demo.commands import ShipwayCommand
+from shipway.demo.exchange import Failed
+from shipway.demo.promises import check_step, rollback_seconds, swap_seconds
+from shipway.demo.question import ask_once, read_question
+from shipway.demo.report import Result, Screen, StepResult, print_json
+from shipway.demo.stage import Stage
+from shipway.demo.steered_load import Progress, SteeredLoad
+from shipway.demo.story import STORY, Story, StoryStep, read_story
+
+ROLLED_BACK = 4
+SIGHT_TIMEOUT = 60.0
+REQUESTS_BETWEEN = 100
+"""Requests that a step still sends after its change is through, so that late damage shows in the step that did it."""
+Answer = Mapping[str, Any]
+
+
+def main(*, as_json: bool = False, keep: bool = False, folder: Path | None = None) -> int:
+    """Play the story of the checkout that `folder` (default: the current one) lies in.
+
+    0 when every promise was kept, 1 otherwise. Raises UsageError when there is no story or it is malformed. With
+    `keep` everything is left running; without it everything is stopped and removed, whatever happens.
+    """
+    checkout = _checkout(folder or Path.cwd())
+    story = read_story(checkout)
+    screen = Screen(as_json=as_json)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    stage = Stage.make()
+    player = Player(checkout, story, stage, screen)
+    leave = False
+    try:
+        result = player.play()
+        if as_json:
+            print_json(result)
+        else:
+            screen.say("", *result.table(), "")
+        screen.say(*(f"✘ {line}" for line in result.broken))
+        screen.say(*_addresses(stage, story, keep=keep))
+        leave = keep
+        if not keep and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+            screen.say("Everything is still running. Press Enter to stop it and to remove the folder.")
+            sys.stdin.readline()
+        return 1 if result.broken else 0
+    except KeyboardInterrupt:
+        screen.say("", "interrupted; cleaning up")
+        return 130
+    except ShipwayError as error:
+        screen.say(f"✘ {error.what}", *filter(None, (error.state, error.fix)))
+        if as_json:
+            player.result.broken.append(error.what)
+            print_json(player.result)
+        return 1
+    finally:
+        # Taking down is not interrupted: what is left behind would go on running unseen.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        player.end()
+        if not leave:
+            left = stage.clear()
+            screen.say(*(f"✘ still ran after `shipway down`, killed: {line}" for line in left))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, before)
+
+
+class Player:
+    """One performance, from the empty folder to the table."""
+
+    def __init__(self, checkout: Path, story: Story, stage: Stage, screen: Screen) -> None:
+        self._checkout = checkout
+        self._story = story
+        self._stage = stage
+        self._screen = screen
+        self._load: SteeredLoad | None = None
+        self._answers: dict[str, Answer] = {}
+        self.result = Result()
+
+    def play(self) -> Result:
+        """The whole story. Raises ShipwayError when it cannot go on."""
+        story, screen = self._story, self._screen
+        screen.say(story.title, f"  in {self._stage.folder}, with ports of its own")
+        self._timed("set up", self._set_up)
+        for step in story.steps:
+            screen.say("", f"{step.name}", f"  {step.tell}")
+            self._timed(step.name, lambda step=step: self._play_step(step))  # type: ignore[misc]
+        assert self._load is not None
+        self._settle_accounts(self._load.stop())
+        return self.result
+
+    def end(self) -> None:
+        """End the load, if it still runs."""
+        if self._load is not None:
+            self._load.kill()
+
+    # -- the steps -----------------------------------------------------------------------------------------------
+
+    def _set_up(self) -> None:
+        stage, story = self._stage, self._story
+        stage.copy_app(self._checkout, story)
+        self._screen.say(f"  trains {', '.join(story.training.versions)} …")
+        stage.train(story.training)
+        self._screen.say("  starts Shipway: shipway up --detach")
+        stage.shipway("up", "--detach").answer()
+        for version in story.training.versions:
+            stage.shipway("model", "publish", str(stage.models / version), "--version", version).answer()
+        first = next(iter(story.training.versions))
+        stage.shipway("model", "promote", first, "--yes", "--why", "the first model").answer()
+
+    def _play_step(self, step: StoryStep) -> None:
+        if self._load is not None:
+            self._load.mark(step.name)
+        if step.model:
+            self._answers[step.name] = self._promote_model(step.model)
+        else:
+            self._answers[step.name] = self._deploy(step)
+        if self._load is None:
+            url = self._stage.url(self._story.environment)
+            self._load = SteeredLoad(url, self._story.question, self._story.load, self._stage.folder, self._show_load)
+            self._load.mark(step.name)
+        self._see_what_serves(step)
+        if step.patch and step.ends == "rolled_back":
+            self._stage.revert()
+            self._screen.say("  takes the commit back: git revert HEAD")
+
+    def _deploy(self, step: StoryStep) -> Answer:
+        if step.patch and step.commit:
+            self._stage.apply(self._checkout / "demo" / step.patch, step.commit)
+        waiting = self._follow("deploy").answer()
+        run = waiting["run"]
+        if run["status"] != "waiting":
+            raise ShipwayError(f"run {run['id']} did not wait for an approval: {run['status']} {run['reason']}")
+        approving = self._follow("approve", run["id"], "--yes", "--why", f"demo: {step.name}")
+        if step.kill_daemon:
+            self._kill_daemon(run["release"])
+        answer = approving.answer(ROLLED_BACK)
+        self._expect(step, answer["run"]["status"])
+        return answer
+
+    def _promote_model(self, version: str) -> Answer:
+        return self._follow("model", "promote", version, "--yes", "--why", "demo").answer()
+
+    def _kill_daemon(self, release: str) -> None:
+        assert self._load is not None
+        self._load.wait_for(
+            f"the first answer of {release}", lambda seen: release in seen["releases"], timeout=SIGHT_TIMEOUT
+        )
+        pid = int(self._stage.shipway("status").answer()["pid"])
+        os.kill(pid, signal.SIGKILL)
+        self._screen.say(f"  kill -9 {pid}: the daemon is gone in the middle of the rollout; clients go on")
+        self._wait_for_requests(REQUESTS_BETWEEN)
+        self._screen.say("  shipway up --detach")
+        self._stage.shipway("up", "--detach").answer()
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def _see_what_serves(self, step: StoryStep) -> None:
+        """Wait until all answers are what the step left behind, then go on asking for a while."""
+        assert self._load is not None
+        answer = self._answers[step.name]
+        rollout = _rollout(answer, self._story.environment)
+        final = rollout["release" if step.ends == "promoted" else "previous"]
+        version = answer["release"]["model_version"]
+
+        def settled(seen: Progress) -> bool:
+            return set(seen["releases"]) == {final} and set(seen["versions"]) <= {version}
+
+        self._load.wait_for(f"answers from {final} alone", settled, timeout=SIGHT_TIMEOUT)
+        self._wait_for_requests(REQUESTS_BETWEEN)
+        self._screen.say(f"  ✔ every answer comes from {final}" + (f", model {version}" if version else ""))
+        if step.shows:
+            self._check_answer(step)
+
+    def _check_answer(self, step: StoryStep) -> None:
+        question = read_question({**self._story.request, "expect": step.shows})
+        try:
+            answer = asyncio.run(ask_once(self._stage.url(self._story.environment), question))
+        except Failed as failed:
+            self.result.broken.append(f"{step.name}: the answer does not show it: {failed.detail}")
+        else:
+            shown = ", ".join(f"{name}: {answer[name]!r}" for name in step.shows)
+            self._screen.say(f"  ✔ answers show it: {shown}")
+
+    def _wait_for_requests(self, count: int) -> None:
+        assert self._load is not None
+        wanted = self._load.progress["sent"] + count
+        timeout = SIGHT_TIMEOUT + count / self._story.load.rate
+        self._load.wait_for(f"{count} more requests", lambda seen: seen["sent"] >= wanted, timeout)
+
+    def _expect(self, step: StoryStep, status: str) -> None:
+        wanted = "succeeded" if step.ends == "promoted" else "rolled_back"
+        if status != wanted:
+            self.result.broken.append(f"{step.name}: the run ended {status}, expected {wanted}")
+
+    def _settle_accounts(self, summary: Mapping[str, Any]) -> None:
+        counted = {part["name"]: part for part in summary["steps"]}
+        for step in self._story.steps:
+            result = next(r for r in self.result.steps if r.name == step.name)
+            part, answer = counted[step.name], self._answers[step.name]
+            result.sent, result.failed = part["sent"], part["failed"]
+            rollout = _rollout(answer, self._story.environment)
+            if step.candidate_may_fail:
+                result.rollback_seconds = rollback_seconds(part, rollout["release"])
+            if step.model:
+                result.swap_seconds = swap_seconds(part, step.model, rollout["started"])
+            self.result.broken += check_step(step, part, rollout, self._story.load.devices)
+
+    # -- the small print -----------------------------------------------------------------------------------------
+
+    def _follow(self, *words: str) -> ShipwayCommand:
+        """A command whose progress is shown as it comes."""
+        self._screen.say(f"  $ {shlex.join(['shipway', *words])}")
+        return self._stage.shipway(*words, tell=lambda line: self._screen.say(f"    {line}"))
+
+    def _show_load(self, seen: Progress) -> None:
+        total = sum(seen["releases"].values()) or 1
+        shares = "  ".join(f"{name or '?'} {100 * n / total:.0f} %" for name, n in sorted(seen["releases"].items()))
+        self._screen.live(f"    {seen['sent']:,} requests, {seen['failed']:,} failed   {shares}")
+
+    def _timed(self, name: str, step: Any) -> None:
+        began = time.monotonic()
+        result = StepResult(name)
+        self.result.steps.append(result)
+        try:
+            step()
+        finally:
+            result.seconds = time.monotonic() - began
+
+
+def _rollout(answer: Answer, environment: str) -> Answer:
+    """The run's rollout in the environment. Raises ShipwayError when it never came so far."""
+    found = [rollout for rollout in answer["rollouts"] if rollout["environment"] == environment]
+    if not found:
+        run = answer["run"]
+        raise ShipwayError(f"run {run['id']} never came to {environment}: {run['status']} {run['reason']}")
+    return dict(found[-1])
+
+
+def _checkout(folder: Path) -> Path:
+    for candidate in (folder.resolve(), *folder.resolve().parents):
+        if (candidate / STORY).is_file():
+            return candidate
+    raise UsageError(f"no {STORY} in {folder} nor above it", fix="run it in a checkout of Shipway")
+
+
+def _addresses(stage: Stage, story: Story, *, keep: bool) -> list[str]:
+    question = story.question
+    data = f" -H 'content-type: application/json' -d '{json.dumps(question.bodies[0])}'" if question.bodies else ""
+    lines = ["Try:" if keep or sys.stdin.isatty() else "These were the addresses (`shipway demo --keep` leaves them up):"]
+    for name in stage.description["environments"]:
+        lines.append(f"  {name:6} {stage.url(name)}")
+    lines.append(f"  curl -i {stage.url(story.environment)}{question.path}{data}")
+    if keep:
+        lines.append(f"  cd {stage.app} && shipway status      # and at the end: shipway down && rm -rf {stage.folder}")
+    return lines
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,61 @@
+"""The promises of a step, checked against what the load client saw. Pure: figures in, sentences out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from shipway.demo.story import StoryStep
+
+Figures = Mapping[str, Any]
+
+
+def check_step(step: StoryStep, seen: Figures, rollout: Figures, devices: int) -> list[str]:
+    """The promises that a step broke. `seen` are its figures, `rollout` what became of the candidate."""
+    if not step.candidate_may_fail:
+        return [_failures(step, seen)] if seen["failed"] else []
+    broken = []
+    candidate = rollout["release"]
+    inside = seen["releases"].get(candidate, {"failed": 0, "devices": 0})
+    if outside := seen["failed"] - inside["failed"]:
+        broken.append(f"{step.name}: {outside} requests failed that {candidate} did not answer: {_kinds(seen)}")
+    if not inside["failed"]:
+        broken.append(f"{step.name}: {candidate} never failed, so nothing was shown")
+    share = _weight(rollout)
+    # Devices are hashed into the cohort: it holds about its share of them, give or take three standard deviations.
+    most = devices * share + 3 * math.sqrt(devices * share * (1 - share))
+    if inside["devices"] > most:
+        broken.append(f"{step.name}: {inside['devices']} of {devices} devices met {candidate} at a weight of {share:.0%}")
+    return broken
+
+
+def rollback_seconds(seen: Figures, candidate: str) -> float | None:
+    """From the candidate's first bad answer to its last answer of all; None when it gave no bad one."""
+    inside = seen["releases"].get(candidate)
+    if inside is None or inside["first_failure"] is None:
+        return None
+    return float(inside["last"] - inside["first_failure"])
+
+
+def swap_seconds(seen: Figures, version: str, pointed: float) -> float | None:
+    """From the moment (Unix time) the pointer was changed to the last answer of another version than `version`."""
+    last = [part["last"] for name, part in seen["versions"].items() if name != version]
+    return max(0.0, max(last) - pointed) if last else None
+
+
+def _weight(rollout: Figures) -> float:
+    """The share of the devices that met the candidate in the step where the rollout ended."""
+    shares = rollout["shares"].removesuffix(" %").split(" → ")
+    return float(shares[rollout["step"] - 1]) / 100
+
+
+def _failures(step: StoryStep, seen: Figures) -> str:
+    by_release = ", ".join(
+        f"{part['failed']} of {name or 'no release'}" for name, part in seen["releases"].items() if part["failed"]
+    )
+    return f"{step.name}: {seen['failed']} of {seen['sent']:,} requests failed ({_kinds(seen)}; {by_release})"
+
+
+def _kinds(seen: Figures) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in seen["kinds"].items())

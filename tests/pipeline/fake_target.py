@@ -1,0 +1,85 @@
+"""A target in memory: tasks become ready when asked, clients answer as the test says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from shipway.core.description import App
+from shipway.core.errors import ShipwayError
+from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport, Tasks, Traffic
+from shipway.core.ports import Target, Tell
+from shipway.core.release import Release
+
+
+class FakeTarget(Target):
+    """Two sides for each environment. `calls` tells what was asked, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.running: dict[tuple[str, Side], tuple[str, int]] = {}
+        self.weights: dict[str, tuple[Side, int]] = {}
+        self.models: dict[tuple[str, Side], str | None] = {}
+        self.requests = 0
+        self.fail_on: frozenset[str] = frozenset()
+        self.crash_on: frozenset[str] = frozenset()
+        self.broken_models: frozenset[str] = frozenset()
+        self.at_observe: Callable[[], None] = lambda: None
+        self.blind = False
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def prepare(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
+        self.calls.append(("prepare", environment, side, release.id))
+        if f"prepare {release.id}" in self.fail_on:
+            raise ShipwayError("before_traffic failed with exit code 1")
+        self.models[environment, side] = release.model_version
+
+    def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
+        self.calls.append(("scale", environment, side, release.id, tasks))
+        self.running[environment, side] = (release.id, tasks)
+
+    def shift(self, environment: str, candidate: Side, weight: int) -> None:
+        self.calls.append(("shift", environment, candidate, weight))
+        self.weights[environment] = (candidate, weight)
+
+    def observe(self, environment: str, app: App, wanted: Mapping[Side, int]) -> Observation:
+        self.hold.wait(10)
+        self.at_observe()
+        if self.blind:
+            raise ShipwayError("the router does not answer")
+        self.requests += 100
+        tasks, traffic = {}, {}
+        for side in wanted:
+            release, count = self.running.get((environment, side), ("", 0))
+            crashed = release in self.crash_on
+            tasks[side] = Tasks(wanted[side], 0 if crashed else count, "exit code 1: boom" if crashed else None)
+            failed = self.requests // 2 if release in self.fail_on else 0
+            traffic[side] = Traffic(self.requests, failed, (0.005,) * 50, "e")
+        return Observation(time.time(), tasks, traffic)
+
+    def retire(self, environment: str, side: Side) -> None:
+        self.calls.append(("retire", environment, side))
+        self.running.pop((environment, side), None)
+
+    def begin_window(self, environment: str) -> None:
+        pass
+
+    def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
+        return [ProbeAnswer(0.005)] * 6
+
+    def swap_model(self, environment: str, side: Side, release: Release) -> None:
+        self.calls.append(("swap", environment, side, release.model_version))
+        if release.model_version in self.broken_models:
+            raise ShipwayError(f"model {release.model_version} is not served by every task")
+        self.models[environment, side] = release.model_version
+
+    def read_back(self, environment: str, side: Side, release: Release) -> Sequence[TaskReport]:
+        id, count = self.running.get((environment, side), ("", 0))
+        model = self.models.get((environment, side))
+        return [
+            TaskReport(f"{service}-{n}", service, release.artifacts[service].digest if id else "", model, True)
+            for service in release.app.services
+            for n in range(count)
+        ]

@@ -1,0 +1,272 @@
+"""Rollouts over a target in memory and a real store: who holds what, what is kept, what is taken back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shipway.core.description import App
+from shipway.core.errors import Refused
+from shipway.core.records import EnvironmentRecord, Lock, RolloutRecord, Warm
+from shipway.core.release import Artifact, Release
+from shipway.local.store import Store
+from shipway.pipeline import rollouts as module
+from shipway.pipeline.rollouts import Rollouts
+from tests.pipeline.fake_target import FakeTarget
+
+APP = App.model_validate(
+    {
+        "app": "hello",
+        "services": {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "model": True}},
+        "model": {"name": "m"},
+        "environments": {
+            "prod": {
+                "branch": "main",
+                "port": 8080,
+                "tasks": {"min": 2, "max": 2},
+                "rollout": {"strategy": "canary", "steps": [10, 50], "step_wait": "50ms", "bake": "50ms"},
+            }
+        },
+    }
+)
+
+
+def release(id: str, *, digest: str = "", model: str = "v1.0", commit: str = "c1") -> Release:
+    artifact = Artifact("hello", digest or id.ljust(64, "0"), commit, "/tree")
+    return Release(id, commit, APP, {"hello": artifact}, model, f"digest of {model}", "schema")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "state.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def target() -> FakeTarget:
+    return FakeTarget()
+
+
+@pytest.fixture
+def rollouts(store: Store, target: FakeTarget, monkeypatch: pytest.MonkeyPatch) -> Rollouts:
+    monkeypatch.setattr(module, "TICK", 0.01)
+    for id in ("r1", "r2", "r3"):
+        store.put(id, release(id))
+    return Rollouts(store, target, time.time, threading.Event())
+
+
+def roll_out(rollouts: Rollouts, id: str, *, back: bool = False, of: Release | None = None) -> RolloutRecord:
+    return rollouts.roll_out(f"{id}-{time.time()}", "prod", of or release(id), run="1", by="ann", back=back)
+
+
+def test_first_release_serves(rollouts: Rollouts, target: FakeTarget) -> None:
+    """The first release takes everything on blue."""
+    assert "promoted" == roll_out(rollouts, "r1").state.phase
+    assert EnvironmentRecord("prod", "blue", ("r1",)) == rollouts.record_of("prod")
+    assert ("blue", 10_000) == target.weights["prod"]
+
+
+def test_second_release_takes_the_other_side_and_the_first_stays_warm(rollouts: Rollouts, target: FakeTarget) -> None:
+    """Promotion relabels the warm candidate: nothing is started or stopped after the last shift."""
+    roll_out(rollouts, "r1")
+    target.calls.clear()
+    assert "promoted" == roll_out(rollouts, "r2").state.phase
+    record = rollouts.record_of("prod")
+    assert ("green", ("r1", "r2")) == (record.side, record.history)
+    assert isinstance(record.warm, Warm)
+    assert ("blue", "r1") == (record.warm.side, record.warm.release)
+    assert [1000, 5000, 10_000] == sorted({call[3] for call in target.calls if call[0] == "shift" and call[3]})
+    assert ("shift", "prod", "green", 10_000) == target.calls[-1]
+    assert ("r1", 2) == target.running["prod", "blue"]
+
+
+def test_bad_candidate_goes_and_stable_stays(rollouts: Rollouts, target: FakeTarget) -> None:
+    """A release that fails half of its requests is taken back, and only its own tasks are stopped."""
+    roll_out(rollouts, "r1")
+    target.fail_on = frozenset({"r2"})
+    ended = roll_out(rollouts, "r2")
+    assert "rolled_back" == ended.state.phase
+    assert "failed" in ended.state.reason
+    assert EnvironmentRecord("prod", "blue", ("r1",)) == rollouts.record_of("prod")
+    assert ("green", 0) == target.weights["prod"]
+    assert {("prod", "blue"): ("r1", 2)} == target.running
+
+
+def test_crash_at_start_is_the_reason(rollouts: Rollouts, target: FakeTarget) -> None:
+    """The last log lines of the task that crashed are why."""
+    roll_out(rollouts, "r1")
+    target.crash_on = frozenset({"r2"})
+    assert "exit code 1: boom" == roll_out(rollouts, "r2").state.reason
+
+
+def test_failing_preparation_changes_nothing(rollouts: Rollouts, target: FakeTarget) -> None:
+    """A migration that fails ends the rollout before any task starts."""
+    roll_out(rollouts, "r1")
+    target.fail_on = frozenset({"prepare r2"})
+    ended = roll_out(rollouts, "r2")
+    assert ("rolled_back", "before_traffic failed with exit code 1") == (ended.state.phase, ended.state.reason)
+    assert {("prod", "blue"): ("r1", 2)} == target.running
+
+
+def test_rollback_flips_to_the_warm_side(rollouts: Rollouts, target: FakeTarget) -> None:
+    """Going back starts nothing: the old side is still warm."""
+    roll_out(rollouts, "r1")
+    roll_out(rollouts, "r2")
+    target.calls.clear()
+    assert "promoted" == roll_out(rollouts, "r1", back=True).state.phase
+    assert ("blue", ("r1",)) == ((record := rollouts.record_of("prod")).side, record.history)
+    assert not [call for call in target.calls if call[0] in ("prepare", "retire") and call[2] == "blue" and call[0] == "retire"]
+    assert ("blue", 10_000) == target.weights["prod"]
+
+
+def test_model_swap_touches_no_task(rollouts: Rollouts, store: Store, target: FakeTarget) -> None:
+    """Where only the model differs, running tasks are pointed at it."""
+    roll_out(rollouts, "r1")
+    newer = replace(release("r1", model="v1.1"), id="r2")
+    store.put("r2", newer)
+    target.calls.clear()
+    assert "promoted" == roll_out(rollouts, "r2", of=newer).state.phase
+    assert [("swap", "prod", "blue", "v1.1")] == target.calls
+    assert ("r1", "r2") == rollouts.record_of("prod").history
+
+
+def test_failed_swap_points_back(rollouts: Rollouts, store: Store, target: FakeTarget) -> None:
+    """A version that one task can't load is taken back everywhere."""
+    roll_out(rollouts, "r1")
+    newer = replace(release("r1", model="v1.1"), id="r2")
+    store.put("r2", newer)
+    target.broken_models = frozenset({"v1.1"})
+    assert "rolled_back" == roll_out(rollouts, "r2", of=newer).state.phase
+    assert "v1.0" == target.models["prod", "blue"]
+    assert ("r1",) == rollouts.record_of("prod").history
+
+
+def test_abort_reaches_a_running_rollout(rollouts: Rollouts, store: Store, target: FakeTarget) -> None:
+    """A person's abort ends the rollout, with who and why in the audit log."""
+    roll_out(rollouts, "r1")
+    told = threading.Event()
+
+    def abort_once() -> None:
+        if target.weights["prod"][1] == 1000 and not told.is_set():
+            told.set()
+            rollouts.command("prod", "abort", "ann", "looks odd")
+
+    target.at_observe = abort_once
+    ended = roll_out(rollouts, "r2")
+    assert ("rolled_back", "aborted") == (ended.state.phase, ended.state.reason)
+    assert ("ann", "abort", "looks odd") in [(e.who, e.action, e.why) for e in store.audit(10)]
+
+
+def test_command_without_a_rollout_is_refused(rollouts: Rollouts) -> None:
+    """There is nothing to pause where nothing moves."""
+    with pytest.raises(Refused, match="no rollout is under way"):
+        rollouts.command("prod", "pause", "ann", "")
+
+
+def test_a_rollout_is_resumed_where_it_was(rollouts: Rollouts, store: Store, target: FakeTarget) -> None:
+    """Called again with the same id after a crash, it goes on with the same plan and ends once."""
+    roll_out(rollouts, "r1")
+
+    class Killed(BaseException):
+        pass
+
+    def die_at_half() -> None:
+        if target.weights["prod"] == ("green", 5000):
+            raise Killed
+
+    target.at_observe = die_at_half
+    with pytest.raises(Killed):
+        rollouts.roll_out("same", "prod", release("r2"), run="1", by="ann")
+    target.at_observe = lambda: None
+    target.calls.clear()
+    ended = rollouts.roll_out("same", "prod", release("r2"), run="1", by="ann")
+    assert "promoted" == ended.state.phase
+    assert not [call for call in target.calls if call[0] == "prepare"]
+    assert [5000, 10_000] == sorted({call[3] for call in target.calls if call[0] == "shift"})
+    assert ended == rollouts.roll_out("same", "prod", release("r2"), run="1", by="ann")
+
+
+def test_a_rollout_without_an_owner_is_taken_back_first(rollouts: Rollouts, target: FakeTarget) -> None:
+    """A rollout that died for good does not block: the next one takes it back, then goes ahead."""
+    roll_out(rollouts, "r1")
+
+    class Killed(BaseException):
+        pass
+
+    def die() -> None:
+        if target.weights["prod"][1] == 1000:
+            raise Killed
+
+    target.at_observe = die
+    with pytest.raises(Killed):
+        roll_out(rollouts, "r2")
+    target.at_observe = lambda: None
+    assert "promoted" == roll_out(rollouts, "r3").state.phase
+    assert ("r1", "r3") == rollouts.record_of("prod").history
+
+
+def test_two_rollouts_of_one_environment_wait_for_each_other(
+    rollouts: Rollouts, store: Store, target: FakeTarget
+) -> None:
+    """The lock lets one rollout at a time into an environment."""
+    roll_out(rollouts, "r1")
+    target.hold.clear()
+    first = threading.Thread(target=roll_out, args=(rollouts, "r2"))
+    first.start()
+    deadline = time.monotonic() + 10
+    while store.get(Lock, "prod") is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    second = threading.Thread(target=roll_out, args=(rollouts, "r3"))
+    second.start()
+    deadline = time.monotonic() + 10
+    while not any("waits for prod" in event.text for event in store.events("1", 0)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert ("r1",) == rollouts.record_of("prod").history
+    target.hold.set()
+    first.join(20)
+    second.join(20)
+    assert ("r1", "r2", "r3") == rollouts.record_of("prod").history
+
+
+def test_a_dead_owners_lock_expires(rollouts: Rollouts, store: Store) -> None:
+    """A lock whose owner stopped beating is taken over."""
+    store.put("prod", Lock("prod", "a dead rollout", time.time() - 3600, time.time() - 60))
+    assert "promoted" == roll_out(rollouts, "r1").state.phase
+
+
+def test_blindness_is_a_hold_and_then_an_end(
+    rollouts: Rollouts, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the router can't be read nothing is decided; after its patience the rollout ends, saying so."""
+    roll_out(rollouts, "r1")
+    monkeypatch.setattr(module, "FAULT_PATIENCE", 0.05)
+    target.blind = True
+    target_seen = iter(range(1000))
+
+    def see_again() -> None:
+        if next(target_seen) > 30:
+            target.blind = False
+
+    target.at_observe = see_again
+    ended = roll_out(rollouts, "r2")
+    assert "rolled_back" == ended.state.phase
+    assert "the router does not answer" in ended.state.reason
+
+
+def test_warm_side_is_let_go_in_time(rollouts: Rollouts, store: Store, target: FakeTarget) -> None:
+    """After its time the old side is retired, and a rollback would start it anew."""
+    roll_out(rollouts, "r1")
+    roll_out(rollouts, "r2")
+    rollouts.tend()
+    assert ("prod", "blue") in target.running
+    store.change(EnvironmentRecord, "prod", lambda e: replace(e, warm=replace(e.warm, until=0)))  # type: ignore[type-var]
+    rollouts.tend()
+    assert {("prod", "green"): ("r2", 2)} == target.running
+    assert rollouts.record_of("prod").warm is None
+    assert "promoted" == roll_out(rollouts, "r1", back=True).state.phase
