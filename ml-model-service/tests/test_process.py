@@ -126,14 +126,16 @@ def test_a_swap_under_load_loses_no_request_and_a_stop_finishes_the_last(task: T
     connection = task.connect()
     connection.putrequest("POST", "/predict")
     connection.putheader("content-length", str(len(BODY)))
-    connection.endheaders(BODY[:10].encode())
-    assert 200 == task.ask("GET", "/health")[0]  # answered after the half request above was taken in
+    connection.putheader("expect", "100-continue")
+    connection.endheaders()
+    # said when the application reads the body: from here on the request is in flight
+    assert b"HTTP/1.1 100 Continue\r\n\r\n" == connection.sock.recv(25, socket.MSG_WAITALL)
     task.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + DEADLINE
     while "Shutting down" not in task.log.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    connection.send(BODY[10:].encode())
+    connection.send(BODY.encode())
     answer = connection.getresponse()
     assert [expected["v1.1"]] == json.loads(answer.read())["predictions"]
     connection.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -27,17 +25,6 @@ class Lost(ShipwayError):  # noqa: N818 - named for what it means to the caller
     """The daemon went away in the middle of a call; whether it was carried out is not known."""
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
 class Client:
     """Calls the daemon whose socket lies at `path`. An answer is the JSON object that the daemon sent."""
 
@@ -54,31 +41,20 @@ class Client:
         return self._call("POST", _target(segments), json.dumps(body).encode(), timeout)
 
     def _call(self, method: str, target: str, body: bytes | None, timeout: float) -> dict[str, Any]:
-        connection = _UnixConnection(self._path, timeout)
-        try:
-            status, data = self._exchange(connection, method, target, body)
-        finally:
-            connection.close()
-        return _answer(status, data)
+        from shipway.cli.unix_http import Broken, exchange  # noqa: PLC0415 - `--help` does without http.client
 
-    def _exchange(self, connection: _UnixConnection, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
         try:
-            connection.connect()
+            status, data = exchange(self._path, method, target, body, timeout=timeout, most=MAX_ANSWER + 1)
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise NotRunning from error
         except PermissionError as error:
             raise Refused(f"you may not talk to the daemon here: {self._path} belongs to someone else") from error
-        except OSError as error:
-            raise Lost(f"the daemon can't be reached: {error}", fix="shipway doctor") from error
-        try:
-            connection.request(method, target, body, {"content-type": "application/json"} if body else {})
-            response = connection.getresponse()
-            return response.status, response.read(MAX_ANSWER + 1)
         except TimeoutError as error:
             fix = "look at `shipway logs --daemon`"
-            raise Lost(f"the daemon did not answer within {connection.timeout:g} s", fix=fix) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise Lost("the daemon went away before it answered", fix="shipway status") from error
+            raise Lost(f"the daemon did not answer within {timeout:g} s", fix=fix) from error
+        except (OSError, Broken) as error:
+            raise Lost(f"the daemon went away before it answered: {error}", fix="shipway status") from error
+        return _answer(status, data)
 
 
 def _target(segments: tuple[str, ...]) -> str:

@@ -49,6 +49,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         try:
             return int(shipway.main(list(arguments), prog_name="shipway", standalone_mode=False) or 0)
+        except click.exceptions.NoArgsIsHelpError as error:
+            tell(error.format_message().splitlines())
+            return UsageError.exit_code
         except click.UsageError as error:
             where = f"{error.ctx.command_path} --help" if error.ctx else "shipway --help"
             return _failed(UsageError(error.format_message(), fix=where), arguments)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -14,16 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shipway.local.router import EnvironmentTopology, ServiceRoutes, Topology
+from shipway.local.router.ports import draw_free
 
 T = TypeVar("T")
 DEADLINE = 10.0
 
 
 def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on and that the system hands to no client."""
+    return draw_free([])
 
 
 def topology(port: int, *, https_port: int | None = None, slots: int = 2, extra: str | None = None) -> Topology:

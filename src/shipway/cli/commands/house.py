@@ -24,7 +24,7 @@ _STOP_TIMEOUT = 20.0
 @click.option("--detach", is_flag=True, help="Start it in the background and return once it answers.")
 @options.as_json()
 def up(detach: bool, as_json: bool) -> int:
-    """Start Shipway for the app here and watch it.
+    """Start Shipway for the app here, and watch.
 
     Restores every environment as it was. Ctrl-C ends the view and the control plane that this command started;
     the app goes on serving. `shipway down` stops everything.
@@ -61,7 +61,7 @@ def up(detach: bool, as_json: bool) -> int:
 @options.yes()
 @options.as_json()
 def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
-    """Stop Shipway here: every task, the router and the daemon.
+    """Stop every task, the router and the daemon.
 
     Releases, runs and the audit log stay: `shipway up` restores what served. Stopping what is stopped is no error.
     """
@@ -84,7 +84,7 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
 @click.command()
 @options.as_json()
 def status(as_json: bool) -> int:
-    """Show what every environment serves, rollouts under way and the newest runs."""
+    """Show what serves where and what is under way."""
     answer = client_here().get("status")
     if as_json:
         say_json(answer)
@@ -96,9 +96,9 @@ def status(as_json: bool) -> int:
 @click.command()
 @options.as_json()
 def reload(as_json: bool) -> int:
-    """Read shipway.yaml of the working copy again: roles, approvals, ports.
+    """Read roles, approvals and ports again.
 
-    What a release runs comes from its own commit and does not change.
+    They come from shipway.yaml of the working copy. What a release runs comes from its own commit and does not change.
     """
     answer = client_here().post("reload")
     if as_json:

@@ -17,7 +17,10 @@ from shipway.cli.terminal import say, say_json
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @options.as_json()
 def validate(file: Path | None, as_json: bool) -> int:
-    """Check shipway.yaml: every mistake with its line, what was found and what is allowed."""
+    """Check shipway.yaml.
+
+    Every mistake is told with its line, what was found and what is allowed. Exit code 2 when there is one.
+    """
     from shipway.description_file import load  # noqa: PLC0415 - heavy: only where it is needed
 
     path = file or places_here().root / "shipway.yaml"
@@ -37,7 +40,10 @@ def validate(file: Path | None, as_json: bool) -> int:
 @click.command()
 @options.as_json()
 def doctor(as_json: bool) -> int:
-    """Look whether this machine has what Shipway needs; exit code 1 when something is missing."""
+    """Look whether this machine has all it needs.
+
+    Each line says what was found and how to mend what is missing; exit code 1 when something needed is.
+    """
     from shipway.cli.doctor import examine  # noqa: PLC0415 - heavy: only where it is needed
 
     checks = []
@@ -57,10 +63,10 @@ def doctor(as_json: bool) -> int:
 @click.option("--keep", is_flag=True, help="Leave it running at the end and say how to stop it.")
 @options.as_json()
 def demo(keep: bool, as_json: bool) -> int:
-    """Play the whole story in a throwaway folder, with load on it.
+    """Play the whole story in a throwaway folder.
 
-    First release, a good commit, a bad one that is rolled back, a new model, a killed control plane: each step with
-    the requests it sent and lost. Exit code 1 when a promise broke.
+    Under steady load: first release, a good commit, a bad one that is rolled back, a new model, a killed control
+    plane; each step with the requests that it sent and lost. Exit code 1 when a promise broke.
     """
     from shipway.demo.play import main  # noqa: PLC0415 - heavy: only where it is needed
 

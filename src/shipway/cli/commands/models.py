@@ -28,7 +28,10 @@ def model() -> None:
 @click.option("--version", metavar="VERSION", help="Its name, such as v1.4; default: the next one.")
 @options.as_json()
 def publish(folder: Path, version: str | None, as_json: bool) -> int:
-    """Add a training's output folder to the model bucket as a new version. Nothing serves it yet."""
+    """Add a training's output as a new version.
+
+    FOLDER is copied to the model bucket. Nothing serves the version yet.
+    """
     found = client_here().post("models", folder=str(folder.resolve()), version=version)
     if as_json:
         say_json(found)
@@ -40,7 +43,7 @@ def publish(folder: Path, version: str | None, as_json: bool) -> int:
 @model.command(name="list")
 @options.as_json()
 def list_versions(as_json: bool) -> int:
-    """List the versions, where each serves, and which one new releases take."""
+    """List the versions and where each serves."""
     answer = client_here().get("models")
     if as_json:
         say_json(answer)
@@ -53,7 +56,10 @@ def list_versions(as_json: bool) -> int:
 @click.argument("version")
 @options.as_json()
 def show(version: str, as_json: bool) -> int:
-    """Show a version's metadata: training, data, metrics, approval, features."""
+    """Show a version's metadata.
+
+    Training, data, metrics, approval, features.
+    """
     answer = client_here().get("models", version)
     if as_json:
         say_json(answer)
@@ -70,7 +76,10 @@ def show(version: str, as_json: bool) -> int:
 @options.detach()
 @options.as_json()
 def promote(version: str, environments: tuple[str, ...], *, why: str, yes: bool, detach: bool, as_json: bool) -> int:
-    """Make a version the current one: running tasks swap to it without a new release of code."""
+    """Make a version the current one.
+
+    New releases take it, and running tasks swap to it without a new build.
+    """
     client = client_here()
     _ask(client, f"Serve model {version}", environments, yes)
     answer = client.post("models", version, "promote", environments=environments, why=why)

@@ -24,7 +24,7 @@ _WINDOW = 2000
 @options.lines(20)
 @options.as_json()
 def releases(lines: int, as_json: bool) -> int:
-    """List the releases, what each is made of and where it serves."""
+    """List the releases and where each serves."""
     answer = client_here().get("releases", limit=min(lines, 1000))
     if as_json:
         say_json(answer)
@@ -57,7 +57,10 @@ def logs(
     build: str | None,
     as_json: bool,
 ) -> int:
-    """Show what tasks, builds or Shipway itself wrote, the newest last."""
+    """Show what tasks, builds or Shipway wrote.
+
+    The newest line comes last. Lines of tasks that are gone are kept.
+    """
     chosen = [name for name, given in (("--daemon", daemon), ("--build", build)) if given]
     of_tasks = any((release, named_release, environment, service, errors))
     if len(chosen) == 2 or (chosen and of_tasks):
@@ -87,7 +90,10 @@ def logs(
 @options.lines(50)
 @options.as_json()
 def audit(lines: int, as_json: bool) -> int:
-    """Show who did what, where, when and why, the newest first."""
+    """Show who did what, where, when and why.
+
+    The newest entry comes first.
+    """
     answer = client_here().get("audit", limit=lines)
     if as_json:
         say_json(answer)

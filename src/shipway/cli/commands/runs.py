@@ -21,10 +21,10 @@ from shipway.cli.terminal import confirm, say, say_json
 @options.detach()
 @options.as_json()
 def deploy(commit: str | None, environment: str | None, detach: bool, as_json: bool) -> int:
-    """Take a commit through its environments; default: the newest one of the branch checked out.
+    """Take a commit to where its branch goes.
 
-    Builds what changed, makes a release, and rolls it out environment by environment, as far as the first approval.
-    Only what is committed counts.
+    The default is the newest commit of the branch checked out; only what is committed counts. Builds what changed,
+    makes a release, and rolls it out environment by environment, as far as the first approval.
     """
     client = client_here()
     run = client.post("runs", commit=commit, environment=environment)
@@ -35,7 +35,7 @@ def deploy(commit: str | None, environment: str | None, detach: bool, as_json: b
 @options.lines(20)
 @options.as_json()
 def runs(lines: int, as_json: bool) -> int:
-    """List the runs of the pipeline, the newest first."""
+    """List the runs, the newest first."""
     answer = client_here().get("runs", limit=min(lines, 1000))
     if as_json:
         say_json(answer)
@@ -85,7 +85,10 @@ def follow_run(id: str, as_json: bool) -> int:
 @options.detach()
 @options.as_json()
 def approve(id: str, why: str, yes: bool, detach: bool, as_json: bool) -> int:
-    """Let a run that waits for approval go on, and follow it."""
+    """Let a run that waits for approval go on.
+
+    Follows it to its end, or to its next approval.
+    """
     client = client_here()
     run = client.get("runs", id)["run"]
     if run["gate"]:
@@ -100,7 +103,10 @@ def approve(id: str, why: str, yes: bool, detach: bool, as_json: bool) -> int:
 @options.why()
 @options.as_json()
 def reject(id: str, why: str, as_json: bool) -> int:
-    """End a run that waits for approval; what serves stays as it is."""
+    """End a run that waits for approval.
+
+    What serves stays as it is.
+    """
     client = client_here()
     run = client.post("runs", id, "reject", why=why)
     if as_json:
@@ -115,6 +121,9 @@ def reject(id: str, why: str, as_json: bool) -> int:
 @options.detach()
 @options.as_json()
 def retry(id: str, detach: bool, as_json: bool) -> int:
-    """Start a new run for what an ended one was to do; what is built is not built again."""
+    """Do again what an ended run was to do.
+
+    It is a new run. What is built is not built again, and approvals are asked for again.
+    """
     client = client_here()
     return hand_over(client, client.post("runs", id, "retry"), detach=detach, as_json=as_json)

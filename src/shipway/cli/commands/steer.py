@@ -19,7 +19,10 @@ _RUNNING = "The environment whose rollout is meant."
 @options.why()
 @options.as_json()
 def pause(environment: str, why: str, as_json: bool) -> int:
-    """Keep a rollout at its present step. It is still watched: a bad candidate is rolled back."""
+    """Keep a rollout at its present step.
+
+    It is still watched: a bad candidate is rolled back.
+    """
     return _steer(client_here(), environment, "pause", why, as_json)
 
 
@@ -34,12 +37,15 @@ def resume(environment: str, why: str, as_json: bool) -> int:
 
 @click.command()
 @options.environment(required=True, help=_RUNNING)
-@click.option("--now", is_flag=True, required=True, help="Say it: the steps that are left are skipped.")
+@click.option("--now", is_flag=True, help="Say it: the steps that are left are skipped.")
 @options.why()
 @options.yes()
 @options.as_json()
 def promote(environment: str, now: bool, why: str, yes: bool, as_json: bool) -> int:
-    """Send all traffic to a rollout's candidate at once."""
+    """Send all traffic to the candidate at once.
+
+    The steps that are left are skipped, so `--now` has to be said. It can be said once the first step has begun.
+    """
     if not now:
         raise click.UsageError("promote skips the steps that are left; say `--now` if that is what you want")
     client = client_here()
@@ -53,7 +59,10 @@ def promote(environment: str, now: bool, why: str, yes: bool, as_json: bool) -> 
 @options.yes()
 @options.as_json()
 def abort(environment: str, why: str, yes: bool, as_json: bool) -> int:
-    """End a rollout: all traffic goes back to the release that served before."""
+    """End a rollout and keep what served before.
+
+    All traffic goes back to the stable release, which never stopped.
+    """
     client = client_here()
     confirm(f"Abort the rollout in {environment}?", yes or not _guarded(client, environment))
     return _steer(client, environment, "abort", why, as_json)
@@ -66,7 +75,11 @@ def abort(environment: str, why: str, yes: bool, as_json: bool) -> int:
 @options.detach()
 @options.as_json()
 def rollback(environment: str, why: str, yes: bool, detach: bool, as_json: bool) -> int:
-    """Take an environment back to the release before, and follow it."""
+    """Go back to the release before.
+
+    While the old side is kept warm this is one flip of the router; otherwise its tasks start first. Follows the run
+    to its end.
+    """
     client = client_here()
     confirm(f"Take {environment} back to the release before?", yes or not _guarded(client, environment))
     run = client.post("environments", environment, "rollback", why=why)
