@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARTS := backend-api ml-model-service training
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench model lock clean
 
 demo: .venv/.ready
 	@$(BIN)/shipway demo
@@ -19,6 +19,15 @@ check: .venv/.ready
 
 bench: .venv/.ready
 	@$(BIN)/python -m benchmarks
+
+# The example's model, into build/model: shipway model publish build/model
+model: .venv/training/.ready
+	@cd training && PYTHONPATH=src ../.venv/training/bin/python -m training --output ../build/model --author "$$(id -un)"
+
+.venv/training/.ready: training/requirements.lock .venv/.ready
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/training
+	@$(BIN)/uv pip sync --quiet --python .venv/training/bin/python --require-hashes training/requirements.lock
+	@touch $@
 
 # Locks carry hashes, not addresses: the same file serves uv, pip and any package index.
 COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

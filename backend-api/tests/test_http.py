@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from backend import FLIGHT, Backend
+from backend_api.main import ROUTES
 from conftest import Start
 from standin import StandIn
-
-from backend_api.main import ROUTES
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/health"])

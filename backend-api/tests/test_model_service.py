@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+
 from backend import Backend
 from conftest import Start
 from standin import PREDICTION, Reply, StandIn

@@ -6,11 +6,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from backend import FLIGHT
-from conftest import Start
 
+from backend import FLIGHT
 from backend_api.config.settings import Settings
 from backend_api.migrate import migrate
+from conftest import Start
 
 pytestmark = pytest.mark.postgres
 

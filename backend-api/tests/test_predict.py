@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from backend import FLIGHT, Backend
 from conftest import Start
 from standin import Reply, StandIn
+
+
+def stored(database_url: str, request_id: str) -> set[str]:
+    """The ids stored for this request id, as another process sees them."""
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as database:
+        return {row[0] for row in database.execute("SELECT id FROM predictions WHERE request_id = ?", (request_id,))}
 
 
 def test_answer_is_stored_and_found_by_its_id(backend: Backend) -> None:
@@ -20,13 +27,11 @@ def test_answer_is_stored_and_found_by_its_id(backend: Backend) -> None:
     assert expected == {name: made.json[name] for name in expected}
 
 
-def test_committed_before_answered(backend: Backend, database_url: str) -> None:
+def test_committed_before_answered(backend: Backend, database_url: str, key: str) -> None:
     """Another connection sees the row as soon as the client has its answer."""
-    database = sqlite3.connect(database_url.removeprefix("sqlite:///"))
-    for count in range(1, 6):
-        backend.predict()
-        assert (count,) == database.execute("SELECT count(*) FROM predictions").fetchone()
-    database.close()
+    for _ in range(5):
+        made = backend.predict(x_request_id=key).json["id"]
+        assert made in stored(database_url, key)
 
 
 def test_unknown_id(backend: Backend) -> None:
@@ -61,39 +66,37 @@ def test_insane_request_id_is_replaced(backend: Backend, model: StandIn) -> None
         assert "traceparent" not in model.asked[-1].headers
 
 
-def test_same_idempotency_key_returns_the_stored_answer(backend: Backend, model: StandIn) -> None:
+def test_same_idempotency_key_returns_the_stored_answer(backend: Backend, model: StandIn, key: str) -> None:
     """The second request with a key gets the first one's answer, and the model is not asked again."""
-    first = backend.predict(idempotency_key="k1")
+    first = backend.predict(idempotency_key=key)
     spaced = b" " + b'{"carrier": "B6", "origin":"JFK","destination":"LAX","departure":"2013-07-04T08:15"}'
-    second = backend.predict(spaced, idempotency_key="k1")
+    second = backend.predict(spaced, idempotency_key=key)
     assert first.json == second.json
     assert (None, "true") == (first.headers.get("idempotent-replayed"), second.headers.get("idempotent-replayed"))
     assert 1 == len(model.asked)
 
 
-def test_idempotency_key_of_another_body(backend: Backend) -> None:
+def test_idempotency_key_of_another_body(backend: Backend, key: str) -> None:
     """A key belongs to one request body."""
-    backend.predict(idempotency_key="k1")
-    answer = backend.predict(FLIGHT | {"carrier": "AA"}, idempotency_key="k1")
+    backend.predict(idempotency_key=key)
+    answer = backend.predict(FLIGHT | {"carrier": "AA"}, idempotency_key=key)
     assert (422, "idempotency_key_reused") == (answer.status, answer.json["error"]["code"])
 
 
-def test_idempotency_key_of_a_failed_request_is_free(backend: Backend, model: StandIn) -> None:
+def test_idempotency_key_of_a_failed_request_is_free(backend: Backend, model: StandIn, key: str) -> None:
     """What was never answered with success may be tried again under its key."""
     model.replies.append(Reply(500))
-    assert [502, 200] == [backend.predict(idempotency_key="k").status for _ in range(2)]
+    assert [502, 200] == [backend.predict(idempotency_key=key).status for _ in range(2)]
 
 
-def test_simultaneous_requests_with_one_key_get_one_answer(backend: Backend, database_url: str) -> None:
+def test_simultaneous_requests_with_one_key_get_one_answer(backend: Backend, database_url: str, key: str) -> None:
     """Of many at once one is stored and all get it; others in their transactions are not disturbed."""
     with ThreadPoolExecutor(16) as threads:
-        keyed = [threads.submit(backend.predict, idempotency_key="k") for _ in range(12)]
-        plain = [threads.submit(backend.predict) for _ in range(12)]
+        keyed = [threads.submit(backend.predict, idempotency_key=key, x_request_id=key) for _ in range(12)]
+        plain = [threads.submit(backend.predict, x_request_id=key) for _ in range(12)]
         assert 1 == len({answer.result().json["id"] for answer in keyed})
         assert 12 == len({answer.result().json["id"] for answer in plain})
-    database = sqlite3.connect(database_url.removeprefix("sqlite:///"))
-    assert (13,) == database.execute("SELECT count(*) FROM predictions").fetchone()
-    database.close()
+    assert 13 == len(stored(database_url, key))
 
 
 def test_malformed_idempotency_key(backend: Backend) -> None:

@@ -41,7 +41,18 @@ def test_names_every_default() -> None:
     text = PATH.read_text()
     assert set() == {
         default
-        for default in ("/health", "60s", "30s", "requirements.lock", "ml-models-bucket", "20%", "5s", "600s", "7d", "GET")
+        for default in (
+            "/health",
+            "60s",
+            "30s",
+            "requirements.lock",
+            "ml-models-bucket",
+            "20%",
+            "5s",
+            "600s",
+            "7d",
+            "GET",
+        )
         if f"Default: {default}" not in text
     }
 
@@ -63,5 +74,7 @@ def test_services_are_folders_of_this_repository() -> None:
     """Every service's folder and lock files are there."""
     for service in load(PATH).services.values():
         folder = PATH.parent / service.path
-        missing = [n for n in (service.lock, service.test_lock) if n not in (None, "none") and not (folder / n).is_file()]
+        missing = [
+            n for n in (service.lock, service.test_lock) if n not in (None, "none") and not (folder / n).is_file()
+        ]
         assert [] == missing, service.path

@@ -203,7 +203,9 @@ def test_anything_parses_or_is_refused(text: bytes | str) -> None:
 @given(
     at=st.integers(0, len(MINIMAL)),
     length=st.integers(0, 40),
-    put=st.one_of(st.sampled_from([":", "\n", "- ", "{", "]", "&a ", "*a", "'", "!", "~", "1", "<<: "]), st.text(max_size=5)),
+    put=st.one_of(
+        st.sampled_from([":", "\n", "- ", "{", "]", "&a ", "*a", "'", "!", "~", "1", "<<: "]), st.text(max_size=5)
+    ),
 )
 def test_a_damaged_file_parses_or_is_refused(at: int, length: int, put: str) -> None:
     """A slip of the keyboard anywhere gives an App or a UsageError."""

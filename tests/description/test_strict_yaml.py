@@ -37,7 +37,25 @@ ALIKE = {
     "python -m app --port {port}": "python -m app --port {port}",
 }
 DISPUTED = [
-    *("no", "Yes", "on", "OFF", "y", "N", "08", "010", "0o17", "0x1F", "0b11", "1_000", "1e3", "1.5e3", ".5", "5.", "+1"),
+    *(
+        "no",
+        "Yes",
+        "on",
+        "OFF",
+        "y",
+        "N",
+        "08",
+        "010",
+        "0o17",
+        "0x1F",
+        "0b11",
+        "1_000",
+        "1e3",
+        "1.5e3",
+        ".5",
+        "5.",
+        "+1",
+    ),
     *("1:30", ".inf", "-.INF", ".nan", "2026-11-23", "2026-11-23T06:00:00Z", "00", "-0x1f", "1" * 19, "=", "<<"),
 ]
 
@@ -150,7 +168,11 @@ def test_stops_at_aliases_that_nest() -> None:
     assert "aliases nest deeper than 20 levels" in {p.message for p in read("\n".join(lines)).problems}
 
 
-@given(st.one_of(st.binary(max_size=300), st.text(max_size=300), st.text(alphabet="ab:-[]{}&*!|>'\"%#?,\n \t", max_size=60)))
+@given(
+    st.one_of(
+        st.binary(max_size=300), st.text(max_size=300), st.text(alphabet="ab:-[]{}&*!|>'\"%#?,\n \t", max_size=60)
+    )
+)
 def test_never_raises(text: bytes | str) -> None:
     """Any bytes give a value or problems whose lines lie inside the text."""
     document = read(text)

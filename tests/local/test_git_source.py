@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 
@@ -34,7 +35,9 @@ def test_a_revision_becomes_a_commit(source, repository):
     assert commit.id == source.resolve(commit.short).id
 
 
-@pytest.mark.parametrize("revision", ["nope", "-h", "--all", "", "main:web", "HEAD~7", "a b", "main..main", "\0"])
+@pytest.mark.parametrize(
+    "revision", ["nope", "-h", "--all", "", "main:web", "HEAD~7", "a b", "main..main", "\0", "\ud800", "x" * 200_000]
+)
 def test_what_is_no_commit_is_refused(source, revision):
     """The error names what was asked for and says what could be."""
     with pytest.raises(UsageError) as error:
@@ -47,10 +50,8 @@ def test_what_is_no_commit_is_refused(source, revision):
 @given(st.text(max_size=20))
 def test_any_text_resolves_or_is_refused(source, revision):
     """Nothing that is asked for ends in another kind of error."""
-    try:
+    with contextlib.suppress(UsageError):
         assert 40 == len(source.resolve(revision).id)
-    except UsageError:
-        pass
 
 
 def test_the_branch_is_the_one_checked_out(source, repository):
@@ -123,11 +124,11 @@ def test_links_inside_the_folder_are_kept(source, repository, tmp_path):
     (repository.folder / "web" / "link").symlink_to("main.py")
     repository.commit({})
     source.export(source.resolve("HEAD"), "web", tmp_path / "out")
-    assert "main.py" == os.readlink(tmp_path / "out" / "link")
+    assert "main.py" == str((tmp_path / "out" / "link").readlink())
 
 
 def test_a_hook_s_variables_do_not_mislead(source, repository, tmp_path, monkeypatch):
-    """git sets GIT_DIR for its hooks; the repository asked for is read all the same."""
+    """Git sets GIT_DIR for its hooks; the repository asked for is read all the same."""
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
     assert "first" == source.resolve("HEAD").subject

@@ -51,8 +51,8 @@ def test_rotation_under_a_live_writer(tmp_path):
         while writer.poll() is None:
             rotate(log, max_bytes=1_000_000, keep=100)
     assert 0 == writer.returncode
-    files = sorted(tmp_path.glob("log.*"), key=lambda file: -int(file.suffix[1:])) + [log]
-    lines = "".join(file.read_text() for file in files).splitlines()
+    files = sorted(tmp_path.glob("log.*"), key=lambda file: -int(file.suffix[1:]))
+    lines = "".join(file.read_text() for file in (*files, log)).splitlines()
     whole = [int(line.split()[0]) for line in lines if len(line) == 99]
     assert len(files) >= len(lines) - len(whole)
     assert 99 >= max(len(line) for line in lines)

@@ -61,7 +61,22 @@ def test_every_change_is_a_new_file(parameters: FileParameters) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "/", "model", "a/b", "//a", "/a//b", "/a/", "/../a", "/a/..", "/a/./b", "/.hidden", "/-a", "/a b", "/a\n"),
+        *(
+            "",
+            "/",
+            "model",
+            "a/b",
+            "//a",
+            "/a//b",
+            "/a/",
+            "/../a",
+            "/a/..",
+            "/a/./b",
+            "/.hidden",
+            "/-a",
+            "/a b",
+            "/a\n",
+        ),
         *("/a\0", "/é", "/" + "a" * 201, "/" + "/".join("abcdefghijklmno" + "p"), "/" + "/".join(["a" * 100] * 11)),
         "/a\\b",
     ],
@@ -97,8 +112,13 @@ def test_a_parameter_is_no_folder(parameters: FileParameters) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
-@given(value=st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100), name=st.text(max_size=30))
-def test_any_text_is_kept_and_any_name_is_safe(parameters: FileParameters, tmp_path: Path, value: str, name: str) -> None:
+@given(
+    value=st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100),
+    name=st.text(max_size=30),
+)
+def test_any_text_is_kept_and_any_name_is_safe(
+    parameters: FileParameters, tmp_path: Path, value: str, name: str
+) -> None:
     """Values come back letter by letter, and no name reaches outside the folder."""
     parameters.put(NAME, value)
     assert value == parameters.get(NAME)

@@ -14,7 +14,10 @@ import pytest
 from shipway.core.errors import ShipwayError
 from shipway.local.processes import LAUNCH, Handle, ProcessRunner, free_port, started_at
 
-SAY = "import os, sys; print(sorted(os.environ), os.listdir('/dev/fd'), repr(sys.stdin.read()), os.getsid(0) == os.getpid())"
+SAY = (
+    "import os, sys; "
+    "print(sorted(os.environ), os.listdir('/dev/fd'), repr(sys.stdin.read()), os.getsid(0) == os.getpid())"
+)
 
 
 def lines(spec) -> list[str]:
@@ -113,10 +116,7 @@ def test_kill_finds_children_that_outlived_their_leader(make_spec, until, runnin
 def test_kill_finds_children_in_sessions_of_their_own(make_spec, until, running):
     """The launch mark gives away what left the task's session."""
     runner = ProcessRunner()
-    code = (
-        "import subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-E', '-c', 'import time; time.sleep(600)'],"
-        " start_new_session=True); time.sleep(600)"
-    )
+    code = "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
     spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", code), **{LAUNCH: "one-of-a-kind"})
     handle = runner.start(spec)
     until(lambda: len(running()) == 2)

@@ -115,12 +115,12 @@ def test_no_lock_is_the_bare_interpreter(environments, told, tmp_path):
     assert "False" == run(environments, environment, "import site; print(site.ENABLE_USER_SITE)")
 
 
-def test_a_wrong_hash_is_refused(environments, make_wheel, told):
+def test_a_wrong_hash_is_refused(environments, make_wheel, told, tmp_path):
     """A package that is not what the lock promised never gets in."""
     lock = make_wheel("tiny", "")
     with pytest.raises(ShipwayError, match=r"(?s)web: its environment could not be made.*[Hh]ash"):
         environments.ensure((lock[:-9] + "00000000\n").encode(), "web", told.append)
-    assert [] == [p for p in (Path(environments._folder)).glob("*/.complete")]
+    assert [] == list(tmp_path.glob("environments/*/.complete"))
 
 
 @pytest.mark.parametrize(

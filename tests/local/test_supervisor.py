@@ -91,7 +91,9 @@ def test_a_task_that_exits_before_it_was_ready_is_not_restarted(supervisor, make
     want(supervisor, make_spec(EXIT="3", CHILD="1"))
     until(in_state(supervisor, "crashed"))
     reason = only(supervisor).reason
-    assert reason is not None and reason.startswith("exit code 3: ") and "boom: no database" in reason
+    assert reason is not None
+    assert reason.startswith("exit code 3: ")
+    assert "boom: no database" in reason
     clock.now += 3600
     supervisor.poll()
     assert "crashed" == only(supervisor).state
@@ -220,7 +222,7 @@ def test_a_fresh_check_is_a_fresh_answer(supervisor, make_spec, until, tmp_path)
 
 def test_a_hanging_task_delays_nobody(supervisor, make_spec, until):
     """A look at everything does not wait for a task that accepts a connection and says nothing."""
-    hang = "import os, socket, time; s = socket.socket(); s.bind(('127.0.0.1', int(os.environ['PORT']))); s.listen(); time.sleep(600)"
+    hang = "import os, socket, time; s = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); time.sleep(600)"
     want(supervisor, make_spec("hangs", argv=(sys.executable, "-S", "-E", "-c", hang)), make_spec("works"))
     until(lambda: supervisor.poll() or "no answer within 2 s" in str(supervisor.tasks()[0].reason))
     until(lambda: supervisor.poll() or supervisor.tasks()[1].state == "ready")
@@ -346,6 +348,53 @@ def test_a_recorded_but_never_started_task_is_started(table, supervisor, make_sp
     supervisor.adopt()
     until(in_state(supervisor, "ready"))
     assert 1 == len(running())
+
+
+def test_an_unready_restart_is_adopted_as_starting(table, supervisor, make_spec, clock, until, tmp_path):
+    """A task that was ready only before its restart does not pass for one that serves, and may not start for ever."""
+    (tmp_path / "gate").touch()
+    want(supervisor, make_spec(GATE=str(tmp_path / "gate"), start_timeout=60.0))
+    until(in_state(supervisor, "ready"))
+    (tmp_path / "gate").unlink()
+    os.kill(only(supervisor).pid, signal.SIGKILL)
+    until(in_state(supervisor, "backing_off"))
+    clock.now += 1
+    until(in_state(supervisor, "starting"))
+    successor = Supervisor(table, ProcessRunner(), clock=clock)
+    successor.adopt()
+    assert "starting" == only(successor).state
+    clock.now += 61
+    successor.poll()
+    assert "backing_off" == only(successor).state
+    assert str(only(successor).reason).startswith("not ready within 60 s")
+
+
+def test_children_of_an_unrecorded_task_are_ended(table, supervisor, make_spec, until, running):
+    """When the task itself is gone before it was recorded, its children do not stay beside the new start."""
+    spec = replace(make_spec(CHILD="1", **{LAUNCH: "launch-of-the-killed-daemon"}), port=free_port())
+    table.put(TaskRecord(spec))
+    launcher = ProcessRunner()
+    handle = launcher.start(spec)
+    until(lambda: len(running()) == 2)
+    os.kill(handle.pid, signal.SIGKILL)
+    until(lambda: not launcher.is_alive(spec, handle))
+    supervisor.adopt()
+    until(in_state(supervisor, "ready"))
+    assert 2 == len(running())
+    assert handle.pid != only(supervisor).pid
+
+
+def test_a_full_disk_is_no_reason_to_forget(table, make_spec, until, clock, tmp_path):
+    """A task whose record could not be written is told of as an error, and started once it can be."""
+    supervisor = Supervisor(table, ProcessRunner(), clock=clock)
+    (tmp_path / "tasks").rename(tmp_path / "away")
+    with pytest.raises(FileNotFoundError):
+        want(supervisor, make_spec())
+    supervisor.poll()
+    assert "backing_off" == only(supervisor).state
+    (tmp_path / "away").rename(tmp_path / "tasks")
+    until(in_state(supervisor, "ready"))
+    stop_all(supervisor)
 
 
 def test_a_drain_is_finished_by_the_next_daemon(table, supervisor, make_spec, until, running):

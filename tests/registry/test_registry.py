@@ -199,9 +199,7 @@ def test_a_renamed_version_is_refused(registry: ModelRegistry, make_model: MakeM
         registry.verified("v3.0")
 
 
-def test_a_damaged_version_does_not_stop_the_next(
-    registry: ModelRegistry, make_model: MakeModel, bucket: Path
-) -> None:
+def test_a_damaged_version_does_not_stop_the_next(registry: ModelRegistry, make_model: MakeModel, bucket: Path) -> None:
     """Publishing works beside a version that cannot be read."""
     registry.publish(make_model(b"0"), None, "jonas")
     _write(bucket / "v1.0/metadata.json", b"{")

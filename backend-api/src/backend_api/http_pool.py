@@ -40,7 +40,7 @@ class _Connection(asyncio.Protocol):
 
     def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
         """Sends the request; the future is the status and the body of the answer."""
-        assert self._transport is not None  # noqa: S101
+        assert self._transport is not None
         self.reusable = False
         self._parser = httptools.HttpResponseParser(self)
         self._body = []
@@ -74,7 +74,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
-        assert self._parser is not None  # noqa: S101
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if status < 200 or self._answer is None or self._answer.done():
             return  # an interim answer; the real one follows

@@ -80,7 +80,7 @@ def _cors(settings: Settings) -> Middleware:
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)  # noqa: S101  (Starlette's handlers are typed for any exception)
+    assert isinstance(error, ApiError)  # Starlette's handlers are typed for any exception
     context = context_of(request)
     context.notes["error"] = error.code
     if error.status >= 500:
@@ -90,7 +90,7 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, in the common shape."""
-    assert isinstance(error, HTTPException)  # noqa: S101
+    assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     endpoints = ", ".join(f"{'/'.join(sorted((r.methods or set()) - {'HEAD'}))} {r.path}" for r in ROUTES)
     message = f"{request.method} {request.url.path[:200]}: {error.detail}; there are {endpoints}"

@@ -72,7 +72,7 @@ class ModelClient:
         for attempt in range(self._settings.model_retries + 1):
             if attempt:
                 # Full jitter: tasks that lost the same model task do not come back in step.
-                pause = random.uniform(0, _FIRST_PAUSE * 2**attempt)  # noqa: S311
+                pause = random.uniform(0, _FIRST_PAUSE * 2**attempt)
                 if clock() + pause >= deadline:
                     break
                 await asyncio.sleep(pause)

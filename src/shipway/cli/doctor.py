@@ -150,9 +150,7 @@ def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check
     except ShipwayError as error:
         yield Check("shipway.yaml", "bad", error.what, error.fix)
         return
-    yield Check(
-        "shipway.yaml", "good", f"{app.app}: {len(app.services)} services, {len(app.environments)} environments"
-    )
+    yield Check("shipway.yaml", "good", f"{app.app}: {', '.join(app.services)} in {', '.join(app.environments)}")
     ours = _ports_of(status)
     for name, environment in app.environments.items():
         for port in filter(None, (environment.port, environment.https_port)):

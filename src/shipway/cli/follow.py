@@ -46,10 +46,11 @@ def follow(client: Client, run: dict[str, Any], *, as_json: bool, after: int = 0
     except (KeyboardInterrupt, click.Abort):
         tell(f"\nrun {run['id']} goes on.  Look again: shipway run follow {run['id']}")
         return 130
-    write(outcome(run, client.get("status"), time.time()))
+    whole = client.get("runs", run["id"])
+    write(outcome(whole, client.get("status"), time.time()))
     if as_json:
-        say_json(client.get("runs", run["id"]))
-    return int(run["exit_code"])
+        say_json(whole)
+    return int(whole["run"]["exit_code"])
 
 
 def hand_over(client: Client, run: dict[str, Any], *, detach: bool, as_json: bool, after: int = 0) -> int:

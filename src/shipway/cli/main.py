@@ -64,6 +64,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone, which is no fault of ours; nothing may be flushed there at exit.
         _silence(sys.stdout)
+        _silence(sys.stderr)
         return 1
 
 

@@ -76,10 +76,13 @@ class Requests:
         return cls(parts.hostname, parts.port or 80, question)
 
     def write(self, number: int, device: str, *, keep: bool) -> bytes:
-        """The `number`-th request. Without `keep` it asks the server to close the connection after the answer."""
+        """The `number`-th request. Without `keep` it asks the server to close the connection after the answer.
+
+        Two requests in a row share a body, so that a load that alternates between kept and fresh asks each body both ways.
+        """
         question = self.question
         bodies = question.bodies
-        body = json.dumps(bodies[number % len(bodies)], separators=(",", ":")).encode() if bodies else b""
+        body = json.dumps(bodies[number // 2 % len(bodies)], separators=(",", ":")).encode() if bodies else b""
         lines = [
             f"{question.method} {question.path} HTTP/1.1",
             f"host: {self.host}:{self.port}",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from shipway.core.errors import UsageError
 from shipway.demo.question import Question, read_question
@@ -15,8 +15,15 @@ STORY = "demo/story.yaml"
 MAX_BYTES = 1 << 20
 
 Line = Annotated[str, Field(min_length=1, max_length=500)]
-Inside = Annotated[str, Field(pattern=r"^(?!/)(?!.*\.\.)[^\0]+$")]
-"""A path inside the repository."""
+
+
+def _inside(path: str) -> str:
+    if not path or path.startswith("/") or ".." in Path(path).parts or "\0" in path:
+        raise ValueError("expected a path inside the repository")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
 
 
 class _Strict(BaseModel):

@@ -64,27 +64,27 @@ class Handle:
 class Runner(Protocol):
     """What runs tasks: processes here, containers elsewhere."""
 
-    def start(self, spec: TaskSpec) -> Handle:
+    def start(self, spec: TaskSpec, /) -> Handle:
         """Start the task. Raises ShipwayError when it cannot even be started."""
         ...
 
-    def find(self, spec: TaskSpec) -> Handle | None:
+    def find(self, spec: TaskSpec, /) -> Handle | None:
         """The running task that was started from exactly this spec, if there is one."""
         ...
 
-    def is_alive(self, spec: TaskSpec, handle: Handle) -> bool:
+    def is_alive(self, spec: TaskSpec, handle: Handle, /) -> bool:
         """Whether it runs."""
         ...
 
-    def exit_reason(self, spec: TaskSpec, handle: Handle) -> str | None:
+    def exit_reason(self, spec: TaskSpec, handle: Handle, /) -> str | None:
         """How it ended, such as `exit code 3`; None while it runs."""
         ...
 
-    def terminate(self, spec: TaskSpec, handle: Handle) -> None:
+    def terminate(self, spec: TaskSpec, handle: Handle, /) -> None:
         """Ask it to finish what is in flight and exit; returns at once."""
         ...
 
-    def kill(self, spec: TaskSpec, handle: Handle | None) -> None:
+    def kill(self, spec: TaskSpec, handle: Handle | None, /) -> None:
         """End it and everything it started, now. Fine for a task that is gone, or of which no handle is known."""
         ...
 
@@ -97,7 +97,7 @@ class ProcessRunner(Runner):
         self._children: dict[Handle, subprocess.Popen[bytes]] = {}
         self._endings: dict[Handle, str] = {}
 
-    def start(self, spec: TaskSpec) -> Handle:
+    def start(self, spec: TaskSpec, /) -> Handle:
         port = str(spec.port)
         argv = [argument.replace("{port}", port) for argument in spec.argv]
         variables = {name: value.replace("{port}", port) for name, value in spec.env.items()}
@@ -126,7 +126,7 @@ class ProcessRunner(Runner):
             self._children[handle] = child
         return handle
 
-    def find(self, spec: TaskSpec) -> Handle | None:
+    def find(self, spec: TaskSpec, /) -> Handle | None:
         launch = spec.env.get(LAUNCH)
         for pid in marked(LAUNCH, launch) if launch else ():
             started = started_at(pid)
@@ -134,22 +134,22 @@ class ProcessRunner(Runner):
                 return Handle(pid, started)
         return None
 
-    def is_alive(self, spec: TaskSpec, handle: Handle) -> bool:
+    def is_alive(self, _spec: TaskSpec, handle: Handle, /) -> bool:
         with self._lock:
             return self._runs(handle)
 
-    def exit_reason(self, spec: TaskSpec, handle: Handle) -> str | None:
+    def exit_reason(self, _spec: TaskSpec, handle: Handle, /) -> str | None:
         with self._lock:
             if self._runs(handle):
                 return None
             return self._endings.get(handle, "ended while no daemon watched it")
 
-    def terminate(self, spec: TaskSpec, handle: Handle) -> None:
+    def terminate(self, _spec: TaskSpec, handle: Handle, /) -> None:
         with self._lock:
             if self._runs(handle):
                 _signal(handle.pid, signal.SIGTERM)
 
-    def kill(self, spec: TaskSpec, handle: Handle | None) -> None:
+    def kill(self, spec: TaskSpec, handle: Handle | None, /) -> None:
         launch = spec.env.get(LAUNCH)
         with self._lock:
             deadline = time.monotonic() + _KILL_TIMEOUT

@@ -30,7 +30,7 @@ def ask(port: int, path: str, timeout: float) -> Readiness:
         answer.begin()
         body = answer.read()
     except TimeoutError:
-        return Readiness(False, f"{asked} gave no answer within {timeout:.0f} s")
+        return Readiness(False, f"{asked} gave no answer within {timeout:g} s")
     except ConnectionRefusedError:
         return Readiness(False, f"nothing listens on port {port}")
     except (OSError, http.client.HTTPException) as error:

@@ -19,6 +19,7 @@ from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import Side
 from shipway.local.router import Router, Topology
 from shipway.local.router import process as process_module
+from shipway.local.router.runtime_socket import RuntimeSocket
 
 
 def _processes(folder: Path) -> list[psutil.Process]:
@@ -90,6 +91,19 @@ def test_stored_change_that_was_not_told_is_healed(
     successor.shift("prod", "blue", 10_000)
     assert ask(port).status == 503
     successor.close()
+
+
+def test_refused_change_is_made_good_with_the_next(
+    router: Router, both: dict[Side, Task], port: int, runtime: Path
+) -> None:
+    """A change that HAProxy refused is stored, raised, and told again together with the next one."""
+    haproxy = RuntimeSocket(runtime / "haproxy.sock")
+    haproxy.ask(haproxy.processes().worker, "del map splits.map prod")
+    with pytest.raises(ShipwayError, match="HAProxy refused a change: entry not found"):
+        router.shift("prod", "green", 10_000)
+    haproxy.ask(haproxy.processes().worker, "add map splits.map prod blue:10000:green")
+    router.name_release("prod", "green", "r2")
+    assert ask(port).json["task"] == "green"
 
 
 def test_reload_keeps_open_connections(router: Router, both: dict[Side, Task], port: int, tmp_path: Path) -> None:

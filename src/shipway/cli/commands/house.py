@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from shipway.cli import daemon, options
-from shipway.cli.client import Client, Lost, NotRunning
+from shipway.cli.client import Client
 from shipway.cli.here import client as client_here
 from shipway.cli.here import places as places_here
 from shipway.cli.render.changes import changes
@@ -41,9 +41,10 @@ def up(detach: bool, as_json: bool) -> int:
         tell(f"✔ Shipway runs (pid {status['pid']})")
     if as_json:
         say_json(status)
-    else:
+        return 0
+    if detach or not is_live():
         say(status_lines(status, time.time()))
-    if detach or as_json:
+    if detach:
         return 0
     try:
         _watch(client, status)
@@ -109,20 +110,13 @@ def reload(as_json: bool) -> int:
 
 
 def _watch(client: Client, status: dict[str, Any]) -> None:
-    """Redraw the status until Ctrl-C; without a terminal, a line for each change. Returns when the daemon ends."""
+    """Redraw the status until Ctrl-C; without a terminal, a line for each change. Raises NotRunning at the daemon's end."""
     live = LiveBlock()
     while True:
+        live.draw([*status_lines(status, time.time()), "", "Ctrl-C ends this view"])
         time.sleep(_REDRAW)
-        before = status
-        try:
-            status = client.get("status")
-        except (NotRunning, Lost):
-            live.clear()
-            tell("✘ the daemon has ended.  Start it again: shipway up")
-            raise
-        if is_live():
-            live.draw(["", *status_lines(status, time.time()), "", "Ctrl-C ends this view"])
-        else:
+        before, status = status, client.get("status")
+        if not is_live():
             say(changes(before, status))
 
 

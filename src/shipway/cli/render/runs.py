@@ -32,7 +32,7 @@ def run_table(runs: list[dict[str, Any]], now: float) -> list[str]:
         )
         for run in runs
     ]
-    return table(("  RUN", "KIND", "WHAT", "PATH", "STATUS", "BY", "SINCE"), rows) or ["no run yet: shipway deploy"]
+    return table(("  RUN", "KIND", "WHAT", "PATH", "STATUS", "BY", "STARTED"), rows) or ["no run yet: shipway deploy"]
 
 
 def run_details(run: dict[str, Any], rollouts: list[dict[str, Any]], now: float) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipway.cli.render.runs import title
 from shipway.cli.render.status import rollout_line, serves
 from shipway.cli.render.text import clock_time, duration, paragraph, plain
 
@@ -37,46 +36,36 @@ def progress_line(run: dict[str, Any], status: dict[str, Any] | None, now: float
     return f"{line}   {duration(max(0.0, now - run['created']))}"
 
 
-def outcome(run: dict[str, Any], status: dict[str, Any] | None, now: float) -> list[str]:
-    """How a run ended, or what it waits for: what serves where, and the next command."""
-    serving = _serving(run, status)
+def outcome(whole: dict[str, Any], status: dict[str, Any], now: float) -> list[str]:
+    """How a run ended, or what it waits for: what serves where, and the next command.
+
+    `whole` is a run with its rollouts, `status` what the environments serve now.
+    """
+    run: dict[str, Any] = whole["run"]
+    id = plain(run["id"])
     if run["status"] == "waiting" and run["gate"]:
-        return [*(f"  {line}." for line in serving if line), *_gate(run, now)]
+        until = clock_time(run["gate"]["expires"], now)
+        answers = f'Approve: shipway approve {id} --why "…"   Reject: shipway reject {id} --why "…"'
+        return [f"run {id} waits until {until}.  {answers}"]
     if run["live"]:
-        return [f"run {plain(run['id'])} goes on.  Look: shipway run follow {plain(run['id'])}"]
+        return [f"run {id} goes on.  Look again: shipway run follow {id}"]
+    environments = [e for e in status["environments"] if e["name"] in run["path"]]
     if run["status"] == "succeeded":
-        undo = [
-            f"{line}.  Undo: shipway rollback --env {name}" for line, name in zip(serving, run["path"], strict=False)
-        ]
-        return undo or [f"✔ {title(run)}: done"]
-    reason = plain_reason(run)
-    first, *others = paragraph(f"run {run['id']} {reason}", "  ")
-    lines = [f"✘ {first}", *others]
-    if serving:
-        lines.append(f"  {'; '.join(serving)}.")
-    lines.append(f"  Look: {plain(run['fix'] or 'shipway run show ' + run['id'])}")
-    return lines
+        undoable = {rollout["environment"] for rollout in whole["rollouts"] if rollout["previous"]}
+        return [serves(e) + (_undo(e["name"]) if e["name"] in undoable else "") for e in environments]
+    first, *others = paragraph(f"run {id} {_reason(run)}", "  ")
+    look = run["fix"] or f"shipway run show {id}"
+    label = "Look" if look.startswith(("shipway logs", "shipway run show")) else "Next"
+    serving = "; ".join(serves(e) for e in environments)
+    return [f"✘ {first}", *others, *([f"  {serving}"] if serving else []), f"  {label}: {plain(look)}"]
 
 
-def plain_reason(run: dict[str, Any]) -> str:
+def _undo(environment: str) -> str:
+    return f".  Undo: shipway rollback --env {plain(environment)}"
+
+
+def _reason(run: dict[str, Any]) -> str:
     """`rolled back: …`, whether or not the reason already begins so."""
-    status = run["status"].replace("_", " ")
-    reason = run["reason"].removeprefix(f"{status}: ").removeprefix(status).strip()
+    status = plain(run["status"]).replace("_", " ")
+    reason = run["reason"].removeprefix(status).lstrip(": ")
     return f"{status}: {reason}" if reason else status
-
-
-def _serving(run: dict[str, Any], status: dict[str, Any] | None) -> list[str]:
-    environments = {environment["name"]: environment for environment in (status or {}).get("environments", [])}
-    ended_well = run["live"] or run["status"] == "succeeded"
-    names = run["done"] if ended_well else run["path"]
-    return [serves(environments[name]) for name in names if name in environments]
-
-
-def _gate(run: dict[str, Any], now: float) -> list[str]:
-    gate, id = run["gate"], plain(run["id"])
-    roles = " or ".join(plain(role) for role in gate["roles"])
-    until = clock_time(gate["expires"], now)
-    return [
-        f"‖ run {id} waits for approval to {plain(gate['environment'])} by {roles}, until {until}",
-        f'  Approve: shipway approve {id} --why "…"   Reject: shipway reject {id} --why "…"',
-    ]

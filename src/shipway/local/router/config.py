@@ -184,6 +184,7 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
 {https}    log global
     log-format "shipway {name} %[var(txn.side)] %ST %ts %[date(0,us),sub(txn.start)] %HM %HP"
     acl chosen var(txn.service) -m found
+    http-request set-log-level silent
     http-request set-var(txn.start) date(0,us)
     # What only the router may say.
     http-request del-header x-shipway- -m beg
@@ -225,7 +226,7 @@ def _public_backend(pool: Pool, service: ServiceRoutes, state: State) -> str:
     http-request disable-l7-retry unless METH_GET or {{ req.fhdr(idempotency-key) -m found }}
     # At most about {LOGGED_PER_SECOND} lines a second for each backend; failures are always logged.
     http-request set-var(txn.rate) be_sess_rate
-    http-request set-log-level silent unless {{ rand(1000),mul(txn.rate) lt {LOGGED_PER_SECOND * 1000} }}
+    http-request set-log-level info if {{ rand(1000),mul(txn.rate) lt {LOGGED_PER_SECOND * 1000} }}
 {_servers(pool, state, "check")}
 """
 

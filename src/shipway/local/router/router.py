@@ -41,6 +41,7 @@ class Router:
         self._state_file = self._folder / "state.json"
         self._state = state.load(self._state_file)
         self._topology: Topology | None = None
+        self._behind = False
         socket = self._runtime_folder / "haproxy.sock"
         if not _SOCKET.fullmatch(str(socket)):
             raise UsageError(
@@ -104,6 +105,8 @@ class Router:
             pool, internal = self._pool(environment, side, service)
             before = self._state.slots.get(pool, {})
             after = state.assign(before, ports, self._state.capacities[environment])
+            if after == before and not self._behind:
+                return
             if after == before:
                 return
             self._store(replace(self._state, slots={**self._state.slots, pool: after}))
@@ -220,8 +223,8 @@ class Router:
         )
 
     def _start(self, topology: Topology) -> None:
-        self._process.stop()  # leftovers that do not answer would hold the ports
         self._install(topology, self._surroundings(topology))
+        self._process.stop()  # leftovers that do not answer would hold the ports
         self._process.start()
 
     def _adopt(self, topology: Topology) -> None:
@@ -251,9 +254,13 @@ class Router:
         self._state = new
 
     def _tell(self, commands: Sequence[str]) -> None:
-        """Tell HAProxy what is stored already, so that one started only now knows it, too."""
-        if commands:
-            self._runtime.tell(self._processes(), commands)
+        """Tell HAProxy what is stored already; all of it when the last attempt failed."""
+        processes = self._processes()
+        if self._behind and self._topology is not None:
+            commands = list(config.all_commands(self._topology, self._state))
+        self._behind = True
+        self._runtime.tell(processes, commands)
+        self._behind = False
 
     def _processes(self) -> Processes:
         """HAProxy's processes; a HAProxy that died is started again, straight from the stored state."""

@@ -1,0 +1,53 @@
+"""Task records on disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shipway.core.errors import ShipwayError, UsageError
+from shipway.local.processes import Handle
+from shipway.local.task_table import FileTaskTable, TaskRecord
+
+
+def test_a_record_comes_back_as_it_was_put(tmp_path, make_spec):
+    """Equal in every field, the latest one wins, and another table on the same folder sees it."""
+    table = FileTaskTable(tmp_path / "tasks")
+    record = TaskRecord(make_spec("a"), Handle(12, 34.56), True, True, False, 3, "why\nnot")
+    table.put(TaskRecord(make_spec("a")))
+    table.put(record)
+    table.put(TaskRecord(make_spec("b")))
+    assert [record, TaskRecord(make_spec("b"))] == list(FileTaskTable(tmp_path / "tasks").all())
+
+
+def test_a_removed_record_is_gone(tmp_path, make_spec):
+    """Removing what is not there is fine."""
+    table = FileTaskTable(tmp_path / "tasks")
+    table.put(TaskRecord(make_spec("a")))
+    table.remove("a")
+    table.remove("a")
+    assert [] == list(table.all())
+
+
+@pytest.mark.parametrize("id", ["", "../a", "a/b", ".hidden", "a" * 121])
+def test_an_id_that_is_no_file_name_is_refused(tmp_path, make_spec, id):
+    """An id never leads out of the folder."""
+    with pytest.raises(UsageError, match="is no task id"):
+        FileTaskTable(tmp_path / "tasks").put(replace(TaskRecord(make_spec()), spec=make_spec(id)))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"spec": {}, "handle": null}', '{"spec": 1, "handle": 2}'])
+def test_a_damaged_record_is_named(tmp_path, content):
+    """The fault says which file it is and what to do; it is never taken for no task."""
+    table = FileTaskTable(tmp_path / "tasks")
+    (tmp_path / "tasks" / "a.json").write_text(content)
+    with pytest.raises(ShipwayError, match=r"a\.json cannot be read as a task"):
+        table.all()
+
+
+def test_what_a_killed_writer_left_is_no_record(tmp_path):
+    """Files that were never put in place do not count."""
+    table = FileTaskTable(tmp_path / "tasks")
+    (tmp_path / "tasks" / ".a.json.x1y2").write_text("{")
+    assert [] == list(table.all())

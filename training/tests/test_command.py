@@ -1,0 +1,89 @@
+"""The command line, from arguments to files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+
+from training.__main__ import main
+from training.features import NAMES, schema_digest
+
+SHORT = ["--from", "2013-01-01", "--until", "2013-02-01", "--test-until", "2013-02-15", "--rounds", "15"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of January."""
+    folder = tmp_path_factory.mktemp("model")
+    assert 0 == main(["--output", str(folder), "--author", "maria", *SHORT])
+    return folder
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """metadata.json."""
+    content: dict[str, Any] = json.loads((folder / "metadata.json").read_text())
+    return content
+
+
+def test_metadata_pins_the_model_file(trained: Path) -> None:
+    """The digest, the size and the schema's digest are those of what was written."""
+    model, metadata = (trained / "model.txt").read_bytes(), read(trained)
+    assert {"model.txt": {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}} == metadata["files"]
+    assert schema_digest(metadata["feature_schema"]) == metadata["feature_schema_digest"]
+    assert ["maria", "pending", 15] == [
+        metadata["author"], metadata["approval"]["status"], metadata["hyperparameters"]["rounds"]
+    ]  # fmt: skip
+    assert list(NAMES) == [feature["name"] for feature in metadata["feature_schema"]["features"]]
+
+
+def test_golden_predictions_follow_from_the_files_alone(trained: Path) -> None:
+    """Encoding a golden request by the written schema and asking the written model gives its prediction."""
+    metadata = read(trained)
+    booster = lightgbm.Booster(model_file=trained / "model.txt")
+    assert 20 == len(metadata["golden"])
+    for golden in metadata["golden"]:
+        row = []
+        for feature in metadata["feature_schema"]["features"]:
+            value = golden["instance"][feature["name"]]
+            if feature["type"] == "category":
+                value = feature["values"].index(value) if value in feature["values"] else None
+            else:
+                assert value is None or feature["minimum"] <= value <= feature["maximum"]
+            assert value is not None or feature["nullable"]
+            row.append(np.nan if value is None else float(value))
+        predicted = np.asarray(booster.predict(np.array([row]), num_threads=1))[0]
+        assert pytest.approx(golden["prediction"], abs=1e-12) == predicted
+
+
+def test_the_same_arguments_give_the_same_bytes(trained: Path, tmp_path: Path) -> None:
+    """Training is reproducible; other settings give another model of the same data."""
+    assert 0 == main(["--output", str(tmp_path / "same"), *SHORT])
+    assert 0 == main(["--output", str(tmp_path / "other"), *SHORT, "--learning-rate", "0.2"])
+    assert (trained / "model.txt").read_bytes() == (tmp_path / "same" / "model.txt").read_bytes()
+    assert (trained / "model.txt").read_bytes() != (tmp_path / "other" / "model.txt").read_bytes()
+    assert read(trained)["dataset_version"] == read(tmp_path / "other")["dataset_version"]
+
+
+def test_a_window_without_flights_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Days outside the data are an error that says so, and nothing is written."""
+    days = ["--from", "2015-01-01", "--until", "2015-02-01", "--test-until", "2015-03-01"]
+    assert 2 == main(["--output", str(tmp_path / "none"), *days])
+    assert "the data covers 2013" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--until", "2012-01-01"], ["--rounds", "0"], ["--learning-rate", "0"], ["--leaves", "1"], ["--from", "soon"]],
+)
+def test_wrong_arguments_are_refused(tmp_path: Path, wrong: list[str]) -> None:
+    """A value that cannot be is refused before any work, with exit code 2."""
+    with pytest.raises(SystemExit) as caught:
+        main(["--output", str(tmp_path), *wrong])
+    assert 2 == caught.value.code
