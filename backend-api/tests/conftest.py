@@ -14,12 +14,14 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from backend import Backend, running
 from backend_api.config.settings import Settings
 from backend_api.migrate import migrate
 from standin import StandIn
 
+set_hypothesis_home_dir(Path(tempfile.gettempdir(), "backend-api-hypothesis"))
 # No example database: the tests run from read-only copies. No deadline: they share the machine.
 hypothesis.settings.register_profile("build", database=None, deadline=None, max_examples=60)
 hypothesis.settings.load_profile("build")

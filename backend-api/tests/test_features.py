@@ -19,6 +19,7 @@ WEATHER = ("temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib")
 FEATURES = {
     *("carrier", "origin", "dest", "distance", "day_of_week", "departure_minute", "arrival_minute", "clock_minutes"),
     *WEATHER,
+    "wind_dir",
     *("airport_delay", "airport_late_share"),
 }
 FLIGHTS = st.builds(
@@ -38,7 +39,7 @@ def flight(**changes: object) -> Flight:
 
 @given(FLIGHTS)
 def test_every_known_flight_has_every_feature(asked: Flight) -> None:
-    """All 17 features are there; numbers are finite; only what the contract allows is null."""
+    """All 18 features are there; numbers are finite; only what the contract allows is null."""
     row = REFERENCE.features(asked)
     assert row.keys() == FEATURES
     assert all(value is None or isinstance(value, str) or math.isfinite(value) for value in row.values())
@@ -70,6 +71,14 @@ def test_climate_of_the_month_and_hour() -> None:
     """Without overrides the weather is the reference file's for origin, month and hour."""
     row = REFERENCE.features(flight())
     assert list(REFERENCE.weather["JFK"][6][8]) == [row[name] for name in WEATHER]
+
+
+def test_weather_known_by_the_client() -> None:
+    """What the client tells replaces the climate, one figure at a time; null is the same as not telling."""
+    climate = REFERENCE.features(flight())
+    row = REFERENCE.features(flight(weather={"wind_dir": 270, "temp": 95.5, "precip": None}))
+    assert (None, 270) == (climate["wind_dir"], row["wind_dir"])
+    assert climate | {"wind_dir": 270, "temp": 95.5} == row
 
 
 def test_arrival_given_by_the_client() -> None:

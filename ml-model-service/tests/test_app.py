@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import lightgbm
 import pytest
-from conftest import ROW, Publish, score
 
+from conftest import ROW, Publish, score
 from ml_model_service.app import App
 from ml_model_service.logs import JsonHandler, Log
 from ml_model_service.model import load

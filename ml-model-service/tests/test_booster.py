@@ -7,8 +7,8 @@ from array import array
 import lightgbm
 import numpy as np
 import pytest
-from conftest import train
 
+from conftest import train
 from ml_model_service.booster import Booster, BoosterError
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import FEATURES, ROW
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import FEATURES, ROW
 from ml_model_service.encode import MAX_DETAILS, Encoder
 from ml_model_service.errors import Problem
 from ml_model_service.schema import FeatureSchema

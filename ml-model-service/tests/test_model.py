@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import pytest
-from conftest import FEATURES, ROW, Publish, score
 
+from conftest import FEATURES, ROW, Publish, score, train
 from ml_model_service.model import ModelError, load
 from ml_model_service.schema import digest_of
 
@@ -48,6 +49,31 @@ def test_features_in_another_order_are_refused(tmp_path: Path, publish: Publish)
     schema = {"features": FEATURES[::-1], "output": {"name": "p"}}
     folder = publish(tmp_path, "v1.0", feature_schema=schema, feature_schema_digest=digest_of(schema))
     with pytest.raises(ModelError, match="are not the schema's"):
+        load(folder, "v1.0")
+
+
+def test_a_schema_that_names_a_feature_twice_is_refused(tmp_path: Path, publish: Publish) -> None:
+    """Whatever is wrong with the metadata is a ModelError, so that the version in service stays."""
+    text = train(1).model_to_string().replace("feature_names=airline origin", "feature_names=airline airline").encode()
+    schema = {"features": [FEATURES[0], FEATURES[0], *FEATURES[2:]], "output": {"name": "p"}}
+    folder = publish(
+        tmp_path,
+        "v1.0",
+        feature_schema=schema,
+        feature_schema_digest=digest_of(schema),
+        files={"model.txt": {"sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)}},
+    )
+    (folder / "model.txt").write_bytes(text)
+    with pytest.raises(ModelError):
+        load(folder, "v1.0")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "\xff", "null"])
+def test_metadata_of_any_shape_is_a_model_error(tmp_path: Path, publish: Publish, text: str) -> None:
+    """Metadata that is too deep, not UTF-8 or of another shape is refused like any other."""
+    folder = publish(tmp_path, "v1.0")
+    (folder / "metadata.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError):
         load(folder, "v1.0")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import ROW, Publish
 from test_reload import point
 
@@ -37,7 +38,7 @@ class Task:
 
     def __init__(self, log: Path, source: Path = SOURCE, **environ: str) -> None:
         self.port, self.log = free_port(), log
-        command = [sys.executable, "-m", "ml_model_service.main", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "-m", "ml_model_service", "--host", "127.0.0.1", "--port", str(self.port)]
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(source), **environ}
         with log.open("wb") as output:
             self.process = subprocess.Popen(command, env=environ, stdout=output, stderr=subprocess.STDOUT)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Publish
 
+from conftest import Publish
 from ml_model_service.parameter import FileParameter
 from ml_model_service.reload import Pending, Served, follow, serve_baked
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def parse(text: bytes | str, name: str = "shipway.yaml") -> App:
         except ValidationError as error:
             known = {problem.place for problem in problems}
             known |= {place[:-1] for place in known if place and isinstance(place[-1], int)}
-            found = (p for details in error.errors() for p in _problems(details, document))
+            places = {_dotted(place): place for place in document.lines}
+            found = (p for details in error.errors() for p in _problems(details, document, places))
             problems += [p for p in found if p.place not in known]
     if app is None or problems:
         raise UsageError(_report(problems, name), fix=_FIX)
@@ -85,13 +87,13 @@ def _dotted(place: Place) -> str:
     return path
 
 
-def _problems(details: ErrorDetails, document: Document) -> Iterator[Problem]:
+def _problems(details: ErrorDetails, document: Document, places: Mapping[str, Place]) -> Iterator[Problem]:
     """Pydantic's error in our words; a check of the whole file may have found several things."""
     kind = details["type"]
     place: Place = tuple(details["loc"])
     if kind == "value_error":
-        for sentence in str(details["ctx"]["error"]).splitlines():
-            yield _checked(sentence, place, document)
+        for sentence in details["msg"].removeprefix("Value error, ").splitlines():
+            yield _checked(sentence, place, document, places)
         return
     if place and place[-1] == "[key]":
         place = place[:-1]
@@ -100,11 +102,10 @@ def _problems(details: ErrorDetails, document: Document) -> Iterator[Problem]:
     yield Problem(document.line(place), place, _sentence(kind, place, details, document))
 
 
-def _checked(sentence: str, place: Place, document: Document) -> Problem:
+def _checked(sentence: str, place: Place, document: Document, places: Mapping[str, Place]) -> Problem:
     """A sentence of our own validators; it may begin with a path from `place` down."""
     if match := re.match(r"([A-Za-z_][\w.\[\]-]*): (.*)", sentence):
-        inside = (known for known in document.lines if known[: len(place)] == place)
-        named = next((known for known in inside if _dotted(known[len(place) :]) == match[1]), None)
+        named = places.get(".".join(filter(None, (_dotted(place), match[1]))))
         if named is not None:
             return Problem(document.line(named), named, match[2])
     if place in document.written:
@@ -128,7 +129,7 @@ def _sentence(kind: str, place: Place, details: ErrorDetails, document: Document
         hint = f'; write "{_cut(document.written[place])}" in quotes' if quotes else ""
         return f"found {found}; expected {_EXPECTED[kind]}{hint}"
     if kind == "string_pattern_mismatch":
-        pattern = details["ctx"]["pattern"]
+        pattern = _schema_at(place).get("pattern")
         return f"found {found}; allowed: {_NAME_RULE if pattern == NAME else f'text that matches {pattern}'}"
     return f"found {found}; allowed: {_bounds(_schema_at(place)) or details['msg']}"
 
@@ -182,9 +183,14 @@ def _bounds(schema: Mapping[str, Any]) -> str:
     return ""
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    return App.model_json_schema()
+
+
 def _schema_at(place: Place) -> dict[str, Any]:
     """The JSON schema of the value at `place`; empty where anything may stand."""
-    root = App.model_json_schema()
+    root = _schema()
 
     def resolved(schema: dict[str, Any]) -> dict[str, Any]:
         if "anyOf" in schema:

@@ -59,6 +59,7 @@ class Document:
 def read(text: bytes | str) -> Document:
     """Read one document. Mistakes stand in `problems`; after a syntax error `value` is None. Raises nothing."""
     document = Document()
+    data = b""
     try:
         data = text.encode() if isinstance(text, str) else text
         if len(data) > MAX_BYTES:

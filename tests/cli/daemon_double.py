@@ -37,7 +37,7 @@ class DaemonDouble:
             def _serve(self) -> None:
                 double._serve(self)
 
-            do_GET = do_POST = _serve
+            do_GET = do_POST = _serve  # noqa: N815 - http.server's names
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

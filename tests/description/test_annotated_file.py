@@ -58,7 +58,7 @@ def test_names_every_default() -> None:
 
 
 def test_describes_the_way_to_production() -> None:
-    """develop goes to dev by itself; stage and prod come after dev and ask for approval."""
+    """A push to develop goes to dev by itself; stage and prod come after dev and ask for approval."""
     app = load(PATH)
     assert {
         "dev": ("develop", ("dev",), "rolling", None),

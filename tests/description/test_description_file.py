@@ -97,9 +97,22 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("strategy: rolling", "strategy: bluegreen", "19: environments.dev.rollout.strategy: found 'bluegreen'; allowed: all_at_once, rolling, blue_green, canary, linear (did you mean blue_green?)"),
-        ("path: web", "path: web\n    commnd: x", f"5: services.web.commnd: unknown key; allowed: {SERVICE_KEYS} (did you mean command?)"),
-        ("app: shop", "app: shop\nregion: x", "2: region: unknown key; allowed: app, services, model, environments, roles"),
+        (
+            "strategy: rolling",
+            "strategy: bluegreen",
+            "19: environments.dev.rollout.strategy: found 'bluegreen'; allowed: all_at_once, "
+            "rolling, blue_green, canary, linear (did you mean blue_green?)",
+        ),
+        (
+            "path: web",
+            "path: web\n    commnd: x",
+            f"5: services.web.commnd: unknown key; allowed: {SERVICE_KEYS} (did you mean command?)",
+        ),
+        (
+            "app: shop",
+            "app: shop\nregion: x",
+            "2: region: unknown key; allowed: app, services, model, environments, roles",
+        ),
         ("tasks: {min: 1, max: 2}", "tasks: {min: 1}", "17: environments.dev.tasks.max: missing; add it"),
         ("    port: 8081\n", "", "14: environments.dev.port: missing (HTTP); add it"),
         ("port: 8081", "port: '8081'", "16: environments.dev.port: found '8081'; expected a whole number"),
@@ -107,42 +120,111 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
         ("port: 8081", "port: 80810", "16: environments.dev.port: found 80810; allowed: 1 to 65535"),
         ("port: 8081", "port: [1]", "16: environments.dev.port: found a list; expected a whole number"),
         ("port: 8081", "port:", "16: environments.dev.port: found nothing; expected a whole number"),
-        ("port: 8081", "port: 8_081", '16: environments.dev.port: YAML readers disagree about 8_081; write "8_081" if it is text, or a plain number, true or false'),
+        (
+            "port: 8081",
+            "port: 8_081",
+            '16: environments.dev.port: YAML readers disagree about 8_081; write "8_081" if it is '
+            "text, or a plain number, true or false",
+        ),
         ("port: 8081", "port: 8080", "23: environments.prod.port: 8080 is taken by environments.dev.port"),
         ("branch: main", "branch: develop", "21: environments.prod.branch: 'develop' already belongs to dev"),
         ("after: dev", "after: stage", "22: environments.prod.after: no environment 'stage'; allowed: dev"),
         ("after: dev", "after: prod", "22: environments.prod.after: goes round in a circle"),
         ("roles: [lead]", "roles: [boss]", "27: environments.prod.approval.roles: no role 'boss'; allowed: lead"),
-        ("roles: [lead]", "roles: []", "27: environments.prod.approval.roles: found an empty list; allowed: anything that is not empty"),
+        (
+            "roles: [lead]",
+            "roles: []",
+            "27: environments.prod.approval.roles: found an empty list; allowed: anything that is not empty",
+        ),
         ("max: 6", "max: 2", "24: environments.prod.tasks: max (2) is smaller than min (3)"),
-        ("steps: [5%, 50%]", "steps: [5%, half]", "25: environments.prod.rollout.steps[1]: found 'half'; expected a percentage such as 5%"),
-        ("steps: [5%, 50%]", "steps: [5%, 101%]", "25: environments.prod.rollout.steps[1]: found '101%'; allowed: 0 to 100"),
+        (
+            "steps: [5%, 50%]",
+            "steps: [5%, half]",
+            "25: environments.prod.rollout.steps[1]: found 'half'; expected a percentage such as 5%",
+        ),
+        (
+            "steps: [5%, 50%]",
+            "steps: [5%, 101%]",
+            "25: environments.prod.rollout.steps[1]: found '101%'; allowed: 0 to 100",
+        ),
         (", steps: [5%, 50%]", "", "25: environments.prod.rollout: canary needs steps, such as [5%, 25%, 50%]"),
-        ("strategy: rolling", "strategy: rolling\n      bake: soon", "20: environments.dev.rollout.bake: found 'soon'; expected a duration such as 500ms, 30s, 10m, 24h or 7d"),
-        ("strategy: rolling", "strategy: rolling\n      bake: [1]", "20: environments.dev.rollout.bake: expected a duration such as 500ms, 30s, 10m, 24h or 7d"),
+        (
+            "strategy: rolling",
+            "strategy: rolling\n      bake: soon",
+            "20: environments.dev.rollout.bake: found 'soon'; expected a duration such as 500ms, 30s, 10m, 24h or 7d",
+        ),
+        (
+            "strategy: rolling",
+            "strategy: rolling\n      bake: [1]",
+            "20: environments.dev.rollout.bake: expected a duration such as 500ms, 30s, 10m, 24h or 7d",
+        ),
         ("model: true", "model: 'true'", "10: services.ranker.model: found 'true'; expected true or false"),
-        ("command: python -m web", "command: 12", '5: services.web.command: found 12; expected text; write "12" in quotes'),
+        (
+            "command: python -m web",
+            "command: 12",
+            '5: services.web.command: found 12; expected text; write "12" in quotes',
+        ),
         ("command: python -m web", "command: python 'x", "5: services.web.command: no closing quotation"),
-        ("command: python -m web", "command: ''", "5: services.web.command: found ''; allowed: anything that is not empty"),
+        (
+            "command: python -m web",
+            "command: ''",
+            "5: services.web.command: found ''; allowed: anything that is not empty",
+        ),
         ("routes: [/*]", "routes: [api]", "6: services.web.routes[0]: 'api' is not a path such as /api/* or /health"),
         ("model: true", "model: true\n    routes: [/*]", "11: services.ranker.routes[0]: /* already leads to web"),
         ("    routes: [/*]\n", "", "2: services: no service has routes, so nothing could be reached"),
-        ("path: web", "path: ../web", "4: services.web.path: '../web' is not a folder inside the repository, such as backend-api"),
-        ("path: web", "path: /web", "4: services.web.path: '/web' is not a folder inside the repository, such as backend-api"),
-        ("path: web", "path: web\n    uses: {rankr: URL}", "5: services.web.uses: no other service 'rankr'; allowed: ranker"),
-        ("path: web", "path: web\n    uses: {ranker: 8 URL}", "3: services.web: '8 URL' is not the name of an environment variable"),
-        ("path: web", "path: web\n    env: {X: 'a{dta}'}", "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {data}, {bucket}, {environment}"),
-        ("path: web", "path: web\n    env: {X: 1.10}", '5: services.web.env.X: found 1.10; expected text; write "1.10" in quotes'),
-        ("path: web", "path: web\n    probes: [{path: x}]", "5: services.web.probes[0].path: found 'x'; allowed: text that matches ^/"),
+        (
+            "path: web",
+            "path: ../web",
+            "4: services.web.path: '../web' is not a folder inside the repository, such as backend-api",
+        ),
+        (
+            "path: web",
+            "path: /web",
+            "4: services.web.path: '/web' is not a folder inside the repository, such as backend-api",
+        ),
+        (
+            "path: web",
+            "path: web\n    uses: {rankr: URL}",
+            "5: services.web.uses: no other service 'rankr'; allowed: ranker",
+        ),
+        (
+            "path: web",
+            "path: web\n    uses: {ranker: 8 URL}",
+            "3: services.web: '8 URL' is not the name of an environment variable",
+        ),
+        (
+            "path: web",
+            "path: web\n    env: {X: 'a{dta}'}",
+            "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {data}, {bucket}, {environment}",
+        ),
+        (
+            "path: web",
+            "path: web\n    env: {X: 1.10}",
+            '5: services.web.env.X: found 1.10; expected text; write "1.10" in quotes',
+        ),
+        (
+            "path: web",
+            "path: web\n    probes: [{path: x}]",
+            "5: services.web.probes[0].path: found 'x'; allowed: text that matches ^/",
+        ),
         ("model:\n  name: ranking\n", "", "10: services.ranker.model: true needs a `model:` section"),
         ("    model: true\n", "", "10: model: no service says `model: true`"),
-        ("  web:", "  Web:", "3: services.Web: not a name; allowed: lower-case letters, digits and dashes, a letter first, 40 at most"),
-        ("app: shop", "app: Shop", "1: app: found 'Shop'; allowed: lower-case letters, digits and dashes, a letter first, 40 at most"),
+        (
+            "  web:",
+            "  Web:",
+            "3: services.Web: not a name; allowed: lower-case letters, digits and dashes, a letter first, 40 at most",
+        ),
+        (
+            "app: shop",
+            "app: Shop",
+            "1: app: found 'Shop'; allowed: lower-case letters, digits and dashes, a letter first, 40 at most",
+        ),
         ("app: shop", "app: shop\napp: shop", "2: app: written twice, first on line 1; keep one"),
         ("  dev:\n", "  dev: x\n  dev2:\n", "14: environments.dev: found 'x'; expected a mapping of keys"),
         ("app: shop", "app: [", "3:6: not valid YAML: expected ',' or ']', but got ':'"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_has_its_line(old: str, new: str, line: str) -> None:
     """One mistake is one line: where, what was found, what is allowed."""
     assert 1 == MINIMAL.count(old)
@@ -225,6 +307,6 @@ _VALUES = st.recursive(
 )
 def test_any_value_in_any_place_parses_or_is_refused(line: int, value: object) -> None:
     """A value of the wrong kind or size anywhere gives an App or a UsageError."""
-    lines = MINIMAL.splitlines()
+    lines: list[str] = [*MINIMAL.splitlines()]
     lines[line] = lines[line].split(": ")[0] + ": " + json.dumps(value)
     _check("\n".join(lines))

@@ -132,17 +132,32 @@ def test_keeps_lines() -> None:
         (b"a: b\nc: \xff", 2, (), "not UTF-8 text; save the file as UTF-8"),
         ("a: \ud800", 1, (), "not UTF-8 text; save the file as UTF-8"),
         ("a: 1\nb: \x07", 2, (), "holds the control character U+0007"),
-        ("a: !!python/object/apply:os.system [x]", 1, (), "not valid YAML: tags such as tag:yaml.org,2002:python/object/apply:os.system are not allowed"),
+        (
+            "a: !!python/object/apply:os.system [x]",
+            1,
+            (),
+            "not valid YAML: tags such as tag:yaml.org,2002:python/object/apply:os.system are not allowed",
+        ),
         ("a: !x y", 1, (), "not valid YAML: tags such as !x are not allowed"),
-        ("a:\n\tb: 1", 2, (), "not valid YAML: found character '\\t' that cannot start any token; indent with spaces, not tabs"),
+        (
+            "a:\n\tb: 1",
+            2,
+            (),
+            "not valid YAML: found character '\\t' that cannot start any token; indent with spaces, not tabs",
+        ),
         ("a: b: c", 1, (), "not valid YAML: mapping values are not allowed here"),
-        ("a: 1\n---\nb: 2", 2, (), "not valid YAML: expected a single document in the stream, but found another document"),
+        (
+            "a: 1\n---\nb: 2",
+            2,
+            (),
+            "not valid YAML: expected a single document in the stream, but found another document",
+        ),
         ("[" * 100, 1, (), "not valid YAML: nested deeper than 20 levels"),
         (f"[{'1,' * 30_000}]", 1, (), "not valid YAML: more than 10,000 values"),
         ("x" * (MAX_BYTES + 1), 1, (), "1,048,577 bytes; allowed: 1,048,576 at most"),
         ('a: "\\UFFFFFFFF"', 1, (), "not valid YAML: Python int too large to convert to C int"),
     ],
-)  # fmt: skip
+)
 def test_reports_mistakes(text: str | bytes, line: int, place: Place, message: str) -> None:
     """A mistake is told with its line and what to do."""
     assert (line, place, message) == first(text)

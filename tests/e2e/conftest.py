@@ -20,7 +20,7 @@ import yaml
 from shipway.core.places import places_of
 from shipway.local.processes import free_port
 
-SERVICE = '''
+SERVICE = """
 import http.server, os, signal, sys, threading
 
 ANSWER = "hello"
@@ -46,7 +46,7 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])),
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 print("listening", flush=True)
 server.serve_forever()
-'''
+"""
 
 
 class Shipway:

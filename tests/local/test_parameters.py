@@ -152,6 +152,7 @@ def test_a_reader_sees_the_old_or_the_new(parameters: FileParameters) -> None:
 def test_killed_while_writing_leaves_the_old_or_the_new(parameters: FileParameters) -> None:
     """A writer that dies at any file operation leaves a whole value, and the next one succeeds."""
     parameters.put(NAME, "old")
+    step = 0
     for step in range(100):
         child = os.fork()
         if child == 0:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.local.processes import LAUNCH, Handle, ProcessRunner, free_port, started_at
+from shipway.local.process_table import started_at
+from shipway.local.processes import LAUNCH, Handle, ProcessRunner, free_port
 
 SAY = (
     "import os, sys; "
@@ -129,10 +130,10 @@ def test_another_runner_knows_the_task(make_spec, until):
     first, second = ProcessRunner(), ProcessRunner()
     spec = replace(make_spec(**{LAUNCH: "my-launch"}), port=free_port())
     handle = first.start(spec)
+    until(lambda: Path(spec.log).read_text())
     assert handle == second.find(spec)
     assert second.is_alive(spec, handle)
     assert None is second.find(replace(spec, env={LAUNCH: "another-launch"}))
-    until(lambda: Path(spec.log).read_text())
     second.terminate(spec, handle)
     until(lambda: not second.is_alive(spec, handle))
     assert "exit code 0" == first.exit_reason(spec, handle)

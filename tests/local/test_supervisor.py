@@ -334,6 +334,7 @@ def test_a_started_but_unrecorded_task_is_found(table, supervisor, make_spec, un
     table.put(TaskRecord(spec))
     launcher = ProcessRunner()
     handle = launcher.start(spec)
+    until(lambda: Path(spec.log).read_text())
     supervisor.adopt()
     until(in_state(supervisor, "ready"))
     assert handle.pid == only(supervisor).pid

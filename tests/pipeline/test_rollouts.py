@@ -121,7 +121,9 @@ def test_rollback_flips_to_the_warm_side(rollouts: Rollouts, target: FakeTarget)
     target.calls.clear()
     assert "promoted" == roll_out(rollouts, "r1", back=True).state.phase
     assert ("blue", ("r1",)) == ((record := rollouts.record_of("prod")).side, record.history)
-    assert not [call for call in target.calls if call[0] in ("prepare", "retire") and call[2] == "blue" and call[0] == "retire"]
+    assert not [
+        call for call in target.calls if call[0] in ("prepare", "retire") and call[2] == "blue" and call[0] == "retire"
+    ]
     assert ("blue", 10_000) == target.weights["prod"]
 
 

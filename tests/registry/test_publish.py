@@ -41,22 +41,58 @@ def refusal(registry: ModelRegistry, folder: Path, version: str | None = None) -
         ({"trained_at": "yesterday"}, 'trained_at: found "yesterday"; expected a time such as 2026-11-23T06:00:00Z'),
         ({"model_file": "other.txt"}, 'model_file: "other.txt" is not one of `files`'),
         ({"files": {}}, "files: dictionary should have at least 1 item after validation, not 0; found {}"),
-        ({"files": {"model.txt": {"sha256": "00", "bytes": 1}}}, "files.model.txt.sha256: string should match pattern '^[0-9a-f]{64}$'; found \"00\""),
+        (
+            {"files": {"model.txt": {"sha256": "00", "bytes": 1}}},
+            "files.model.txt.sha256: string should match pattern '^[0-9a-f]{64}$'; found \"00\"",
+        ),
         ({"files": {"model.txt": {"sha256": "0" * 64}}}, "files.model.txt.bytes: field required"),
-        ({"files": {"../model.txt": {"sha256": "0" * 64, "bytes": 1}}}, 'files: "../model.txt" is no file name inside the folder'),
-        ({"files": {"/etc/passwd": {"sha256": "0" * 64, "bytes": 1}}}, 'files: "/etc/passwd" is no file name inside the folder'),
-        ({"files": {"metadata.json": {"sha256": "0" * 64, "bytes": 1}}}, 'files: "metadata.json" is no file name inside the folder'),
-        ({"files": {"model.txt": {"sha256": "0" * 64, "bytes": 9 << 30}}}, "files.model.txt.bytes: input should be less than or equal to 8589934592; found 9663676416"),
-        ({"feature_schema_digest": "sha256:00"}, 'feature_schema_digest: found "sha256:00"; the schema\'s digest is sha256:'),
-        ({"feature_schema": {"features": [{"name": "x", "type": "date", "nullable": True}], "output": {}}}, "feature_schema.features[0].type: input should be 'number' or 'category'; found \"date\""),
-        ({"feature_schema": {"features": [{"name": "x", "type": "number", "nullable": True}] * 2, "output": {}}}, "feature_schema.features: two features have the same name"),
-        ({"feature_schema": {"features": [{"name": "x", "type": "category", "nullable": True}], "output": {}}}, "feature_schema.features[0].values: a category, and only a category, lists its values"),
-        ({"golden": [{"instance": {}, "prediction": None}]}, "golden[0].prediction: input should be a valid number; found null"),
-        ({"golden": [{"instance": {}, "prediction": 0.5}] * 21}, "golden: list should have at most 20 items after validation, not 21"),
-        ({"approval": {"status": "fine"}}, "approval.status: input should be 'pending', 'approved', 'rejected' or 'archived'; found \"fine\""),
+        (
+            {"files": {"../model.txt": {"sha256": "0" * 64, "bytes": 1}}},
+            'files: "../model.txt" is no file name inside the folder',
+        ),
+        (
+            {"files": {"/etc/passwd": {"sha256": "0" * 64, "bytes": 1}}},
+            'files: "/etc/passwd" is no file name inside the folder',
+        ),
+        (
+            {"files": {"metadata.json": {"sha256": "0" * 64, "bytes": 1}}},
+            'files: "metadata.json" is no file name inside the folder',
+        ),
+        (
+            {"files": {"model.txt": {"sha256": "0" * 64, "bytes": 9 << 30}}},
+            "files.model.txt.bytes: input should be less than or equal to 8589934592; found 9663676416",
+        ),
+        (
+            {"feature_schema_digest": "sha256:00"},
+            'feature_schema_digest: found "sha256:00"; the schema\'s digest is sha256:',
+        ),
+        (
+            {"feature_schema": {"features": [{"name": "x", "type": "date", "nullable": True}], "output": {}}},
+            "feature_schema.features[0].type: input should be 'number' or 'category'; found \"date\"",
+        ),
+        (
+            {"feature_schema": {"features": [{"name": "x", "type": "number", "nullable": True}] * 2, "output": {}}},
+            "feature_schema.features: two features have the same name",
+        ),
+        (
+            {"feature_schema": {"features": [{"name": "x", "type": "category", "nullable": True}], "output": {}}},
+            "feature_schema.features[0].values: a category, and only a category, lists its values",
+        ),
+        (
+            {"golden": [{"instance": {}, "prediction": None}]},
+            "golden[0].prediction: input should be a valid number; found null",
+        ),
+        (
+            {"golden": [{"instance": {}, "prediction": 0.5}] * 21},
+            "golden: list should have at most 20 items after validation, not 21",
+        ),
+        (
+            {"approval": {"status": "fine"}},
+            "approval.status: input should be 'pending', 'approved', 'rejected' or 'archived'; found \"fine\"",
+        ),
         ({"version": 3}, "version: input should be a valid string; found 3"),
     ],
-)  # fmt: skip
+)
 def test_metadata_is_checked(
     registry: ModelRegistry, make_model: MakeModel, changes: dict[str, Any], line: str
 ) -> None:

@@ -161,7 +161,10 @@ def _link(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda v: _flip(v / "model.txt"), r"model v1\.0: model\.txt has sha256 [0-9a-f]{64}, metadata says [0-9a-f]{64}"),
+        (
+            lambda v: _flip(v / "model.txt"),
+            r"model v1\.0: model\.txt has sha256 [0-9a-f]{64}, metadata says [0-9a-f]{64}",
+        ),
         (lambda v: _write(v / "model.txt", b"tre"), r"model v1\.0: model\.txt has sha256"),
         (lambda v: (v / "model.txt").unlink(), r"model v1\.0: model\.txt is missing"),
         (lambda v: (v / "more.txt").write_text(""), r"model v1\.0: more\.txt is not listed in metadata\.json"),
@@ -173,7 +176,7 @@ def _link(path: Path) -> None:
         (lambda v: _write(v / "metadata.json", b" " * (5 << 20)), "more than 4,194,304 bytes"),
         (lambda v: v.rename(v.parent / "v1.1") and (v.parent / "v1.1").rename(v), None),
     ],
-)  # fmt: skip
+)
 def test_damage_is_found(
     registry: ModelRegistry, make_model: MakeModel, bucket: Path, damage: Callable[[Path], Any], message: str | None
 ) -> None:
@@ -233,4 +236,4 @@ def test_compares_versions(registry: ModelRegistry, make_model: MakeModel) -> No
         schema_difference["removed"],
         schema_difference["reordered"],
     )
-    assert (None, 0) == tuple(schema_difference["changed"]["y"][side]["minimum"] for side in ("a", "b"))  # type: ignore[literal-required]
+    assert (None, 0) == tuple(schema_difference["changed"]["y"][side]["minimum"] for side in ("a", "b"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import brier_score_loss, roc_auc_score  # type: ignore[import-untyped]
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from training.evaluate import auc, brier, by_month, log_loss

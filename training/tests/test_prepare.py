@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_an_instance_is_plain_json(table: pl.DataFrame) -> None:
     rows: Rows = window(table, *JANUARY)
     instance = rows.instance(0)
     assert list(NAMES) == list(instance)
-    assert {"carrier": "US", "origin": "EWR", "dest": "CLT", "departure_minute": 300} == {
-        name: instance[name] for name in ("carrier", "origin", "dest", "departure_minute")
-    } or instance["departure_minute"] >= 300
+    assert instance == json.loads(json.dumps(instance))
+    assert {"carrier": "UA", "origin": "EWR", "dest": "IAH", "day_of_week": 2, "departure_minute": 315} == {
+        name: instance[name] for name in ("carrier", "origin", "dest", "day_of_week", "departure_minute")
+    }

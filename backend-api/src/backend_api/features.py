@@ -98,6 +98,7 @@ class Reference:
             "departure_minute": departure_minute,
             "arrival_minute": None if clock_minutes is None else (departure_minute + clock_minutes) % _DAY,
             "clock_minutes": clock_minutes,
+            "wind_dir": None,  # the one with no typical value: known only when the client tells
             "airport_delay": airport.airport_delay[hour],
             "airport_late_share": airport.airport_late_share[hour],
         }

@@ -1,4 +1,4 @@
-"""Start the service: `python -m ml_model_service.main --host 127.0.0.1 --port 8080`."""
+"""Start the service: `python -m ml_model_service --host 127.0.0.1 --port 8080`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     # the server passes the signal on once it has drained, which would otherwise end the process as killed
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    parser = argparse.ArgumentParser(prog="python -m ml_model_service.main", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ml_model_service", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8080"))
     given = parser.parse_args(arguments)
@@ -79,7 +79,3 @@ async def serve(server: uvicorn.Server, keeper: Coroutine[Any, Any, None]) -> No
 
 def _leave(*_: object) -> NoReturn:
     raise SystemExit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

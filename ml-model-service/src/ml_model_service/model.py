@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ml_model_service.booster import Booster, BoosterError
+from ml_model_service.booster import Booster
 from ml_model_service.encode import Encoder
 from ml_model_service.errors import Problem
 from ml_model_service.schema import FeatureSchema, Golden, Metadata, digest_of
@@ -50,7 +50,9 @@ def load(folder: Path, version: str | None = None) -> Model:
         return _load(folder, version)
     except OSError as error:
         raise ModelError(f"{folder.name}: cannot read {error.filename}: {error.strerror}") from error
-    except (msgspec.MsgspecError, BoosterError) as error:
+    except ModelError:
+        raise
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder.name}: {error}") from error
 
 

@@ -14,14 +14,14 @@ MAX_ANSWER = 64 << 20
 _KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused, 4: RolledBack}
 
 
-class NotRunning(ShipwayError):  # noqa: N818 - named for what it means to the caller
+class NotRunning(ShipwayError):
     """No daemon listens here."""
 
     def __init__(self) -> None:
         super().__init__("Shipway is not running here. Start it: shipway up --detach")
 
 
-class Lost(ShipwayError):  # noqa: N818 - named for what it means to the caller
+class Lost(ShipwayError):
     """The daemon went away in the middle of a call; whether it was carried out is not known."""
 
 
@@ -41,7 +41,7 @@ class Client:
         return self._call("POST", _target(segments), json.dumps(body).encode(), timeout)
 
     def _call(self, method: str, target: str, body: bytes | None, timeout: float) -> dict[str, Any]:
-        from shipway.cli.unix_http import Broken, exchange  # noqa: PLC0415 - `--help` does without http.client
+        from shipway.cli.unix_http import Broken, exchange  # `--help` does without http.client
 
         try:
             status, data = exchange(self._path, method, target, body, timeout=timeout, most=MAX_ANSWER + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from shipway.core.places import Places
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 120.0
 _PAUSE = 0.05
+_PROBE_TIMEOUT = 2.0
 _TAIL = 20
 _KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused}
 
@@ -26,6 +28,16 @@ def status_if_running(client: Client) -> dict[str, Any] | None:
         return client.get("status")
     except NotRunning:
         return None
+
+
+def is_left_serving(places: Places) -> bool:
+    """Whether the app's router still listens in the runtime folder, as it does after its daemon has ended."""
+    for path in places.runtime.glob("*.sock"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_PROBE_TIMEOUT)
+            if probe.connect_ex(str(path)) == 0:
+                return True
+    return False
 
 
 def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:

@@ -143,7 +143,7 @@ def running(client: Client) -> tuple[dict[str, Any] | None, Check]:
 
 def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check]:
     """shipway.yaml, and the ports of its environments: free, or taken by this very app."""
-    from shipway.description_file import load  # noqa: PLC0415 - heavy: only where it is needed
+    from shipway.description_file import load  # heavy: only where it is needed
 
     try:
         app = load(places.root / "shipway.yaml")

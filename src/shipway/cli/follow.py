@@ -40,14 +40,15 @@ class _Look:
 def follow(client: Client, run: dict[str, Any], *, as_json: bool, after: int = 0) -> int:
     """Tell the run's events after a number, then how it ended. Answers the exit code of the run."""
     write: Write = tell if as_json else say
-    write(title(run))
+    daemon = _PatientClient(client, run["id"])
     try:
-        run = _watch(client, _Look(run, number=after), write)
+        write(title(run))
+        _watch(daemon, _Look(run, number=after), write)
+        whole = daemon.get("runs", run["id"])
+        write(outcome(whole, daemon.get("status"), time.time()))
     except (KeyboardInterrupt, click.Abort):
         tell(f"\nrun {run['id']} goes on.  Look again: shipway run follow {run['id']}")
         return 130
-    whole = client.get("runs", run["id"])
-    write(outcome(whole, client.get("status"), time.time()))
     if as_json:
         say_json(whole)
     return int(whole["run"]["exit_code"])
@@ -70,45 +71,51 @@ def last_event(client: Client, id: str) -> int:
     return int(events[-1]["number"]) if events else 0
 
 
-def _watch(client: Client, look: _Look, write: Write) -> dict[str, Any]:
-    live = LiveBlock()
+class _PatientClient:
+    """Asks again while no daemon answers: a killed one is followed by the next, which goes on with the run."""
+
+    def __init__(self, client: Client, run: str) -> None:
+        self.live = LiveBlock()
+        self._client = client
+        self._run = run
+
+    def get(self, *segments: str, **query: Any) -> dict[str, Any]:
+        """As `Client.get`. Raises Lost or NotRunning when the daemon stays away."""
+        deadline = time.monotonic() + PATIENCE
+        told = False
+        while True:
+            try:
+                return self._client.get(*segments, **query)
+            except (Lost, NotRunning) as error:
+                if time.monotonic() > deadline:
+                    error.state = f"run {self._run} goes on once Shipway runs again"
+                    error.fix = f"shipway up --detach, then shipway run follow {self._run}"
+                    raise
+                if not told:
+                    self.live.clear()
+                    tell(f"  · Shipway does not answer; waiting up to {PATIENCE:.0f} s for it to come back")
+                    told = True
+            time.sleep(_PAUSE)
+
+
+def _watch(daemon: _PatientClient, look: _Look, write: Write) -> None:
+    """Tell events until the run is over."""
     wait = 1.0 if is_live() else 20.0
+    id = look.run["id"]
     try:
         while not look.over:
-            answer = _events(client, look, wait, live)
-            live.clear()
+            answer = daemon.get("runs", id, "events", after=look.number, wait=wait, timeout=wait + 30.0)
+            daemon.live.clear()
             for event in answer["events"]:
                 write(event_lines(event, _heading(look, event)))
                 look.number, look.last = event["number"], event["kind"]
-            ended_before = not look.run["live"]
-            look.run = answer["run"]
-            if ended_before and not answer["events"]:
+            had_ended, look.run = not look.run["live"], answer["run"]
+            if had_ended and not answer["events"]:
                 break
             if is_live() and not look.over:
-                live.draw([progress_line(look.run, client.get("status"), time.time())])
+                daemon.live.draw([progress_line(look.run, daemon.get("status"), time.time())])
     finally:
-        live.clear()
-    return look.run
-
-
-def _events(client: Client, look: _Look, wait: float, live: LiveBlock) -> dict[str, Any]:
-    """The next events. While no daemon answers, wait for the next one and ask it."""
-    id = look.run["id"]
-    deadline = time.monotonic() + PATIENCE
-    told = False
-    while True:
-        try:
-            return client.get("runs", id, "events", after=look.number, wait=wait, timeout=wait + 30.0)
-        except (Lost, NotRunning) as error:
-            if time.monotonic() > deadline:
-                error.state = f"run {id} goes on once Shipway runs again"
-                error.fix = f"shipway up --detach, then shipway run follow {id}"
-                raise
-            if not told:
-                live.clear()
-                tell(f"  · Shipway does not answer; waiting up to {PATIENCE:.0f} s for it to come back")
-                told = True
-        time.sleep(_PAUSE)
+        daemon.live.clear()
 
 
 def _heading(look: _Look, event: dict[str, Any]) -> str | None:

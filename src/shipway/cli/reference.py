@@ -18,7 +18,7 @@ _WIDTH = 100
 
 def reference() -> str:
     """The whole of docs/cli.md."""
-    top = click.Context(shipway, info_name="shipway", terminal_width=_WIDTH)
+    top = click.Context(shipway, info_name="shipway", terminal_width=_WIDTH, **shipway.context_settings)
     sections = [_HEAD, _block(top)]
     assert isinstance(shipway, Group)
     for heading, commands in shipway.sections.items():

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 
-class Broken(Exception):  # noqa: N818 - named for what it means to the caller
+class Broken(Exception):
     """The connection was made, and ended before the whole answer was there."""
 
 

@@ -37,7 +37,7 @@ class Gate:
 class Run:
     """One pass of the pipeline. `path` are the environments it goes through, `done` those it has reached.
 
-    A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
+    `fault` is the exit code of the error that ended it, if one did. A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Run:
     ended: float | None = None
     reason: str = ""
     fix: str = ""
+    fault: int | None = None
     why: str = ""
     model_version: str | None = None
     retry_of: str | None = None
@@ -68,7 +69,7 @@ class Run:
     @property
     def exit_code(self) -> int:
         """What a command that waited for it exits with; 0 while it runs or waits at a gate."""
-        return _EXIT_CODES.get(self.status, 0)
+        return _EXIT_CODES.get(self.status, 0) if self.fault is None else self.fault
 
 
 def status_of(error: ShipwayError) -> RunStatus:

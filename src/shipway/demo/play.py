@@ -65,6 +65,9 @@ def main(*, as_json: bool = False, keep: bool = False, folder: Path | None = Non
         if as_json:
             player.result.broken.append(error.what)
             print_json(player.result)
+        leave = keep
+        if keep:
+            screen.say(f"left as it is: cd {stage.app}")
         return 1
     finally:
         # Taking down is not interrupted: what is left behind would go on running unseen.
@@ -112,7 +115,7 @@ class Player:
         stage, story = self._stage, self._story
         stage.copy_app(self._checkout, story)
         self._screen.say(f"  trains {', '.join(story.training.versions)} …")
-        stage.train(story.training)
+        stage.train(self._checkout, story.training)
         self._screen.say("  starts Shipway: shipway up --detach")
         stage.shipway("up", "--detach").answer()
         for version in story.training.versions:

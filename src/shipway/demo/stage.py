@@ -56,16 +56,14 @@ class Stage:
             shutil.copy2(checkout / path, target)
         self._rewrite_description(story)
         self._git("init", "--quiet", "--initial-branch", str(self.environment(story.environment)["branch"]))
+        (self.app / ".git" / "info" / "exclude").write_text(".shipway/\n")
         self.commit("The app as it is")
+        self._share_environments(checkout)
 
-    def train(self, training: Training) -> None:
+    def train(self, checkout: Path, training: Training) -> None:
         """Make every model version of the story. Raises ShipwayError when a command fails."""
-        environment = self.folder / "training-environment"
-        python = str(environment / "bin" / "python")
-        lock = str(self.app / training.lock)
-        must([uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, str(environment)])
-        must([uv.find_uv_bin(), "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock])
         folder = self.app / training.folder
+        python = _training_python(places_of(checkout, os.getuid()).state / "demo-training", self.app / training.lock)
 
         def one(version: str, command: str) -> None:
             words = [word.format(python=python, output=self.models / version) for word in shlex.split(command)]
@@ -105,7 +103,8 @@ class Stage:
         """Stop everything and remove the folder. Answers what `shipway down` had left running."""
         if self.description:
             self.shipway("down", "--yes").ended()
-        left = self._processes()
+        # `down` answers when the daemon has stopped listening; its process ends a moment later.
+        _, left = psutil.wait_procs(self._processes(), timeout=10)
         names = [f"{process.pid} {' '.join(process.info['cmdline'] or [])[:120]}" for process in left]
         for process in left:
             try:
@@ -139,8 +138,26 @@ class Stage:
                     environment[key] = ports.pop()
         path.write_text(yaml.safe_dump(self.description, sort_keys=False, allow_unicode=True))
 
+    def _share_environments(self, checkout: Path) -> None:
+        """Environments are named by their content, so the checkout's serve here too: only the first time installs."""
+        shared = places_of(checkout, os.getuid()).state / "environments"
+        shared.mkdir(parents=True, exist_ok=True)
+        mine = places_of(self.app, os.getuid()).state
+        mine.mkdir()
+        (mine / "environments").symlink_to(shared)
+
     def _git(self, *words: str) -> None:
         must(["git", "-c", f"core.hooksPath={os.devnull}", *words], self.app, _GIT_ENVIRONMENT)
+
+
+def _training_python(environment: Path, lock: Path) -> str:
+    """The interpreter of the trainings' environment, which is kept between performances and brought up to date."""
+    python = environment / "bin" / "python"
+    if not python.exists():
+        must([uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, str(environment)])
+    sync = ["pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", str(python), str(lock)]
+    must([uv.find_uv_bin(), *sync])
+    return str(python)
 
 
 def _files(checkout: Path, story: Story) -> list[str]:

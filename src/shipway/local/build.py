@@ -18,7 +18,7 @@ from shipway.local import log_file
 from shipway.local.atomic_file import write_atomically
 from shipway.local.file_lock import locked
 from shipway.local.git_source import GitSource
-from shipway.local.processes import end_marked
+from shipway.local.process_table import end_marked
 from shipway.local.python_environment import NO_LOCK, PythonEnvironments, interpreter, is_whole
 from shipway.local.sealed_tree import compile_tree, copy_for_writing, differences, file_digests, remove_tree, seal
 from shipway.local.service_tests import MARK, run_tests

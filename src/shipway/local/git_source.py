@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import subprocess
 import tarfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.ports import Source
@@ -202,24 +204,33 @@ def _message(done: subprocess.CompletedProcess[bytes]) -> str:
     return done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
 
 
-def _extract(stream: object, destination: Path, what: str) -> None:
+def _extract(stream: IO[bytes], destination: Path, what: str) -> None:
     files = total = 0
-
-    def checked(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-        nonlocal files, total
-        files += 1
-        total += member.size
-        if files > _MAX_EXPORT_FILES or total > _MAX_EXPORT_BYTES:
-            raise UsageError(
-                f"{what} is too large: more than {_MAX_EXPORT_FILES} files or {_MAX_EXPORT_BYTES // 1024**3} GiB",
-                fix="keep data and dependencies out of the service's folder",
-            )
-        return tarfile.data_filter(member, folder)
-
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
-            archive.extractall(destination, filter=checked)  # noqa: S202 - `checked` ends in the data filter
-    except tarfile.FilterError as error:
-        raise UsageError(f"{what}: {error}", fix="commit files and links that stay inside the folder") from error
-    except tarfile.ReadError as error:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            # Python before 3.11.4 has no data filter; `_check_inside` alone has to do there.
+            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            for member in archive:
+                files += 1
+                total += member.size
+                if files > _MAX_EXPORT_FILES or total > _MAX_EXPORT_BYTES:
+                    raise UsageError(
+                        f"{what} is too large: over {_MAX_EXPORT_FILES} files or {_MAX_EXPORT_BYTES // 1024**3} GiB",
+                        fix="keep data and dependencies out of the service's folder",
+                    )
+                _check_inside(member, what)
+                archive.extract(member, destination)
+    except tarfile.TarError as error:
         raise ShipwayError(f"{what}: git archive broke off: {error}") from error
+
+
+def _check_inside(member: tarfile.TarInfo, what: str) -> None:
+    linked = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
+    for path in (posixpath.normpath(member.name), linked if member.issym() else "."):
+        if path.startswith("/") or path.split("/")[0] == "..":
+            raise UsageError(
+                f"{what}/{member.name} is a link or path that leads out of the folder",
+                fix="commit files and links that stay inside the folder",
+            )
+    if not (member.isreg() or member.isdir() or member.issym()):
+        raise UsageError(f"{what}/{member.name} is no file, folder or link", fix="commit plain files")

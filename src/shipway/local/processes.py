@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-
 from shipway.core.errors import ShipwayError
 from shipway.core.observation import Side
 from shipway.local import log_file
+from shipway.local.process_table import marked, send, session_members, session_of, signal_name, started_at
 
 LAUNCH = "SHIPWAY_LAUNCH"
 """The variable by which a process is found whose start was not recorded any more."""
@@ -130,7 +127,7 @@ class ProcessRunner(Runner):
         launch = spec.env.get(LAUNCH)
         for pid in marked(LAUNCH, launch) if launch else ():
             started = started_at(pid)
-            if started is not None and _session(pid) == pid:
+            if started is not None and session_of(pid) == pid:
                 return Handle(pid, started)
         return None
 
@@ -147,7 +144,7 @@ class ProcessRunner(Runner):
     def terminate(self, _spec: TaskSpec, handle: Handle, /) -> None:
         with self._lock:
             if self._runs(handle):
-                _signal(handle.pid, signal.SIGTERM)
+                send(handle.pid, signal.SIGTERM)
 
     def kill(self, spec: TaskSpec, handle: Handle | None, /) -> None:
         launch = spec.env.get(LAUNCH)
@@ -157,7 +154,7 @@ class ProcessRunner(Runner):
                 if time.monotonic() > deadline:
                     raise ShipwayError(f"task {spec.id}: processes {sorted(left)} do not end on SIGKILL")
                 for pid in left:
-                    _signal(pid, signal.SIGKILL)
+                    send(pid, signal.SIGKILL)
                 time.sleep(_PAUSE)
             if handle is not None:
                 self._endings.pop(handle, None)
@@ -165,7 +162,7 @@ class ProcessRunner(Runner):
     def _left(self, handle: Handle | None, launch: str | None) -> set[int]:
         left = set(marked(LAUNCH, launch)) if launch else set()
         if handle is not None:
-            left |= set(_session_members(handle)) | ({handle.pid} if self._runs(handle) else set())
+            left |= set(session_members(handle.pid, handle.started)) | ({handle.pid} if self._runs(handle) else set())
         return left
 
     def _runs(self, handle: Handle) -> bool:
@@ -176,48 +173,8 @@ class ProcessRunner(Runner):
         if code is None:
             return True
         del self._children[handle]
-        self._endings[handle] = f"exit code {code}" if code >= 0 else f"killed by {_signal_name(-code)}"
+        self._endings[handle] = f"exit code {code}" if code >= 0 else f"killed by {signal_name(-code)}"
         return False
-
-
-def started_at(pid: int) -> float | None:
-    """When the kernel started a process; None when there is none or only its zombie is left.
-
-    Seconds since boot on Linux, where no clock step moves them; Unix time elsewhere.
-    """
-    if sys.platform != "linux":
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-        return None
-    try:
-        # The program's name may hold spaces and brackets; the fields follow its last bracket.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19]) / os.sysconf("SC_CLK_TCK")
-
-
-def marked(variable: str, value: str) -> Iterator[int]:
-    """The processes that were started with the environment variable, by us or by their parents."""
-    for process in psutil.process_iter():
-        try:
-            found = process.environ().get(variable) == value
-        except (psutil.Error, OSError):
-            continue
-        if found and process.pid != os.getpid() and started_at(process.pid) is not None:
-            yield process.pid
-
-
-def end_marked(variable: str, value: str) -> None:
-    """Kill all processes that carry the environment variable. Raises ShipwayError when one does not end."""
-    deadline = time.monotonic() + _KILL_TIMEOUT
-    while left := set(marked(variable, value)):
-        if time.monotonic() > deadline:
-            raise ShipwayError(f"processes {sorted(left)} do not end on SIGKILL")
-        for pid in left:
-            _signal(pid, signal.SIGKILL)
-        time.sleep(_PAUSE)
 
 
 def free_port() -> int:
@@ -247,34 +204,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _session_members(handle: Handle) -> Iterator[int]:
-    # A session's number is not given to a new process while members are left. So when the number belongs to a
-    # process that is not ours, our session is gone.
-    leader = started_at(handle.pid)
-    if leader is not None and leader != handle.started:
-        return
-    for pid in psutil.pids():
-        if _session(pid) == handle.pid:
-            started = started_at(pid)
-            if started is not None and started >= handle.started:
-                yield pid
-
-
-def _session(pid: int) -> int | None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        return os.getsid(pid)
-    return None
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

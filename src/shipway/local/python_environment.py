@@ -44,7 +44,7 @@ class PythonEnvironments:
 
     def __init__(self, folder: Path) -> None:
         # A virtual environment must not move: its scripts carry the absolute path.
-        self._folder = folder.absolute()
+        self._folder = folder.resolve()
         self._python = os.path.realpath(sys.executable)
 
     def ensure(self, lock: bytes | None, name: str, tell: Tell) -> PythonEnvironment:

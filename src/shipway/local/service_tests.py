@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shipway.core.errors import UsageError
 from shipway.local import log_file
-from shipway.local.processes import end_marked
+from shipway.local.process_table import end_marked
 
 MARK = "SHIPWAY_BUILD"
 """The variable by which everything that a build started is found again."""

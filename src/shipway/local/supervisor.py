@@ -59,7 +59,7 @@ class _Task:
 
     def __init__(self, record: TaskRecord, state: State, now: float) -> None:
         self.record = record
-        self.state = state
+        self.state: State = state
         self.since = time.time()
         self.reason = record.crash
         self.body: dict[str, Any] | None = None

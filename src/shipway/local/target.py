@@ -52,6 +52,7 @@ class LocalTarget(Target):
         self._specs = specs
         self._routing = threading.RLock()
         self._closing = False
+        self._leaving: set[str] = set()
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -188,7 +189,7 @@ class LocalTarget(Target):
                 ServiceRoutes(service, spec.routes, spec.ready, internal=service in used)
                 for service, spec in sorted(services.items())
             ),
-            slots=2 * environment.tasks.max,
+            slots=environment.tasks.max,
         )
 
     def _route(self, environment: str, side: Side) -> None:
@@ -199,7 +200,7 @@ class LocalTarget(Target):
             serving: dict[str, dict[str, int]] = {}
             for task in self._supervisor.tasks(environment, side):
                 ports = serving.setdefault(task.spec.service, {})
-                if task.state in _SERVING:
+                if task.state in _SERVING and task.spec.id not in self._leaving:
                     ports[task.spec.id] = task.spec.port
             for service, ports in serving.items():
                 self._router.set_tasks(environment, side, service, ports)
@@ -208,17 +209,20 @@ class LocalTarget(Target):
         if not tasks:
             return
         service = tasks[0].spec.service
-        ids = [task.spec.id for task in tasks]
+        ids = {task.spec.id for task in tasks}
         with self._routing:
-            self._router.set_tasks(environment, side, service, {})
-            deadline = time.monotonic() + max(task.spec.drain_timeout for task in tasks)
-            while time.monotonic() < deadline:
-                if not any(self._router.in_flight(environment, side, service, id) for id in ids):
-                    break
-                time.sleep(_PAUSE)
-            self._supervisor.stop(ids)
+            self._leaving |= ids
+        self._route(environment, side)
+        deadline = time.monotonic() + max(task.spec.drain_timeout for task in tasks)
+        while time.monotonic() < deadline:
+            if not any(self._router.in_flight(environment, side, service, id) for id in ids):
+                break
+            time.sleep(_PAUSE)
+        self._supervisor.stop(sorted(ids))
+        with self._routing:
             for id in ids:
                 self._router.forget_task(environment, side, service, id)
+            self._leaving -= ids
 
     def _callers_first(self, services: set[str], record: SideRecord | None) -> list[str]:
         release = self._store.get(Release, record.release) if record else None

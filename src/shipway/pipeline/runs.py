@@ -73,7 +73,7 @@ class Runs:
                 case "model":
                     self._promote_model(run, engine)
         except ShipwayError as error:
-            engine.step("end", self._end, id, status_of(error), error.what, error.fix)
+            engine.step("end", self._end, id, status_of(error), error.what, error.fix, error.exit_code)
         except Exception as error:  # the run's story must end, whatever broke; the traceback goes to the daemon's log
             engine.step("end", self._end, id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
             raise
@@ -234,11 +234,11 @@ class Runs:
         make_latest(self._parts, run.model_version, run.by, run.why)
         self._tell(run, "done", f"new releases take model {run.model_version}")
 
-    def _end(self, id: str, status: RunStatus, reason: str, fix: str) -> None:
+    def _end(self, id: str, status: RunStatus, reason: str, fix: str, fault: int | None = None) -> None:
         run = self._run(id)
         if not run.live:
             return
-        run = self._change(id, status=status, reason=reason, fix=fix, gate=None, ended=self._parts.clock())
+        run = self._change(id, status=status, reason=reason, fix=fix, fault=fault, gate=None, ended=self._parts.clock())
         text = reason or f"done: {', '.join(run.done) or run.stage}"
         self._tell(run, "end", text, seconds=self._parts.clock() - run.created)
 

@@ -75,14 +75,14 @@ def test_open_connections_follow_at_once(router: Router, both: dict[Side, Task],
         router.shift("prod", side, 10_000)
         seen.append(ask_on(connection).json["task"])
     connection.close()
-    assert seen == ["green", "blue", "green"]
+    assert ["green", "blue", "green"] == seen
 
 
 def test_split_is_read_back(router: Router) -> None:
     """The split is all of blue at first, then what was last asked for."""
-    assert router.split("prod") == ("blue", 10_000)
+    assert ("blue", 10_000) == router.split("prod")
     router.shift("prod", "green", 500)
-    assert router.split("prod") == ("green", 500)
+    assert ("green", 500) == router.split("prod")
 
 
 @pytest.mark.parametrize("weight", [-1, 10_001])
@@ -90,5 +90,5 @@ def test_impossible_weights_are_refused(router: Router, port: int, weight: int) 
     """A weight outside 0 to 10,000 changes nothing."""
     with pytest.raises(UsageError, match="0 to 10000"):
         router.shift("prod", "green", weight)
-    assert router.split("prod") == ("blue", 10_000)
-    assert ask(port).status == 503
+    assert ("blue", 10_000) == router.split("prod")
+    assert 503 == ask(port).status

@@ -36,10 +36,10 @@ def test_second_router_adopts_the_first_ones_process(
     router.close()
     successor = Router(tmp_path / "router", runtime)
     successor.ensure_running(topology(port))
-    assert successor.split("prod") == ("green", 10_000)
-    assert successor.traffic("prod")["green"].requests == 1
+    assert ("green", 10_000) == successor.split("prod")
+    assert 1 == successor.traffic("prod")["green"].requests
     successor.shift("prod", "blue", 10_000)
-    assert ask(port).json["task"] == "blue"
+    assert "blue" == ask(port).json["task"]
     assert epoch == successor.traffic("prod")["blue"].epoch
     eventually(lambda: successor.traffic("prod")["blue"].latencies, "the successor receives the log")
     successor.close()
@@ -61,16 +61,16 @@ def test_killed_process_is_replaced_with_all_it_knew(
     assert not router.is_running()
     router.ensure_running(topology(port))
     answer = ask(port)
-    assert (answer.json["task"], answer.headers["x-shipway-release"]) == ("green", "r7")
+    assert ("green", "r7") == (answer.json["task"], answer.headers["x-shipway-release"])
     assert internal == router.internal_port("prod", "green", "ml-model-service")
-    assert ask(internal, "/predict").status == 503
+    assert 503 == ask(internal, "/predict").status
 
 
 def test_change_revives_a_dead_process(router: Router, both: dict[Side, Task], port: int, tmp_path: Path) -> None:
     """A shift that finds HAProxy dead starts it with the shift in place."""
     _kill(tmp_path)
     router.shift("prod", "green", 10_000)
-    assert ask(port).json["task"] == "green"
+    assert "green" == ask(port).json["task"]
 
 
 def test_stored_change_that_was_not_told_is_healed(
@@ -87,9 +87,9 @@ def test_stored_change_that_was_not_told_is_healed(
     successor = Router(tmp_path / "router", runtime)
     successor.ensure_running(topology(port))
     answer = ask(port)
-    assert (answer.json["task"], answer.headers["x-shipway-release"]) == ("green", "r9")
+    assert ("green", "r9") == (answer.json["task"], answer.headers["x-shipway-release"])
     successor.shift("prod", "blue", 10_000)
-    assert ask(port).status == 503
+    assert 503 == ask(port).status
     successor.close()
 
 
@@ -103,19 +103,19 @@ def test_refused_change_is_made_good_with_the_next(
         router.shift("prod", "green", 10_000)
     haproxy.ask(haproxy.processes().worker, "add map splits.map prod blue:10000:green")
     router.name_release("prod", "green", "r2")
-    assert ask(port).json["task"] == "green"
+    assert "green" == ask(port).json["task"]
 
 
 def test_reload_keeps_open_connections(router: Router, both: dict[Side, Task], port: int, tmp_path: Path) -> None:
     """A changed topology is reloaded: an open connection still gets its answer, from the split that holds then."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
-    assert ask_on(connection).json["task"] == "blue"
+    assert "blue" == ask_on(connection).json["task"]
     epoch = router.traffic("prod")["blue"].epoch
     router.ensure_running(topology(port, extra="/v2/*"))
     router.shift("prod", "green", 10_000)
-    assert ((answer := ask_on(connection)).status, answer.json["task"]) == (200, "green")
+    assert (200, "green") == ((answer := ask_on(connection)).status, answer.json["task"])
     connection.close()
-    assert ask(port, "/v2/x").json["task"] == "green"
+    assert "green" == ask(port, "/v2/x").json["task"]
     assert epoch != router.traffic("prod")["blue"].epoch
 
 
@@ -151,13 +151,13 @@ def test_taken_port_leaves_the_running_router_alone(router: Router, both: dict[S
         other.listen()
         with pytest.raises(ShipwayError, match="is taken by"):
             router.ensure_running(topology(port, https_port=other.getsockname()[1]))
-    assert ask(port).status == 200
+    assert 200 == ask(port).status
 
 
 def test_stop_leaves_nothing(router: Router, port: int, tmp_path: Path) -> None:
     """After stop no process and no listener is left, and stopping again is fine."""
     router.stop()
-    assert (_processes(tmp_path), router.is_running()) == ([], False)
+    assert ([], False) == (_processes(tmp_path), router.is_running())
     with pytest.raises(ConnectionRefusedError):
         ask(port)
     router.stop()
@@ -169,7 +169,7 @@ def test_lost_socket_does_not_leave_two_routers(
     """When its socket was deleted, the process that cannot be reached is replaced."""
     (runtime / "haproxy.sock").unlink()
     router.ensure_running(topology(port))
-    assert ask(port).status == 200
+    assert 200 == ask(port).status
     eventually(lambda: len(_processes(tmp_path)) == 2, "one master and one worker")
 
 
@@ -215,8 +215,8 @@ def test_environments_change_side_by_side(router: Router, start: Callable[..., T
         return ask({"prod": port, "dev": second.port}[name]).status
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(roll_out, ["prod", "dev"])) == [200, 200]
-    assert [router.split(name) for name in ("prod", "dev")] == [("green", 10_000)] * 2
+        assert [200, 200] == list(pool.map(roll_out, ["prod", "dev"]))
+    assert [("green", 10_000)] * 2 == [router.split(name) for name in ("prod", "dev")]
 
 
 def test_unreadable_state_is_told(tmp_path: Path, runtime: Path) -> None:
@@ -232,7 +232,7 @@ def test_odd_folder_names_are_fine(tmp_path: Path, runtime: Path, port: int, sta
     try:
         router.ensure_running(topology(port, https_port=free_port()))
         router.set_tasks("prod", "blue", "backend-api", {"t": start("t").port})
-        assert ask(port).status == 200
+        assert 200 == ask(port).status
     finally:
         router.stop()
 
@@ -251,8 +251,8 @@ def test_removed_environment_is_gone(router: Router, port: int, loop: Loop) -> N
     router.ensure_running(Topology((environment, second)))
     router.shift("dev", "green", 7)
     router.shift("prod", "green", 9)
-    assert ask(second.port).status == 503
+    assert 503 == ask(second.port).status
     router.ensure_running(topology(port))
     with pytest.raises(ConnectionRefusedError):
         ask(second.port)
-    assert router.split("prod") == ("green", 9)
+    assert ("green", 9) == router.split("prod")

@@ -20,7 +20,7 @@ def test_shifts_lose_nothing(router: Router, both: dict[Side, Task], port: int, 
         router.shift("prod", "green" if number % 2 else "blue", (number * 997) % 10_001)
     load.wait_for(100)
     load.stop()
-    assert load.failures == []
+    assert [] == load.failures
     assert {"blue", "green"} == set(load.sides)
 
 
@@ -52,7 +52,7 @@ def test_replacing_every_task_loses_nothing(
         current = following
         load.wait_for(20)
     load.stop()
-    assert load.failures == []
+    assert [] == load.failures
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
@@ -65,4 +65,4 @@ def test_reloads_lose_nothing(router: Router, both: dict[Side, Task], port: int,
         router.shift("prod", "green", 5_000 * (number % 3))
     load.wait_for(50)
     load.stop()
-    assert load.failures == []
+    assert [] == load.failures

@@ -20,7 +20,7 @@ def test_paths_reach_their_service_unchanged(router: Router, start: Callable[...
     router.set_tasks("prod", "blue", "backend-api", {"b": start("b").port})
     router.set_tasks("prod", "blue", "ml-model-service", {"m": start("m").port})
     found = [(answer["task"], answer["path"]) for answer in (ask(port, p).json for p in ("/api/a?x=1", "/ml/predict"))]
-    assert found == [("b", "/api/a?x=1"), ("m", "/ml/predict")]
+    assert [("b", "/api/a?x=1"), ("m", "/ml/predict")] == found
 
 
 def test_exact_path_beats_pattern(router: Router, start: Callable[..., Task], port: int) -> None:
@@ -32,59 +32,59 @@ def test_exact_path_beats_pattern(router: Router, start: Callable[..., Task], po
     router.set_tasks("prod", "blue", "wide", {"w": start("wide").port})
     router.set_tasks("prod", "blue", "narrow", {"n": start("narrow").port})
     paths = ("/", "/health", "/health/x", "/deep/x", "/deep/er/x")
-    assert [ask(port, path).json["task"] for path in paths] == ["wide", "narrow", "wide", "wide", "narrow"]
+    assert ["wide", "narrow", "wide", "wide", "narrow"] == [ask(port, path).json["task"] for path in paths]
 
 
 def test_unknown_path_is_404(router: Router, port: int) -> None:
     """A path without a route answers 404 in the project's error shape and lists the routes."""
     answer = ask(port, "/nowhere", headers={"x-request-id": "abc"})
-    assert (answer.status, answer.json["error"]["code"], answer.json["request_id"]) == (404, "not_found", "abc")
+    assert (404, "not_found", "abc") == (answer.status, answer.json["error"]["code"], answer.json["request_id"])
     assert "/api/*, /ml/*" in answer.json["error"]["message"]
-    assert answer.headers["x-request-id"] == "abc"
+    assert "abc" == answer.headers["x-request-id"]
 
 
 def test_side_without_tasks_is_503(router: Router, port: int) -> None:
     """Without a task the answer is 503, JSON, and says when to come back."""
     answer = ask(port)
-    assert (answer.status, answer.json["error"]["code"]) == (503, "unavailable")
+    assert (503, "unavailable") == (answer.status, answer.json["error"]["code"])
     assert answer.headers["x-request-id"] == answer.json["request_id"]
-    assert (answer.headers["retry-after"], answer.headers["content-type"]) == ("1", "application/json")
+    assert ("1", "application/json") == (answer.headers["retry-after"], answer.headers["content-type"])
 
 
 def test_too_large_body_is_413(both: dict[Side, Task], port: int) -> None:
     """A body that announces more than the limit is refused before it is read."""
     answer = ask(port, method="POST", headers={"content-length": str(11 * 1024 * 1024)})
-    assert (answer.status, answer.json["error"]["code"]) == (413, "too_large")
-    assert both["blue"].requests == 0
+    assert (413, "too_large") == (answer.status, answer.json["error"]["code"])
+    assert 0 == both["blue"].requests
 
 
 def test_malformed_request_is_400(both: dict[Side, Task], port: int) -> None:
     """Headers beyond the buffer are refused before they reach a task."""
-    assert ask(port, headers={"x-long": "a" * 30_000}).status == 400
-    assert both["blue"].requests == 0
+    assert 400 == ask(port, headers={"x-long": "a" * 30_000}).status
+    assert 0 == both["blue"].requests
 
 
 def test_answers_tell_release_and_side(router: Router, both: dict[Side, Task], port: int) -> None:
     """Release and side come from the router, whatever the task claims; an unnamed release has no header."""
-    assert _origin(port) == ("blue", None)
+    assert ("blue", None) == _origin(port)
     router.name_release("prod", "blue", "r41")
-    assert _origin(port) == ("blue", "r41")
+    assert ("blue", "r41") == _origin(port)
     router.name_release("prod", "blue", None)
-    assert _origin(port) == ("blue", None)
+    assert ("blue", None) == _origin(port)
 
 
 def test_client_cannot_choose_a_side(router: Router, both: dict[Side, Task], port: int) -> None:
     """Headers of ours in a request neither route it nor reach the task."""
     forged = {"x-shipway-side": "green", "X-Shipway-Release": "r1", "x-shipway-anything": "1"}
     answer = ask(port, headers=forged)
-    assert (answer.json["task"], answer.headers["x-shipway-side"]) == ("blue", "blue")
-    assert [name for name in answer.json["headers"] if name.startswith("x-shipway")] == []
+    assert ("blue", "blue") == (answer.json["task"], answer.headers["x-shipway-side"])
+    assert [] == [name for name in answer.json["headers"] if name.startswith("x-shipway")]
 
 
 def test_task_learns_who_asked(both: dict[Side, Task], port: int) -> None:
     """The task sees the client's address and protocol as the router saw them."""
     headers = ask(port, headers={"x-forwarded-for": "6.6.6.6", "x-forwarded-proto": "https"}).json["headers"]
-    assert (headers["x-forwarded-for"], headers["x-forwarded-proto"]) == ("127.0.0.1", "http")
+    assert ("127.0.0.1", "http") == (headers["x-forwarded-for"], headers["x-forwarded-proto"])
 
 
 @pytest.mark.parametrize("given", ["abc-1", "0af7651916cd43dd8448eb211c80319c:00f067aa0ba902b7", "a" * 128])
@@ -122,7 +122,7 @@ def test_green_talks_to_green(router: Router, start: Callable[..., Task]) -> Non
     for side in ("blue", "green"):
         router.set_tasks("prod", side, "ml-model-service", {side: start(side).port})
     ports = {side: router.internal_port("prod", side, "ml-model-service") for side in ("blue", "green")}
-    assert {s: ask(p, "/predict").json["task"] for s, p in ports.items()} == {"blue": "blue", "green": "green"}
+    assert {"blue": "blue", "green": "green"} == {s: ask(p, "/predict").json["task"] for s, p in ports.items()}
 
 
 def test_unknown_names_are_told(router: Router) -> None:
@@ -153,4 +153,4 @@ def test_service_whose_checks_all_fail_is_still_tried(
         return any(row["svname"] == "s1" and row["status"].startswith("DOWN") for row in rows)
 
     eventually(marked_down, "the task is marked down")
-    assert [ask(port).status for _ in range(5)] == [200] * 5
+    assert [200] * 5 == [ask(port).status for _ in range(5)]

@@ -25,12 +25,12 @@ def test_draining_task_finishes_what_it_has(router: Router, start: Callable[...,
         eventually(lambda: old.requests == 1, "the request arrives")
         router.set_tasks("prod", "blue", "backend-api", {"new": new.port})
         assert {"new"} == {ask(port).json["task"] for _ in range(20)}
-        assert router.in_flight("prod", "blue", "backend-api", "old") == 1
+        assert 1 == router.in_flight("prod", "blue", "backend-api", "old")
         release.set()
-        assert (slow.result().status, slow.result().json["task"]) == (200, "old")
+        assert (200, "old") == (slow.result().status, slow.result().json["task"])
     eventually(lambda: router.in_flight("prod", "blue", "backend-api", "old") == 0, "nothing is in flight")
     router.forget_task("prod", "blue", "backend-api", "old")
-    assert router.in_flight("prod", "blue", "backend-api", "old") == 0
+    assert 0 == router.in_flight("prod", "blue", "backend-api", "old")
 
 
 def test_internal_requests_count_as_in_flight(router: Router, start: Callable[..., Task]) -> None:
@@ -42,17 +42,17 @@ def test_internal_requests_count_as_in_flight(router: Router, start: Callable[..
         slow = pool.submit(ask, router.internal_port("prod", "blue", "ml-model-service"), "/predict")
         eventually(lambda: task.requests == 1, "the request arrives")
         router.set_tasks("prod", "blue", "ml-model-service", {})
-        assert router.in_flight("prod", "blue", "ml-model-service", "m") == 1
+        assert 1 == router.in_flight("prod", "blue", "ml-model-service", "m")
         release.set()
-        assert slow.result().status == 200
+        assert 200 == slow.result().status
 
 
 def test_task_may_come_back(router: Router, both: dict[Side, Task], port: int) -> None:
     """A draining task that is in the mapping again takes requests again."""
     router.set_tasks("prod", "blue", "backend-api", {})
-    assert ask(port).status == 503
+    assert 503 == ask(port).status
     router.set_tasks("prod", "blue", "backend-api", {"blue": both["blue"].port})
-    assert ask(port).status == 200
+    assert 200 == ask(port).status
 
 
 def test_dead_task_costs_no_request(router: Router, start: Callable[..., Task], port: int) -> None:
@@ -87,7 +87,7 @@ def test_tasks_that_close_idle_connections_cost_no_request(
     """A connection that the task closed after its answer, unannounced, never surfaces."""
     task = start("once", once=True)
     router.set_tasks("prod", "blue", "backend-api", {"once": task.port})
-    assert [ask(port).status for _ in range(100)] == [200] * 100
+    assert [200] * 100 == [ask(port).status for _ in range(100)]
 
 
 def test_slot_serves_its_next_task(router: Router, start: Callable[..., Task], port: int) -> None:

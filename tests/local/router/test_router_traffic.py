@@ -28,8 +28,8 @@ def test_requests_and_errors_are_counted_by_side(router: Router, both: dict[Side
         for _ in range(times):
             ask(port, "/api/predict", method="POST")
     traffic = router.traffic("prod")
-    assert (traffic["blue"].requests, traffic["blue"].errors) == (9, 4)
-    assert (traffic["green"].requests, traffic["green"].errors) == (0, 0)
+    assert (9, 4) == (traffic["blue"].requests, traffic["blue"].errors)
+    assert (0, 0) == (traffic["green"].requests, traffic["green"].errors)
     eventually(lambda: router.traffic("prod")["blue"].worst == "POST /api/predict 500 ×4", "failures are known")
 
 
@@ -41,15 +41,15 @@ def test_requests_without_an_answer_are_errors(router: Router, start: Callable[.
     router.set_tasks("prod", "blue", "backend-api", {})
     _try(port)
     traffic = router.traffic("prod")["blue"]
-    assert (traffic.requests, traffic.errors) == (3, 3)
+    assert (3, 3) == (traffic.requests, traffic.errors)
     eventually(lambda: router.traffic("prod")["blue"].worst.startswith("POST /api/predict "), "failures are known")
 
 
 def test_internal_requests_are_not_what_clients_saw(router: Router, start: Callable[..., Task]) -> None:
     """The side's own calls of the model service leave the counters alone."""
     router.set_tasks("prod", "blue", "ml-model-service", {"m": start("m").port})
-    assert ask(router.internal_port("prod", "blue", "ml-model-service"), "/predict").status == 200
-    assert router.traffic("prod")["blue"].requests == 0
+    assert 200 == ask(router.internal_port("prod", "blue", "ml-model-service"), "/predict").status
+    assert 0 == router.traffic("prod")["blue"].requests
 
 
 def test_unmatched_paths_belong_to_no_side(router: Router, port: int) -> None:
@@ -69,13 +69,13 @@ def test_latencies_are_sampled_until_forgotten(router: Router, both: dict[Side, 
     eventually(lambda: router.traffic("prod")["blue"].worst, "the failure is known")
     router.forget_latencies("prod")
     traffic = router.traffic("prod")["blue"]
-    assert (traffic.latencies, traffic.worst, traffic.requests) == ((), "", 21)
+    assert ((), "", 21) == (traffic.latencies, traffic.worst, traffic.requests)
 
 
 def test_absent_listener_costs_no_request(router: Router, both: dict[Side, Task], port: int) -> None:
     """Without anyone at the log's socket the router serves on."""
     router.close()
-    assert [ask(port).status for _ in range(50)] == [200] * 50
+    assert [200] * 50 == [ask(port).status for _ in range(50)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
@@ -36,15 +36,17 @@ class Options:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0 when the model was written, 2 when nothing could be trained on the window."""
-    options = parse(arguments)
+    """Run the command line; 0 when the model was written, 2 on wrong arguments or a window without flights."""
     started = time.monotonic()
 
     def tell(line: str) -> None:
         print(f"{time.monotonic() - started:5.1f} s  {line}", flush=True)
 
     try:
-        summary = run(options, tell)
+        options = parse(arguments)
+        folder = source.data_folder()
+        table = prepare(source.read_flights(folder), source.read_weather(folder))
+        summary = run(options, folder, table, tell)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -52,9 +54,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Raises ValueError on a mistake, so that the container can hand the message on."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see python -m training --help")
+
+
 def parse(arguments: list[str] | None) -> Options:
-    """Options from the command line; exits with 2 on a mistake."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    """Options from the command line. Raises ValueError on a mistake."""
+    parser = _Parser(prog="python -m training", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder for model.txt and metadata.json")
     parser.add_argument("--from", dest="begin", type=date.fromisoformat, default=date(2013, 1, 1))
     parser.add_argument("--until", type=date.fromisoformat, default=date(2013, 7, 1), help="first day not trained on")
@@ -78,10 +87,11 @@ def parse(arguments: list[str] | None) -> Options:
     return Options(given.output, given.begin, given.until, given.test_until, given.rounds, given.author, settings)
 
 
-def run(options: Options, tell: source.Tell) -> str:
-    """Train and write the model; the summary. Raises ValueError when a window has too few flights."""
-    folder = source.data_folder()
-    table = prepare(source.read_flights(folder), source.read_weather(folder))
+def run(options: Options, folder: Path, table: pl.DataFrame, tell: source.Tell) -> str:
+    """Train on the prepared `table` of the data in `folder` and write the model; answers a summary.
+
+    Raises ValueError when a window has too few flights.
+    """
     train, test = window(table, options.begin, options.end), window(table, options.end, options.test_end)
     for name, rows in (("train", train), ("test", test)):
         if len(np.unique(rows.labels)) < 2:

@@ -40,6 +40,7 @@ class Weather(_Strict):
     temp: float | None = Field(default=None, ge=-50, le=130, description="°F")
     dewp: float | None = Field(default=None, ge=-60, le=100, description="dew point, °F")
     humid: float | None = Field(default=None, ge=0, le=100, description="relative humidity, %")
+    wind_dir: float | None = Field(default=None, ge=0, le=360, description="degrees; has no typical value")
     wind_speed: float | None = Field(default=None, ge=0, le=200, description="miles an hour")
     precip: float | None = Field(default=None, ge=0, le=20, description="inches in the hour")
     pressure: float | None = Field(default=None, ge=850, le=1100, description="at sea level, mbar")

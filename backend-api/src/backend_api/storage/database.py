@@ -27,9 +27,11 @@ class Database(Protocol):
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
+        ...
 
     async def run(self, work: Work[T]) -> T:
         """The result of `work`, in one transaction that is committed unless it raises."""
+        ...
 
     async def close(self) -> None:
         """Closes all connections."""

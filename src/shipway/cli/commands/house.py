@@ -66,19 +66,26 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
 
     Releases, runs and the audit log stay: `shipway up` restores what served. Stopping what is stopped is no error.
     """
-    client = client_here()
+    places = places_here()
+    client = Client(places.socket)
     status = daemon.status_if_running(client)
+    if status is None and not keep_tasks and daemon.is_left_serving(places):
+        tell("the app serves without its control plane; starting that first, to stop everything in order")
+        _, status = daemon.start(places)
     if status is not None:
         serving = [environment["name"] for environment in status["environments"] if environment["release"]]
         if serving and not keep_tasks:
             confirm(f"{', '.join(serving)} will answer no more. Stop everything?", yes)
         client.post("down", keep_tasks=keep_tasks)
         daemon.wait_until_gone(client)
-    stays = "; the app goes on serving.  Stop it too: shipway up --detach, then shipway down" if keep_tasks else ""
     if as_json:
         say_json({"stopped": status is not None, "keep_tasks": keep_tasks})
+    elif status is None:
+        say("– Shipway is not running here; there is nothing to stop")
+    elif keep_tasks:
+        say("✔ the control plane is stopped; tasks and router go on serving.  Stop everything: shipway down")
     else:
-        say(f"✔ Shipway is stopped{stays}" if status else "– Shipway is not running here; there is nothing to stop")
+        say("✔ Shipway is stopped")
     return 0
 
 
@@ -110,7 +117,7 @@ def reload(as_json: bool) -> int:
 
 
 def _watch(client: Client, status: dict[str, Any]) -> None:
-    """Redraw the status until Ctrl-C; without a terminal, a line for each change. Raises NotRunning at the daemon's end."""
+    """Redraw the status until Ctrl-C; or tell each change without a terminal. Raises NotRunning at the daemon's end."""
     live = LiveBlock()
     while True:
         live.draw([*status_lines(status, time.time()), "", "Ctrl-C ends this view"])
@@ -128,8 +135,5 @@ def _end_control_plane(client: Client, process: subprocess.Popen[bytes]) -> None
     except subprocess.TimeoutExpired:
         process.terminate()
     tell(
-        [
-            "✔ the control plane is stopped; tasks and router go on serving",
-            "  Again: shipway up   Stop everything: shipway up --detach, then shipway down",
-        ]
+        "✔ the control plane is stopped; tasks and router go on serving.  Again: shipway up   Stop it all: shipway down"
     )

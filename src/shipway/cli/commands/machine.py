@@ -21,7 +21,7 @@ def validate(file: Path | None, as_json: bool) -> int:
 
     Every mistake is told with its line, what was found and what is allowed. Exit code 2 when there is one.
     """
-    from shipway.description_file import load  # noqa: PLC0415 - heavy: only where it is needed
+    from shipway.description_file import load  # heavy: only where it is needed
 
     path = file or places_here().root / "shipway.yaml"
     app = load(path)
@@ -44,7 +44,7 @@ def doctor(as_json: bool) -> int:
 
     Each line says what was found and how to mend what is missing; exit code 1 when something needed is.
     """
-    from shipway.cli.doctor import examine  # noqa: PLC0415 - heavy: only where it is needed
+    from shipway.cli.doctor import examine  # heavy: only where it is needed
 
     checks = []
     for check in examine(places_here()):
@@ -68,6 +68,6 @@ def demo(keep: bool, as_json: bool) -> int:
     Under steady load: first release, a good commit, a bad one that is rolled back, a new model, a killed control
     plane; each step with the requests that it sent and lost. Exit code 1 when a promise broke.
     """
-    from shipway.demo.play import main  # noqa: PLC0415 - heavy: only where it is needed
+    from shipway.demo.play import main  # heavy: only where it is needed
 
     return main(as_json=as_json, keep=keep)

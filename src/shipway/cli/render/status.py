@@ -30,9 +30,8 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
         lines = [f"{name}  {addresses}", f"  – nothing deployed yet: shipway deploy --env {name}"]
     else:
         model = f"  model {plain(environment['model_version'])}" if environment["model_version"] else ""
-        what = (
-            f'{plain(environment["release"])}  {short(environment["commit"])} "{plain(environment["subject"])}"{model}'
-        )
+        subject = f' "{plain(environment["subject"])}"' if environment["subject"] else ""
+        what = f"{plain(environment['release'])}  {short(environment['commit'])}{subject}{model}"
         lines = [f"{name}  {addresses}", f"  serves {what}  ({plain(environment['side'])})"]
     lines += [f"  {line}" for line in _services(environment["services"])]
     if rollout := environment["rollout"]:

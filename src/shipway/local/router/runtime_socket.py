@@ -18,7 +18,7 @@ _LARGEST_ANSWER = 32 * 1024 * 1024
 _DONE = re.compile(r"^(no need to change|IP changed from|port changed from)\b")
 
 
-class RouterAway(ShipwayError):  # noqa: N818 - named for what it means to the caller
+class RouterAway(ShipwayError):
     """No HAProxy answers on the socket."""
 
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from shipway.cli.client import Client, Lost, NotRunning
+from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
+from shipway.core.places import Places
+from tests.cli.daemon_double import HANG_UP, DaemonDouble
+
+
+def _error(exit_code: int) -> dict[str, object]:
+    return {"error": {"what": "no", "fix": "do", "state": "is", "exit_code": exit_code}}
+
+
+def test_an_answer_is_the_json_object_that_was_sent(app: Places, daemon: DaemonDouble) -> None:
+    """A call hands back the daemon's object; what is None stays out of the query."""
+    daemon.answer("GET", "/v1/runs/7/events", {"events": []})
+    assert {"events": []} == Client(app.socket).get("runs", "7", "events", after=3, wait=None)
+    assert [("GET", "/v1/runs/7/events", {"after": "3"})] == daemon.asked
+
+
+def test_a_body_goes_as_json_and_a_path_keeps_its_parts(app: Places, daemon: DaemonDouble) -> None:
+    """Whatever a person types as an id stays one part of the path."""
+    daemon.answer("POST", "/v1/runs/..%2F%3Fé", {})
+    daemon.answer("POST", "/v1/runs/..%2F%3F%C3%A9/approve", {"id": "x"})
+    assert {"id": "x"} == Client(app.socket).post("runs", "../?é", "approve", why="so – „ja“")
+    assert [{"why": "so – „ja“"}] == [body for _, _, body in daemon.asked]
+
+
+@pytest.mark.parametrize(("exit_code", "kind"), [(1, ShipwayError), (2, UsageError), (3, Refused), (4, RolledBack)])
+def test_an_error_of_the_daemon_keeps_its_words_and_its_exit_code(
+    app: Places, daemon: DaemonDouble, exit_code: int, kind: type[ShipwayError]
+) -> None:
+    """What the daemon says of an error is what the person reads."""
+    daemon.answer("GET", "/v1/status", _error(exit_code), status=409)
+    with pytest.raises(kind) as raised:
+        Client(app.socket).get("status")
+    assert ("no", "do", "is", exit_code) == (
+        raised.value.what,
+        raised.value.fix,
+        raised.value.state,
+        raised.value.exit_code,
+    )
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"Internal Server Error", b"[]", b'{"error": "text"}', b'{"error": {}}', b"\xff"]
+)
+def test_an_answer_that_makes_no_sense_points_to_the_log(app: Places, daemon: DaemonDouble, body: bytes) -> None:
+    """A broken daemon gives a sentence, never a traceback."""
+    daemon.answer("GET", "/v1/status", body, status=500)
+    with pytest.raises(ShipwayError, match="the daemon answered 500") as raised:
+        Client(app.socket).get("status")
+    assert "look at `shipway logs --daemon`" == raised.value.fix
+
+
+def test_no_socket_and_a_socket_of_a_dead_daemon_are_both_not_running(app: Places, daemon: DaemonDouble) -> None:
+    """A file that a killed daemon left does not look like a daemon."""
+    with pytest.raises(NotRunning, match="Start it: shipway up --detach"):
+        Client(Path("/nowhere/daemon.sock")).get("status")
+    left = app.runtime / "left.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(left))
+    with pytest.raises(NotRunning):
+        Client(left).get("status")
+
+
+def test_a_daemon_that_dies_in_the_middle_is_lost(app: Places, daemon: DaemonDouble) -> None:
+    """A connection that ends without an answer says so."""
+    daemon.answer("GET", "/v1/status", {}, status=HANG_UP)
+    with pytest.raises(Lost, match="went away before it answered"):
+        Client(app.socket).get("status")
+
+
+def test_a_silent_daemon_is_waited_for_only_so_long(app: Places) -> None:
+    """Every wait is bounded."""
+    app.runtime.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(app.socket))
+        listener.listen()
+        with pytest.raises(Lost, match=r"did not answer within 0\.05 s"):
+            Client(app.socket).get("status", timeout=0.05)

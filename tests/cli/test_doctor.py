@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shipway.cli import doctor
+from shipway.cli.client import Client
+from shipway.cli.doctor import Check
+from shipway.cli.main import run as shipway
+from shipway.core.places import Places
+from tests.cli.answers import environment, status
+from tests.cli.daemon_double import DaemonDouble
+
+YAML = """
+app: toy
+services:
+  web: {path: web, command: "python server.py {port}", lock: none, routes: [/api/*]}
+environments:
+  dev: {branch: main, port: PORT, tasks: {min: 1, max: 1}, rollout: {strategy: rolling}}
+"""
+
+
+@pytest.fixture
+def commit(app: Places, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes a commit of everything, at a date."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.com")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+    def commit(date: str) -> None:
+        monkeypatch.setenv("GIT_COMMITTER_DATE", date)
+        for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "First"]):
+            subprocess.run(["git", *words], cwd=app.root, check=True)
+
+    return commit
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_folder_without_a_commit_can_not_be_deployed(app: Places) -> None:
+    """Releases are made of commits."""
+    assert ["bad"] == [check.state for check in doctor.repository(app.root)]
+
+
+def test_what_is_not_committed_is_worth_a_word(app: Places, commit: Callable[[str], None]) -> None:
+    """A dirty tree is no fault, but it is not what gets deployed."""
+    commit("2026-01-01T00:00:00Z")
+    assert ["good", "good"] == [check.state for check in doctor.repository(app.root)]
+    (app.root / "new.txt").write_text("x")
+    repository, committed = doctor.repository(app.root)
+    assert repository.found.startswith("main at ")
+    assert (
+        Check("committed", "optional", "1 file is not", "commit them: only what is committed is deployed") == committed
+    )
+
+
+def test_a_clock_behind_the_newest_commit_is_wrong(app: Places, commit: Callable[[str], None]) -> None:
+    """A commit from the future says that the clock is behind."""
+    assert "good" == doctor.clock(app.root).state
+    commit(f"@{int(time.time()) + 7200} +0000")
+    assert ("bad", "behind the newest commit by 120 min") == (
+        doctor.clock(app.root).state,
+        doctor.clock(app.root).found,
+    )
+
+
+def test_an_old_or_missing_haproxy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version is read from the binary itself."""
+    binary = tmp_path / "haproxy"
+    binary.write_text("#!/bin/sh\necho HAProxy version 2.4.1-x 2021/01/01\n")
+    binary.chmod(0o755)
+    monkeypatch.setattr(doctor, "_haproxy", lambda: str(binary))
+    assert Check("HAProxy", "bad", "version 2.4.1-x, needed: 2.8 or later", doctor.haproxy().fix) == doctor.haproxy()
+    monkeypatch.setattr(doctor, "_haproxy", lambda: None)
+    assert "not found" == doctor.haproxy().found
+
+
+def test_the_haproxy_of_the_package_will_do() -> None:
+    """The dependency brings a binary that is new enough."""
+    assert "good" == doctor.haproxy().state
+
+
+def test_a_taken_port_is_a_fault_and_our_own_is_not(app: Places, daemon: DaemonDouble) -> None:
+    """Free, somebody else's, ours."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        (app.root / "shipway.yaml").write_text(YAML.replace("PORT", str(port)))
+        described, taken = doctor.description(app, None)
+        assert Check("shipway.yaml", "good", "toy: web in dev") == described
+        assert ("bad", "dev: address already in use") == (taken.state, taken.found)
+        ours = status(environment("dev", url=f"http://127.0.0.1:{port}"))
+        assert Check(f"port {port}", "good", "dev: ours") == list(doctor.description(app, ours))[1]
+
+
+def test_a_malformed_description_is_a_finding(app: Places) -> None:
+    """The doctor goes on; the mistake is told as `validate` tells it."""
+    (found,) = doctor.description(app, None)
+    assert "bad" == found.state
+    assert "shipway.yaml:1: environments: missing" in found.found
+
+
+def test_the_daemon_may_be_away_but_not_broken(app: Places, daemon: DaemonDouble) -> None:
+    """Not running is no fault; nonsense is."""
+    daemon.answer("GET", "/v1/status", b"?", status(environment()))
+    client = Client(app.socket)
+    assert "bad" == doctor.running(client)[1].state
+    assert Check("daemon", "good", "pid 4711, Shipway 0.1.0") == doctor.running(client)[1]
+    daemon.stop()
+    assert (None, Check("daemon", "optional", "not running", "shipway up --detach")) == doctor.running(client)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_read_only_is_a_fault(app: Places) -> None:
+    """The state has to be written somewhere."""
+    app.root.chmod(0o500)
+    assert "bad" == doctor.writing(app).state
+
+
+def test_the_whole_examination(app: Places, commit: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line has a mark; the exit code says whether anything that is needed is missing."""
+    (app.root / "shipway.yaml").write_text(YAML.replace("PORT", str(_free_port())))
+    commit("2026-01-01T00:00:00Z")
+    assert 0 == shipway(["doctor"])
+    assert "✔ everything that Shipway needs is here" == capsys.readouterr().out.splitlines()[-1]
+    (app.root / "shipway.yaml").write_text("app: toy\n")
+    assert 1 == shipway(["doctor", "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert (False, ["shipway.yaml"]) == (answer["ok"], [c["name"] for c in answer["checks"] if c["state"] == "bad"])
+
+
+def test_validate(app: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    """A good description in a few lines; a bad one as usage, with the line of each mistake."""
+    assert 2 == shipway(["validate"])
+    assert "shipway.yaml:1: environments: missing" in capsys.readouterr().err
+    (app.root / "other.yaml").write_text(YAML.replace("PORT", "8080"))
+    assert 0 == shipway(["validate", "other.yaml"])
+    assert "✔ other.yaml: toy, services web\n  main: dev (rolling)\n" == capsys.readouterr().out
+    assert 0 == shipway(["validate", "other.yaml", "--json"])
+    assert {"dev": ["dev"]} == json.loads(capsys.readouterr().out)["paths"]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from shipway.cli import follow as following
+from shipway.cli.client import Client, NotRunning
+from shipway.cli.follow import follow
+from shipway.cli.tail import new_lines
+from shipway.core.places import Places
+from tests.cli.answers import environment, event, run, status, succeeded
+from tests.cli.daemon_double import HANG_UP, DaemonDouble
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_daemon_that_is_killed_and_comes_back_loses_no_event(
+    app: Places, daemon: DaemonDouble, capsys: Capture
+) -> None:
+    """The follower waits for the next daemon and goes on where it was."""
+    path = "/v1/runs/12/events"
+    daemon.answer("GET", path, {"run": run(), "events": [event(1, "done", "one")]})
+    daemon.answer("GET", path, {}, status=HANG_UP)
+    daemon.answer("GET", path, {"run": succeeded(), "events": [event(2, "done", "two"), event(3, "end", "end")]})
+    daemon.answer("GET", "/v1/runs/12", {"run": succeeded(), "rollouts": []})
+    daemon.answer("GET", "/v1/status", status(environment()))
+    assert 0 == follow(Client(app.socket), run(), as_json=False)
+    said = capsys.readouterr()
+    assert ["  ✔ one", "  ✔ two"] == said.out.splitlines()[1:3]
+    assert "waiting up to 60 s for it to come back" in said.err
+
+
+def test_a_daemon_that_stays_away_is_given_up(
+    app: Places, daemon: DaemonDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while the follower says how the run goes on."""
+    monkeypatch.setattr(following, "PATIENCE", 0.0)
+    daemon.stop()
+    with pytest.raises(NotRunning) as raised:
+        follow(Client(app.socket), run(), as_json=False)
+    assert "run 12 goes on once Shipway runs again" == raised.value.state
+    assert "shipway up --detach, then shipway run follow 12" == raised.value.fix
+
+
+def test_the_events_behind_the_last_look_are_told_before_the_end(
+    app: Places, daemon: DaemonDouble, capsys: Capture
+) -> None:
+    """A run that has ended is not left before its last event was there."""
+    path = "/v1/runs/12/events"
+    daemon.answer("GET", path, {"run": succeeded(), "events": [event(1, "done", "one")]})
+    daemon.answer("GET", path, {"run": succeeded(), "events": [event(2, "done", "two"), event(3, "end", "end")]})
+    daemon.answer("GET", "/v1/runs/12", {"run": succeeded(), "rollouts": []})
+    daemon.answer("GET", "/v1/status", status(environment()))
+    assert 0 == follow(Client(app.socket), run(), as_json=False)
+    assert "  ✔ two" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "new"),
+    [
+        ([], ["a"], ["a"]),
+        (["a", "b"], ["a", "b"], []),
+        (["a", "b", "c"], ["b", "c", "d"], ["d"]),
+        (["a", "a"], ["a", "a", "a"], ["a"]),
+        (["a"], ["x", "y"], ["x", "y"]),
+        (["a"], [], []),
+    ],
+)
+def test_new_lines_of_a_tail(before: list[str], after: list[str], new: list[str]) -> None:
+    """What overlaps was told already."""
+    assert new == new_lines(before, after)
