@@ -91,7 +91,9 @@ def build(root: Path) -> Platform:
     specs = TaskSpecs(places, environments, router, parameters)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
     supervisor = Supervisor(
-        FileTaskTable(places.state / "tasks"), ProcessRunner(), on_change=lambda status: target.task_changed(status)
+        FileTaskTable(places.state / "tasks"),
+        ProcessRunner(),
+        on_change=lambda status: target.task_changed(status),  # noqa: PLW0108
     )
     target = LocalTarget(app, store, builder, supervisor, router, parameters, specs)
     models = ModelRegistry(places.state / (app.model.bucket if app.model else "ml-models-bucket"))

@@ -75,11 +75,7 @@ class FakeTarget(Target):
             raise ShipwayError(f"model {release.model_version} is not served by every task")
         self.models[environment, side] = release.model_version
 
-    def read_back(self, environment: str, side: Side, release: Release) -> Sequence[TaskReport]:
-        id, count = self.running.get((environment, side), ("", 0))
+    def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
+        release, count = self.running.get((environment, side), ("", 0))
         model = self.models.get((environment, side))
-        return [
-            TaskReport(f"{service}-{n}", service, release.artifacts[service].digest if id else "", model, True)
-            for service in release.app.services
-            for n in range(count)
-        ]
+        return [TaskReport(f"hello-{n}", "hello", release.ljust(64, "0"), model, True) for n in range(count)]

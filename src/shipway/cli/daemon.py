@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import socket
 import subprocess
@@ -73,18 +74,32 @@ def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     )
 
 
-def wait_until_gone(client: Client) -> None:
-    """Wait until no daemon listens any more. Raises ShipwayError when it takes too long."""
+def wait_until_gone(places: Places) -> None:
+    """Wait until the daemon has ended. Raises ShipwayError when it takes too long."""
     deadline = time.monotonic() + STOP_TIMEOUT
-    while time.monotonic() < deadline:
-        try:
-            client.get("status")
-        except NotRunning:
-            return
-        except Lost:
-            pass
+    while _is_locked(places.state / "daemon.lock") or _answers(Client(places.socket)):
+        if time.monotonic() > deadline:
+            raise ShipwayError(f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway logs --daemon")
         time.sleep(_PAUSE)
-    raise ShipwayError(f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway logs --daemon")
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return status_if_running(client) is not None
+    except Lost:
+        return True
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a daemon holds its lock: it does so until its process has ended, longer than it listens."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _make_folder(places: Places) -> None:

@@ -35,7 +35,7 @@ class Places:
         return self.state / "daemon.log"
 
 
-def places_of(root: Path, user_id: int, temporary: str = "/tmp") -> Places:
+def places_of(root: Path, user_id: int, temporary: str = "/tmp") -> Places:  # noqa: S108
     """The places of the app whose `shipway.yaml` lies in `root` (absolute)."""
     name = hashlib.sha256(str(root).encode()).hexdigest()[:12]
     return Places(root, Path(temporary) / f"shipway-{user_id}" / name)

@@ -46,7 +46,7 @@ def make_plan(policy: Rollout, tasks: int, start_timeout: float, *, has_stable: 
     last = Step(ALL, tasks, policy.bake, evidence=False)
     steps: tuple[Step, ...] = (last,)
     if has_stable:
-        steps = _steps_before_last(policy, tasks) + (last,)
+        steps = (*_steps_before_last(policy, tasks), last)
     return Plan(
         strategy=policy.strategy,
         tasks=tasks,

@@ -95,7 +95,7 @@ class Target(Protocol):
         """Point the side's running tasks at the release's model version."""
         ...
 
-    def read_back(self, environment: str, side: Side, release: Release) -> Sequence[TaskReport]:
+    def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
         """What serves now, asked of the running tasks themselves."""
         ...
 

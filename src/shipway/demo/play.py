@@ -146,9 +146,10 @@ class Player:
         run = waiting["run"]
         if run["status"] != "waiting":
             raise ShipwayError(f"run {run['id']} did not wait for an approval: {run['status']} {run['reason']}")
+        pid = int(self._stage.shipway("status").answer()["pid"]) if step.kill_daemon else 0
         approving = self._follow("approve", run["id"], "--yes", "--why", f"demo: {step.name}")
         if step.kill_daemon:
-            self._kill_daemon(run["release"])
+            self._kill_daemon(pid, run["release"])
         answer = approving.answer(ROLLED_BACK)
         self._expect(step, answer["run"]["status"])
         return answer
@@ -156,12 +157,11 @@ class Player:
     def _promote_model(self, version: str) -> Answer:
         return self._follow("model", "promote", version, "--yes", "--why", "demo").answer()
 
-    def _kill_daemon(self, release: str) -> None:
+    def _kill_daemon(self, pid: int, release: str) -> None:
         assert self._load is not None
         self._load.wait_for(
             f"the first answer of {release}", lambda seen: release in seen["releases"], timeout=SIGHT_TIMEOUT
         )
-        pid = int(self._stage.shipway("status").answer()["pid"])
         os.kill(pid, signal.SIGKILL)
         self._screen.say(f"  kill -9 {pid}: the daemon is gone in the middle of the rollout; clients go on")
         self._wait_for_requests(REQUESTS_BETWEEN)
@@ -226,7 +226,15 @@ class Player:
     def _follow(self, *words: str) -> ShipwayCommand:
         """A command whose progress is shown as it comes."""
         self._screen.say(f"  $ {shlex.join(['shipway', *words])}")
-        return self._stage.shipway(*words, tell=lambda line: self._screen.say(f"    {line}"))
+        return self._stage.shipway(*words, tell=self._show)
+
+    def _show(self, line: str) -> None:
+        """Results and environments stay on the screen; notes are shown until the next line comes."""
+        text = line.strip()
+        if text.startswith(("✔", "✘", "‖")) or text in self._stage.description["environments"]:
+            self._screen.say(f"    {line.rstrip()}")
+        elif text.startswith("·"):
+            self._screen.live(f"    {line.rstrip()}")
 
     def _show_load(self, seen: Progress) -> None:
         total = sum(seen["releases"].values()) or 1
@@ -262,7 +270,9 @@ def _checkout(folder: Path) -> Path:
 def _addresses(stage: Stage, story: Story, *, keep: bool) -> list[str]:
     question = story.question
     data = f" -H 'content-type: application/json' -d '{json.dumps(question.bodies[0])}'" if question.bodies else ""
-    lines = ["Try:" if keep or sys.stdin.isatty() else "These were the addresses (`shipway demo --keep` leaves them up):"]
+    lines = [
+        "Try:" if keep or sys.stdin.isatty() else "These were the addresses (`shipway demo --keep` leaves them up):"
+    ]
     for name in stage.description["environments"]:
         lines.append(f"  {name:6} {stage.url(name)}")
     lines.append(f"  curl -i {stage.url(story.environment)}{question.path}{data}")

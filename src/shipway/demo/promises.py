@@ -26,7 +26,9 @@ def check_step(step: StoryStep, seen: Figures, rollout: Figures, devices: int) -
     # Devices are hashed into the cohort: it holds about its share of them, give or take three standard deviations.
     most = devices * share + 3 * math.sqrt(devices * share * (1 - share))
     if inside["devices"] > most:
-        broken.append(f"{step.name}: {inside['devices']} of {devices} devices met {candidate} at a weight of {share:.0%}")
+        broken.append(
+            f"{step.name}: {inside['devices']} of {devices} devices met {candidate} at a weight of {share:.0%}"
+        )
     return broken
 
 

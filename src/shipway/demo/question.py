@@ -35,7 +35,9 @@ class Question:
         """The answer's JSON object. Raises Failed("status" or "body")."""
         if answer.status != self.status:
             start = answer.body[:200].decode("utf-8", "replace")
-            raise Failed("status", f"{self.method} {self.path} answered {answer.status}, expected {self.status}: {start}")
+            raise Failed(
+                "status", f"{self.method} {self.path} answered {answer.status}, expected {self.status}: {start}"
+            )
         if not self.expect and not self.version_key:
             return {}
         try:
@@ -115,7 +117,9 @@ def read_question(data: Mapping[str, Any]) -> Question:
     for key, allowed in (fields.get("expect") or {}).items():
         if isinstance(allowed, str) and allowed in _TYPES:
             expect[key] = allowed
-        elif isinstance(allowed, list | tuple) and len(allowed) == 2 and all(isinstance(n, int | float) for n in allowed):
+        elif (
+            isinstance(allowed, list | tuple) and len(allowed) == 2 and all(isinstance(n, int | float) for n in allowed)
+        ):
             expect[key] = (float(allowed[0]), float(allowed[1]))
         else:
             raise ValueError(f"expect.{key}: found {allowed!r}; allowed: {', '.join(_TYPES)} or [smallest, largest]")

@@ -45,7 +45,14 @@ class Result:
         """The table at the end, as lines."""
         rows = [("step", "seconds", "requests", "failed", "rollback", "swap")]
         rows += [
-            (s.name, f"{s.seconds:.1f}", f"{s.sent:,}", f"{s.failed:,}", _short(s.rollback_seconds), _short(s.swap_seconds))
+            (
+                s.name,
+                f"{s.seconds:.1f}",
+                f"{s.sent:,}",
+                f"{s.failed:,}",
+                _short(s.rollback_seconds),
+                _short(s.swap_seconds),
+            )
             for s in self.steps
         ]
         total = self.as_json()
@@ -98,7 +105,10 @@ def print_json(result: Result) -> None:
 
 
 def _row(row: Sequence[str], widths: Sequence[int]) -> str:
-    first, *figures = (text.ljust(width) if n == 0 else text.rjust(width) for n, (text, width) in enumerate(zip(row, widths, strict=True)))
+    first, *figures = (
+        text.ljust(width) if n == 0 else text.rjust(width)
+        for n, (text, width) in enumerate(zip(row, widths, strict=True))
+    )
     return "  ".join([first, *figures]).rstrip()
 
 

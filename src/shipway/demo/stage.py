@@ -99,12 +99,12 @@ class Stage:
         """Start a `shipway` command in the app; what it tells is passed on."""
         return ShipwayCommand(self.app, words, tell)
 
-    def clear(self) -> list[str]:
-        """Stop everything and remove the folder. Answers what `shipway down` had left running."""
+    def clear(self, patience: float = 10.0) -> list[str]:
+        """Stop everything and remove the folder. Answers what still ran `patience` seconds after `shipway down`."""
         if self.description:
             self.shipway("down", "--yes").ended()
         # `down` answers when the daemon has stopped listening; its process ends a moment later.
-        _, left = psutil.wait_procs(self._processes(), timeout=10)
+        _, left = psutil.wait_procs(self._processes(), timeout=patience)
         names = [f"{process.pid} {' '.join(process.info['cmdline'] or [])[:120]}" for process in left]
         for process in left:
             try:

@@ -17,4 +17,4 @@ def make_private(folder: Path) -> None:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise ShipwayError(f"{place} belongs to somebody else", fix=f"remove {place}, or ask its owner to")
         if stat.S_IMODE(found.st_mode) != 0o700:
-            os.chmod(place, 0o700)
+            place.chmod(0o700)

@@ -118,7 +118,7 @@ class LocalTarget(Target):
             self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks.tasks))
         self._router.name_release(environment, side, release.id)
 
-    def read_back(self, environment: str, side: Side, release: Release) -> Sequence[TaskReport]:
+    def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
         statuses = [task for task in self._supervisor.tasks(environment, side) if task.state in _SERVING]
         fresh = [self._supervisor.check_now(task.spec.id) for task in statuses]
         return [_report(task) for task in fresh]

@@ -305,7 +305,7 @@ class Rollouts:
         """Raises ShipwayError unless every task that serves reports the requested artifact and model version."""
         deadline = self._clock() + READ_BACK_PATIENCE
         while True:
-            reports = self._target.read_back(record.environment, record.state.candidate, release)
+            reports = self._target.read_back(record.environment, record.state.candidate)
             wrong = [
                 f"{r.task} ({r.service}) serves {r.artifact[:6]}, model {r.model_version or 'none'}"
                 for r in reports

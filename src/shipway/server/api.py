@@ -101,7 +101,7 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         return dict(views.plain(platform.models.publish(folder, call.text("version"), call.who)))
 
     verbs: dict[tuple[str, str], Verb] = {
-        ("GET", "/v1/status"): lambda call: views.status(platform),
+        ("GET", "/v1/status"): lambda _: views.status(platform),
         ("GET", "/v1/runs"): lambda call: {
             "runs": [views.run(run) for run in control.runs()[: int(call.number("limit", 20, 1000))]]
         },
@@ -121,7 +121,7 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
             control.roll_back(call.path("environment"), call.who, call.text("why") or "")
         ),
         ("GET", "/v1/releases"): lambda call: views.releases(platform, int(call.number("limit", 20, 1000))),
-        ("GET", "/v1/models"): lambda call: views.models(platform),
+        ("GET", "/v1/models"): lambda _: views.models(platform),
         ("POST", "/v1/models"): publish,
         ("POST", "/v1/models/rollback"): lambda call: promoted(
             control.roll_back_model(call.texts("environments"), call.who, call.text("why") or "")
@@ -136,7 +136,7 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         ("GET", "/v1/audit"): lambda call: {
             "entries": views.plain(platform.store.audit(int(call.number("limit", 50, 10_000))))
         },
-        ("POST", "/v1/reload"): lambda call: {"changed": platform.reload()},
+        ("POST", "/v1/reload"): lambda _: {"changed": platform.reload()},
     }
 
     async def down(request: Request) -> Response:
@@ -180,7 +180,7 @@ async def _body(request: Request) -> Answer:
     return body
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
+async def _refusal(_: Request, error: Exception) -> Response:
     assert isinstance(error, ShipwayError)
     status = 400 if isinstance(error, UsageError) else 409 if isinstance(error, Refused) else 500
     told = {"what": error.what, "fix": error.fix, "state": error.state, "exit_code": error.exit_code}

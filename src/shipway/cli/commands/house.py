@@ -77,7 +77,7 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
         if serving and not keep_tasks:
             confirm(f"{', '.join(serving)} will answer no more. Stop everything?", yes)
         client.post("down", keep_tasks=keep_tasks)
-        daemon.wait_until_gone(client)
+        daemon.wait_until_gone(places)
     if as_json:
         say_json({"stopped": status is not None, "keep_tasks": keep_tasks})
     elif status is None:

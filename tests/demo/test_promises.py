@@ -1,0 +1,97 @@
+"""Which promises a step's figures break, and how the result is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shipway.demo.promises import check_step, rollback_seconds, swap_seconds
+from shipway.demo.report import Result, StepResult
+from shipway.demo.story import StoryStep
+
+GOOD = StoryStep(name="good", tell="…", patch="x", commit="y")
+BAD = StoryStep(name="bad", tell="…", patch="x", commit="y", ends="rolled_back", candidate_may_fail=True)
+ROLLOUT = {"release": "r3", "shares": "10 → 50 → 100 %", "step": 1}
+
+
+def _release(failed: int = 0, devices: int = 40, **times: float) -> dict[str, Any]:
+    return {"answers": 100, "failed": failed, "devices": devices, "first": 1.0, "last": 9.0, "first_failure": None} | times
+
+
+def _seen(**releases: dict[str, Any]) -> dict[str, Any]:
+    failed = sum(release["failed"] for release in releases.values())
+    return {"sent": 1000, "failed": failed, "kinds": {"status": failed}, "releases": releases, "versions": {}}
+
+
+def test_no_failure_breaks_no_promise() -> None:
+    """Zero failures is what every step promises."""
+    assert [] == check_step(GOOD, _seen(r1=_release(), r2=_release()), ROLLOUT, 400)
+
+
+def test_one_failure_in_a_good_step_is_told() -> None:
+    """A single failure is named with its kind and release."""
+    assert ["good: 1 of 1,000 requests failed (status 1; 1 of r1)"] == check_step(
+        GOOD, _seen(r1=_release(1), r2=_release()), ROLLOUT, 400
+    )
+
+
+def test_the_candidates_cohort_may_fail() -> None:
+    """Failures that the bad candidate answered are what the canary let through."""
+    assert [] == check_step(BAD, _seen(r2=_release(), r3=_release(20)), ROLLOUT, 400)
+
+
+def test_stables_cohort_may_not_fail() -> None:
+    """A failure outside of the candidate's cohort breaks the promise, even in the bad step."""
+    assert ["bad: 1 requests failed that r3 did not answer: status 21"] == check_step(
+        BAD, _seen(r2=_release(1), r3=_release(20)), ROLLOUT, 400
+    )
+
+
+def test_the_cohort_is_no_larger_than_its_weight() -> None:
+    """More devices than the step's share, beyond chance, is told."""
+    assert ["bad: 90 of 400 devices met r3 at a weight of 10%"] == check_step(
+        BAD, _seen(r2=_release(), r3=_release(20, devices=90)), ROLLOUT, 400
+    )
+
+
+def test_a_bad_candidate_that_never_failed_shows_nothing() -> None:
+    """The bad step must have been bad."""
+    assert ["bad: r3 never failed, so nothing was shown"] == check_step(BAD, _seen(r2=_release()), ROLLOUT, 400)
+
+
+def test_rollback_seconds_run_from_the_first_bad_answer_to_the_last_of_the_candidate() -> None:
+    """What clients felt, not what the daemon says."""
+    seen = _seen(r2=_release(), r3=_release(5, first_failure=7.5))
+    assert 1.5 == rollback_seconds(seen, "r3")
+    assert None is rollback_seconds(seen, "r2")
+
+
+def test_swap_seconds_run_from_the_pointer_to_the_last_old_answer() -> None:
+    """A swap is over when no answer carries another version."""
+    seen = _seen(r1=_release()) | {"versions": {"v1.0": {"last": 5.4}, "v1.1": {"last": 9.0}}}
+    assert 0.4 == round(swap_seconds(seen, "v1.1", 5.0) or 0, 6)
+
+
+def test_the_result_as_json_and_as_a_table() -> None:
+    """The object has the agreed keys; the table says the same."""
+    steps = [StepResult("one", 1.26, 100, 0), StepResult("two", 2.0, 1000, 3, rollback_seconds=1.2)]
+    result = Result(steps)
+    assert {
+        "ok": True,
+        "steps": [
+            {"name": "one", "seconds": 1.3, "sent": 100, "failed": 0},
+            {"name": "two", "seconds": 2.0, "sent": 1000, "failed": 3},
+        ],
+        "sent": 1100,
+        "failed": 3,
+        "rollback_seconds": 1.2,
+        "model_swap_seconds": None,
+        "broken": [],
+    } == result.as_json()
+    assert [
+        "step  seconds  requests  failed  rollback  swap",
+        "─" * 47,
+        "one       1.3       100       0",
+        "two       2.0     1,000       3    1.20 s",
+        "─" * 47,
+        "all       3.3     1,100       3",
+    ] == result.table()
