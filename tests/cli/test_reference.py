@@ -14,7 +14,6 @@ from shipway.cli.main import shipway
 from shipway.cli.reference import reference
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "src" / "shipway").rglob("*.py"))
 
 
 def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -59,7 +58,7 @@ def test_the_same_option_means_the_same_everywhere() -> None:
 def test_what_people_are_told_to_type_exists() -> None:
     """Every command in an error, a hint or a docstring is one that this command line knows, with its options."""
     wrong = []
-    for source in SOURCES:
+    for source in (ROOT / "src" / "shipway").rglob("*.py"):
         for typed in _told(source):
             words = typed.split()
             command = COMMANDS.get(" ".join(words[:3])) or COMMANDS.get(" ".join(words[:2]))

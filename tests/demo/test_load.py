@@ -151,8 +151,11 @@ def test_the_parent_steers_it_by_lines(tmp_path: Path) -> None:
 
     async def steer() -> list[dict[str, Any]]:
         async with small_server() as server:
-            load = _start("--url", server.url, "--question", str(tmp_path / "question.json"), "--control", "--rate", "200")
-            assert load.stdin is not None and load.stdout is not None
+            load = _start(
+                "--url", server.url, "--question", str(tmp_path / "question.json"), "--control", "--rate", "200"
+            )
+            assert load.stdin is not None
+            assert load.stdout is not None
             lines = []
             for word in ("mark first", "mark second", "stop"):
                 while True:

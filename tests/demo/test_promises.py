@@ -14,7 +14,14 @@ ROLLOUT = {"release": "r3", "shares": "10 → 50 → 100 %", "step": 1}
 
 
 def _release(failed: int = 0, devices: int = 40, **times: float) -> dict[str, Any]:
-    return {"answers": 100, "failed": failed, "devices": devices, "first": 1.0, "last": 9.0, "first_failure": None} | times
+    return {
+        "answers": 100,
+        "failed": failed,
+        "devices": devices,
+        "first": 1.0,
+        "last": 9.0,
+        "first_failure": None,
+    } | times
 
 
 def _seen(**releases: dict[str, Any]) -> dict[str, Any]:

@@ -56,10 +56,7 @@ def test_the_commits_fit_the_app_one_after_the_other(tmp_path: Path) -> None:
 
 def _touched(story: Story) -> set[str]:
     lines = [
-        line
-        for step in story.steps
-        if step.patch
-        for line in (CHECKOUT / "demo" / step.patch).read_text().splitlines()
+        line for step in story.steps if step.patch for line in (CHECKOUT / "demo" / step.patch).read_text().splitlines()
     ]
     return {line.removeprefix("--- a/") for line in lines if line.startswith("--- a/")}
 
@@ -85,7 +82,10 @@ def test_no_story_says_where_it_was_looked_for(tmp_path: Path) -> None:
         ({"load": {"rate": 0}}, "demo/story.yaml: load.rate: Input should be greater than 0"),
         ({"request": {"path": "predict"}}, "path: expected a path such as /api/predict"),
         ({"request": {"path": "/", "verb": "GET"}}, "unknown key 'verb'; allowed: bodies, expect, method, path"),
-        ({"request": {"path": "/", "expect": {"x": "text"}}}, "expect.x: found 'text'; allowed: string, number, boolean"),
+        (
+            {"request": {"path": "/", "expect": {"x": "text"}}},
+            "expect.x: found 'text'; allowed: string, number, boolean",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:

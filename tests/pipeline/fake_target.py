@@ -22,6 +22,7 @@ class FakeTarget(Target):
         self.weights: dict[str, tuple[Side, int]] = {}
         self.models: dict[tuple[str, Side], str | None] = {}
         self.requests = 0
+        self._releases: dict[str, Release] = {}
         self.fail_on: frozenset[str] = frozenset()
         self.crash_on: frozenset[str] = frozenset()
         self.broken_models: frozenset[str] = frozenset()
@@ -39,6 +40,7 @@ class FakeTarget(Target):
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
         self.calls.append(("scale", environment, side, release.id, tasks))
         self.running[environment, side] = (release.id, tasks)
+        self._releases[release.id] = release
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
         self.calls.append(("shift", environment, candidate, weight))
@@ -76,6 +78,7 @@ class FakeTarget(Target):
         self.models[environment, side] = release.model_version
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
-        release, count = self.running.get((environment, side), ("", 0))
+        id, count = self.running.get((environment, side), ("", 0))
         model = self.models.get((environment, side))
-        return [TaskReport(f"hello-{n}", "hello", release.ljust(64, "0"), model, True) for n in range(count)]
+        digest = self._releases[id].artifacts["hello"].digest if count else ""
+        return [TaskReport(f"hello-{n}", "hello", digest, model, True) for n in range(count)]

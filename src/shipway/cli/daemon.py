@@ -58,13 +58,21 @@ def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
             stderr=log,
             start_new_session=True,
         )
+    try:
+        return process, _first_status(places, process, began_at)
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
+
+
+def _first_status(places: Places, process: subprocess.Popen[bytes], began_at: int) -> dict[str, Any]:
     client = Client(places.socket)
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise _why_not(places.daemon_log, began_at, process.returncode)
         try:
-            return process, client.get("status")
+            return client.get("status")
         except (NotRunning, Lost):
             time.sleep(_PAUSE)
     raise ShipwayError(
@@ -77,7 +85,7 @@ def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
 def wait_until_gone(places: Places) -> None:
     """Wait until the daemon has ended. Raises ShipwayError when it takes too long."""
     deadline = time.monotonic() + STOP_TIMEOUT
-    while _is_locked(places.state / "daemon.lock") or _answers(Client(places.socket)):
+    while _is_locked(places.daemon_lock) or _answers(Client(places.socket)):
         if time.monotonic() > deadline:
             raise ShipwayError(f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway logs --daemon")
         time.sleep(_PAUSE)

@@ -30,6 +30,11 @@ class Places:
         return self.runtime / "daemon.sock"
 
     @property
+    def daemon_lock(self) -> Path:
+        """Held by the daemon while it lives; its text is the daemon's process id."""
+        return self.state / "daemon.lock"
+
+    @property
     def daemon_log(self) -> Path:
         """What the daemon says of itself."""
         return self.state / "daemon.log"

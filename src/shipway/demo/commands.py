@@ -32,7 +32,9 @@ def must(
     except subprocess.TimeoutExpired as error:
         raise ShipwayError(f"{shlex.join(words)} did not end within {TIMEOUT:.0f} s") from error
     if done.returncode != 0:
-        raise ShipwayError(f"{shlex.join(words)} ended with {done.returncode}:\n{tail(done.stderr or done.stdout)}")
+        raise ShipwayError(
+            f"{shlex.join(words)} ended with {done.returncode}:\n{tail((done.stderr or done.stdout).splitlines())}"
+        )
     return done
 
 
@@ -73,7 +75,7 @@ class ShipwayCommand:
         """The JSON object it printed. Raises ShipwayError when it ended with a code that is neither 0 nor allowed."""
         code, answer = self.ended()
         if not answer or code not in (0, *allowed):
-            raise ShipwayError(f"{self._name} ended with {code}:\n{tail(chr(10).join(self._told))}")
+            raise ShipwayError(f"{self._name} ended with {code}", state=f"what it said last:\n{tail(self._told)}")
         return answer
 
     def _listen(self, tell: Callable[[str], None]) -> None:
@@ -83,6 +85,6 @@ class ShipwayCommand:
             tell(line.rstrip())
 
 
-def tail(text: str) -> str:
+def tail(lines: Sequence[str]) -> str:
     """The last lines of an output, indented."""
-    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-_LAST_LINES:])
+    return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])

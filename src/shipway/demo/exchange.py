@@ -108,7 +108,7 @@ class Connection:
         raise ValueError(f"more than {_MAX_LINES} headers")
 
     async def _body(self, status: int, headers: Mapping[str, str]) -> bytes:
-        if status == 204 or status == 304:
+        if status in (204, 304):
             return b""
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return await self._chunks()

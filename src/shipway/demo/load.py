@@ -51,8 +51,8 @@ class Load:
         self._window: dict[str, Counter[str]] = {"releases": Counter(), "versions": Counter()}
         self._closed_idle = 0
         self._stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self._clock = lambda offset=time.time() - loop.time(): offset + loop.time()
+        # Unix time that never jumps: read once, then carried on by the loop's own clock.
+        self._offset = time.time() - asyncio.get_running_loop().time()
         self._tally = Tally("load", self._clock())
         self._sent = self._failed = 0
 
@@ -89,6 +89,9 @@ class Load:
             connection.close()
         await reporter
         return self._tally.summary() | {"rate": self._options.rate, "closed_while_idle": self._closed_idle}
+
+    def _clock(self) -> float:
+        return self._offset + asyncio.get_running_loop().time()
 
     async def _wait_until(self, due: float) -> bool:
         """Whether the load was stopped before the time came."""

@@ -9,7 +9,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -99,7 +100,7 @@ class Player:
         self._timed("set up", self._set_up)
         for step in story.steps:
             screen.say("", f"{step.name}", f"  {step.tell}")
-            self._timed(step.name, lambda step=step: self._play_step(step))  # type: ignore[misc]
+            self._timed(step.name, partial(self._play_step, step))
         assert self._load is not None
         self._settle_accounts(self._load.stop())
         return self.result
@@ -241,7 +242,7 @@ class Player:
         shares = "  ".join(f"{name or '?'} {100 * n / total:.0f} %" for name, n in sorted(seen["releases"].items()))
         self._screen.live(f"    {seen['sent']:,} requests, {seen['failed']:,} failed   {shares}")
 
-    def _timed(self, name: str, step: Any) -> None:
+    def _timed(self, name: str, step: Callable[[], None]) -> None:
         began = time.monotonic()
         result = StepResult(name)
         self.result.steps.append(result)
@@ -273,8 +274,7 @@ def _addresses(stage: Stage, story: Story, *, keep: bool) -> list[str]:
     lines = [
         "Try:" if keep or sys.stdin.isatty() else "These were the addresses (`shipway demo --keep` leaves them up):"
     ]
-    for name in stage.description["environments"]:
-        lines.append(f"  {name:6} {stage.url(name)}")
+    lines += [f"  {name:6} {stage.url(name)}" for name in stage.description["environments"]]
     lines.append(f"  curl -i {stage.url(story.environment)}{question.path}{data}")
     if keep:
         lines.append(f"  cd {stage.app} && shipway status      # and at the end: shipway down && rm -rf {stage.folder}")

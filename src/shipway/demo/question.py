@@ -108,7 +108,7 @@ async def ask_once(url: str, question: Question) -> Mapping[str, Any]:
 
 def read_question(data: Mapping[str, Any]) -> Question:
     """A question from its JSON form. Raises ValueError that names what is wrong."""
-    known = {name for name in Question.__dataclass_fields__}
+    known = set(Question.__dataclass_fields__)
     if unknown := sorted(set(data) - known):
         raise ValueError(f"unknown key {unknown[0]!r}; allowed: {', '.join(sorted(known))}")
     fields = dict(data)

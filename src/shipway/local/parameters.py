@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from pathlib import Path
 
 from shipway.core.errors import UsageError
+from shipway.local.atomic_file import write_atomically
 
 MAX_NAME = 1011
 MAX_DEPTH = 15
@@ -33,18 +33,11 @@ class FileParameters:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise _taken(name, "a part of its path is a parameter itself") from error
-        # The leading dot is no valid name, so a file left by a crash is never taken for a parameter.
-        fresh = path.parent / f".{uuid.uuid4().hex}"
         try:
-            with fresh.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
+            # What a crash may leave begins with a dot, which no name does: it is never taken for a parameter.
+            write_atomically(path, data)
         except IsADirectoryError as error:
             raise _taken(name, "it is the folder of other parameters") from error
-        finally:
-            fresh.unlink(missing_ok=True)
         _sync_folder(path.parent)
 
     def get(self, name: str) -> str | None:

@@ -26,7 +26,7 @@ def serve(root: Path) -> None:
         raise ShipwayError(f"{root} has no shipway.yaml", fix="start shipway in the folder that has it")
     places.state.mkdir(exist_ok=True)
     (places.state / ".gitignore").write_text("*\n")
-    with _only_one(places.state / "daemon.lock"):
+    with _only_one(places.daemon_lock):
         platform = wiring.build(root)
         platform.start()
         server = uvicorn.Server(

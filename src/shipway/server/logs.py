@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shipway.local import log_file
-
-if TYPE_CHECKING:
-    from shipway.server.api import Call
-    from shipway.wiring import Platform
+from shipway.server.call import Call
+from shipway.wiring import Platform
 
 MOST_LINES = 10_000
 _ERROR_MARKS = ('"level": "error"', '"level":"error"', "ERROR", "Traceback", "Error:", "Exception")

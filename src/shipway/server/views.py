@@ -108,6 +108,7 @@ def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
         "name": record.name,
         "branch": described.branch,
         "url": f"http://127.0.0.1:{described.port}",
+        "approval": list(described.approval.roles) if described.approval else None,
         "https_url": f"https://127.0.0.1:{described.https_port}" if described.https_port else None,
         "side": record.side,
         "release": record.stable,

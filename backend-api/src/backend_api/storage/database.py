@@ -7,6 +7,8 @@ a thread as a whole: aiosqlite hands every single statement to its thread, which
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -110,6 +112,21 @@ def _json_text(value: object) -> str:
 def _prepare(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # WAL: readers and the writer of several tasks do not block one another. FULL: a commit survives a power cut.
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Make the file a WAL database. Raises sqlite3.OperationalError when others hold it for longer than the lock wait."""
+    # Connections that switch a new file at the same time are told "locked" at once: here SQLite does not wait by itself.
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

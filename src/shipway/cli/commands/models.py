@@ -104,7 +104,7 @@ def _ask(client: Client, what: str, environments: tuple[str, ...], yes: bool) ->
     guarded = [
         environment["name"]
         for environment in client.get("status")["environments"]
-        if environment.get("approval", True)
+        if environment["approval"]
         and environment["release"]
         and environment["name"] in (environments or [environment["name"]])
     ]

@@ -88,7 +88,7 @@ def rollback(environment: str, why: str, yes: bool, detach: bool, as_json: bool)
 
 def _guarded(client: Client, name: str) -> bool:
     """Whether the environment has an approval policy, so that a person is asked before it changes."""
-    return any(e["name"] == name and e.get("approval", True) for e in client.get("status")["environments"])
+    return any(e["name"] == name and e["approval"] for e in client.get("status")["environments"])
 
 
 def _steer(client: Client, environment: str, verb: str, why: str, as_json: bool) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 from shipway.cli.render.text import clock_time, plain, short, table
 
+_METRICS = 3
+
 
 def release_table(releases: list[dict[str, Any]], now: float) -> list[str]:
     """One line for each release, the newest first."""
@@ -89,7 +91,8 @@ def audit_table(entries: list[dict[str, Any]], now: float) -> list[str]:
 
 
 def _metrics(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, int | float)) or "–"
+    """The first few; `model show` has them all."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:_METRICS]) or "–"
 
 
 def _entry(key: str, value: Any) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from shipway.core.errors import ShipwayError
-from shipway.local.router.files import write_atomically
+from shipway.local.atomic_file import write_atomically
 from shipway.local.router.runtime_socket import RouterAway, RuntimeSocket
 
 OLDEST = (2, 8)

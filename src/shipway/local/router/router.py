@@ -13,10 +13,10 @@ from pathlib import Path
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import SIDES, Side, Traffic
+from shipway.local.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
-from shipway.local.router.files import write_atomically
 from shipway.local.router.ports import draw_free, require_free
 from shipway.local.router.process import HAProxyProcess
 from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat

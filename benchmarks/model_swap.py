@@ -1,0 +1,47 @@
+"""Model versions swapped back and forth in running tasks, while clients ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.clients import clients, wait_for_requests
+from benchmarks.figures import Effort, Figure, Tell
+from benchmarks.throwaway import ontime
+from shipway.demo.promises import swap_seconds
+
+RATE = 100.0
+BUDGET = 1.0
+_SWAPS = {"quick": 4, "normal": 12, "full": 40}
+_VERSIONS = {"v1.0": 40, "v1.1": 80}
+
+
+def measure(effort: Effort, tell: Tell) -> Iterator[Figure]:
+    """Ontime's prod: three model services behind three backends; clients ask the backends."""
+    with ontime(_VERSIONS) as (stage, story):
+        run = stage.shipway("deploy").answer()["run"]
+        stage.shipway("approve", run["id"], "--yes", "--why", "benchmark").answer()
+        tell("prod serves; swapping")
+        swaps: list[tuple[str, float, float]] = []
+        with clients(stage.url("prod"), story.question, RATE, stage.folder) as load:
+            wait_for_requests(load, 100)
+            for number in range(_SWAPS[effort]):
+                version = list(_VERSIONS)[(number + 1) % 2]
+                load.mark(f"swap {number}")
+                answer = stage.shipway(
+                    "model", "promote", version, "--env", "prod", "--yes", "--why", "benchmark"
+                ).answer()
+                (rollout,) = answer["rollouts"]
+                swaps.append((version, rollout["started"], rollout["ended"] - rollout["started"]))
+                wait_for_requests(load, 50)
+            summary = load.stop()
+    seen = [
+        swap_seconds(step, version, started)
+        for step, (version, started, _) in zip(summary["steps"][-len(swaps) :], swaps, strict=True)
+    ]
+    for failure in summary["failures"][:10]:
+        tell(f"failed: {failure}")
+    confirmed = tuple(seconds for _, _, seconds in swaps)
+    yield Figure("until no client gets the old version", tuple(s for s in seen if s is not None), "s", BUDGET, "worst")
+    yield Figure("until every task says the new one, read back", confirmed, "s", BUDGET, "worst")
+    note = f"{summary['sent']:,} requests, {RATE:g}/s"
+    yield Figure(f"failed in {len(swaps)} swaps", (summary["failed"],), "failed", 0, note=note)

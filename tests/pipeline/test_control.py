@@ -1,0 +1,328 @@
+"""The verbs over real runs, a real store and an engine in memory: gates, supersession, retries, rollbacks, models."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipway.core.description import App, Service
+from shipway.core.errors import Refused, UsageError
+from shipway.core.model_version import ModelVersion
+from shipway.core.ports import Builder, Models, Source, Tell
+from shipway.core.records import Run
+from shipway.core.release import Artifact, Commit
+from shipway.local.store import Store
+from shipway.pipeline import rollouts as module
+from shipway.pipeline.control import Control
+from shipway.pipeline.rollouts import Rollouts
+from shipway.pipeline.runs import Answer, Parts, Runs
+from tests.pipeline.fake_target import FakeTarget
+
+QUICK = {"strategy": "blue_green", "bake": 0}
+DESCRIPTION: dict[str, Any] = {
+    "app": "hello",
+    "services": {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "model": True}},
+    "model": {"name": "m"},
+    "environments": {
+        "dev": {"branch": "develop", "port": 8081, "tasks": {"min": 1, "max": 1}, "rollout": QUICK},
+        "prod": {
+            "branch": "main", "after": "dev", "port": 8080, "tasks": {"min": 2, "max": 2}, "rollout": QUICK,
+            "approval": {"roles": ["lead"], "expires": 60},
+        },
+    },
+    "roles": {"lead": ["ann"]},
+}  # fmt: skip
+APP = App.model_validate(DESCRIPTION)
+
+
+class Repository(Source):
+    """Commits are names; each is on main."""
+
+    def resolve(self, revision: str) -> Commit:
+        if revision == "unknown":
+            raise UsageError("no commit 'unknown'")
+        return Commit(revision, f"subject of {revision}", "ann", "main")
+
+    def current_branch(self) -> str | None:
+        return "main"
+
+    def read(self, commit: Commit, path: str) -> bytes:
+        return b""
+
+
+class Workshop(Builder):
+    """Builds at once; `failing` commits fail their tests."""
+
+    def __init__(self) -> None:
+        self.failing: set[str] = set()
+
+    def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
+        if commit.id in self.failing:
+            raise Refused(f"{name} failed its tests")
+        return Artifact(name, commit.id.ljust(64, "0"), commit.id, "/tree")
+
+
+class Registry(Models):
+    """Versions v1.0 and v1.1; v6.6 does not match its digest."""
+
+    def __init__(self) -> None:
+        self.current = "v1.0"
+
+    def latest(self) -> ModelVersion:
+        return self.verified(self.current)
+
+    def verified(self, version: str) -> ModelVersion:
+        if version == "v6.6":
+            raise Refused("model v6.6: model.txt has another sha256")
+        return ModelVersion(version, "m", "model.txt", f"digest of {version}", "schema", "", "", "ann", "approved")
+
+    def make_latest(self, version: str, by: str, why: str, at: float) -> None:
+        self.current = version
+
+
+class MemoryEngine:
+    """Runs in threads; steps are remembered, so a run that is started again does not repeat them."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._threads: dict[str, threading.Thread] = {}
+        self._mail: dict[tuple[str, str], queue.Queue[Any]] = {}
+        self.patience: float | None = None
+
+    def start(self, id: str) -> None:
+        durable = _Durable(self, id)
+        self._threads[id] = threading.Thread(target=self._runs.carry_out, args=(id, durable))
+        self._threads[id].start()
+
+    def answer(self, id: str, environment: str, answer: Answer) -> None:
+        self.box(id, f"gate:{environment}").put(asdict(answer))
+
+    def box(self, id: str, topic: str) -> queue.Queue[Any]:
+        return self._mail.setdefault((id, topic), queue.Queue())
+
+    def join(self) -> None:
+        for thread in self._threads.values():
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+class _Durable:
+    def __init__(self, engine: MemoryEngine, id: str) -> None:
+        self._engine, self._id = engine, id
+
+    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+    def receive(self, topic: str, timeout: float) -> Any | None:
+        try:
+            wait = timeout if self._engine.patience is None else self._engine.patience
+            return self._engine.box(self._id, topic).get(timeout=wait)
+        except queue.Empty:
+            return None
+
+
+class House:
+    """Everything joined, as `wiring` would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder / "state.db")
+        self.target = FakeTarget()
+        self.workshop = Workshop()
+        self.registry = Registry()
+        self.app = APP
+        rollouts = Rollouts(self.store, self.target, time.time, threading.Event())
+        parts = Parts(
+            self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
+            read_app=lambda _: APP, operator_app=lambda: self.app,
+        )  # fmt: skip
+        self.engine = MemoryEngine(Runs(parts))
+        self.control = Control(parts, self.engine)  # type: ignore[arg-type]
+        self.rollouts = rollouts
+
+    def until(self, id: str, *statuses: str) -> Run:
+        """The run, once it has one of the statuses."""
+        deadline = time.monotonic() + 20
+        while (run := self.control.run(id)).status not in statuses:
+            assert time.monotonic() < deadline, run
+            time.sleep(0.005)
+        return run
+
+    def release(self, commit: str) -> Run:
+        """The commit, approved, in prod."""
+        run = self.control.deploy(commit, None, "bob")
+        self.until(run.id, "waiting")
+        self.control.answer(run.id, approved=True, who="ann", why="fine")
+        return self.until(run.id, "succeeded", "rolled_back", "failed")
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setattr(module, "TICK", 0.005)
+    house = House(tmp_path)
+    yield house
+    house.engine.patience = 0.0
+    for run in house.control.runs():
+        if run.status == "waiting":
+            house.control.answer(run.id, approved=False, who="ann", why="end of the test")
+    house.engine.join()
+    house.store.close()
+
+
+def test_a_commit_waits_at_the_gate_and_goes_on(house: House) -> None:
+    """dev by itself, prod after an approval that names who and why."""
+    run = house.control.deploy("c1", None, "bob")
+    waiting = house.until(run.id, "waiting")
+    assert ("dev",) == waiting.done
+    assert waiting.gate is not None
+    assert ("prod", ("lead",)) == (waiting.gate.environment, waiting.gate.roles)
+    house.control.answer(run.id, approved=True, who="ann", why="looks good")
+    assert ("dev", "prod") == house.until(run.id, "succeeded").done
+    approvals = [entry for entry in house.store.audit(50) if entry.action == "approved"]
+    assert [("ann", "looks good", "prod")] == [(e.who, e.why, e.environment) for e in approvals]
+
+
+def test_without_the_role_nobody_approves(house: House) -> None:
+    """The gate stays shut, and the run goes on waiting."""
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "waiting")
+    with pytest.raises(Refused, match="one of the roles lead"):
+        house.control.answer(run.id, approved=True, who="bob", why="mine")
+    assert "waiting" == house.control.run(run.id).status
+
+
+def test_rejected(house: House) -> None:
+    """A rejection ends the run with its reason; prod is untouched."""
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "waiting")
+    house.control.answer(run.id, approved=False, who="ann", why="not on Fridays")
+    ended = house.until(run.id, "rejected")
+    assert "rejected by ann: not on Fridays" == ended.reason
+    assert 3 == ended.exit_code
+    assert house.rollouts.record_of("prod").stable is None
+
+
+def test_expired(house: House) -> None:
+    """A gate that nobody answers ends the run, and can't be passed afterwards."""
+    house.engine.patience = 0.05
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "expired")
+    with pytest.raises(Refused, match="expired"):
+        house.control.answer(run.id, approved=True, who="ann", why="late")
+
+
+def test_a_newer_commit_supersedes_what_waits(house: House) -> None:
+    """Two commits, one gate: only the newer one can be approved."""
+    older = house.control.deploy("c1", None, "bob")
+    house.until(older.id, "waiting")
+    newer = house.control.deploy("c2", None, "bob")
+    assert "superseded" == house.until(older.id, "superseded").status
+    house.until(newer.id, "waiting")
+    with pytest.raises(Refused, match="superseded"):
+        house.control.answer(older.id, approved=True, who="ann", why="too late")
+
+
+def test_failing_tests_end_the_run_before_any_environment(house: House) -> None:
+    """A refused build is exit code 3; retrying after the cause is gone works."""
+    house.workshop.failing.add("c1")
+    run = house.control.deploy("c1", None, "bob")
+    ended = house.until(run.id, "refused")
+    assert (3, ()) == (ended.exit_code, ended.done)
+    house.workshop.failing.clear()
+    again = house.control.retry(run.id, "bob")
+    assert run.id == again.retry_of
+    house.until(again.id, "waiting")
+
+
+def test_a_run_that_succeeded_is_not_retried(house: House) -> None:
+    """There is nothing to do again."""
+    run = house.release("c1")
+    with pytest.raises(Refused, match="nothing to retry"):
+        house.control.retry(run.id, "bob")
+
+
+def test_an_unknown_commit_starts_nothing(house: House) -> None:
+    """A usage error leaves no run behind."""
+    with pytest.raises(UsageError):
+        house.control.deploy("unknown", None, "bob")
+    assert [] == house.control.runs()
+
+
+def test_a_bad_candidate_ends_the_run_as_rolled_back(house: House) -> None:
+    """Exit code 4 and the reason; prod keeps what it had."""
+    house.release("c1")
+    house.target.fail_on = frozenset({"r2"})
+    ended = house.until(house.control.deploy("c2", None, "bob").id, "rolled_back")
+    assert 4 == ended.exit_code
+    assert "failed" in ended.reason
+    assert "r1" == house.rollouts.record_of("dev").stable
+
+
+def test_an_unchanged_release_is_not_rolled_out_again(house: House) -> None:
+    """The same bytes and model serve already: nothing is started."""
+    house.release("c1")
+    house.target.calls.clear()
+    house.release("c1")
+    assert [] == house.target.calls
+
+
+def test_rollback_and_rollback_again(house: House) -> None:
+    """Each rollback goes one release back, until there is none."""
+    for commit in ("c1", "c2", "c3"):
+        house.release(commit)
+    for expected in ("r2", "r1"):
+        run = house.control.roll_back("prod", "ann", "worse")
+        house.until(run.id, "succeeded")
+        assert expected == house.rollouts.record_of("prod").stable
+    with pytest.raises(Refused, match="no release before"):
+        house.control.roll_back("prod", "ann", "further")
+
+
+def test_rollback_needs_the_role(house: House) -> None:
+    """Who may not approve may not roll back either."""
+    house.release("c1")
+    with pytest.raises(Refused, match="lead"):
+        house.control.roll_back("prod", "bob", "mine")
+
+
+def test_a_model_is_promoted_everywhere_and_back(house: House) -> None:
+    """Each environment swaps; `latest` follows; a rollback brings the version before back."""
+    house.release("c1")
+    assert house.control.promote_model("v1.0", [], "ann", "first") is not None
+    house.until("2", "succeeded")
+    run = house.control.promote_model("v1.1", [], "ann", "better")
+    assert run is not None
+    house.until(run.id, "succeeded")
+    assert ("v1.1", {"v1.1"}) == (house.registry.current, set(house.target.models.values()))
+    back = house.control.roll_back_model([], "ann", "worse")
+    assert back is not None
+    house.until(back.id, "succeeded")
+    assert ("v1.0", {"v1.0"}) == (house.registry.current, set(house.target.models.values()))
+
+
+def test_a_broken_model_changes_nothing(house: House) -> None:
+    """A version whose digest does not match is refused; one that tasks can't load is taken back."""
+    house.release("c1")
+    with pytest.raises(Refused, match="sha256"):
+        house.control.promote_model("v6.6", [], "ann", "")
+    house.target.broken_models = frozenset({"v1.1"})
+    run = house.control.promote_model("v1.1", [], "ann", "")
+    assert run is not None
+    assert 4 == house.until(run.id, "rolled_back").exit_code
+    assert "v1.0" == house.registry.current
+    assert {"v1.0"} == set(house.target.models.values())
+
+
+def test_the_operators_gate_counts_not_the_commits(house: House) -> None:
+    """A commit whose own description has no approval waits all the same."""
+    open_prod = APP.environments["prod"].model_copy(update={"approval": None})
+    weak = APP.model_copy(update={"environments": {**APP.environments, "prod": open_prod}})
+    house.control._parts = replace(house.control._parts, read_app=lambda _: weak)
+    run = house.control.deploy("c1", None, "bob")
+    assert "waiting" == house.until(run.id, "waiting").status
