@@ -16,7 +16,7 @@ DEVICES = 400
 @contextmanager
 def clients(url: str, question: Question, rate: float, folder: Path) -> Iterator[SteeredLoad]:
     """A steady load in a process of its own: half on kept connections, half on fresh ones."""
-    load = SteeredLoad(url, question, LoadPolicy(rate=rate, devices=DEVICES), folder, lambda _: None)
+    load = SteeredLoad(url, question, LoadPolicy(rate=rate, devices=DEVICES), folder, "before", lambda _: None)
     try:
         load.wait_for("the first answers", lambda seen: seen["sent"] > 0, timeout=20)
         yield load

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,13 +45,13 @@ def measure(effort: Effort, tell: Tell) -> Iterator[Figure]:
         yield Figure("the first deploy, everything built", (cold,), "s")
 
 
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One commit's way: seconds in all, until the first answer, and in each part."""
+    """One commit's way: seconds in all, until the first answer (None when none was due), and in each part."""
 
-    def __init__(self, total: float, first_answer: float | None, parts: Mapping[str, float]) -> None:
-        self.total = total
-        self.first_answer = first_answer
-        self.parts = parts
+    total: float
+    first_answer: float | None
+    parts: Mapping[str, float]
 
 
 def _change(stage: Stage, path: str) -> Change:
@@ -60,17 +62,37 @@ def _change(stage: Stage, path: str) -> Change:
     with _watch(stage.url("dev")) as watch:
         began = time.time()
         stage.commit("Change a line")
-        committed = time.time()
         run = stage.shipway("deploy", "--env", "dev").answer()["run"]
         ended = time.time()
     events = stage.shipway("run", "show", run["id"]).answer()["events"]
     first = watch.changed - began if watch.changed is not None else None
-    return Change(ended - began, first, {"git commit": committed - began, **_parts(events, committed, ended)})
+    return Change(ended - began, first, _parts(stage, events, run["created"] - began, began, ended))
 
 
-def _parts(events: Sequence[Mapping[str, Any]], begin: float, end: float) -> dict[str, float]:
-    """Seconds between the events of a run; named after what ended then."""
-    return {f"{event['text']}": event["at"] - begin for event in events} | {"end": end - begin}
+def _parts(
+    stage: Stage, events: Sequence[Mapping[str, Any]], until_created: float, began: float, ended: float
+) -> dict[str, float]:
+    """Seconds between the events of a run, by what ended with each."""
+    migrations = [
+        re.escape(s["before_traffic"]) for s in stage.description["services"].values() if "before_traffic" in s
+    ]
+    landmarks = (
+        ("look what changed", r": testing with "),
+        ("tests and builds", r"^release r"),
+        ("make room: the old warm side goes", "|".join(migrations)),
+        ("migrate, start, ready", r"^started "),
+        ("probes", r" probes answered "),
+        ("bake", r"^\d+ %: "),
+        ("read back, relabel", r"^done: "),
+    )
+    parts = {"git commit, command line starts": until_created}
+    last = began + until_created
+    for part, pattern in landmarks:
+        at = next((event["at"] for event in events if re.search(pattern, event["text"])), None)
+        if at is not None:
+            parts[part] = at - last
+            last = at
+    return parts | {"command line ends": ended - last}
 
 
 class Watch:

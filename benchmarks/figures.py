@@ -46,6 +46,8 @@ class Figure:
         """The budget in words."""
         if self.budget is None:
             return ""
+        if self.budget == 0 and not self.at_least:
+            return f"0 {self.unit}"
         worst = "" if self.judged == "median" else ", each"
         return f"{'≥' if self.at_least else '≤'} {_number(self.budget)} {self.unit}{worst}"
 

@@ -81,6 +81,7 @@ def ontime(versions: Mapping[str, int]) -> Iterator[tuple[Stage, Story]]:
     `shipway.yaml` is as it is but for the ports. Takes half a minute: models are trained.
     """
     told = read_story(CHECKOUT)
+    assert told.training is not None, "the example has a model"
     commands = {
         version: f"{{python}} -m training --output {{output}} --rounds {rounds} --author benchmark"
         for version, rounds in versions.items()

@@ -18,6 +18,8 @@ class Client(asyncio.Protocol):
 
     in_flight = 0
     """Of all connections."""
+    stopping = False
+    """Then each answer is the last on its connection."""
     idle = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,8 +41,10 @@ class Client(asyncio.Protocol):
         failing = FAILING and not head.startswith(b"GET /health ") and random.random() < FAILING
         body = f"hello {NUMBER} from {os.environ.get('SHIPWAY_RELEASE', 'nobody')}".encode()
         status = b"500 Internal Server Error" if failing else b"200 OK"
-        self._transport.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
-        if b"connection: close" in head.lower():
+        last = Client.stopping or b"connection: close" in head.lower()
+        headers = b"content-length: %d\r\nconnection: %s" % (len(body), b"close" if last else b"keep-alive")
+        self._transport.write(b"HTTP/1.1 %s\r\n%s\r\n\r\n%s" % (status, headers, body))
+        if last:
             self._transport.close()
         Client.in_flight -= 1
         if not Client.in_flight:
@@ -54,6 +58,7 @@ async def main() -> None:
     server = await loop.create_server(Client, "127.0.0.1", int(os.environ["PORT"]), backlog=1024)
     await stop.wait()
     server.close()
+    Client.stopping = True
     while Client.in_flight:
         Client.idle.clear()
         await Client.idle.wait()

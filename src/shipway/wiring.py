@@ -70,9 +70,9 @@ class Platform:
 
     def _keep_house(self) -> None:
         def housekeeping() -> None:
-            self.rollouts.tend()
             self.target.keep_router()
             log_file.rotate(self.places.daemon_log)
+            self.rollouts.tend()
 
         tend_forever(housekeeping, self.stopping)
 

@@ -142,6 +142,23 @@ def test_pause_holds_and_still_watches() -> None:
     assert "rolled_back" == play(plan, look(2001, requests=20_100, errors=9000), state=state).phase
 
 
+def test_clients_are_watched_while_more_tasks_start() -> None:
+    """A rolling candidate that fails its first clients goes back before its next task is up."""
+    plan = make_plan(Rollout(strategy="rolling", step_wait=0), 3, 60, has_stable=True)
+    state = play(plan, look(0, ready=1), look(1, ready=1, probes=6), look(2, ready=1))
+    assert ("starting", 3333) == (state.phase, state.weight)
+    assert "rolled_back" == decide(plan, state, look(3, ready=1, requests=100, errors=50)).phase
+
+
+def test_a_pause_while_starting_holds() -> None:
+    """A candidate that is paused before it was ready takes no client."""
+    plan = plan_of("all_at_once")
+    state = decide(plan, play(plan, look(0, ready=0)), look(1, ready=0), "pause")
+    state = play(plan, look(2), look(3), state=state)
+    assert ("starting", 0) == (state.phase, state.weight)
+    assert ALL == decide(plan, state, look(4), "resume").weight
+
+
 def test_resume_begins_the_step_again() -> None:
     """The time of a pause does not count as evidence."""
     plan = plan_of("canary")

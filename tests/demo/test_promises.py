@@ -21,6 +21,7 @@ def _release(failed: int = 0, devices: int = 40, **times: float) -> dict[str, An
         "first": 1.0,
         "last": 9.0,
         "first_failure": None,
+        "example": "oops",
     } | times
 
 
@@ -36,7 +37,7 @@ def test_no_failure_breaks_no_promise() -> None:
 
 def test_one_failure_in_a_good_step_is_told() -> None:
     """A single failure is named with its kind and release."""
-    assert ["good: 1 of 1,000 requests failed (status 1; 1 of r1)"] == check_step(
+    assert ["good: 1 of 1,000 requests failed (status 1; 1 of r1, such as: oops)"] == check_step(
         GOOD, _seen(r1=_release(1), r2=_release()), ROLLOUT, 400
     )
 

@@ -47,10 +47,10 @@ def test_times_of_a_bad_release_are_kept() -> None:
     """A release's first, first bad and last answer can be told, which gives the seconds of a rollback."""
     tally = Tally("bad", 1.0)
     for at, failure in ((1.0, None), (2.0, "status"), (3.0, None), (4.0, "status")):
-        tally.add(_outcome("a", "r2", at, failure=failure), tally.step)
+        tally.add(_outcome("a", "r2", at, failure=failure, detail="oops"), tally.step)
     seen = tally.summary()["steps"][0]["releases"]["r2"]
     assert {
-        "answers": 4, "failed": 2, "devices": 1, "first": 1.1, "last": 4.1, "first_failure": 2.1,
+        "answers": 4, "failed": 2, "devices": 1, "first": 1.1, "last": 4.1, "first_failure": 2.1, "example": "oops",
     } == seen  # fmt: skip
 
 

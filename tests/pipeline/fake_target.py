@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from shipway.core.description import App
 from shipway.core.errors import ShipwayError
 from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport, Tasks, Traffic
 from shipway.core.ports import Target, Tell
@@ -31,11 +30,14 @@ class FakeTarget(Target):
         self.hold = threading.Event()
         self.hold.set()
 
-    def prepare(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
+    def prepare(self, environment: str, side: Side, release: Release) -> None:
         self.calls.append(("prepare", environment, side, release.id))
+        self.models[environment, side] = release.model_version
+
+    def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
+        self.calls.append(("before_traffic", environment, side, release.id))
         if f"prepare {release.id}" in self.fail_on:
             raise ShipwayError("before_traffic failed with exit code 1")
-        self.models[environment, side] = release.model_version
 
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
         self.calls.append(("scale", environment, side, release.id, tasks))
@@ -46,7 +48,7 @@ class FakeTarget(Target):
         self.calls.append(("shift", environment, candidate, weight))
         self.weights[environment] = (candidate, weight)
 
-    def observe(self, environment: str, app: App, wanted: Mapping[Side, int]) -> Observation:
+    def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
         self.hold.wait(10)
         self.at_observe()
         if self.blind:

@@ -16,13 +16,13 @@ from shipway.core.description import App, Service
 from shipway.core.errors import Refused, UsageError
 from shipway.core.model_version import ModelVersion
 from shipway.core.ports import Builder, Models, Source, Tell
-from shipway.core.records import Run
+from shipway.core.records import Answer, Run
 from shipway.core.release import Artifact, Commit
 from shipway.local.store import Store
 from shipway.pipeline import rollouts as module
 from shipway.pipeline.control import Control
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Answer, Parts, Runs
+from shipway.pipeline.runs import Parts, Runs
 from tests.pipeline.fake_target import FakeTarget
 
 QUICK = {"strategy": "blue_green", "bake": 0}
@@ -97,12 +97,17 @@ class MemoryEngine:
         self.patience: float | None = None
 
     def start(self, id: str) -> None:
+        if id in self._threads:
+            return
         durable = _Durable(self, id)
         self._threads[id] = threading.Thread(target=self._runs.carry_out, args=(id, durable))
         self._threads[id].start()
 
     def answer(self, id: str, environment: str, answer: Answer) -> None:
         self.box(id, f"gate:{environment}").put(asdict(answer))
+
+    def is_over(self, id: str) -> bool:
+        return not self._threads[id].is_alive()
 
     def box(self, id: str, topic: str) -> queue.Queue[Any]:
         return self._mail.setdefault((id, topic), queue.Queue())
@@ -142,7 +147,8 @@ class House:
             self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: APP, operator_app=lambda: self.app,
         )  # fmt: skip
-        self.engine = MemoryEngine(Runs(parts))
+        self.runs = Runs(parts)
+        self.engine = MemoryEngine(self.runs)
         self.control = Control(parts, self.engine)  # type: ignore[arg-type]
         self.rollouts = rollouts
 
@@ -326,3 +332,55 @@ def test_the_operators_gate_counts_not_the_commits(house: House) -> None:
     house.control._parts = replace(house.control._parts, read_app=lambda _: weak)
     run = house.control.deploy("c1", None, "bob")
     assert "waiting" == house.until(run.id, "waiting").status
+
+
+def test_the_first_answer_counts(house: House) -> None:
+    """Who rejects what was approved a moment before is told so, and the audit log holds one answer."""
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "waiting")
+    house.target.hold.clear()
+    house.control.answer(run.id, approved=True, who="ann", why="fine")
+    with pytest.raises(Refused):
+        house.control.answer(run.id, approved=False, who="ann", why="no!")
+    house.target.hold.set()
+    house.until(run.id, "succeeded")
+    assert ["approved"] == [e.action for e in house.store.audit(50) if e.action in ("approved", "rejected")]
+
+
+def test_an_answer_that_the_engine_never_got_is_sent_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon died between noting an approval and telling the run: the next one tells it."""
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "waiting")
+    with monkeypatch.context() as dying:
+        dying.setattr(house.engine, "answer", lambda *_: None)
+        house.control.answer(run.id, approved=True, who="ann", why="fine")
+    house.control.resume()
+    assert ("dev", "prod") == house.until(run.id, "succeeded").done
+
+
+def test_a_run_that_the_engine_gave_up_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose end could not be written, as on a full disk, does not stay live for ever."""
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "waiting")
+    monkeypatch.setattr(house.engine, "is_over", lambda _: True)
+    house.control.resume()
+    assert "failed" == house.control.run(run.id).status
+
+
+def test_a_changed_description_is_rolled_out(house: House) -> None:
+    """Equal bytes with another variable are another release."""
+    house.release("c1")
+    service = APP.services["hello"].model_copy(update={"env": {"COLOUR": "red"}})
+    changed = APP.model_copy(update={"services": {"hello": service}})
+    house.runs._parts = replace(house.runs._parts, read_app=lambda _: changed)
+    house.release("c1")
+    assert "r2" == house.rollouts.record_of("prod").stable
+
+
+def test_a_commit_without_the_environment_is_refused(house: House) -> None:
+    """An environment that only the operator's shipway.yaml has can't take the commit."""
+    less = APP.model_copy(update={"environments": {"dev": APP.environments["dev"]}})
+    house.control._parts = replace(house.control._parts, read_app=lambda _: less)
+    with pytest.raises(UsageError, match="knows no environment 'prod'"):
+        house.control.deploy("c1", None, "bob")
+    assert [] == house.control.runs()

@@ -31,6 +31,9 @@ def check_role(app: App, environment: str, person: str, action: str) -> None:
 
 def check_waiting(run: Run, now: float) -> None:
     """Refuse an answer to a run that is not waiting at a gate, saying what it does instead."""
+    if run.gate is not None and run.gate.answer is not None:
+        said = run.gate.answer
+        raise Refused(f"run {run.id} is {said.kind} by {said.who} already", fix=f"shipway run show {run.id}")
     if run.status == "waiting" and run.gate is not None and now < run.gate.expires:
         return
     if run.status == "expired" or (run.status == "waiting" and run.gate is not None):
@@ -66,6 +69,8 @@ def superseded(runs: Iterable[Run], newer: Run) -> list[Run]:
         for run in runs
         if run.id != newer.id
         and run.status == "waiting"
+        and run.gate is not None
+        and run.gate.answer is None
         and run.path[-1] == newer.path[-1]
         and run.created <= newer.created
     ]

@@ -26,10 +26,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A rollout as frozen data: it can be printed, compared and tested."""
+    """A rollout as frozen data: it can be printed, compared and tested.
+
+    `tasks` of each service are for the candidate, `stable_tasks` for stable: a release may change their number.
+    """
 
     strategy: str
     tasks: int
+    stable_tasks: int
     steps: tuple[Step, ...]
     guard: Guard
     probe: bool
@@ -50,6 +54,7 @@ def make_plan(policy: Rollout, tasks: int, start_timeout: float, *, has_stable: 
     return Plan(
         strategy=policy.strategy,
         tasks=tasks,
+        stable_tasks=tasks,
         steps=steps,
         guard=policy.guard,
         probe=policy.strategy != "all_at_once",
@@ -62,8 +67,9 @@ def flip_plan(policy: Rollout, tasks: int, start_timeout: float) -> Plan:
     """A rollback on request: everything at once, to a release that has proved itself."""
     step = Step(ALL, tasks, 0.0, evidence=False)
     return Plan(
-        "flip", tasks, (step,), policy.guard, probe=False, keep_warm=policy.keep_warm, start_timeout=start_timeout
-    )
+        "flip", tasks, tasks, (step,), policy.guard,
+        probe=False, keep_warm=policy.keep_warm, start_timeout=start_timeout,
+    )  # fmt: skip
 
 
 def _steps_before_last(policy: Rollout, tasks: int) -> tuple[Step, ...]:

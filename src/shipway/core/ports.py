@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
-from shipway.core.description import App, Service
+from shipway.core.description import Service
 from shipway.core.model_version import ModelVersion
 from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport
 from shipway.core.records import AuditEntry, Event, Lock
@@ -63,8 +63,12 @@ class Models(Protocol):
 class Target(Protocol):
     """Where an app runs. Every environment has two sides; a rollout moves traffic from one to the other."""
 
-    def prepare(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
-        """Make the side ready to start `release`: routes, addresses, model pointer, `before_traffic`."""
+    def prepare(self, environment: str, side: Side, release: Release) -> None:
+        """Make the side ready to start `release`: routes, addresses, model pointer."""
+        ...
+
+    def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
+        """Run each service's `before_traffic` once. Raises Refused with its last lines when one fails."""
         ...
 
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
@@ -75,8 +79,8 @@ class Target(Protocol):
         """Send `weight` ten-thousandths of the devices to `candidate`, the rest to the other side."""
         ...
 
-    def observe(self, environment: str, app: App, wanted: Mapping[Side, int]) -> Observation:
-        """What the tasks and the router say now."""
+    def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
+        """What the tasks and the router say now. `wanted`: how many tasks of each of its services a side needs."""
         ...
 
     def retire(self, environment: str, side: Side) -> None:

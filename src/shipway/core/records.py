@@ -24,13 +24,23 @@ RunKind = Literal["deploy", "rollback", "model"]
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said at a gate, or why nobody needs to any more."""
+
+    kind: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
-    """Where a run waits: before which environment, for whom, until when (Unix time)."""
+    """Where a run waits: before which environment, for whom, until when (Unix time). The first `answer` counts."""
 
     environment: str
     roles: tuple[str, ...]
     since: float
     expires: float
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

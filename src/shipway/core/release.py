@@ -60,10 +60,16 @@ class Release:
     request_schema: str | None = None
     created_at: float = 0.0
 
-    def same_content(self, other: Release | None) -> bool:
-        """Whether both would serve exactly the same bytes and model."""
+    def same_in(self, environment: str, other: Release | None) -> bool:
+        """Whether both would run exactly the same there: bytes, model, commands, variables, number of tasks."""
         return (
             other is not None
             and self.model_digest == other.model_digest
+            and self.app.services == other.app.services
+            and self._place(environment) == other._place(environment)
             and {s: a.digest for s, a in self.artifacts.items()} == {s: a.digest for s, a in other.artifacts.items()}
         )
+
+    def _place(self, environment: str) -> tuple[object, ...]:
+        described = self.app.environments.get(environment)
+        return (described.tasks, described.env) if described else ()

@@ -58,7 +58,7 @@ class Desired:
 
 def desired(plan: Plan, state: State) -> Desired:
     """The world that the state asks for. Stable keeps its full capacity throughout."""
-    stable = plan.tasks if state.has_stable else None
+    stable = plan.stable_tasks if state.has_stable else None
     match state.phase:
         case "starting" | "probing" | "shifting":
             return Desired(state.weight, plan.steps[state.step].tasks, stable)
@@ -94,7 +94,14 @@ def _while_starting(plan: Plan, state: State, seen: Observation) -> State:
     tasks = seen.tasks_of(state.candidate)
     if tasks.crash is not None:
         return _roll_back(state, seen, tasks.crash)
+    if state.weight > 0:
+        # It has clients already, while more of its tasks start.
+        verdict, _ = assess(plan, state, seen)
+        if verdict.kind == "rollback":
+            return _roll_back(state, seen, verdict.reason)
     if tasks.ready >= plan.steps[state.step].tasks:
+        if state.paused:
+            return state
         if plan.probe and state.step == 0:
             return replace(state, phase="probing", since=seen.now)
         return _enter_step(plan, state, seen)

@@ -49,22 +49,20 @@ class ShipwayCommand:
         self._told: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "shipway", *words, "--json"], cwd=app, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", start_new_session=True,
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         )  # fmt: skip
         self._listener = threading.Thread(target=self._listen, args=(tell,), name=self._name, daemon=True)
         self._listener.start()
 
-    def ended(self) -> tuple[int, dict[str, Any]]:
-        """Wait for its exit code and the JSON object it printed (empty when it printed none)."""
-        limit = threading.Timer(TIMEOUT, self._process.kill)
+    def ended(self, timeout: float = TIMEOUT) -> tuple[int, dict[str, Any]]:
+        """Its exit code and the JSON object it printed (empty when it printed none); killed after `timeout` seconds."""
+        limit = threading.Timer(timeout, self._process.kill)
         limit.start()
         try:
             assert self._process.stdout is not None
             printed = self._process.stdout.read()
             code = self._process.wait()
-        except BaseException:
-            self._process.kill()
-            raise
         finally:
             limit.cancel()
         self._listener.join(timeout=10)
@@ -77,6 +75,11 @@ class ShipwayCommand:
         if not answer or code not in (0, *allowed):
             raise ShipwayError(f"{self._name} ended with {code}", state=f"what it said last:\n{tail(self._told)}")
         return answer
+
+    def kill(self) -> None:
+        """End it, if it still runs: only the command ends, not what it asked for."""
+        self._process.kill()
+        self._process.wait(timeout=10)
 
     def _listen(self, tell: Callable[[str], None]) -> None:
         assert self._process.stderr is not None

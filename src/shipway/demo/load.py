@@ -31,13 +31,14 @@ MAX_KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How hard to ask. `seconds` is None for a load that ends when it is told to."""
+    """How hard to ask. `seconds` is None for a load that ends when it is told to; `step` names its first step."""
 
     rate: float
     seconds: float | None
     devices: int
     timeout: float
     seed: int = 0
+    step: str = "load"
 
 
 class Load:
@@ -53,7 +54,7 @@ class Load:
         self._stop = asyncio.Event()
         # Unix time that never jumps: read once, then carried on by the loop's own clock.
         self._offset = time.time() - asyncio.get_running_loop().time()
-        self._tally = Tally("load", self._clock())
+        self._tally = Tally(options.step, self._clock())
         self._sent = self._failed = 0
 
     def mark(self, name: str) -> None:
@@ -186,6 +187,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, Requests, bool]:
     parser.add_argument("--devices", type=int, default=400, help="different values of x-device-id (default: 400)")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds a request may take (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the devices")
+    parser.add_argument("--step", default="load", help="name of the first step")
     parser.add_argument("--json", action="store_true", help="the summary as one JSON object")
     parser.add_argument("--control", action="store_true", help="steered by stdin, JSON lines on stdout")
     given = parser.parse_args(arguments)
@@ -201,7 +203,8 @@ def parse(arguments: list[str] | None) -> tuple[Options, Requests, bool]:
         requests = Requests.to(given.url, question)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    return Options(given.rate, seconds, given.devices, given.timeout, given.seed), requests, given.control
+    options = Options(given.rate, seconds, given.devices, given.timeout, given.seed, given.step)
+    return options, requests, given.control
 
 
 async def _run(requests: Requests, options: Options, emit: Emit, control: bool) -> dict[str, Any]:

@@ -52,9 +52,12 @@ def main(*, as_json: bool = False, keep: bool = False, folder: Path | None = Non
         else:
             screen.say("", *result.table(), "")
         screen.say(*(f"✘ {line}" for line in result.broken))
-        screen.say(*_addresses(stage, story, keep=keep))
         leave = keep
-        if not keep and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        waits = not keep and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+        screen.say(*_addresses(stage, story, stays=keep or waits))
+        if keep:
+            screen.say(f"  cd {stage.app} && shipway status", f"At the end: shipway down && rm -rf {stage.folder}")
+        if waits:
             screen.say("Everything is still running. Press Enter to stop it and to remove the folder.")
             sys.stdin.readline()
         return 1 if result.broken else 0
@@ -62,9 +65,9 @@ def main(*, as_json: bool = False, keep: bool = False, folder: Path | None = Non
         screen.say("", "interrupted; cleaning up")
         return 130
     except ShipwayError as error:
-        screen.say(f"✘ {error.what}", *filter(None, (error.state, error.fix)))
+        player.result.broken.append(error.what)
+        screen.say(*(f"✘ {line}" for line in player.result.broken), *filter(None, (error.state, error.fix)))
         if as_json:
-            player.result.broken.append(error.what)
             print_json(player.result)
         leave = keep
         if keep:
@@ -115,14 +118,17 @@ class Player:
     def _set_up(self) -> None:
         stage, story = self._stage, self._story
         stage.copy_app(self._checkout, story)
-        self._screen.say(f"  trains {', '.join(story.training.versions)} …")
-        stage.train(self._checkout, story.training)
-        self._screen.say("  starts Shipway: shipway up --detach")
+        training = story.training
+        if training is not None:
+            self._screen.say(f"  trains {', '.join(training.versions)} …")
+            stage.train(self._checkout, training)
+        self._screen.say("  $ shipway up --detach")
         stage.shipway("up", "--detach").answer()
-        for version in story.training.versions:
-            stage.shipway("model", "publish", str(stage.models / version), "--version", version).answer()
-        first = next(iter(story.training.versions))
-        stage.shipway("model", "promote", first, "--yes", "--why", "the first model").answer()
+        if training is not None:
+            for version in training.versions:
+                stage.shipway("model", "publish", str(stage.models / version), "--version", version).answer()
+            first = next(iter(training.versions))
+            stage.shipway("model", "promote", first, "--yes", "--why", "the first model").answer()
 
     def _play_step(self, step: StoryStep) -> None:
         if self._load is not None:
@@ -133,8 +139,8 @@ class Player:
             self._answers[step.name] = self._deploy(step)
         if self._load is None:
             url = self._stage.url(self._story.environment)
-            self._load = SteeredLoad(url, self._story.question, self._story.load, self._stage.folder, self._show_load)
-            self._load.mark(step.name)
+            story, folder = self._story, self._stage.folder
+            self._load = SteeredLoad(url, story.question, story.load, folder, step.name, self._show_load)
         self._see_what_serves(step)
         if step.patch and step.ends == "rolled_back":
             self._stage.revert()
@@ -166,7 +172,7 @@ class Player:
         os.kill(pid, signal.SIGKILL)
         self._screen.say(f"  kill -9 {pid}: the daemon is gone in the middle of the rollout; clients go on")
         self._wait_for_requests(REQUESTS_BETWEEN)
-        self._screen.say("  shipway up --detach")
+        self._screen.say("  $ shipway up --detach")
         self._stage.shipway("up", "--detach").answer()
 
     # -- looking -------------------------------------------------------------------------------------------------
@@ -176,7 +182,7 @@ class Player:
         assert self._load is not None
         answer = self._answers[step.name]
         rollout = _rollout(answer, self._story.environment)
-        final = rollout["release" if step.ends == "promoted" else "previous"]
+        final = rollout["release" if answer["run"]["status"] == "succeeded" else "previous"]
         version = answer["release"]["model_version"]
 
         def settled(seen: Progress) -> bool:
@@ -185,7 +191,7 @@ class Player:
         self._load.wait_for(f"answers from {final} alone", settled, timeout=SIGHT_TIMEOUT)
         self._wait_for_requests(REQUESTS_BETWEEN)
         self._screen.say(f"  ✔ every answer comes from {final}" + (f", model {version}" if version else ""))
-        if step.shows:
+        if step.shows and step.ends == "promoted":
             self._check_answer(step)
 
     def _check_answer(self, step: StoryStep) -> None:
@@ -268,16 +274,12 @@ def _checkout(folder: Path) -> Path:
     raise UsageError(f"no {STORY} in {folder} nor above it", fix="run it in a checkout of Shipway")
 
 
-def _addresses(stage: Stage, story: Story, *, keep: bool) -> list[str]:
+def _addresses(stage: Stage, story: Story, *, stays: bool) -> list[str]:
     question = story.question
     data = f" -H 'content-type: application/json' -d '{json.dumps(question.bodies[0])}'" if question.bodies else ""
-    lines = [
-        "Try:" if keep or sys.stdin.isatty() else "These were the addresses (`shipway demo --keep` leaves them up):"
-    ]
+    lines = ["Try:" if stays else "These were the addresses (`shipway demo --keep` leaves them up):"]
     lines += [f"  {name:6} {stage.url(name)}" for name in stage.description["environments"]]
     lines.append(f"  curl -i {stage.url(story.environment)}{question.path}{data}")
-    if keep:
-        lines.append(f"  cd {stage.app} && shipway status      # and at the end: shipway down && rm -rf {stage.folder}")
     return lines
 
 

@@ -53,8 +53,10 @@ def _weight(rollout: Figures) -> float:
 
 
 def _failures(step: StoryStep, seen: Figures) -> str:
-    by_release = ", ".join(
-        f"{part['failed']} of {name or 'no release'}" for name, part in seen["releases"].items() if part["failed"]
+    by_release = "; ".join(
+        f"{part['failed']} of {name or 'no release'}, such as: {part['example']}"
+        for name, part in seen["releases"].items()
+        if part["failed"]
     )
     return f"{step.name}: {seen['failed']} of {seen['sent']:,} requests failed ({_kinds(seen)}; {by_release})"
 

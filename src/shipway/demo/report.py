@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Sequence
@@ -85,7 +86,7 @@ class Screen:
         if self._live:
             with self._lock:
                 self._erase()
-                self._stream.write(self._shown(line)[:100])
+                self._stream.write(self._shown(line)[: shutil.get_terminal_size().columns - 1])
                 self._stream.flush()
 
     def _erase(self) -> None:

@@ -42,6 +42,7 @@ class Stage:
         self.app = folder / "app"
         self.models = folder / "models"
         self.description: dict[str, Any] = {}
+        self._commands: list[ShipwayCommand] = []
 
     @classmethod
     def make(cls) -> Stage:
@@ -97,12 +98,16 @@ class Stage:
 
     def shipway(self, *words: str, tell: Callable[[str], None] = lambda _: None) -> ShipwayCommand:
         """Start a `shipway` command in the app; what it tells is passed on."""
-        return ShipwayCommand(self.app, words, tell)
+        command = ShipwayCommand(self.app, words, tell)
+        self._commands.append(command)
+        return command
 
     def clear(self, patience: float = 10.0) -> list[str]:
         """Stop everything and remove the folder. Answers what still ran `patience` seconds after `shipway down`."""
+        for command in self._commands:
+            command.kill()
         if self.description:
-            self.shipway("down", "--yes").ended()
+            self.shipway("down", "--yes").ended(timeout=60.0)
         # `down` answers when the daemon has stopped listening; its process ends a moment later.
         _, left = psutil.wait_procs(self._processes(), timeout=patience)
         names = [f"{process.pid} {' '.join(process.info['cmdline'] or [])[:120]}" for process in left]

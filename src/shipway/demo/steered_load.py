@@ -23,13 +23,19 @@ class SteeredLoad:
     """A running load. `progress` is the newest of its reports, a few a second."""
 
     def __init__(
-        self, url: str, question: Question, policy: LoadPolicy, folder: Path, show: Callable[[Progress], None]
+        self,
+        url: str,
+        question: Question,
+        policy: LoadPolicy,
+        folder: Path,
+        step: str,
+        show: Callable[[Progress], None],
     ) -> None:
         question_file = folder / "question.json"
         question_file.write_text(json.dumps(asdict(question)))
         words = ["--url", url, "--question", str(question_file), "--rate", str(policy.rate), "--control"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "shipway.demo.load", *words, "--devices", str(policy.devices)],
+            [sys.executable, "-m", "shipway.demo.load", *words, "--devices", str(policy.devices), "--step", step],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         self.progress: Progress = {"sent": 0, "failed": 0, "releases": {}, "versions": {}}

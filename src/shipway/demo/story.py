@@ -80,7 +80,7 @@ class Story(_Strict):
     load: LoadPolicy = LoadPolicy()
     request: dict[str, JsonValue]
     settings: dict[str, JsonValue] = Field(default={}, description="laid over shipway.yaml in the copy")
-    training: Training
+    training: Training | None = Field(default=None, description="for an app with a model")
     steps: tuple[StoryStep, ...] = Field(min_length=1, max_length=20)
 
     @model_validator(mode="after")
@@ -92,8 +92,9 @@ class Story(_Strict):
         for n, step in enumerate(others, 1):
             if not step.patch and not step.model:
                 raise ValueError(f"steps.{n}: needs a patch or a model")
-            if step.model and step.model not in self.training.versions:
-                allowed = ", ".join(self.training.versions)
+            trained = self.training.versions if self.training else {}
+            if step.model and step.model not in trained:
+                allowed = ", ".join(trained) or "none is trained"
                 raise ValueError(f"steps.{n}.model: no version {step.model!r}; allowed: {allowed}")
         names = [step.name for step in self.steps]
         if len(set(names)) != len(names):

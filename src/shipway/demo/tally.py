@@ -84,6 +84,7 @@ class Seen:
     first: float = math.inf
     last: float = 0.0
     first_failure: float = math.inf
+    example: str = ""
     devices: set[str] = field(default_factory=set)
 
     def add(self, outcome: Outcome) -> None:
@@ -95,12 +96,14 @@ class Seen:
         if outcome.failure is not None:
             self.failed += 1
             self.first_failure = min(self.first_failure, outcome.done)
+            self.example = self.example or outcome.detail
 
     def as_json(self) -> dict[str, Any]:
         """Times that never came are null."""
         return {
             "answers": self.answers, "failed": self.failed, "devices": len(self.devices),
             "first": _time(self.first), "last": _time(self.last), "first_failure": _time(self.first_failure),
+            "example": self.example,
         }  # fmt: skip
 
 

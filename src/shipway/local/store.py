@@ -37,9 +37,13 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 class Store:
-    """Records by type and id. Every write is durable when it returns; thread-safe."""
+    """Records by type and id. Every write is durable when it returns; thread-safe.
+
+    What SQLite can't do, such as write to a full disk, is a ShipwayError.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.RLock()
         self._grown = threading.Condition(self._lock)
         try:
@@ -59,25 +63,27 @@ class Store:
             if self._db.in_transaction:
                 yield
                 return
-            self._db.execute("BEGIN IMMEDIATE")
+            self._do("BEGIN IMMEDIATE")
             try:
                 yield
+                self._do("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk ends the transaction by itself, or leaves it open: later writes must not end up in it.
+                if self._db.in_transaction:
+                    self._do("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def get(self, kind: type[T], id: str) -> T | None:
         """The record, or None."""
         with self._lock:
-            row = self._db.execute("SELECT body FROM documents WHERE kind=? AND id=?", (kind.__name__, id)).fetchone()
+            row = self._do("SELECT body FROM documents WHERE kind=? AND id=?", (kind.__name__, id)).fetchone()
         return None if row is None else _adapter(kind).validate_json(row[0])
 
     def put(self, id: str, record: object) -> None:
         """Write a record; the last one wins."""
         body = _adapter(type(record)).dump_json(record).decode()
         with self._lock:
-            self._db.execute(
+            self._do(
                 "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body=excluded.body",
                 (type(record).__name__, id, body),
             )
@@ -85,12 +91,12 @@ class Store:
     def delete(self, kind: type[Any], id: str) -> None:
         """Forget a record; one that is not there is no error."""
         with self._lock:
-            self._db.execute("DELETE FROM documents WHERE kind=? AND id=?", (kind.__name__, id))
+            self._do("DELETE FROM documents WHERE kind=? AND id=?", (kind.__name__, id))
 
     def all(self, kind: type[T]) -> list[T]:
         """Every record of a type, by id."""
         with self._lock:
-            rows = self._db.execute("SELECT body FROM documents WHERE kind=? ORDER BY id", (kind.__name__,)).fetchall()
+            rows = self._do("SELECT body FROM documents WHERE kind=? ORDER BY id", (kind.__name__,)).fetchall()
         return [_adapter(kind).validate_json(body) for (body,) in rows]
 
     def change(self, kind: type[T], id: str, change: Callable[[T], T]) -> T:
@@ -106,7 +112,7 @@ class Store:
     def next_number(self, name: str) -> int:
         """1, 2, 3, …: never the same one twice."""
         with self._lock:
-            row = self._db.execute(
+            row = self._do(
                 "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value=value+1 RETURNING value",
                 (name,),
             ).fetchone()
@@ -133,28 +139,36 @@ class Store:
         """Append to a run's story and wake those who follow it."""
         body = _adapter(Event).dump_json(event).decode()
         with self._grown:
-            self._db.execute("INSERT INTO events (run, body) VALUES (?, ?)", (event.run, body))
+            self._do("INSERT INTO events (run, body) VALUES (?, ?)", (event.run, body))
             self._grown.notify_all()
 
     def events(self, run: str, after: int, wait: float = 0.0) -> list[Event]:
         """A run's events after a number; waits up to `wait` seconds for the first."""
         query = "SELECT number, body FROM events WHERE run=? AND number>? ORDER BY number LIMIT 1000"
         with self._grown:
-            rows = self._db.execute(query, (run, after)).fetchall()
+            rows = self._do(query, (run, after)).fetchall()
             if not rows and wait > 0:
                 self._grown.wait(wait)
-                rows = self._db.execute(query, (run, after)).fetchall()
+                rows = self._do(query, (run, after)).fetchall()
         return [replace(_adapter(Event).validate_json(body), number=number) for number, body in rows]
 
     def add_audit(self, entry: AuditEntry) -> None:
         """Append to the audit log."""
         with self._lock:
-            self._db.execute(
-                "INSERT INTO audit (body) VALUES (?)", (json.dumps(_adapter(AuditEntry).dump_python(entry)),)
-            )
+            self._do("INSERT INTO audit (body) VALUES (?)", (json.dumps(_adapter(AuditEntry).dump_python(entry)),))
 
     def audit(self, limit: int) -> list[AuditEntry]:
         """The newest entries, newest first."""
         with self._lock:
-            rows = self._db.execute("SELECT number, body FROM audit ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
+            rows = self._do("SELECT number, body FROM audit ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
         return [replace(_adapter(AuditEntry).validate_json(body), number=number) for number, body in rows]
+
+    def _do(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise ShipwayError(
+                f"{self._path}: {error}",
+                fix="see whether the disk is full (`df`); what was under way goes on by itself",
+                state="nothing was written",
+            ) from error

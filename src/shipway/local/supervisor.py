@@ -115,11 +115,14 @@ class Supervisor:
         self._logs_at = clock()
 
     def adopt(self) -> None:
-        """Take over the tasks that an earlier program left: call once, before anything else."""
+        """Take over the tasks that an earlier program left: call once, before anything else.
+
+        Every task has had the time to answer when it returns: one that is slow to say so is no less ready.
+        """
         with self._lock:
             for record in self._table.all():
                 self._tasks[record.spec.id] = self._adopted(record)
-        self.poll()
+        self.poll(_PROBE_TIMEOUT)
 
     def want(self, environment: str, side: Side, service: str, specs: Sequence[TaskSpec]) -> None:
         """Start those of `specs` that are not known yet; never stops anything.
@@ -174,8 +177,8 @@ class Supervisor:
         self._tell_changes()
         return status
 
-    def poll(self) -> None:
-        """One look at everything. Never waits for a slow task."""
+    def poll(self, patience: float = _PROBE_PATIENCE) -> None:
+        """One look at everything. Waits `patience` seconds at most for slow tasks."""
         with self._lock:
             for task in list(self._tasks.values()):
                 try:
@@ -185,7 +188,7 @@ class Supervisor:
                     _log.exception("task %s could not be looked after; tried again at the next look", task.spec.id)
             asked = [probe for task in self._tasks.values() if (probe := self._probe(task)) is not None]
         # Most tasks answer within milliseconds: their answers count in this very look.
-        wait(asked, timeout=_PROBE_PATIENCE)
+        wait(asked, timeout=patience)
         with self._lock:
             for task in self._tasks.values():
                 if task.probe is not None and task.probe.done():

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import psutil
 
 from shipway.core.description import App
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import SIDES, Observation, ProbeAnswer, Side, TaskReport, Tasks
+from shipway.core.observation import SIDES, Observation, ProbeAnswer, Side, TaskReport, Tasks, other
 from shipway.core.ports import Store, Target, Tell
 from shipway.core.records import SideRecord
 from shipway.core.release import Release
@@ -56,13 +57,15 @@ class LocalTarget(Target):
 
     # -- the port ------------------------------------------------------------------------------------------------
 
-    def prepare(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
+    def prepare(self, environment: str, side: Side, release: Release) -> None:
         for artifact in release.artifacts.values():
             self._builder.verify(artifact)
         self._point(environment, side, release)
         self._store.put(_key(environment, side), SideRecord(environment, side, release.id, 0))
         self._router.ensure_running(self.topology())
         self._router.name_release(environment, side, release.id)
+
+    def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
         for name, service in release.app.services.items():
             if service.before_traffic is not None:
                 self._specs.run_before_traffic(environment, side, release, name, tell)
@@ -70,19 +73,28 @@ class LocalTarget(Target):
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
         self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks))
         for service in release.app.services:
-            specs = [self._specs.make(environment, side, release, service, number) for number in range(tasks)]
-            self._supervisor.want(environment, side, service, specs)
+            with self._routing:
+                if self._closing:
+                    return
+                # Those that run count, whatever release they were started for: a model swap keeps them.
+                running = len(self._supervisor.tasks(environment, side, service))
+                numbers = range(running, tasks)
+                specs = [self._specs.make(environment, side, release, service, number) for number in numbers]
+                self._supervisor.want(environment, side, service, specs)
         self._route(environment, side)
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
         self._router.shift(environment, candidate, weight)
 
-    def observe(self, environment: str, app: App, wanted: Mapping[Side, int]) -> Observation:
+    def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
         tasks = {}
         for side in SIDES:
             self._route(environment, side)
             statuses = self._supervisor.tasks(environment, side)
-            ready = [sum(t.state == "ready" for t in statuses if t.spec.service == name) for name in app.services]
+            # Each side by the services of its own release: the other one may have more of them, or fewer.
+            release = self._release_on(environment, side)
+            services = release.app.services if release else {}
+            ready = [sum(t.state == "ready" for t in statuses if t.spec.service == name) for name in services]
             crash = next((t for t in statuses if t.state == "crashed"), None)
             reason = f"{crash.spec.service} {crash.reason}" if crash else None
             tasks[side] = Tasks(wanted.get(side, 0), min(ready, default=0), reason)
@@ -96,7 +108,8 @@ class LocalTarget(Target):
             self._drain(environment, side, [task for task in statuses if task.spec.service == service])
         self._store.delete(SideRecord, _key(environment, side))
         self._parameters.delete(self._specs.parameter(environment, side))
-        self._router.name_release(environment, side, None)
+        if self._has(environment):
+            self._router.name_release(environment, side, None)
 
     def begin_window(self, environment: str) -> None:
         self._router.forget_latencies(environment)
@@ -127,17 +140,19 @@ class LocalTarget(Target):
 
     def reload(self, app: App) -> None:
         """Use another description's environments and ports from now on."""
-        self._app = app
-        self._router.ensure_running(self.topology())
+        before, self._app = self._app, app
+        try:
+            self._router.ensure_running(self.topology())
+        except ShipwayError:
+            self._app = before
+            raise
+        self._run_what_is_recorded()
 
     def restore(self) -> None:
         """After a restart: the router and every task that should run, running."""
         self._router.ensure_running(self.topology())
         self._supervisor.adopt()
-        for record in self._store.all(SideRecord):
-            release = self._store.get(Release, record.release)
-            if release is not None and record.environment in self._app.environments:
-                self.scale(record.environment, record.side, release, record.tasks)
+        self._run_what_is_recorded()
 
     def keep_router(self) -> None:
         """Start the router again if it died."""
@@ -175,27 +190,41 @@ class LocalTarget(Target):
 
     def _environment_topology(self, name: str) -> EnvironmentTopology:
         environment = self._app.environments[name]
-        services = dict(self._app.services)
-        for side in SIDES:
-            record = self._store.get(SideRecord, _key(name, side))
-            release = self._store.get(Release, record.release) if record else None
-            services.update(release.app.services if release else {})
-        used = {other for service in services.values() for other in service.uses}
+        found = {side: release.app for side in SIDES if (release := self._release_on(name, side)) is not None}
+        # A side without a release carries nothing; looking like the other one, it needs no reload of its own.
+        apps = {side: found.get(side) or found.get(other(side)) or self._app for side in SIDES}
+        blue, green = _services(apps["blue"]), _services(apps["green"])
         return EnvironmentTopology(
             name=name,
             port=environment.port,
             https_port=environment.https_port,
-            services=tuple(
-                ServiceRoutes(service, spec.routes, spec.ready, internal=service in used)
-                for service, spec in sorted(services.items())
+            services=(
+                *(service for service in blue if service in green),
+                *(replace(service, sides=("blue",)) for service in blue if service not in green),
+                *(replace(service, sides=("green",)) for service in green if service not in blue),
             ),
-            slots=environment.tasks.max,
+            slots=max(app.environments[name].tasks.max for app in (self._app, *found.values())),
         )
+
+    def _release_on(self, environment: str, side: Side) -> Release | None:
+        record = self._store.get(SideRecord, _key(environment, side))
+        return self._store.get(Release, record.release) if record else None
+
+    def _run_what_is_recorded(self) -> None:
+        """The tasks that should run, running. Those of an environment that shipway.yaml lacks wait for its return."""
+        self._supervisor.stop([t.spec.id for t in self._supervisor.tasks() if not self._has(t.spec.environment)])
+        for record in self._store.all(SideRecord):
+            release = self._store.get(Release, record.release)
+            if release is not None and self._has(record.environment):
+                self.scale(record.environment, record.side, release, record.tasks)
+
+    def _has(self, environment: str) -> bool:
+        return environment in self._app.environments
 
     def _route(self, environment: str, side: Side) -> None:
         """Exactly the tasks that were ready and are alive take traffic; which of them are well, HAProxy checks itself."""
         with self._routing:
-            if self._closing:
+            if self._closing or not self._has(environment):
                 return
             serving: dict[str, dict[str, int]] = {}
             for task in self._supervisor.tasks(environment, side):
@@ -246,6 +275,14 @@ class LocalTarget(Target):
 
 def _key(environment: str, side: Side) -> str:
     return f"{environment}-{side}"
+
+
+def _services(app: App) -> tuple[ServiceRoutes, ...]:
+    used = {name for service in app.services.values() for name in service.uses}
+    return tuple(
+        ServiceRoutes(name, service.routes, service.ready, internal=name in used)
+        for name, service in sorted(app.services.items())
+    )
 
 
 def _report(task: TaskStatus) -> TaskReport:

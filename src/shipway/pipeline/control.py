@@ -8,10 +8,10 @@ from dataclasses import replace
 from shipway.core.description import App
 from shipway.core.errors import Refused, UsageError
 from shipway.core.gates import check_role, check_waiting, path_for, superseded
-from shipway.core.records import AuditEntry, EnvironmentRecord, ModelHistory, Run, RunKind
+from shipway.core.records import Answer, AuditEntry, EnvironmentRecord, ModelHistory, Run, RunKind
 from shipway.core.rollout import Command
 from shipway.pipeline.engine import Engine
-from shipway.pipeline.runs import Answer, Parts, make_latest
+from shipway.pipeline.runs import Parts, make_latest
 
 
 class Control:
@@ -23,22 +23,32 @@ class Control:
         self._engine = engine
 
     def resume(self) -> None:
-        """Start the runs that were recorded but never handed to the engine: a crash fell between the two."""
-        for run in self._store.all(Run):
-            if run.live:
-                self._engine.start(run.id)
+        """Catch up with the engine where a crash, or a full disk, fell between our record and its."""
+        for run in sorted(self._store.all(Run), key=lambda run: int(run.id)):
+            if not run.live:
+                continue
+            self._engine.start(run.id)
+            if run.kind == "deploy":
+                self._supersede_older(run)
+            if run.gate is not None and run.gate.answer is not None:
+                self._engine.answer(run.id, run.gate.environment, run.gate.answer)
+            if self._engine.is_over(run.id):
+                self._store.change(Run, run.id, lambda run: self._ended_unseen(run) if run.live else run)
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
         """Start a run for a commit. Raises UsageError for an unknown commit, environment or branch."""
         commit = self._parts.source.resolve(revision or "HEAD")
         branch = commit.branch or self._parts.source.current_branch()
         path = path_for(self._app, environment, branch)
-        self._parts.read_app(self._parts.source.read(commit, "shipway.yaml"))
+        described = self._parts.read_app(self._parts.source.read(commit, "shipway.yaml"))
+        if missing := [name for name in path if name not in described.environments]:
+            allowed = ", ".join(described.environments)
+            raise UsageError(
+                f"commit {commit.short} knows no environment {missing[0]!r}; its shipway.yaml has: {allowed}",
+                fix="deploy a commit whose shipway.yaml has it",
+            )
         run = self._new("deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch)
-        for older in superseded(self._store.all(Run), run):
-            assert older.gate is not None
-            answer = Answer("superseded", f"run {run.id}", "a newer commit goes to the same environment")
-            self._engine.answer(older.id, older.gate.environment, answer)
+        self._supersede_older(run)
         self._engine.start(run.id)
         return run
 
@@ -49,26 +59,33 @@ class Control:
             raise Refused(f"run {id} has not ended: it is at {old.stage}", fix=f"shipway run show {id}")
         if old.status == "succeeded":
             raise Refused(f"run {id} succeeded; there is nothing to retry", fix="shipway deploy")
-        for environment in old.path if old.kind != "deploy" else ():
-            check_role(self._app, environment, who, f"{old.kind} in")
+        for environment in old.path:
+            self._known(environment)
+            if old.kind != "deploy":
+                check_role(self._app, environment, who, f"{old.kind} in")
         run = self._new(
             old.kind, old.path, who, commit=old.commit, subject=old.subject, branch=old.branch,
             model_version=old.model_version, retry_of=old.id,
         )  # fmt: skip
+        if run.kind == "deploy":
+            self._supersede_older(run)
         self._engine.start(run.id)
         return run
 
     def answer(self, id: str, approved: bool, who: str, why: str) -> Run:
-        """Approve or reject the gate a run waits at."""
-        run = self.run(id)
-        check_waiting(run, self._parts.clock())
-        assert run.gate is not None
-        environment = run.gate.environment
-        check_role(self._app, environment, who, "approve for" if approved else "reject for")
-        kind = "approved" if approved else "rejected"
-        detail = {"run": id, "release": run.release, "commit": run.commit}
-        self._store.add_audit(AuditEntry(self._parts.clock(), who, kind, environment, why, detail))
-        self._engine.answer(id, environment, Answer(kind, who, why))
+        """Approve or reject the gate a run waits at. Of two answers at the same moment the second is refused."""
+        with self._store.transaction():
+            run = self.run(id)
+            check_waiting(run, self._parts.clock())
+            assert run.gate is not None
+            environment = run.gate.environment
+            self._known(environment)
+            check_role(self._app, environment, who, "approve for" if approved else "reject for")
+            answer = Answer("approved" if approved else "rejected", who, why)
+            run = self._answered(run, answer)
+            detail = {"run": id, "release": run.release, "commit": run.commit}
+            self._store.add_audit(AuditEntry(self._parts.clock(), who, answer.kind, environment, why, detail))
+        self._engine.answer(id, environment, answer)
         return run
 
     def roll_back(self, environment: str, who: str, why: str) -> Run:
@@ -150,6 +167,26 @@ class Control:
     @property
     def _app(self) -> App:
         return self._parts.operator_app()
+
+    def _supersede_older(self, run: Run) -> None:
+        answer = Answer("superseded", f"run {run.id}", "a newer commit goes to the same environment")
+        with self._store.transaction():
+            older = [self._answered(found, answer) for found in superseded(self._store.all(Run), run)]
+        for found in older:
+            assert found.gate is not None
+            self._engine.answer(found.id, found.gate.environment, answer)
+
+    def _answered(self, run: Run, answer: Answer) -> Run:
+        assert run.gate is not None
+        run = replace(run, gate=replace(run.gate, answer=answer))
+        self._store.put(run.id, run)
+        return run
+
+    def _ended_unseen(self, run: Run) -> Run:
+        reason = "the engine gave it up and its end could not be recorded"
+        return replace(
+            run, status="failed", reason=reason, fix="shipway logs --daemon", gate=None, ended=self._parts.clock()
+        )
 
     def _known(self, environment: str) -> None:
         if environment not in self._app.environments:

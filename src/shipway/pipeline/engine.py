@@ -8,7 +8,8 @@ from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID, StepOptions
 
-from shipway.pipeline.runs import Answer, Runs
+from shipway.core.records import Answer
+from shipway.pipeline.runs import Runs
 
 _RECOVERIES = 10_000
 
@@ -43,6 +44,11 @@ class Engine:
             return
         with SetWorkflowID(f"run-{id}"):
             DBOS.start_workflow(self._carry_out, id)
+
+    def is_over(self, id: str) -> bool:
+        """Whether the engine is done with a run, in whatever way."""
+        status = DBOS.get_workflow_status(f"run-{id}")
+        return status is not None and status.status not in ("PENDING", "ENQUEUED", "DELAYED")
 
     def answer(self, id: str, environment: str, answer: Answer) -> None:
         """Tell a run that waits at a gate what was decided."""

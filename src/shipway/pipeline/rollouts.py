@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from shipway.core.errors import Refused, ShipwayError
@@ -18,6 +19,7 @@ from shipway.core.records import (
     PendingCommand,
     RolloutKind,
     RolloutRecord,
+    Run,
     Warm,
 )
 from shipway.core.release import Release
@@ -31,6 +33,10 @@ FAULT_PATIENCE = 60.0
 READ_BACK_PATIENCE = 15.0
 
 
+class LockLost(Exception):
+    """Somebody else holds the environment: the machine slept, or its clock jumped. Who took it takes us back."""
+
+
 class Rollouts:
     """Moves environments from their stable release to a candidate. One at a time for each environment."""
 
@@ -41,17 +47,30 @@ class Rollouts:
         self._stopping = stopping
 
     def roll_out(
-        self, id: str, environment: str, release: Release, *, run: str, by: str, back: bool = False
+        self,
+        id: str,
+        environment: str,
+        release: Release,
+        *,
+        run: str,
+        by: str,
+        back: bool = False,
+        over: str | None = None,
     ) -> RolloutRecord:
-        """Take the environment to the release and say how it ended. Called again with the same id, it goes on."""
+        """Take the environment to the release and say how it ended. Called again with the same id, it goes on.
+
+        `over` is the release that the new one was derived from. Raises Refused when another one serves by now.
+        """
         self._take_lock(environment, id, run)
-        try:
-            record = self._store.get(RolloutRecord, id) or self._begin(id, environment, release, run, by, back)
+        with self._kept(environment, id):
+            record = self._store.get(RolloutRecord, id)
+            if record is None:
+                self._take_back_leftover(environment, id)
+                self._check_still(environment, release, back, over)
+                record = self._begin(id, environment, release, run, by, back)
             if record.ended is None:
-                record = self._carry_out(record, release)
+                record = self._carry_out(record, release, id)
             return record
-        finally:
-            self._store.release_lock(environment, id)
 
     def command(self, environment: str, command: Command, who: str, why: str) -> None:
         """Give a running rollout a person's word. Raises Refused when it makes no sense now."""
@@ -64,6 +83,9 @@ class Rollouts:
                 fix="wait for `shipway status` to say shifting, then try again",
             )
         with self._store.transaction():
+            pending = self._store.get(PendingCommand, environment)
+            if pending is not None and pending.command == "abort":
+                raise Refused(f"{environment}: {pending.who} has aborted the rollout", fix="shipway status")
             self._store.put(environment, PendingCommand(environment, command, who, why))
             self._store.add_audit(
                 AuditEntry(
@@ -76,25 +98,23 @@ class Rollouts:
         return self._store.get(EnvironmentRecord, environment) or EnvironmentRecord(environment)
 
     def tend(self) -> None:
-        """Let go of sides that were kept warm long enough. Called now and then while nothing else happens."""
+        """Let go of sides that were kept warm long enough, and take back rollouts that nobody carries out any more."""
         for environment in self._store.all(EnvironmentRecord):
-            if environment.warm is None or self._clock() < environment.warm.until or environment.rollout is not None:
+            if not (self._is_orphaned(environment.name) or self._is_due(environment)):
                 continue
-            owner = f"warm-{environment.warm.release}"
+            owner = f"housekeeping-{environment.name}"
             if self._store.take_lock(environment.name, owner, self._clock(), LOCK_EXPIRY) is not None:
                 continue
-            try:
-                self._target.retire(environment.name, environment.warm.side)
-                self._store.change(EnvironmentRecord, environment.name, lambda e: replace(e, warm=None))
-            finally:
-                self._store.release_lock(environment.name, owner)
+            with self._kept(environment.name, owner):
+                # Looked at again: until the lock was ours, a rollback may have brought the old side back to life.
+                if self._is_orphaned(environment.name):
+                    self._take_back_leftover(environment.name, owner)
+                if self._is_due(self.record_of(environment.name)):
+                    self._let_go(environment.name)
 
     # -- one rollout, top to bottom ------------------------------------------------------------------------------
 
     def _begin(self, id: str, name: str, release: Release, run: str, by: str, back: bool) -> RolloutRecord:
-        leftover = self._active(name)
-        if leftover is not None and leftover.ended is None:
-            self._abandon(leftover)
         environment = self.record_of(name)
         stable = self._release(environment.stable)
         kind: RolloutKind = "rollout"
@@ -111,6 +131,8 @@ class Rollouts:
             if kind != "rollout"
             else make_plan(policy.rollout, tasks, start_timeout, has_stable=has_stable)
         )
+        if stable is not None:
+            plan = replace(plan, stable_tasks=stable.app.environments[name].tasks.min)
         side = other(environment.side) if has_stable and kind != "swap" else environment.side
         now = self._clock()
         state = State(side, has_stable, since=now, started=now)
@@ -124,20 +146,23 @@ class Rollouts:
             )
         return record
 
-    def _carry_out(self, record: RolloutRecord, release: Release) -> RolloutRecord:
+    def _carry_out(self, record: RolloutRecord, release: Release, owner: str) -> RolloutRecord:
         if record.kind == "swap":
             return self._swap(record, release)
         try:
             self._make_room(record, release)
-        except ShipwayError as error:
-            return self._undo(record, error)
-        record = self._shift_traffic(record, release)
+        except (ShipwayError, OSError) as error:
+            state = replace(record.state, phase="rolled_back", reason=str(error), since=self._clock())
+            return self._clear_away(replace(record, state=state))
+        return self._finish(self._shift_traffic(record, release, owner), release, owner)
+
+    def _finish(self, record: RolloutRecord, release: Release, owner: str) -> RolloutRecord:
         if record.state.phase == "promoted":
             try:
                 self._read_back(record, release)
             except ShipwayError as fault:
                 state = replace(record.state, phase="rolling_back", reason=fault.what, since=self._clock())
-                record = self._shift_traffic(replace(record, state=state), release)
+                record = self._shift_traffic(replace(record, state=state), release, owner)
         if record.state.phase == "promoted":
             return self._settle(record)
         return self._clear_away(record)
@@ -155,22 +180,27 @@ class Rollouts:
         if environment.warm is not None and not warm:
             self._store.change(EnvironmentRecord, record.environment, lambda e: replace(e, warm=None))
         if fresh:
-            self._target.prepare(record.environment, side, release, lambda line: self._tell(record, "note", line))
+            self._target.prepare(record.environment, side, release)
+        if fresh and record.kind == "rollout":
+            # Not on the way back: an old migration does not know what newer ones have made of the database.
+            self._target.before_traffic(
+                record.environment, side, release, lambda line: self._tell(record, "note", line)
+            )
 
-    def _shift_traffic(self, record: RolloutRecord, release: Release) -> RolloutRecord:
+    def _shift_traffic(self, record: RolloutRecord, release: Release, owner: str) -> RolloutRecord:
         done: Desired | None = None
         probes = Traffic()
         trouble_since: float | None = None
         while not record.state.ended or done != desired(record.plan, record.state):
             try:
-                self._keep_lock(record)
+                self._check_lock(record.environment, owner)
                 seen = self._observe(record, release, probes)
                 before, record = record.state, self._decide(record, seen)
                 same_step = (before.phase, before.step) == (record.state.phase, record.state.step)
                 probes = seen.probes if same_step else Traffic()
                 done = self._enforce(record, release, done)
                 trouble_since = None
-            except ShipwayError as fault:
+            except (ShipwayError, OSError) as fault:
                 trouble_since = trouble_since or self._clock()
                 if self._clock() - trouble_since > FAULT_PATIENCE:
                     return self._give_up(record, fault)
@@ -181,8 +211,8 @@ class Rollouts:
         plan, state = record.plan, record.state
         wanted: dict[Side, int] = {state.candidate: plan.steps[state.step].tasks}
         if state.has_stable:
-            wanted[other(state.candidate)] = plan.tasks
-        seen = self._target.observe(record.environment, release.app, wanted)
+            wanted[other(state.candidate)] = plan.stable_tasks
+        seen = self._target.observe(record.environment, wanted)
         if state.phase == "probing" or (state.phase == "shifting" and _lacks_clients(plan, state, seen)):
             answers = tuple(self._target.probe(record.environment, state.candidate, release))
             probes = count_probes(probes, answers)
@@ -228,26 +258,26 @@ class Rollouts:
         now = self._clock()
         old = other(record.state.candidate)
         warm = None
-        if record.previous is not None and record.plan.keep_warm > 0:
+        if record.previous is not None:
             warm = Warm(old, record.previous, now + record.plan.keep_warm)
         ended = self._end(record, lambda environment: replace(_relabel(environment, record), warm=warm), "promoted")
-        if record.previous is not None and warm is None:
-            self._target.retire(record.environment, old)
+        if warm is not None and record.plan.keep_warm == 0:
+            # What fails here is tried again by `tend`; the release serves all the same.
+            with suppress(ShipwayError, OSError):
+                self._let_go(record.environment)
         return ended
 
     def _clear_away(self, record: RolloutRecord) -> RolloutRecord:
         """Rolled back: the candidate's tasks go, once stable carries everything."""
         name, side = record.environment, record.state.candidate
-        wanted = {side: 0, other(side): record.plan.tasks}
-        release = self._release(record.release)
-        assert release is not None
+        wanted = {side: 0, other(side): record.plan.stable_tasks}
         try:
-            seen = self._target.observe(name, release.app, wanted)
+            seen = self._target.observe(name, wanted)
             if may_retire(seen, side, record.state.weight, has_other=record.state.has_stable):
                 self._target.retire(name, side)
-        except ShipwayError as error:
+        except (ShipwayError, OSError) as error:
             # The next rollout makes room for itself before it starts anything.
-            self._tell(record, "note", f"{side}'s tasks are left as they are: {error.what}")
+            self._tell(record, "note", f"{side}'s tasks are left as they are: {error}")
         return self._end(record, lambda environment: replace(environment, rollout=None), "rolled back")
 
     def _swap(self, record: RolloutRecord, release: Release) -> RolloutRecord:
@@ -257,15 +287,25 @@ class Rollouts:
         try:
             self._target.swap_model(name, side, release)
             self._read_back(record, release)
-        except ShipwayError as error:
-            previous = self._release(record.previous)
-            assert previous is not None
-            self._target.swap_model(name, side, previous)
-            return self._undo(record, error)
+        except (ShipwayError, OSError) as error:
+            return self._swap_back(record, str(error))
         seconds = self._clock() - began
         self._tell(record, "done", f"every task answers with model {release.model_version}", seconds)
         record = replace(record, state=replace(record.state, phase="promoted"))
         return self._end(record, lambda environment: _relabel(environment, record), "promoted")
+
+    def _swap_back(self, record: RolloutRecord, reason: str) -> RolloutRecord:
+        previous = self._release(record.previous)
+        assert previous is not None
+        try:
+            self._target.swap_model(record.environment, record.state.candidate, previous)
+        except (ShipwayError, OSError) as error:
+            # The pointer is back; a task that does not follow now reads it when it comes to itself, or starts again.
+            self._tell(record, "note", f"not yet back on model {previous.model_version} everywhere: {error}")
+        state = replace(record.state, phase="rolled_back", reason=reason, since=self._clock())
+        return self._end(
+            replace(record, state=state), lambda environment: replace(environment, rollout=None), "rolled back"
+        )
 
     # -- the small print -----------------------------------------------------------------------------------------
 
@@ -296,10 +336,56 @@ class Rollouts:
         if self._stopping.wait(TICK):
             threading.Event().wait()
 
-    def _keep_lock(self, record: RolloutRecord) -> None:
-        held = self._store.get(Lock, record.environment)
-        if held is None or held.owner != record.id or self._clock() - held.beat > LOCK_EXPIRY / 6:
-            self._store.take_lock(record.environment, record.id, self._clock(), LOCK_EXPIRY)
+    @contextmanager
+    def _kept(self, environment: str, owner: str) -> Iterator[None]:
+        """Keeps the lock that was taken until the end, however long a drain or a migration inside lasts."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(LOCK_EXPIRY / 6):
+                with suppress(ShipwayError):
+                    self._store.take_lock(environment, owner, self._clock(), LOCK_EXPIRY)
+
+        heart = threading.Thread(target=beat, name=f"lock-{environment}", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            heart.join()
+            self._store.release_lock(environment, owner)
+
+    def _check_lock(self, environment: str, owner: str) -> None:
+        held = self._store.get(Lock, environment)
+        if held is not None and held.owner != owner:
+            raise LockLost(f"{held.owner} holds {environment}")
+
+    def _check_still(self, environment: str, release: Release, back: bool, over: str | None) -> None:
+        """What was chosen when the run began may have been overtaken while it waited for the lock."""
+        record = self.record_of(environment)
+        if (over is not None and record.stable != over) or (back and record.history[-2:-1] != (release.id,)):
+            raise Refused(
+                f"{environment} was changed meanwhile: it serves {record.stable or 'nothing'}",
+                fix="shipway status, then ask again if it is still wanted",
+                state="nothing changed",
+            )
+
+    def _is_due(self, environment: EnvironmentRecord) -> bool:
+        return environment.rollout is None and environment.warm is not None and self._clock() >= environment.warm.until
+
+    def _is_orphaned(self, environment: str) -> bool:
+        """Whether a rollout is under way there whose run has ended: nobody watches its candidate."""
+        record = self._active(environment)
+        if record is None:
+            return False
+        run = self._store.get(Run, record.run or "")
+        return run is None or not run.live
+
+    def _let_go(self, name: str) -> None:
+        warm = self.record_of(name).warm
+        if warm is not None:
+            self._target.retire(name, warm.side)
+            self._store.change(EnvironmentRecord, name, lambda environment: replace(environment, warm=None))
 
     def _read_back(self, record: RolloutRecord, release: Release) -> None:
         """Raises ShipwayError unless every task that serves reports the requested artifact and model version."""
@@ -326,25 +412,30 @@ class Rollouts:
                 )
             self._rest()
 
-    def _undo(self, record: RolloutRecord, error: ShipwayError) -> RolloutRecord:
-        state = replace(record.state, phase="rolled_back", reason=error.what, since=self._clock())
-        record = replace(record, state=state)
-        if record.kind == "swap":
-            return self._end(record, lambda environment: replace(environment, rollout=None), "rolled back")
-        return self._clear_away(record)
-
-    def _abandon(self, leftover: RolloutRecord) -> None:
-        """A rollout whose owner died without ending it is taken back before the next one begins."""
+    def _take_back_leftover(self, environment: str, owner: str) -> None:
+        """A rollout whose run ended without ending it is taken back; one that had taken everything is finished."""
+        leftover = self._active(environment)
+        if leftover is None:
+            return
+        why = "its run ended without ending it"
         release = self._release(leftover.release)
         assert release is not None
-        why = "its owner ended without ending it"
-        self._store.put(leftover.environment, PendingCommand(leftover.environment, "abort", "shipway", why))
-        self._carry_out(leftover, release)
+        if leftover.kind == "swap":
+            self._swap_back(leftover, why)
+            return
+        if not leftover.state.ended:
+            state = replace(leftover.state, phase="rolling_back", reason=why, since=self._clock(), paused=False)
+            leftover = replace(leftover, state=state)
+        self._finish(self._shift_traffic(leftover, release, owner), release, owner)
 
-    def _give_up(self, record: RolloutRecord, fault: ShipwayError) -> RolloutRecord:
-        state = replace(record.state, phase="rolled_back", reason=f"no sight of {record.environment}: {fault.what}")
-        record = replace(record, state=state)
+    def _give_up(self, record: RolloutRecord, fault: ShipwayError | OSError) -> RolloutRecord:
+        """Blind for too long: all traffic to stable, which nobody has called bad, as soon as the router can hear it."""
+        weight = 0 if record.state.has_stable else record.state.weight
+        reason = f"no sight of {record.environment}: {fault}"
+        record = replace(record, state=replace(record.state, phase="rolled_back", weight=weight, reason=reason))
         self._store.put(record.id, record)
+        with suppress(ShipwayError, OSError):
+            self._target.shift(record.environment, record.state.candidate, weight)
         return record
 
     def _end(

@@ -6,13 +6,13 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from shipway.core.description import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError
 from shipway.core.ports import Builder, Models, Source, Store
-from shipway.core.records import Event, EventKind, Gate, ModelHistory, Run, RunStatus, status_of
+from shipway.core.records import Answer, Event, EventKind, Gate, ModelHistory, Run, RunStatus, status_of
 from shipway.core.release import Artifact, Commit, Release
 from shipway.pipeline.rollouts import Rollouts
 
@@ -29,15 +29,6 @@ class Durably(Protocol):
     def receive(self, topic: str, timeout: float) -> Any | None:
         """The next message on a topic; None after `timeout` seconds (counted from the first time it was asked)."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a person said at a gate, or why nobody needs to any more."""
-
-    kind: str
-    who: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -98,8 +89,9 @@ class Runs:
 
     def _promote_model(self, run: Run, engine: Durably) -> None:
         for environment in run.path:
-            release_id = engine.step(f"release {environment}", self._release_with_model, run.id, environment)
-            engine.step(f"swap {environment}", self._roll_out, run.id, environment, release_id)
+            chosen = engine.step(f"release {environment}", self._release_with_model, run.id, environment)
+            release_id, over = chosen["release"], chosen["over"]
+            engine.step(f"swap {environment}", self._roll_out, run.id, environment, release_id, False, over)
         engine.step("point latest", self._make_latest, run.id)
         engine.step("end", self._end, run.id, "succeeded", "", "")
 
@@ -152,7 +144,7 @@ class Runs:
             return Answer("superseded", "a newer run", "it goes to the same environment")
         heard = engine.receive(f"gate:{environment}", opened["timeout"])
         if heard is None:
-            return Answer("expired", "nobody", f"no answer within {opened['timeout'] / 3600:g} h")
+            heard = engine.step(f"expired {environment}", self._expire_gate, id, opened["timeout"])
         answer = Answer(**heard)
         if answer.kind == "approved":
             engine.step(f"passed {environment}", self._pass_gate, id, environment, answer)
@@ -173,21 +165,34 @@ class Runs:
         self._tell(run, "gate", f"waits for approval to {environment} by {' or '.join(approval.roles)}", environment)
         return {"kind": "wait", "timeout": approval.expires}
 
+    def _expire_gate(self, id: str, timeout: float) -> dict[str, Any]:
+        """The answer that came at the last moment, if one did; else nobody can give one any more."""
+        with self._store.transaction():
+            gate = self._run(id).gate
+            if gate is not None and gate.answer is not None:
+                return asdict(gate.answer)
+            answer = Answer("expired", "nobody", f"no answer within {timeout / 3600:g} h")
+            self._change(id, gate=replace(gate, answer=answer) if gate else None)
+            return asdict(answer)
+
     def _pass_gate(self, id: str, environment: str, answer: Answer) -> None:
         run = self._change(id, status="running", stage=f"approved for {environment}", gate=None)
         self._tell(
             run, "done", f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}", environment
         )
 
-    def _roll_out(self, id: str, environment: str, release_id: str, back: bool = False) -> None:
+    def _roll_out(
+        self, id: str, environment: str, release_id: str, back: bool = False, over: str | None = None
+    ) -> None:
         run = self._change(id, stage=f"rollout to {environment}")
         release = self._release(release_id)
         record = self._parts.rollouts.record_of(environment)
-        if not back and release.same_content(self._store.get(Release, record.stable or "")) and record.rollout is None:
+        stable = self._store.get(Release, record.stable or "")
+        if not back and release.same_in(environment, stable) and record.rollout is None:
             self._tell(run, "done", f"{environment} already serves exactly this, as {record.stable}", environment)
         else:
             rollout = self._parts.rollouts.roll_out(
-                f"{id}-{environment}", environment, release, run=id, by=run.by, back=back
+                f"{id}-{environment}", environment, release, run=id, by=run.by, back=back, over=over
             )
             if rollout.state.phase != "promoted":
                 serving = rollout.previous or "nothing"
@@ -210,7 +215,7 @@ class Runs:
         self._change(id, release=history[-2])
         return history[-2]
 
-    def _release_with_model(self, id: str, environment: str) -> str:
+    def _release_with_model(self, id: str, environment: str) -> dict[str, str]:
         run = self._run(id)
         assert run.model_version is not None
         model = self._parts.models.verified(run.model_version)
@@ -226,7 +231,7 @@ class Runs:
         with self._store.transaction():
             self._store.put(release.id, release)
             self._change(id, release=release.id)
-        return release.id
+        return {"release": release.id, "over": stable.id}
 
     def _make_latest(self, id: str) -> None:
         run = self._run(id)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -21,6 +21,7 @@ from shipway.server.call import Answer, Call, read_call
 from shipway.wiring import Platform
 
 MAX_WAIT = 20.0
+MAX_FOLLOWERS = 64
 Verb = Callable[[Call], Answer]
 
 
@@ -102,15 +103,20 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
 
         return JSONResponse({"stopped": True}, background=BackgroundTask(last))
 
-    routes = [Route(path, _endpoint(verb), methods=[method]) for (method, path), verb in verbs.items()]
+    # Who follows a run waits in a thread of its own kind: however many they are, an abort gets through.
+    followers = CapacityLimiter(MAX_FOLLOWERS)
+    routes = [
+        Route(path, _endpoint(verb, followers if verb is run_events else None), methods=[method])
+        for (method, path), verb in verbs.items()
+    ]
     routes.append(Route("/v1/down", down, methods=["POST"]))
     return Starlette(routes=routes, exception_handlers={ShipwayError: _refusal, HTTPException: _not_found})
 
 
-def _endpoint(verb: Verb) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(verb: Verb, limiter: CapacityLimiter | None) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         call = await read_call(request)
-        return JSONResponse(await to_thread.run_sync(verb, call))
+        return JSONResponse(await to_thread.run_sync(verb, call, limiter=limiter))
 
     return endpoint
 

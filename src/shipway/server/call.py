@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from shipway.core.errors import UsageError
 
 MAX_BODY = 64 * 1024
+_UNWRITABLE = re.compile("[\\x00\\ud800-\\udfff]")
 Answer = dict[str, Any]
 
 
@@ -30,6 +32,8 @@ class Call:
         value = self._body.get(name)
         if value is not None and not isinstance(value, str):
             raise UsageError(f"{name}: expected text, found {value!r}")
+        if value is not None and _UNWRITABLE.search(value):
+            raise UsageError(f"{name}: NUL and half characters (lone surrogates) can't be stored or named")
         return value or None
 
     def texts(self, name: str) -> list[str]:
@@ -70,7 +74,7 @@ async def read_call(request: Request) -> Call:
         return Call(request, {})
     try:
         body = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise UsageError("the body is not a JSON object")

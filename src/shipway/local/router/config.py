@@ -169,15 +169,15 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     if environment.https_port is not None and surroundings.certificate is not None:
         https = f"    bind 127.0.0.1:{environment.https_port} ssl crt {surroundings.certificate} alpn h2,http/1.1\n"
     routes = sorted(
-        ((route, service.name) for service in environment.services for route in service.routes),
+        ((route, service) for service in environment.services for route in service.routes),
         key=lambda entry: (entry[0].endswith("*"), -len(entry[0])),
     )
     choose = "\n".join(
-        f"    http-request set-var(txn.service) str({service}) if !chosen {{ {_matches(route)} }}"
+        f"    http-request set-var(txn.service) str({service.name}) if !chosen {{ {_matches(route)} }}{_on(service)}"
         for route, service in routes
     )
     # HAProxy takes lines of up to 2,048 characters.
-    allowed = textwrap.shorten(", ".join(sorted(route for route, _ in routes)) or "none", 800, placeholder=" ...")
+    allowed = textwrap.shorten(", ".join(sorted({route for route, _ in routes})) or "none", 800, placeholder=" ...")
     too_large = _error(413, "too_large", f"the body may have at most {LARGEST_BODY} bytes")
     return f"""frontend edge.{name}
     bind 127.0.0.1:{environment.port}
@@ -194,8 +194,6 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     http-request set-header x-request-id %[uuid()] unless {{ req.fhdr_cnt(x-request-id) eq 1 }} usable_id
     http-request set-var(txn.request_id) req.fhdr(x-request-id)
     http-request return {too_large} if {{ req.body_size gt {LARGEST_BODY} }}
-{choose}
-    http-request return {_error(404, "not_found", f"no service answers this path; routes: {allowed}")} if !chosen
     # The cohort: sticky by device, else drawn anew for each request. The split is read once, so it is never half new.
     http-request set-var(txn.cohort) rand(10000)
     http-request set-var(txn.cohort) req.fhdr(x-device-id),xxh32,mod(10000) if {{ req.fhdr(x-device-id) -m len gt 0 }}
@@ -203,6 +201,9 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     http-request set-var(txn.weight) var(txn.split),field(2,:)
     http-request set-var(txn.side) var(txn.split),field(3,:)
     http-request set-var(txn.side) var(txn.split),field(1,:) if {{ var(txn.cohort),sub(txn.weight) lt 0 }}
+    # A release may bring other paths: the side is known first, so nobody is sent to a service that his side lacks.
+{choose}
+    http-request return {_error(404, "not_found", f"no service answers this path; routes: {allowed}")} if !chosen
     http-request set-var(txn.release) str({name}/),concat(,txn.side),map_str({RELEASES},{NO_RELEASE})
     http-after-response del-header x-shipway- -m beg
     http-after-response set-header x-request-id %[var(txn.request_id)] if {{ var(txn.request_id) -m found }}
@@ -216,6 +217,10 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
 
 def _matches(route: str) -> str:
     return f"path_beg {route[:-1]}" if route.endswith("*") else f"path -m str {route}"
+
+
+def _on(service: ServiceRoutes) -> str:
+    return "" if service.sides == SIDES else "".join(f" {{ var(txn.side) -m str {side} }}" for side in service.sides)
 
 
 def _public_backend(pool: Pool, service: ServiceRoutes, state: State) -> str:

@@ -107,8 +107,6 @@ class Router:
             after = state.assign(before, ports, self._state.capacities[environment])
             if after == before and not self._behind:
                 return
-            if after == before:
-                return
             self._store(replace(self._state, slots={**self._state.slots, pool: after}))
             # Arrivals first: the side is never without a task in between.
             changed = sorted((n for n in after if after[n] != before.get(n)), key=lambda n: (after[n].draining, n))
@@ -255,11 +253,10 @@ class Router:
 
     def _tell(self, commands: Sequence[str]) -> None:
         """Tell HAProxy what is stored already; all of it when the last attempt failed."""
-        processes = self._processes()
         if self._behind and self._topology is not None:
             commands = list(config.all_commands(self._topology, self._state))
         self._behind = True
-        self._runtime.tell(processes, commands)
+        self._runtime.tell(self._processes(), commands)
         self._behind = False
 
     def _processes(self) -> Processes:
@@ -280,9 +277,9 @@ class Router:
         return found
 
     def _pool(self, environment: str, side: Side, service: str) -> tuple[Pool, bool]:
-        found = self._environment(environment).service(service)
+        found = self._environment(environment).service(side, service)
         if found is None:
-            known = ", ".join(s.name for s in self._environment(environment).services)
+            known = ", ".join(s.name for s in self._environment(environment).services if side in s.sides)
             raise UsageError(f"{environment} has no service {service!r}; it has: {known}")
         return Pool(environment, side, service), found.internal
 

@@ -35,12 +35,16 @@ class Pool(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceRoutes:
-    """A service and its public paths (`/api/*`, `/health`). `internal`: another service of the app calls it."""
+    """A service and its public paths (`/api/*`, `/health`). `internal`: another service of the app calls it.
+
+    `sides` are those that have it just so: a release may bring a service, drop it, or change its paths.
+    """
 
     name: str
     routes: tuple[str, ...]
     ready: str
     internal: bool
+    sides: tuple[Side, ...] = SIDES
 
     def __post_init__(self) -> None:
         _check(re.fullmatch(NAME, self.name), "service name", self.name)
@@ -70,15 +74,16 @@ class EnvironmentTopology:
         """The public ports."""
         return (self.port,) if self.https_port is None else (self.port, self.https_port)
 
-    def service(self, name: str) -> ServiceRoutes | None:
-        """The service called `name`."""
-        return next((service for service in self.services if service.name == name), None)
+    def service(self, side: Side, name: str) -> ServiceRoutes | None:
+        """The service called `name` as the side has it."""
+        return next((service for service in self.services if service.name == name and side in service.sides), None)
 
     def pools(self) -> Iterator[tuple[Pool, ServiceRoutes]]:
         """Every service on either side."""
         for side in SIDES:
             for service in self.services:
-                yield Pool(self.name, side, service.name), service
+                if side in service.sides:
+                    yield Pool(self.name, side, service.name), service
 
 
 @dataclass(frozen=True, slots=True)
