@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from shipway.core.description import Guard, Rollout
 from shipway.core.observation import Observation, Side, Tasks, Traffic
 from shipway.core.plan import ALL, Plan, flip_plan, make_plan
-from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, decide, desired, may_retire
+from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire
 
 FAST = tuple([0.005] * 50)
 STRATEGIES = {
@@ -363,3 +363,27 @@ def test_rollback_is_always_wanted_whole(strategy: str, tasks: int, step: int) -
     plan = plan_of(strategy, tasks)
     state = State("green", True, "shifting", min(step, len(plan.steps) - 1))
     assert tasks == desired(plan, state).stable_tasks
+
+
+@pytest.mark.parametrize(("requests", "errors"), [(8, 4), (20, 8), (49, 12)])
+def test_good_probes_never_outvote_clients(requests: int, errors: int) -> None:
+    """However many probes go well, clients that fail are heard: rolled back or held, never promoted."""
+    plan = plan_of("canary")
+    state = to_shifting(plan)
+    seen = look(30, requests=requests, errors=errors, probes=450)
+    assert "promote" != assess(plan, state, seen)[0].kind
+    assert 500 >= decide(plan, state, seen).weight
+
+
+def test_clients_that_fail_half_are_heard_among_probes() -> None:
+    """Twelve of twenty-four clients failing rolls back at once, whatever the probes say."""
+    plan = plan_of("canary")
+    seen = look(3, requests=24, errors=12, probes=90)
+    assert "rolled_back" == decide(plan, to_shifting(plan), seen).phase
+
+
+def test_one_bad_probe_is_asked_again() -> None:
+    """A probe that failed once keeps the candidate from its first client until enough others went well."""
+    plan = plan_of("canary")
+    assert "probing" == play(plan, look(0), look(1, probes=9, bad_probes=1)).phase
+    assert "shifting" == play(plan, look(0), look(1, probes=9, bad_probes=1), look(2, probes=27, bad_probes=1)).phase

@@ -182,7 +182,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 
 
 def test_a_commit_waits_at_the_gate_and_goes_on(house: House) -> None:
-    """dev by itself, prod after an approval that names who and why."""
+    """Dev by itself, prod after an approval that names who and why."""
     run = house.control.deploy("c1", None, "bob")
     waiting = house.until(run.id, "waiting")
     assert ("dev",) == waiting.done
@@ -290,6 +290,20 @@ def test_rollback_and_rollback_again(house: House) -> None:
         house.control.roll_back("prod", "ann", "further")
 
 
+def test_rollback_during_a_rollout_aborts_it(house: House) -> None:
+    """A person who wants back gets back, whether or not the rollout has ended."""
+    house.release("c1")
+    house.target.hold.clear()
+    run = house.control.deploy("c2", None, "bob")
+    deadline = time.monotonic() + 20
+    while house.rollouts.under_way("dev") is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert run.id == house.control.roll_back("dev", "bob", "changed my mind").id
+    house.target.hold.set()
+    assert "rolled back: aborted" == house.until(run.id, "rolled_back").reason
+    assert "r1" == house.rollouts.record_of("dev").stable
+
+
 def test_rollback_needs_the_role(house: House) -> None:
     """Who may not approve may not roll back either."""
     house.release("c1")
@@ -365,6 +379,7 @@ def test_a_run_that_the_engine_gave_up_ends(house: House, monkeypatch: pytest.Mo
     monkeypatch.setattr(house.engine, "is_over", lambda _: True)
     house.control.resume()
     assert "failed" == house.control.run(run.id).status
+    house.engine.answer(run.id, "prod", Answer("rejected", "ann", "end of the test"))
 
 
 def test_a_changed_description_is_rolled_out(house: House) -> None:

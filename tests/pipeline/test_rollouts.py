@@ -17,6 +17,7 @@ from shipway.core.ports import Tell
 from shipway.core.records import EnvironmentRecord, Lock, RolloutRecord, Run, Warm
 from shipway.core.release import Artifact, Release
 from shipway.local.store import Store
+from shipway.pipeline import environment_lock
 from shipway.pipeline import rollouts as module
 from shipway.pipeline.rollouts import Rollouts
 from tests.pipeline.fake_target import FakeTarget
@@ -338,7 +339,7 @@ def test_a_long_migration_keeps_its_lock(
 ) -> None:
     """However long one step lasts, no second rollout gets in beside it."""
     roll_out(rollouts, "r1")
-    monkeypatch.setattr(module, "LOCK_EXPIRY", 0.3)
+    monkeypatch.setattr(environment_lock, "EXPIRY", 0.3)
     inside: list[str] = []
     together: list[int] = []
 

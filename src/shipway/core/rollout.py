@@ -117,7 +117,8 @@ def _while_probing(plan: Plan, state: State, seen: Observation) -> State:
     verdict = judge(plan.guard, seen.probes, None, seen_in_step=seen.probes.requests)
     if verdict.kind == "rollback":
         return _roll_back(state, seen, f"before any client: {verdict.reason}")
-    if seen.probes.requests - seen.probes.errors >= MIN_PROBES and not state.paused:
+    good = verdict.lacking or verdict.kind == "promote"
+    if good and seen.probes.requests >= MIN_PROBES and not state.paused:
         return _enter_step(plan, state, seen)
     if seen.now - state.since > plan.guard.hold_timeout and not state.paused:
         return _roll_back(state, seen, f"its own probes: {seen.probes.errors} of {seen.probes.requests} failed")
@@ -149,16 +150,21 @@ def _while_shifting(plan: Plan, state: State, seen: Observation, command: Comman
 
 
 def assess(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
-    """The verdict now, and the candidate's requests in this step. Probes count only where clients sent too few."""
-    candidate = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
-    in_step = max(0, candidate.requests - state.step_requests)
-    if in_step < plan.guard.min_requests:
-        candidate = _add(candidate, seen.probes)
-        in_step += seen.probes.requests
+    """The verdict now, and the candidate's requests in this step, probes included where they counted.
+
+    Clients are judged by themselves, so that good probes never outvote them. Only where nothing speaks against the
+    candidate but the number of requests do the probes, judged by themselves as well, make up for it.
+    """
+    clients = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
+    in_step = max(0, clients.requests - state.step_requests)
     stable: Traffic | None = None
     if state.has_stable and seen.tasks_of(other(state.candidate)).ready > 0:
         stable = since_baseline(seen.traffic_of(other(state.candidate)), state.baseline_stable)
-    return judge(plan.guard, candidate, stable, seen_in_step=in_step), in_step
+    verdict = judge(plan.guard, clients, stable, seen_in_step=in_step)
+    if not verdict.lacking or seen.probes.requests == 0:
+        return verdict, in_step
+    together = in_step + seen.probes.requests
+    return judge(plan.guard, seen.probes, None, seen_in_step=together), together
 
 
 def since_baseline(now: Traffic, baseline: Traffic | None) -> Traffic:
@@ -166,16 +172,6 @@ def since_baseline(now: Traffic, baseline: Traffic | None) -> Traffic:
     if baseline is None or baseline.epoch != now.epoch or now.requests < baseline.requests:
         return now
     return replace(now, requests=now.requests - baseline.requests, errors=max(0, now.errors - baseline.errors))
-
-
-def _add(seen: Traffic, probes: Traffic) -> Traffic:
-    return replace(
-        seen,
-        requests=seen.requests + probes.requests,
-        errors=seen.errors + probes.errors,
-        latencies=seen.latencies + probes.latencies,
-        worst=seen.worst or probes.worst,
-    )
 
 
 def _enter_step(plan: Plan, state: State, seen: Observation) -> State:

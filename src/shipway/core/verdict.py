@@ -25,6 +25,8 @@ class Verdict:
 
     kind: Literal["promote", "rollback", "hold"]
     reason: str
+    lacking: bool = False
+    """A hold that only wants more requests: nothing speaks against the candidate."""
 
 
 def judge(guard: Guard, candidate: Traffic, stable: Traffic | None, *, seen_in_step: int) -> Verdict:
@@ -36,13 +38,13 @@ def judge(guard: Guard, candidate: Traffic, stable: Traffic | None, *, seen_in_s
     bad = _errors(guard, candidate, stable) or _latency(guard, candidate, stable)
     if bad is not None:
         return Verdict("rollback", bad)
-    if seen_in_step < guard.min_requests:
-        return Verdict("hold", f"{seen_in_step} of {guard.min_requests} requests seen")
-    if len(candidate.latencies) < MIN_LATENCIES:
-        return Verdict("hold", f"{len(candidate.latencies)} of {MIN_LATENCIES} latencies seen")
     suspicion = _suspicion(guard, candidate, stable)
     if suspicion is not None:
         return Verdict("hold", suspicion)
+    if seen_in_step < guard.min_requests:
+        return Verdict("hold", f"{seen_in_step} of {guard.min_requests} requests seen", lacking=True)
+    if len(candidate.latencies) < MIN_LATENCIES:
+        return Verdict("hold", f"{len(candidate.latencies)} of {MIN_LATENCIES} latencies seen", lacking=True)
     return Verdict("promote", f"{candidate.errors} of {candidate.requests:,} requests failed")
 
 
@@ -77,6 +79,8 @@ def _latency(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | 
 
 def _suspicion(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | None:
     """Worse than allowed, though chance could still explain it: more evidence is needed."""
+    if candidate.requests == 0:
+        return None
     rate = candidate.errors / candidate.requests
     allowed = guard.max_error_rate / 100
     if stable is not None and stable.requests:

@@ -372,4 +372,5 @@ def _handle(task: _Task) -> Handle:
 
 def _with_log(why: str, spec: TaskSpec) -> str:
     lines = log_file.tail(Path(spec.log), _LOG_LINES)
-    return why + (": " + "\n".join(lines)[-_MAX_REASON:] if lines else "")
+    # The last line leads: of a traceback it is the one that says what happened.
+    return f"{why}: {lines[-1].strip()}\n" + "\n".join(lines)[-_MAX_REASON:] if lines else why

@@ -89,19 +89,21 @@ class Control:
         return run
 
     def roll_back(self, environment: str, who: str, why: str) -> Run:
-        """Go back to the release before; while a rollout is under way, abort it."""
+        """Go back to the release before. While a rollout is under way, that is to abort it: its run is answered."""
         self._known(environment)
         check_role(self._app, environment, who, "roll back")
-        record = self._parts.rollouts.record_of(environment)
-        if len(record.history) < 2 and record.rollout is None:
-            current = record.stable or "nothing"
+        rollouts = self._parts.rollouts
+        under_way = rollouts.under_way(environment)
+        if under_way is not None and under_way.run is not None:
+            rollouts.command(environment, "abort", who, why)
+            return self.run(under_way.run)
+        record = rollouts.record_of(environment)
+        if len(record.history) < 2:
             raise Refused(
-                f"{environment} serves {current} and has no release before it",
+                f"{environment} serves {record.stable or 'nothing'} and has no release before it",
                 fix=f"shipway deploy --env {environment} COMMIT",
                 state="nothing changed",
             )
-        if record.rollout is not None:
-            raise Refused(f"a rollout is under way in {environment}", fix=f"shipway abort --env {environment}")
         run = self._new("rollback", (environment,), who, subject=f"roll back {record.stable}", why=why)
         self._engine.start(run.id)
         return run

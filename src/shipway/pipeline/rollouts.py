@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.observation import Observation, Side, Traffic, count_probes, other
-from shipway.core.plan import Plan, flip_plan, make_plan
+from shipway.core.plan import Plan
 from shipway.core.ports import Store, Target
 from shipway.core.records import (
     AuditEntry,
     EnvironmentRecord,
     Event,
-    Lock,
     PendingCommand,
-    RolloutKind,
     RolloutRecord,
     Run,
     Warm,
 )
 from shipway.core.release import Release
-from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire
+from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire, since_baseline
+from shipway.core.transition import begun, relabelled
+from shipway.core.verdict import MIN_LATENCIES
+from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.narration import narrate
 
 TICK = 0.1
-LOCK_EXPIRY = 30.0
-LOCK_PATIENCE = 1800.0
 FAULT_PATIENCE = 60.0
 READ_BACK_PATIENCE = 15.0
-
-
-class LockLost(Exception):
-    """Somebody else holds the environment: the machine slept, or its clock jumped. Who took it takes us back."""
 
 
 class Rollouts:
@@ -45,6 +40,7 @@ class Rollouts:
         self._target = target
         self._clock = clock
         self._stopping = stopping
+        self._locks = EnvironmentLocks(store, clock, self._rest)
 
     def roll_out(
         self,
@@ -61,8 +57,7 @@ class Rollouts:
 
         `over` is the release that the new one was derived from. Raises Refused when another one serves by now.
         """
-        self._take_lock(environment, id, run)
-        with self._kept(environment, id):
+        with self._locks.held(environment, id, run):
             record = self._store.get(RolloutRecord, id)
             if record is None:
                 self._take_back_leftover(environment, id)
@@ -74,7 +69,7 @@ class Rollouts:
 
     def command(self, environment: str, command: Command, who: str, why: str) -> None:
         """Give a running rollout a person's word. Raises Refused when it makes no sense now."""
-        record = self._active(environment)
+        record = self.under_way(environment)
         if record is None:
             raise Refused(f"no rollout is under way in {environment}", fix="shipway status")
         if command == "promote" and record.state.phase != "shifting":
@@ -97,19 +92,22 @@ class Rollouts:
         """What the environment serves."""
         return self._store.get(EnvironmentRecord, environment) or EnvironmentRecord(environment)
 
+    def under_way(self, environment: str) -> RolloutRecord | None:
+        """The rollout that moves the environment now, if any."""
+        rollout = self.record_of(environment).rollout
+        return None if rollout is None else self._store.get(RolloutRecord, rollout)
+
     def tend(self) -> None:
         """Let go of sides that were kept warm long enough, and take back rollouts that nobody carries out any more."""
         for environment in self._store.all(EnvironmentRecord):
             if not (self._is_orphaned(environment.name) or self._is_due(environment)):
                 continue
             owner = f"housekeeping-{environment.name}"
-            if self._store.take_lock(environment.name, owner, self._clock(), LOCK_EXPIRY) is not None:
-                continue
-            with self._kept(environment.name, owner):
+            with self._locks.held_if_free(environment.name, owner) as held:
                 # Looked at again: until the lock was ours, a rollback may have brought the old side back to life.
-                if self._is_orphaned(environment.name):
+                if held and self._is_orphaned(environment.name):
                     self._take_back_leftover(environment.name, owner)
-                if self._is_due(self.record_of(environment.name)):
+                if held and self._is_due(self.record_of(environment.name)):
                     self._let_go(environment.name)
 
     # -- one rollout, top to bottom ------------------------------------------------------------------------------
@@ -117,32 +115,14 @@ class Rollouts:
     def _begin(self, id: str, name: str, release: Release, run: str, by: str, back: bool) -> RolloutRecord:
         environment = self.record_of(name)
         stable = self._release(environment.stable)
-        kind: RolloutKind = "rollout"
-        if stable is not None and _only_model_differs(stable, release) and (back or _is_promotion(stable, release)):
-            kind = "swap"
-        elif back:
-            kind = "flip"
-        policy = release.app.environments[name]
-        start_timeout = max(service.start_timeout for service in release.app.services.values()) + 30
-        has_stable = stable is not None
-        tasks = policy.tasks.min
-        plan = (
-            flip_plan(policy.rollout, tasks, start_timeout)
-            if kind != "rollout"
-            else make_plan(policy.rollout, tasks, start_timeout, has_stable=has_stable)
-        )
-        if stable is not None:
-            plan = replace(plan, stable_tasks=stable.app.environments[name].tasks.min)
-        side = other(environment.side) if has_stable and kind != "swap" else environment.side
         now = self._clock()
-        state = State(side, has_stable, since=now, started=now)
-        record = RolloutRecord(id, name, release.id, environment.stable, kind, plan, state, by, now, back=back, run=run)
+        record = begun(id, environment, stable, release, run=run, by=by, now=now, back=back)
         with self._store.transaction():
             self._store.delete(PendingCommand, name)
             self._store.put(id, record)
             self._store.put(name, replace(environment, rollout=id))
             self._store.add_audit(
-                AuditEntry(now, by, kind, name, "", {"release": release.id, "from": environment.stable})
+                AuditEntry(now, by, record.kind, name, "", {"release": release.id, "from": environment.stable})
             )
         return record
 
@@ -193,7 +173,7 @@ class Rollouts:
         trouble_since: float | None = None
         while not record.state.ended or done != desired(record.plan, record.state):
             try:
-                self._check_lock(record.environment, owner)
+                self._locks.check(record.environment, owner)
                 seen = self._observe(record, release, probes)
                 before, record = record.state, self._decide(record, seen)
                 same_step = (before.phase, before.step) == (record.state.phase, record.state.step)
@@ -213,7 +193,7 @@ class Rollouts:
         if state.has_stable:
             wanted[other(state.candidate)] = plan.stable_tasks
         seen = self._target.observe(record.environment, wanted)
-        if state.phase == "probing" or (state.phase == "shifting" and _lacks_clients(plan, state, seen)):
+        if state.phase == "probing" or (state.phase == "shifting" and _lacks_requests(plan, state, seen, probes)):
             answers = tuple(self._target.probe(record.environment, state.candidate, release))
             probes = count_probes(probes, answers)
         return replace(seen, probes=probes)
@@ -260,7 +240,7 @@ class Rollouts:
         warm = None
         if record.previous is not None:
             warm = Warm(old, record.previous, now + record.plan.keep_warm)
-        ended = self._end(record, lambda environment: replace(_relabel(environment, record), warm=warm), "promoted")
+        ended = self._end(record, lambda environment: replace(relabelled(environment, record), warm=warm), "promoted")
         if warm is not None and record.plan.keep_warm == 0:
             # What fails here is tried again by `tend`; the release serves all the same.
             with suppress(ShipwayError, OSError):
@@ -292,7 +272,7 @@ class Rollouts:
         seconds = self._clock() - began
         self._tell(record, "done", f"every task answers with model {release.model_version}", seconds)
         record = replace(record, state=replace(record.state, phase="promoted"))
-        return self._end(record, lambda environment: _relabel(environment, record), "promoted")
+        return self._end(record, lambda environment: relabelled(environment, record), "promoted")
 
     def _swap_back(self, record: RolloutRecord, reason: str) -> RolloutRecord:
         previous = self._release(record.previous)
@@ -309,56 +289,10 @@ class Rollouts:
 
     # -- the small print -----------------------------------------------------------------------------------------
 
-    def _take_lock(self, environment: str, owner: str, run: str) -> None:
-        began = self._clock()
-        told = False
-        while (held := self._store.take_lock(environment, owner, self._clock(), LOCK_EXPIRY)) is not None:
-            if not told:
-                self._store.add_event(
-                    Event(
-                        "note",
-                        f"waits for {environment}: {held.owner} is at work there",
-                        self._clock(),
-                        run,
-                        environment,
-                    )
-                )
-                told = True
-            if self._clock() - began > LOCK_PATIENCE:
-                raise Refused(
-                    f"{environment} is locked by {held.owner} since {LOCK_PATIENCE / 60:.0f} minutes",
-                    fix=f"shipway abort --env {environment}, or wait and retry",
-                )
-            self._rest()
-
     def _rest(self) -> None:
         """Wait a tick. Once the control plane is going down, wait for its end: a next one takes over from here."""
         if self._stopping.wait(TICK):
             threading.Event().wait()
-
-    @contextmanager
-    def _kept(self, environment: str, owner: str) -> Iterator[None]:
-        """Keeps the lock that was taken until the end, however long a drain or a migration inside lasts."""
-        ended = threading.Event()
-
-        def beat() -> None:
-            while not ended.wait(LOCK_EXPIRY / 6):
-                with suppress(ShipwayError):
-                    self._store.take_lock(environment, owner, self._clock(), LOCK_EXPIRY)
-
-        heart = threading.Thread(target=beat, name=f"lock-{environment}", daemon=True)
-        heart.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            heart.join()
-            self._store.release_lock(environment, owner)
-
-    def _check_lock(self, environment: str, owner: str) -> None:
-        held = self._store.get(Lock, environment)
-        if held is not None and held.owner != owner:
-            raise LockLost(f"{held.owner} holds {environment}")
 
     def _check_still(self, environment: str, release: Release, back: bool, over: str | None) -> None:
         """What was chosen when the run began may have been overtaken while it waited for the lock."""
@@ -375,7 +309,7 @@ class Rollouts:
 
     def _is_orphaned(self, environment: str) -> bool:
         """Whether a rollout is under way there whose run has ended: nobody watches its candidate."""
-        record = self._active(environment)
+        record = self.under_way(environment)
         if record is None:
             return False
         run = self._store.get(Run, record.run or "")
@@ -414,7 +348,7 @@ class Rollouts:
 
     def _take_back_leftover(self, environment: str, owner: str) -> None:
         """A rollout whose run ended without ending it is taken back; one that had taken everything is finished."""
-        leftover = self._active(environment)
+        leftover = self.under_way(environment)
         if leftover is None:
             return
         why = "its run ended without ending it"
@@ -450,10 +384,6 @@ class Rollouts:
             self._store.add_audit(AuditEntry(self._clock(), record.by, outcome, record.environment, "", detail))
         return record
 
-    def _active(self, environment: str) -> RolloutRecord | None:
-        rollout = self.record_of(environment).rollout
-        return None if rollout is None else self._store.get(RolloutRecord, rollout)
-
     def _release(self, id: str | None) -> Release | None:
         return None if id is None else self._store.get(Release, id)
 
@@ -461,22 +391,7 @@ class Rollouts:
         self._store.add_event(Event(kind, text, self._clock(), record.run, record.environment, seconds))  # type: ignore[arg-type]
 
 
-def _relabel(environment: EnvironmentRecord, record: RolloutRecord) -> EnvironmentRecord:
-    history = environment.history[:-1] if record.back else (*environment.history, record.release)
-    return replace(environment, side=record.state.candidate, history=history, rollout=None)
-
-
-def _lacks_clients(plan: Plan, state: State, seen: Observation) -> bool:
-    step = plan.steps[state.step]
-    requests = seen.traffic_of(state.candidate).requests - (state.baseline_candidate or Traffic()).requests
-    return step.evidence and requests - state.step_requests < plan.guard.min_requests
-
-
-def _only_model_differs(stable: Release, release: Release) -> bool:
-    return stable.model_digest != release.model_digest and replace(
-        stable, id="", model_version=None, model_digest=None, request_schema=None, created_at=0
-    ) == replace(release, id="", model_version=None, model_digest=None, request_schema=None, created_at=0)
-
-
-def _is_promotion(stable: Release, release: Release) -> bool:
-    return stable.commit == release.commit
+def _lacks_requests(plan: Plan, state: State, seen: Observation, probes: Traffic) -> bool:
+    clients = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
+    in_step = clients.requests - state.step_requests + probes.requests
+    return plan.steps[state.step].evidence and in_step < max(plan.guard.min_requests, MIN_LATENCIES)

@@ -42,8 +42,7 @@ def whole_run(platform: Platform, id: str) -> Json:
 
 def rollout(platform: Platform, environment: str) -> Json | None:
     """The rollout under way in an environment."""
-    id = platform.rollouts.record_of(environment).rollout
-    record = platform.store.get(RolloutRecord, id) if id else None
+    record = platform.rollouts.under_way(environment)
     return _rollout(record) if record else None
 
 

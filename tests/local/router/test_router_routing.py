@@ -35,6 +35,19 @@ def test_exact_path_beats_pattern(router: Router, start: Callable[..., Task], po
     assert ["wide", "narrow", "wide", "wide", "narrow"] == [ask(port, path).json["task"] for path in paths]
 
 
+def test_each_side_has_its_own_paths(router: Router, start: Callable[..., Task], port: int) -> None:
+    """A service that only the candidate has takes no request of the clients who are still on stable."""
+    whole = ServiceRoutes("whole", ("/*",), "/ready", internal=False)
+    split = ServiceRoutes("split", ("/api/*",), "/ready", internal=False, sides=("green",))
+    router.ensure_running(Topology((EnvironmentTopology("prod", port, None, (whole, split), 2),)))
+    router.set_tasks("prod", "blue", "whole", {"b": start("blue-whole").port})
+    assert ("blue-whole", 200) == ((answer := ask(port, "/api/x")).json["task"], answer.status)
+    router.set_tasks("prod", "green", "whole", {"g": start("green-whole").port})
+    router.set_tasks("prod", "green", "split", {"s": start("green-split").port})
+    router.shift("prod", "green", 10_000)
+    assert ["green-split", "green-whole"] == [ask(port, path).json["task"] for path in ("/api/x", "/x")]
+
+
 def test_unknown_path_is_404(router: Router, port: int) -> None:
     """A path without a route answers 404 in the project's error shape and lists the routes."""
     answer = ask(port, "/nowhere", headers={"x-request-id": "abc"})
