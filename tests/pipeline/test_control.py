@@ -326,6 +326,16 @@ def test_a_model_is_promoted_everywhere_and_back(house: House) -> None:
     assert ("v1.0", {"v1.0"}) == (house.registry.current, set(house.target.models.values()))
 
 
+def test_a_model_promoted_in_dev_alone_is_not_what_new_releases_take(house: House) -> None:
+    """Dev may try a model without deciding what production gets next."""
+    house.release("c1")
+    run = house.control.promote_model("v1.1", ["dev"], "bob", "a trial")
+    assert run is not None
+    house.until(run.id, "succeeded")
+    assert "v1.0" == house.registry.current
+    assert {("dev", "blue"): "v1.1", ("prod", "blue"): "v1.0"} == house.target.models
+
+
 def test_a_broken_model_changes_nothing(house: House) -> None:
     """A version whose digest does not match is refused; one that tasks can't load is taken back."""
     house.release("c1")

@@ -47,7 +47,8 @@ class Gate:
 class Run:
     """One pass of the pipeline. `path` are the environments it goes through, `done` those it has reached.
 
-    `fault` is the exit code of the error that ended it, if one did. A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
+    `fault` is the exit code of the error that ended it, if one did; `moves_latest` says that new releases take the
+    promoted model afterwards. A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Run:
     fault: int | None = None
     why: str = ""
     model_version: str | None = None
+    moves_latest: bool = False
     retry_of: str | None = None
 
     @property

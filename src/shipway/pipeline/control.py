@@ -65,7 +65,7 @@ class Control:
                 check_role(self._app, environment, who, f"{old.kind} in")
         run = self._new(
             old.kind, old.path, who, commit=old.commit, subject=old.subject, branch=old.branch,
-            model_version=old.model_version, retry_of=old.id,
+            model_version=old.model_version, moves_latest=old.moves_latest, retry_of=old.id,
         )  # fmt: skip
         if run.kind == "deploy":
             self._supersede_older(run)
@@ -115,7 +115,11 @@ class Control:
         self._parts.rollouts.command(environment, command, who, why)
 
     def promote_model(self, version: str, environments: Sequence[str], who: str, why: str) -> Run | None:
-        """Make a version the current one: for new releases, and in each environment that runs. None if none does."""
+        """Make a version the current one in each environment that runs, or in those named. None if none runs.
+
+        New releases take it as well, unless a running environment with an approval policy was left out: who may
+        change dev alone does not decide what production gets next.
+        """
         if self._app.model is None:
             raise UsageError("shipway.yaml has no `model:` section", fix="add one, or deploy without a model")
         self._parts.models.verified(version)
@@ -138,7 +142,15 @@ class Control:
         if not running:
             make_latest(self._parts, version, who, why)
             return None
-        run = self._new("model", tuple(running), who, subject=f"model {version}", model_version=version, why=why)
+        guarded = {
+            name
+            for name, environment in self._app.environments.items()
+            if environment.approval is not None and self._parts.rollouts.record_of(name).stable is not None
+        }
+        run = self._new(
+            "model", tuple(running), who, subject=f"model {version}", model_version=version, why=why,
+            moves_latest=guarded <= set(running),
+        )  # fmt: skip
         self._engine.start(run.id)
         return run
 

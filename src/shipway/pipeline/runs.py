@@ -92,7 +92,8 @@ class Runs:
             chosen = engine.step(f"release {environment}", self._release_with_model, run.id, environment)
             release_id, over = chosen["release"], chosen["over"]
             engine.step(f"swap {environment}", self._roll_out, run.id, environment, release_id, False, over)
-        engine.step("point latest", self._make_latest, run.id)
+        if run.moves_latest:
+            engine.step("point latest", self._make_latest, run.id)
         engine.step("end", self._end, run.id, "succeeded", "", "")
 
     # -- steps ---------------------------------------------------------------------------------------------------
