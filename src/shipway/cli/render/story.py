@@ -51,7 +51,11 @@ def outcome(whole: dict[str, Any], status: dict[str, Any], now: float) -> list[s
         return [f"run {id} goes on.  Look again: shipway run follow {id}"]
     environments = [e for e in status["environments"] if e["name"] in run["path"]]
     if run["status"] == "succeeded":
-        undoable = {rollout["environment"] for rollout in whole["rollouts"] if rollout["previous"]}
+        undoable = {
+            rollout["environment"]
+            for rollout in whole["rollouts"]
+            if rollout["previous"] and run["kind"] != "rollback"
+        }
         return [serves(e) + (_undo(e["name"]) if e["name"] in undoable else "") for e in environments]
     first, *others = paragraph(f"run {id} {_reason(run)}", "  ")
     look = run["fix"] or f"shipway run show {id}"
