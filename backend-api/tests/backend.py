@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,21 +67,25 @@ class Backend:
         return self.call("POST", "/api/predict", FLIGHT if body is None else body, named)
 
 
-@contextmanager
-def running(settings: Settings) -> Iterator[Backend]:
-    """A backend on a free port until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    backend = Backend(listener.getsockname()[1])
-    app = create_app(settings, lambda fields: backend.lines.append(dict(fields)))
-    config = uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    # The listener takes connections before the server does: requests wait, nobody has to poll for readiness.
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="backend")
-    thread.start()
-    try:
-        yield backend
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
-        assert not thread.is_alive()
+class Serving:
+    """A backend on a free port: `stop` tells it to end, `join` waits until it has."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.backend = Backend(self._listener.getsockname()[1])
+        app = create_app(settings, lambda fields: self.backend.lines.append(dict(fields)))
+        config = uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
+        self._server = uvicorn.Server(config)
+        # The listener takes connections before the server does: requests wait, nobody has to poll for readiness.
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), name="backend")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is in flight, then end."""
+        self._server.should_exit = True
+
+    def join(self) -> None:
+        """Fails when it does not end."""
+        self._thread.join(10)
+        self._listener.close()
+        assert not self._thread.is_alive()

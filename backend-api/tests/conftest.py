@@ -8,7 +8,6 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import hypothesis
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from backend import Backend, running
+from backend import Backend, Serving
 from backend_api.config.settings import Settings
 from backend_api.migrate import migrate
 from standin import StandIn
@@ -25,6 +24,9 @@ set_hypothesis_home_dir(Path(tempfile.gettempdir(), "backend-api-hypothesis"))
 # No example database: the tests run from read-only copies. No deadline: they share the machine.
 hypothesis.settings.register_profile("build", database=None, deadline=None, max_examples=60)
 hypothesis.settings.load_profile("build")
+
+RETRY_PAUSE = 0.002
+"""Seconds; the default spares a model service that others ask too, and here are no others."""
 
 Start = Callable[..., Backend]
 
@@ -60,28 +62,49 @@ def model(shared_model: StandIn) -> StandIn:
 
 @pytest.fixture(scope="session")
 def shared_backend(shared_model: StandIn, database_url: str) -> Iterator[Backend]:
-    """One backend with default settings for the session: use `backend`."""
-    with running(Settings(model_service_url=shared_model.url, database_url=database_url)) as started:
-        yield started
+    """One backend for the session, with default settings but for the retries: use `backend`."""
+    serving = Serving(
+        Settings(model_service_url=shared_model.url, database_url=database_url, model_retry_pause=RETRY_PAUSE)
+    )
+    yield serving.backend
+    serving.stop()
+    serving.join()
 
 
 @pytest.fixture
 def backend(shared_backend: Backend, model: StandIn) -> Backend:
-    """A backend with default settings that logged nothing yet and holds no connection."""
+    """A backend that logged nothing yet and holds no connection."""
     shared_backend.lines.clear()
     return shared_backend
 
 
+@pytest.fixture(scope="session")
+def stopped() -> Iterator[list[Serving]]:
+    """Backends that were told to end. All are waited for here: uvicorn takes 0.2 s to notice, other tests use them."""
+    servings: list[Serving] = []
+    yield servings
+    for serving in servings:
+        serving.join()
+
+
 @pytest.fixture
-def start(model: StandIn, database_url: str) -> Iterator[Start]:
+def start(model: StandIn, database_url: str, stopped: list[Serving]) -> Iterator[Start]:
     """Starts a backend with settings of the test's own."""
-    with ExitStack() as stack:
+    servings: list[Serving] = []
 
-        def started(**settings: Any) -> Backend:
-            defaults: dict[str, Any] = {"model_service_url": model.url, "database_url": database_url}
-            return stack.enter_context(running(Settings(**(defaults | settings))))
+    def started(**settings: Any) -> Backend:
+        defaults: dict[str, Any] = {
+            "model_service_url": model.url,
+            "database_url": database_url,
+            "model_retry_pause": RETRY_PAUSE,
+        }
+        servings.append(Serving(Settings(**(defaults | settings))))
+        return servings[-1].backend
 
-        yield started
+    yield started
+    for serving in servings:
+        serving.stop()
+    stopped.extend(servings)
 
 
 @pytest.fixture

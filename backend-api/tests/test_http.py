@@ -70,7 +70,7 @@ def test_body_limit(start: Start, model: StandIn) -> None:
 
 def test_body_that_never_ends(start: Start) -> None:
     """A body that trickles in is a 408 once its time is over."""
-    backend = start(body_timeout=0.2)
+    backend = start(body_timeout=0.05)
     with socket.create_connection(("127.0.0.1", backend.port), timeout=10) as connection:
         connection.sendall(b"POST /api/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
         assert b"HTTP/1.1 408" == connection.recv(12)

@@ -84,7 +84,7 @@ def test_slow_model_service(start: Start, model: StandIn) -> None:
 def test_deadline_covers_all_attempts(start: Start, model: StandIn) -> None:
     """However many retries are allowed, the deadline ends them."""
     model.default = Reply(503)
-    backend = start(model_retries=10, model_deadline=0.3)
+    backend = start(model_retries=10, model_retry_pause=0.1, model_deadline=0.3)
     assert 503 == backend.predict().status
     assert len(model.asked) < 11
 

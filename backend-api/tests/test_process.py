@@ -51,6 +51,7 @@ def process(tmp_path: Path, **variables: str) -> Iterator[tuple[subprocess.Popen
         task.wait(10)
 
 
+@pytest.mark.slow
 def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, model: StandIn, database_url: str) -> None:
     """A request that the model service still works on gets its answer, then the process exits with 0."""
     gate = threading.Event()

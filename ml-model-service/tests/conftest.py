@@ -13,6 +13,7 @@ import lightgbm
 import numpy as np
 import pytest
 from hypothesis import configuration, settings
+from hypothesis import strategies as st
 
 from ml_model_service.schema import digest_of
 
@@ -20,6 +21,9 @@ from ml_model_service.schema import digest_of
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis-ml-model-service")
 settings.register_profile("service", database=None, deadline=None, max_examples=60)
 settings.load_profile("service")
+
+# Awkward characters by hand, of one to four bytes: tables of all of Unicode would cost two seconds at each build.
+CHARACTERS = st.sampled_from('aZ0 \x00\n\x1f\x7f"\\/{}é\u0300中\u2028\ufeff\uffff😀\U0010ffff')
 
 Publish = Callable[..., Path]
 

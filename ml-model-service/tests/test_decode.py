@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from conftest import CHARACTERS
 from ml_model_service.decode import decode
 from ml_model_service.errors import Problem
 
@@ -17,9 +18,9 @@ scalars = (
     | st.booleans()
     | st.integers(-(2**53), 2**53)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
+    | st.text(CHARACTERS)
 )
-rows = st.lists(st.dictionaries(st.text(), scalars), min_size=1, max_size=8)
+rows = st.lists(st.dictionaries(st.text(CHARACTERS), scalars), min_size=1, max_size=8)
 
 
 @given(rows)

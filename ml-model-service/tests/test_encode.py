@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import FEATURES, ROW
+from conftest import CHARACTERS, FEATURES, ROW
 from ml_model_service.encode import MAX_DETAILS, Encoder
 from ml_model_service.errors import Problem
 from ml_model_service.schema import FeatureSchema
@@ -20,22 +20,26 @@ ENCODER = Encoder(SCHEMA)
 
 good_rows = st.fixed_dictionaries(
     {
-        "airline": st.none() | st.sampled_from(["AA", "B6", "UA"]) | st.text(min_size=3),
+        "airline": st.none() | st.sampled_from(["AA", "B6", "UA"]) | st.text(CHARACTERS, min_size=3),
         "origin": st.sampled_from(["EWR", "JFK"]),
         "temp": st.none() | st.floats(-50, 150) | st.integers(-50, 150),
         "minute": st.floats(0, 1439) | st.integers(0, 1439),
     }
 )
 bad_values = {
-    "airline": st.integers() | st.booleans() | st.lists(st.text()) | st.floats(),
-    "origin": st.none() | st.text(min_size=4) | st.integers(),
-    "temp": st.text()
+    "airline": st.integers() | st.booleans() | st.lists(st.text(CHARACTERS)) | st.floats(),
+    "origin": st.none() | st.text(CHARACTERS, min_size=4) | st.integers(),
+    "temp": st.text(CHARACTERS)
     | st.booleans()
     | st.just(math.nan)
     | st.just(math.inf)
     | st.floats(min_value=150.1)
     | st.just(10**400),
-    "minute": st.none() | st.text() | st.booleans() | st.integers(max_value=-1) | st.dictionaries(st.text(), st.none()),
+    "minute": st.none()
+    | st.text(CHARACTERS)
+    | st.booleans()
+    | st.integers(max_value=-1)
+    | st.dictionaries(st.text(CHARACTERS), st.none()),
 }
 bad_fields = st.sampled_from(sorted(bad_values)).flatmap(lambda name: st.tuples(st.just(name), bad_values[name]))
 

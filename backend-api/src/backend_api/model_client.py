@@ -17,7 +17,6 @@ from backend_api.features import Feature
 from backend_api.http_pool import BadAnswer, HttpPool
 
 _RETRIED = frozenset({502, 503, 504})
-_FIRST_PAUSE = 0.05
 
 
 class _Answer(BaseModel):
@@ -72,7 +71,7 @@ class ModelClient:
         for attempt in range(self._settings.model_retries + 1):
             if attempt:
                 # Full jitter: tasks that lost the same model task do not come back in step.
-                pause = random.uniform(0, _FIRST_PAUSE * 2**attempt)
+                pause = random.uniform(0, self._settings.model_retry_pause * 2 ** (attempt - 1))
                 if clock() + pause >= deadline:
                     break
                 await asyncio.sleep(pause)

@@ -104,8 +104,16 @@ class LocalTarget(Target):
         """Callers first: a backend that still answers its last request may ask its model service."""
         record = self._store.get(SideRecord, _key(environment, side))
         statuses = self._supervisor.tasks(environment, side)
+        idle: list[TaskStatus] = []
         for service in self._callers_first({task.spec.service for task in statuses}, record):
-            self._drain(environment, side, [task for task in statuses if task.spec.service == service])
+            tasks = [task for task in statuses if task.spec.service == service]
+            if self._drain(environment, side, service, tasks):
+                idle += tasks
+            else:
+                # What it calls stays until it has ended.
+                self._stop(environment, side, tasks)
+        # Nobody asks them anything any more, so that the order of their ends does not matter.
+        self._stop(environment, side, idle)
         self._store.delete(SideRecord, _key(environment, side))
         self._parameters.delete(self._specs.parameter(environment, side))
         if self._has(environment):
@@ -234,24 +242,25 @@ class LocalTarget(Target):
             for service, ports in serving.items():
                 self._router.set_tasks(environment, side, service, ports)
 
-    def _drain(self, environment: str, side: Side, tasks: Sequence[TaskStatus]) -> None:
-        if not tasks:
-            return
-        service = tasks[0].spec.service
+    def _drain(self, environment: str, side: Side, service: str, tasks: Sequence[TaskStatus]) -> bool:
+        """Give the tasks no new requests; whether those in flight ended within the drain timeout."""
         ids = {task.spec.id for task in tasks}
         with self._routing:
             self._leaving |= ids
         self._route(environment, side)
         deadline = time.monotonic() + max(task.spec.drain_timeout for task in tasks)
-        while time.monotonic() < deadline:
-            if not any(self._router.in_flight(environment, side, service, id) for id in ids):
-                break
+        while any(self._router.in_flight(environment, side, service, id) for id in ids):
+            if time.monotonic() > deadline:
+                return False
             time.sleep(_PAUSE)
-        self._supervisor.stop(sorted(ids))
+        return True
+
+    def _stop(self, environment: str, side: Side, tasks: Sequence[TaskStatus]) -> None:
+        self._supervisor.stop([task.spec.id for task in tasks])
         with self._routing:
-            for id in ids:
-                self._router.forget_task(environment, side, service, id)
-            self._leaving -= ids
+            for task in tasks:
+                self._router.forget_task(environment, side, task.spec.service, task.spec.id)
+                self._leaving.discard(task.spec.id)
 
     def _callers_first(self, services: set[str], record: SideRecord | None) -> list[str]:
         release = self._store.get(Release, record.release) if record else None

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     model_read_timeout: Seconds = 2.0
     model_deadline: Seconds = Field(default=3.0, description="all attempts together")
     model_retries: int = Field(default=2, ge=0, le=10, description="further attempts after the first")
+    model_retry_pause: Seconds = Field(default=0.1, description="longest pause before the first retry; then doubled")
     model_connections: int = Field(default=100, ge=1, le=10_000)
     model_idle_timeout: Seconds = Field(default=4.0, description="below what the other side keeps idle connections")
 

@@ -118,8 +118,8 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
-    """Make the file a WAL database. Raises sqlite3.OperationalError when others hold it for longer than the lock wait."""
-    # Connections that switch a new file at the same time are told "locked" at once: here SQLite does not wait by itself.
+    """Make the file a WAL database. Raises sqlite3.OperationalError when others hold it beyond the lock wait."""
+    # Connections that switch a new file at once are told "locked" right away: here SQLite does not wait by itself.
     deadline = time.monotonic() + _LOCK_WAIT
     while True:
         try:

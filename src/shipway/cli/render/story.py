@@ -52,9 +52,7 @@ def outcome(whole: dict[str, Any], status: dict[str, Any], now: float) -> list[s
     environments = [e for e in status["environments"] if e["name"] in run["path"]]
     if run["status"] == "succeeded":
         undoable = {
-            rollout["environment"]
-            for rollout in whole["rollouts"]
-            if rollout["previous"] and run["kind"] != "rollback"
+            rollout["environment"] for rollout in whole["rollouts"] if rollout["previous"] and run["kind"] != "rollback"
         }
         return [serves(e) + (_undo(e["name"]) if e["name"] in undoable else "") for e in environments]
     first, *others = paragraph(f"run {id} {_reason(run)}", "  ")

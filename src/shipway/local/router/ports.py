@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import psutil
 
@@ -53,15 +54,25 @@ def holders(port: int) -> tuple[psutil.Process, ...]:
         return ()
 
 
-def require_free(ports: Iterable[int], own: Iterable[int], fix: str) -> None:
-    """Raises ShipwayError naming the first port that a process other than those in `own` (process ids) holds."""
-    mine = set(own)
+def listening(processes: Iterable[psutil.Process]) -> frozenset[int]:
+    """The ports that these processes listen on; those that ended or hide theirs count for none."""
+    ports: set[int] = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            ports.update(
+                connection.laddr.port
+                for connection in process.net_connections("tcp")
+                if connection.status == psutil.CONN_LISTEN
+            )
+    return frozenset(ports)
+
+
+def require_free(ports: Iterable[int], own: Collection[int], fix: str) -> None:
+    """Raises ShipwayError naming the holder of the first port that is neither free nor among `own`."""
     for port in ports:
-        if is_free(port):
+        if port in own or is_free(port):
             continue
         found = holders(port)
-        if any(process.pid in mine for process in found):
-            continue
         owner = ", ".join(_describe(process) for process in found) or "another process"
         raise ShipwayError(f"port {port} is taken by {owner}", fix=fix, state="nothing was changed")
 

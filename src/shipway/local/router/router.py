@@ -17,7 +17,7 @@ from shipway.local.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
-from shipway.local.router.ports import draw_free, require_free
+from shipway.local.router.ports import draw_free, listening, require_free
 from shipway.local.router.process import HAProxyProcess
 from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
 from shipway.local.router.state import Slot, Split, State
@@ -64,7 +64,7 @@ class Router:
         """
         with self._lock:
             planned = state.fitted(self._state, topology, draw_free)
-            own = [process.pid for process in self._process.found()]
+            own = listening(self._process.found())
             require_free(topology.ports, own, "stop that process, or choose another port in shipway.yaml")
             require_free(planned.internal_ports.values(), own, "stop that process; running tasks know this port")
             running = self.is_running()
