@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import psutil
@@ -182,10 +182,6 @@ class LocalTarget(Target):
         """The tasks of an environment."""
         return self._supervisor.tasks(environment, side)
 
-    def split(self, environment: str) -> tuple[Side, int]:
-        """The candidate side and its weight, as the router has it."""
-        return self._router.split(environment)
-
     def router_runs(self) -> bool:
         """Whether the router is up."""
         return self._router.is_running()
@@ -266,7 +262,11 @@ class LocalTarget(Target):
         release = self._store.get(Release, record.release) if record else None
         app = release.app if release else self._app
         uses = {name: set(app.services[name].uses) if name in app.services else set() for name in services}
-        order = [name for name in TopologicalSorter(uses).static_order() if name in services]
+        try:
+            order = [name for name in TopologicalSorter(uses).static_order() if name in services]
+        except CycleError:
+            # Services that call one another have no order; each gets the whole drain timeout.
+            return sorted(services)
         return list(reversed(order))
 
     def _point(self, environment: str, side: Side, release: Release) -> None:
