@@ -77,8 +77,8 @@ def abort(environment: str, why: str, yes: bool, as_json: bool) -> int:
 def rollback(environment: str, why: str, yes: bool, detach: bool, as_json: bool) -> int:
     """Go back to the release before.
 
-    While the old side is kept warm this is one flip of the router; otherwise its tasks start first. Follows the run
-    to its end.
+    While the old side is kept warm this is one flip of the router; otherwise its tasks start first. While a rollout is
+    under way it is aborted instead. Follows the run to its end.
     """
     client = client_here()
     confirm(f"Take {environment} back to the release before?", yes or not _guarded(client, environment))
