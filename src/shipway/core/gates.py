@@ -74,3 +74,9 @@ def superseded(runs: Iterable[Run], newer: Run) -> list[Run]:
         and run.path[-1] == newer.path[-1]
         and run.created <= newer.created
     ]
+
+
+def makes_pointless(other: Run, run: Run) -> bool:
+    """Whether a run need not wait at its gate at all: a newer one goes the same way, and has not failed."""
+    newer = int(other.id) > int(run.id) and other.kind == "deploy" and other.path[-1] == run.path[-1]
+    return newer and other.status in ("running", "waiting", "succeeded")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from shipway.core.description import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError
+from shipway.core.gates import makes_pointless
 from shipway.core.ports import Builder, Models, Source, Store
 from shipway.core.records import Answer, Event, EventKind, Gate, ModelHistory, Run, RunStatus, status_of
 from shipway.core.release import Artifact, Commit, Release
@@ -159,7 +160,7 @@ class Runs:
         now = self._parts.clock()
         with self._store.transaction():
             run = self._run(id)
-            if any(self._makes_pointless(other, run) for other in self._store.all(Run)):
+            if any(makes_pointless(other, run) for other in self._store.all(Run)):
                 return {"kind": "superseded"}
             gate = Gate(environment, approval.roles, now, now + approval.expires)
             run = self._change(id, status="waiting", stage=f"approval for {environment}", gate=gate)
@@ -249,11 +250,6 @@ class Runs:
         self._tell(run, "end", text, seconds=self._parts.clock() - run.created)
 
     # -- the small print -----------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _makes_pointless(other: Run, run: Run) -> bool:
-        newer = int(other.id) > int(run.id) and other.kind == "deploy" and other.path[-1] == run.path[-1]
-        return newer and other.status in ("running", "waiting", "succeeded")
 
     def _run(self, id: str) -> Run:
         run = self._store.get(Run, id)
