@@ -1,61 +1,37 @@
-"""The HTTP contract, asked of the application without a socket."""
+"""The HTTP contract."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import os
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import lightgbm
 import pytest
 
 from conftest import ROW, Publish, score
-from ml_model_service.app import App
-from ml_model_service.logs import JsonHandler, Log
+from ml_model_service.assignment import Assignment, Shadow
+from ml_model_service.logs import JsonHandler
 from ml_model_service.model import load
 from ml_model_service.reload import Served
 from ml_model_service.settings import Settings
-
-
-class Client:
-    """Sends requests to an App and reads the log lines it wrote."""
-
-    def __init__(self, settings: Settings, served: Served, log: Path) -> None:
-        self.served, self._log = served, log
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.app = App(settings, served, Log((("task", "t-1"),), descriptor))
-
-    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request."""
-
-        async def run() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://model") as client:
-                return await client.request(method, path, **options)
-
-        return asyncio.run(run())
-
-    def lines(self) -> list[dict[str, Any]]:
-        """What was logged, in order."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+from service import Service
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Client:
+def empty(tmp_path: Path) -> Iterator[Service]:
     """A service without a model."""
-    return Client(Settings(max_body=2000, max_rows=3), Served(), tmp_path / "log")
+    service = Service(Settings(max_body=2000, max_rows=3), Served(), tmp_path / "log")
+    yield service
+    service.stop()
 
 
 @pytest.fixture
-def client(empty: Client, tmp_path: Path, publish: Publish) -> Client:
+def client(empty: Service, tmp_path: Path, publish: Publish) -> Service:
     """A service that serves v1.0."""
-    empty.served.take(load(publish(tmp_path, "v1.0")))
+    empty.serve(load(publish(tmp_path, "v1.0")))
     return empty
 
 
@@ -67,25 +43,26 @@ def quiet() -> Iterator[None]:
     logging.getLogger("ml_model_service").setLevel(logging.NOTSET)
 
 
-@pytest.mark.parametrize("path", ["/predict", "/ml/predict"])
+@pytest.mark.parametrize("path", ["/predict", "/ml/predict", "/invocations"])
 def test_predictions_come_in_order_with_the_version(
-    client: Client, boosters: list[lightgbm.Booster], path: str
+    client: Service, boosters: list[lightgbm.Booster], path: str
 ) -> None:
-    """Both paths answer one prediction a row and name the model version."""
+    """All paths answer one prediction a row and name the model version."""
     rows = [ROW, ROW | {"airline": None}, ROW | {"minute": 1300.5}]
     answer = client.send("POST", path, json={"instances": rows})
     wanted = {"model_version": "v1.0", "predictions": [score(boosters[0], row) for row in rows]}
     assert (200, wanted) == (answer.status_code, answer.json())
 
 
-def test_a_large_request_is_answered_alike(client: Client, boosters: list[lightgbm.Booster]) -> None:
+def test_a_large_request_is_answered_alike(client: Service, boosters: list[lightgbm.Booster], tmp_path: Path) -> None:
     """Bodies that are worked on in a thread give the same answer."""
-    client.app._settings = replace(client.app._settings, max_body=1 << 20, max_rows=2000)
-    answer = client.send("POST", "/predict", json={"instances": [ROW] * 2000})
+    service = Service(Settings(max_rows=2000), client.served, tmp_path / "log")
+    answer = service.send("POST", "/predict", json={"instances": [ROW] * 2000})
+    service.stop()
     assert [score(boosters[0], ROW)] * 2000 == answer.json()["predictions"]
 
 
-def test_errors_have_one_shape(client: Client) -> None:
+def test_errors_have_one_shape(client: Service) -> None:
     """A refused row answers code, message, details and the request's id."""
     sent = {"instances": [ROW, ROW | {"temp": "hot"}]}
     answer = client.send("POST", "/predict", json=sent, headers={"x-request-id": "abc-1"})
@@ -112,39 +89,26 @@ def test_errors_have_one_shape(client: Client) -> None:
         ("GET", "/nowhere", b"", 404, "not_found"),
     ],
 )
-def test_refusals(client: Client, method: str, path: str, body: bytes, status: int, code: str) -> None:
+def test_refusals(client: Service, method: str, path: str, body: bytes, status: int, code: str) -> None:
     """Each kind of mistake has its status and its code."""
-    answer = client.send(method, path, content=body)
+    answer = client.send(method, path, content=body, headers={"content-type": "application/json"})
     assert (status, code) == (answer.status_code, answer.json()["error"]["code"])
 
 
-def test_a_chunked_body_is_bounded_too(client: Client) -> None:
-    """A body of undeclared length is refused once it grows too large, without being read to its end."""
-    sent = 0
-
-    async def chunks() -> AsyncIterator[bytes]:
-        nonlocal sent
-        for _ in range(100):
-            sent += 1
-            yield b" " * 500
-
-    assert 413 == client.send("POST", "/predict", content=chunks()).status_code
-    assert sent < 10
-
-
-def test_without_a_model_nothing_is_predicted(empty: Client) -> None:
+def test_without_a_model_nothing_is_predicted(empty: Service) -> None:
     """The service is alive but not ready, and says why."""
     empty.served.refuse("v1.0", "v1.0: cannot read model.txt")
-    assert [200, 503, 503, 200, 200] == [
+    assert [200, 503, 503, 503, 200, 200] == [
         empty.send(method, path, content=b"{}").status_code
         for method, path in [
-            ("GET", "/health"), ("GET", "/ready"), ("POST", "/predict"), ("GET", "/openapi.json"), ("GET", "/docs")
+            ("GET", "/health"), ("GET", "/ready"), ("GET", "/ping"), ("POST", "/predict"),
+            ("GET", "/openapi.json"), ("GET", "/docs")
         ]
     ]  # fmt: skip
     assert "v1.0: cannot read model.txt" in empty.send("GET", "/ready").json()["error"]["message"]
 
 
-def test_ready_names_version_digests_and_what_is_pending(client: Client) -> None:
+def test_ready_names_version_digests_and_what_is_pending(client: Service) -> None:
     """Readiness tells the version and digests in service, and a wanted version that is not served."""
     model = client.served.model
     assert model is not None
@@ -162,14 +126,14 @@ def test_ready_names_version_digests_and_what_is_pending(client: Client) -> None
 @pytest.mark.parametrize(
     ("given", "kept"), [("a.b:c/d-1", True), ("x" * 128, True), ("x" * 129, False), ("a b", False)]
 )
-def test_request_ids_are_kept_when_sane(client: Client, given: str, kept: bool) -> None:
+def test_request_ids_are_kept_when_sane(client: Service, given: str, kept: bool) -> None:
     """A sane id comes back and is logged; any other is replaced."""
     answer = client.send("GET", "/health", headers={"x-request-id": given})
     assert kept == (given == answer.headers["x-request-id"])
     assert answer.headers["x-request-id"] == client.lines()[-1]["request_id"]
 
 
-def test_each_request_is_one_log_line(client: Client) -> None:
+def test_each_request_is_one_log_line(client: Service) -> None:
     """The line tells path, status, time, request id, model version and task."""
     client.send("POST", "/predict", json={"instances": [ROW]}, headers={"x-request-id": "r1"})
     (line,) = client.lines()
@@ -187,13 +151,13 @@ def test_each_request_is_one_log_line(client: Client) -> None:
     } == line
 
 
-def test_a_fault_is_a_500_with_its_traceback_logged(client: Client) -> None:
+def test_a_fault_is_a_500_with_its_traceback_logged(client: Service) -> None:
     """An unforeseen exception becomes a plain 500; the log has the traceback."""
     logger = logging.getLogger("ml_model_service.app")
-    handler = JsonHandler(client.app._log)
+    handler = JsonHandler(client.log)
     logger.addHandler(handler)
     logger.setLevel(logging.ERROR)
-    client.app._reads["/health"] = lambda: 1 / 0  # type: ignore[assignment, return-value]
+    client.app._reads[b"/health"] = lambda: 1 / 0  # type: ignore[assignment, return-value]
     try:
         answer = client.send("GET", "/health")
     finally:
@@ -203,7 +167,7 @@ def test_a_fault_is_a_500_with_its_traceback_logged(client: Client) -> None:
     assert "ZeroDivisionError" in client.lines()[0]["traceback"]
 
 
-def test_the_openapi_document_describes_the_loaded_model(client: Client) -> None:
+def test_the_openapi_document_describes_the_loaded_model(client: Service) -> None:
     """Features, bounds, nullability and categories come from the model's metadata."""
     schemas = client.send("GET", "/openapi.json").json()["components"]["schemas"]
     assert {
@@ -218,3 +182,69 @@ def test_the_openapi_document_describes_the_loaded_model(client: Client) -> None
         },
     } == schemas["Instance"]
     assert 3 == schemas["PredictRequest"]["properties"]["instances"]["maxItems"]
+
+
+def test_a_target_variant_and_a_cohort_choose_the_version(
+    client: Service, boosters: list[lightgbm.Booster], tmp_path: Path, publish: Publish
+) -> None:
+    """Answers name version and variant; a device keeps its version; a variant can be asked for by name."""
+    two = load(publish(tmp_path, "v1.1", 1))
+    stable = client.served.model
+    assert stable is not None
+    client.serve(stable, two, assignment=Assignment("v1.0", (("v1.1", 50.0),)))
+    wanted = {"v1.0": score(boosters[0], ROW), "v1.1": score(boosters[1], ROW)}
+    met = set()
+    for device in range(40):
+        headers = {"x-device-id": f"device-{device}"}
+        first, again = (client.send("POST", "/predict", json={"instances": [ROW]}, headers=headers) for _ in range(2))
+        version = first.json()["model_version"]
+        assert [wanted[version]] == first.json()["predictions"]
+        assert (version, version.replace(".", "-")) == (
+            first.headers["x-model-version"],
+            first.headers["x-model-variant"],
+        )
+        assert first.json() == again.json()
+        met.add(version)
+    assert {"v1.0", "v1.1"} == met
+    target = {"x-amzn-sagemaker-target-variant": "v1-1"}
+    answer = client.send("POST", "/invocations", json={"instances": [ROW]}, headers=target)
+    assert ("v1.1", "v1-1") == (answer.json()["model_version"], answer.headers["x-amzn-invoked-production-variant"])
+    target = {"x-amzn-sagemaker-target-variant": "v9-9"}
+    answer = client.send("POST", "/invocations", json={"instances": [ROW]}, headers=target)
+    assert (400, "unknown_variant") == (answer.status_code, answer.json()["error"]["code"])
+    variants = client.send("GET", "/variants").json()["variants"]
+    assert 81 == sum(variant["requests"] for variant in variants) == sum(v["predictions"]["count"] for v in variants)
+
+
+def test_a_shadow_sees_what_stable_answers(client: Service, tmp_path: Path, publish: Publish) -> None:
+    """The shadow's predictions are compared off the client's path and never answered."""
+    stable = client.served.model
+    assert stable is not None
+    client.serve(
+        stable, load(publish(tmp_path, "v1.1", 1)), assignment=Assignment("v1.0", shadow=Shadow("v1.1", 100.0))
+    )
+    for _ in range(20):
+        assert "v1.0" == client.send("POST", "/predict", json={"instances": [ROW, ROW]}).json()["model_version"]
+    mirror = client.served.serving and client.served.serving.mirror
+    assert mirror is not None
+    mirror.stop()
+    deadline = time.monotonic() + 10
+    while mirror.to_json()["compared"] + mirror.to_json()["dropped"] < 40 and time.monotonic() < deadline:
+        if mirror.join(0.01):
+            break
+    assert mirror.to_json()["largest_difference"] > 0
+
+
+def test_metrics_count_across_a_swap(client: Service, tmp_path: Path, publish: Publish) -> None:
+    """Counters by version only grow, also when the version changes."""
+    client.send("POST", "/predict", json={"instances": [ROW]})
+    client.serve(load(publish(tmp_path, "v1.1", 1)))
+    client.send("POST", "/predict", json={"instances": [ROW, ROW]})
+    text = client.send("GET", "/metrics").text
+    for line in (
+        'model_requests_total{version="v1.0"} 1.0',
+        'model_rows_total{version="v1.1"} 2.0',
+        'model_latency_seconds_count{version="v1.0"} 1.0',
+        'model_http_requests_total{status="200"} 2.0',
+    ):
+        assert line in text.splitlines()

@@ -1,4 +1,4 @@
-"""The envelope of a request."""
+"""JSON bodies: the envelope."""
 
 from __future__ import annotations
 
@@ -6,60 +6,103 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from conftest import CHARACTERS
-from ml_model_service.decode import decode
+from conftest import ROW
+from ml_model_service.decode import read_json
 from ml_model_service.errors import Problem
+from test_encode import ENCODER
 
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(CHARACTERS)
+VALUES = list(ROW.values())
+NAMES = list(ROW)
+ANY = (
+    'object {"instances": [...]}, {"dataframe_records": [...]}, '
+    '{"columns": [...], "data": [...]} or {"dataframe_split": {...}}'
 )
-rows = st.lists(st.dictionaries(st.text(CHARACTERS), scalars), min_size=1, max_size=8)
 
 
-@given(rows)
-def test_rows_come_back_as_they_were_sent(sent: list[dict[str, Any]]) -> None:
-    """Any rows of plain JSON values decode to themselves, in order."""
-    assert sent == decode(json.dumps({"instances": sent}).encode(), max_rows=8)
-
-
-@given(st.binary(max_size=200))
-@example(b"\xff")
-@example(b'{"instances": [{"a": "\xff"}]}')
-@example(b'{"instances": [{"a": "\\ud800"}]}')
-@example(b"[" * 100_000)
-@example(b'{"instances": ' + b"[" * 100_000)
-@example(b'{"instances": [{"a": NaN}]}')
-@example(b'{"instances": [{"a": 1e999}]}')
-def test_any_bytes_are_rows_or_a_problem(body: bytes) -> None:
-    """No body makes the decoder fail in any other way than with 400 or 422."""
-    try:
-        assert all(isinstance(row, dict) for row in decode(body, max_rows=4))
-    except Problem as problem:
-        assert problem.status in (400, 422)
+def refused(body: Any) -> tuple[int, str]:
+    """Status and message of a body that is turned down."""
+    with pytest.raises(Problem) as caught:
+        read_json(body if isinstance(body, bytes) else json.dumps(body).encode(), ENCODER, max_rows=2)
+    return caught.value.status, caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "message"),
+    ("body", "message"),
     [
-        ("{", 400, "the body is not JSON: Input data was truncated"),
-        ("[1]", 422, "body: expected object {\"instances\": [...]}, found 'array'"),
-        ("{}", 422, "instances: expected array of 1 to 2 objects, found nothing"),
-        ('{"instances": {}}', 422, "instances: expected array of 1 to 2 objects, found 'object'"),
-        ('{"instances": []}', 422, "instances: expected array of 1 to 2 objects, found 'an empty array'"),
-        ('{"instances": [{}, {}, {}]}', 422, "instances: expected array of 1 to 2 objects, found '3 rows'"),
-        ('{"instances": [{}, 3]}', 422, "instances[1]: expected object with the model's features, found 'number'"),
-        ('{"instances": [{}], "x": 1}', 422, "x: expected no other field than instances, found 'number'"),
+        ([1], f"body: expected {ANY}, found 'array'"),
+        ({}, "instances: expected array of 1 to 2 objects or arrays, found nothing"),
+        ({"instances": {}}, "instances: expected array of 1 to 2 objects or arrays, found 'object'"),
+        ({"instances": []}, "instances: expected array of 1 to 2 objects or arrays, found 'an empty array'"),
+        ({"instances": [ROW] * 3}, "instances: expected array of 1 to 2 objects or arrays, found '3 rows'"),
+        ({"instances": [ROW, 3]}, "instances[1]: expected object with the model's features, found 'number'"),
+        ({"instances": [ROW, VALUES]}, "instances[1]: expected object with the model's features, found 'array'"),
+        ({"instances": [VALUES, ROW]}, "instances[1]: expected array of 4 values, found 'object'"),
+        ({"instances": [VALUES, VALUES[1:]]}, "instances[1]: expected array of 4 values, found '3 values'"),
+        ({"instances": [ROW], "x": 1}, "x: expected no other field than instances, found 'number'"),
+        (
+            {"dataframe_split": [ROW]},
+            "dataframe_split: expected object {\"columns\": [...], \"data\": [...]}, found 'array'",
+        ),
+        (
+            {"dataframe_records": [VALUES]},
+            "dataframe_records[0]: expected object with the model's features, found 'array'",
+        ),
+        ({"data": [VALUES]}, "columns: expected array of the features' names, found nothing"),
+        ({"columns": NAMES}, "data: expected array of 1 to 2 arrays, found nothing"),
+        ({"columns": [*NAMES, "temp"], "data": [VALUES]}, "columns: expected each feature once, found 'temp twice'"),
+        ({"columns": NAMES[:3], "data": [VALUES]}, "columns: expected minute, as all features, found nothing"),
+        ({"columns": [*NAMES, {}], "data": [VALUES]}, "columns: expected a feature's name, found {}"),
+        (
+            {"columns": NAMES[::-1], "data": [VALUES[::-1], [*VALUES[:0:-1], 7]]},
+            "data[1].airline: expected string or null, found 7",
+        ),
+        (
+            {"dataframe_split": {"columns": NAMES, "data": [[*VALUES[:3], 1440]]}},
+            "dataframe_split.data[0].minute: expected number from 0 up to 1439, found 1440",
+        ),
+        ({"instances": [[*VALUES[:3], True]]}, "instances[0].minute: expected number from 0 up to 1439, found True"),
+    ],
+)  # fmt: skip
+def test_the_message_says_where_and_what(body: Any, message: str) -> None:
+    """A wrong envelope or row is refused with its place, what was found and what is allowed."""
+    assert (422, message) == refused(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b" \n",
+        b"\xff",
+        b'{"instances": [{"a": "\xff"}]}',
+        b'{"instances": [{"a": "\\ud800"}]}',
+        b'{"instances": [{"temp": NaN}]}',
+        b'{"instances": [{"temp": 1e999}]}',
     ],
 )
-def test_the_message_says_where_and_what(body: str, status: int, message: str) -> None:
-    """A wrong envelope is refused with its place, what was found and what is allowed."""
-    with pytest.raises(Problem) as caught:
-        decode(body.encode(), max_rows=2)
-    assert (status, message) == (caught.value.status, caught.value.message)
+def test_what_is_not_json_is_400(body: bytes) -> None:
+    """Broken, badly encoded and non-standard JSON is no JSON."""
+    assert 400 == refused(body)[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"instances": ' + b"[" * 100_000, "100001 arrays and objects"),
+        (b'{"instances": [' + b"[]," * 1000 + b"[]]}", "1003 arrays and objects"),
+        (b'{"instances": [[' + b"1," * 1000 + b"1]]}", "1000 values"),
+    ],
+)
+def test_bodies_that_would_grow_in_memory_are_not_decoded(body: bytes, found: str) -> None:
+    """More brackets or commas than any request may have are refused before objects are made of them."""
+    status, message = refused(body)
+    assert (422, True) == (status, message.endswith(f"found {found!r}"))
+
+
+def test_brackets_and_commas_in_strings_do_not_count() -> None:
+    """Only structure is bounded, not what strings hold, nor does a string without end take long."""
+    row = ROW | {"airline": "[{," * 1000, "temp": None}
+    assert 2 == read_json(json.dumps({"instances": [row, row]}).encode(), ENCODER, 2)[1]
+    assert 422 == refused({"instances": [row, row | {"temp": "x"}]})[0]
+    assert 400 == refused(b'{"instances": [' + b'"\\' * 200_000 + b"[" * 100)[0]

@@ -21,15 +21,6 @@ def test_a_replaced_file_is_read_again(tmp_path: Path) -> None:
     assert "v1.1" == parameter.read()
 
 
-@pytest.mark.parametrize("text", ["", "latest", "../v1.0", "v1", "v1.0.0", "v1.0/..", "v\u0661.0", "v1.0" * 100])
-def test_what_is_no_version_is_refused(tmp_path: Path, text: str) -> None:
-    """Only names such as v1.0 are versions, so that none leads out of the bucket."""
-    path = tmp_path / "version"
-    path.write_text(text)
-    with pytest.raises(ParameterError, match=r"allowed is a version such as v1\.0"):
-        parameter_at(path.as_uri()).read()
-
-
 def test_a_file_that_comes_back_is_read(tmp_path: Path) -> None:
     """A file that cannot be read is an error now and is tried again at the next read."""
     path = tmp_path / "version"

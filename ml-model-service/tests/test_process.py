@@ -133,7 +133,7 @@ def test_a_swap_under_load_loses_no_request_and_a_stop_finishes_the_last(task: T
     assert b"HTTP/1.1 100 Continue\r\n\r\n" == connection.sock.recv(25, socket.MSG_WAITALL)
     task.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + DEADLINE
-    while "Shutting down" not in task.log.read_text():
+    while "stopping: " not in task.log.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     connection.send(BODY.encode())

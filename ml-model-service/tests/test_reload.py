@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from conftest import Publish
+from conftest import FEATURES, Publish
 from ml_model_service.parameter import FileParameter
 from ml_model_service.reload import Pending, Served, follow, serve_baked
+from ml_model_service.schema import digest_of
 
 DEADLINE = 10.0
 
@@ -110,3 +111,52 @@ def test_the_baked_model_is_served(tmp_path: Path, publish: Publish) -> None:
     assert served.pending is not None and "metadata.json" in (served.pending.error or "")
     asyncio.run(serve_baked(served, publish(tmp_path, "v1.0")))
     assert served.model is not None and served.model.version == "v1.0"
+
+
+def test_a_swap_to_narrower_features_is_refused_but_the_way_back_is_open(tmp_path: Path, publish: Publish) -> None:
+    """A version that would refuse requests made for the current one only comes with a release of its callers."""
+    publish(tmp_path, "v1.0")
+    wider = [*FEATURES[:3], FEATURES[3] | {"maximum": 2000}]
+    schema = {"features": wider, "output": {"name": "probability", "description": ""}}
+    publish(tmp_path, "v1.1", 1, feature_schema=schema, feature_schema_digest=digest_of(schema))
+    narrow = [*FEATURES[:3], FEATURES[3] | {"maximum": 1300}]
+    schema = {"features": narrow, "output": {"name": "probability", "description": ""}}
+    publish(tmp_path, "v1.2", 1, feature_schema=schema, feature_schema_digest=digest_of(schema))
+
+    async def story(served: Served) -> None:
+        for version in ("v1.0", "v1.1", "v1.0"):
+            point(tmp_path / "parameter", version)
+            await until(serves(served, version))
+        point(tmp_path / "parameter", "v1.2")
+        await until(lambda: served.pending is not None and "requests made for v1.0" in (served.pending.error or ""))
+        assert served.model is not None and "v1.0" == served.model.version
+
+    following(tmp_path, story)
+
+
+def test_the_version_before_stays_warm(tmp_path: Path, publish: Publish) -> None:
+    """The way back takes the model that is still in memory, even when its files are gone; older ones are let go."""
+    for which, version in enumerate(["v1.0", "v1.1", "v1.2"]):
+        publish(tmp_path, version, which % 2)
+
+    async def story(served: Served) -> None:
+        for version in ("v1.0", "v1.1"):
+            point(tmp_path / "parameter", version)
+            await until(serves(served, version))
+        (tmp_path / "v1.0" / "model.txt").unlink()
+        for version in ("v1.0", "v1.1", "v1.2"):
+            point(tmp_path / "parameter", version)
+            await until(serves(served, version))
+        assert {"v1.1", "v1.2"} == set(served.loaded)
+
+    following(tmp_path, story)
+
+
+def test_what_is_no_assignment_is_refused(tmp_path: Path, publish: Publish) -> None:
+    """A parameter that leads out of the bucket is an error that says what is allowed."""
+
+    async def story(served: Served) -> None:
+        point(tmp_path / "parameter", "../v1.0")
+        await until(lambda: served.pending is not None and "allowed is a version" in (served.pending.error or ""))
+
+    following(tmp_path, story)

@@ -1,38 +1,167 @@
-"""Bytes of a request body to rows. Knows the envelope, not the features."""
+"""JSON request bodies to the matrix a model reads, in each shape that clients send."""
 
 from __future__ import annotations
 
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
+from ml_model_service.columns import Unfit
+from ml_model_service.encode import Encoder, json_words
 from ml_model_service.errors import MISSING, Detail, Problem, invalid
 
-Instance = dict[str, Any]
 _decode = msgspec.json.Decoder().decode
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_SHAPES = (
+    'object {"instances": [...]}, {"dataframe_records": [...]}, '
+    '{"columns": [...], "data": [...]} or {"dataframe_split": {...}}'
+)
+# a string that never ends runs to the end of the body, so that this stays linear
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
 
 
-def decode(body: bytes | bytearray, max_rows: int) -> list[Instance]:
-    """The rows of `{"instances": [{…}, …]}`, at least one. Raises Problem: 400 not JSON, 422 another shape."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows at `path` of a body; `order` names the values of rows that are arrays, None if those are objects."""
+
+    path: str
+    rows: Sequence[Any]
+    order: tuple[str, ...] | None
+
+
+def read_json(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[array[float], int]:
+    """The matrix and the number of its rows.
+
+    Raises Problem 400 for what is not JSON, 422 for another shape or a row that does not fit.
+    """
     try:
-        request = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        rows = encoder.decode_instances(body)
+        if 1 <= len(rows) <= max_rows:
+            return encoder.of_structs(rows), len(rows)
+    except (*_NOT_JSON, Unfit):
+        # another shape, or something is wrong, which is now looked for with care
+        pass
+    found = _rows(_parsed(body, encoder, max_rows), encoder, max_rows)
+    return _matrix(found, encoder), len(found.rows)
+
+
+def _parsed(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Any:
+    """The body's content. Raises Problem."""
+    if not body.strip():
+        raise Problem(400, "invalid_json", "the body is empty; it must be a JSON " + _SHAPES)
+    # Six megabytes of `[],` would become hundreds in memory, so what cannot be a request is not decoded. A row is one
+    # array or object and has a comma for each value; some more are left for the envelope and for values too many.
+    most_rows, most_values = max_rows + 8, (max_rows + 8) * (len(encoder.names) + 4)
+    if _opened(body) > most_rows or body.count(b",") > most_values:
+        bare = _STRING.sub(b"", body)
+        if _opened(bare) > most_rows:
+            raise invalid([Detail("body", f"{_opened(bare)} arrays and objects", f"at most {max_rows} rows")])
+        if bare.count(b",") > most_values:
+            allowed = f"at most {max_rows} rows of {len(encoder.names)} values"
+            raise invalid([Detail("body", f"{bare.count(b',')} values", allowed)])
+    try:
+        return _decode(body)
+    except _NOT_JSON as error:
         raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+def _opened(body: bytes | bytearray) -> int:
+    return body.count(b"[") + body.count(b"{")
+
+
+def _rows(request: Any, encoder: Encoder, max_rows: int) -> Rows:
+    """The rows of any allowed envelope, all of one kind. Raises Problem 422."""
     if not isinstance(request, dict):
-        raise invalid([Detail("body", kind(request), 'object {"instances": [...]}')])
-    for key in request:
-        if key != "instances":
-            raise invalid([Detail(key, kind(request[key]), "no other field than instances")])
-    rows = request.get("instances", MISSING)
-    if not isinstance(rows, list) or not rows:
-        found = rows if rows is MISSING else "an empty array" if rows == [] else kind(rows)
-        raise invalid([Detail("instances", found, f"array of 1 to {max_rows} objects")])
-    if len(rows) > max_rows:
-        raise invalid([Detail("instances", f"{len(rows)} rows", f"array of 1 to {max_rows} objects")])
+        raise invalid([Detail("body", kind(request), _SHAPES)])
+    if "columns" in request or "data" in request:
+        return _split("", request, encoder, max_rows)
+    for shape in ("dataframe_split", "dataframe_records", "instances"):
+        if shape in request:
+            break
+    _no_other_fields("", request, (shape,))
+    value = request.get(shape, MISSING)
+    if shape == "dataframe_split":
+        if not isinstance(value, dict):
+            raise invalid([Detail(shape, _kind(value), 'object {"columns": [...], "data": [...]}')])
+        return _split("dataframe_split.", value, encoder, max_rows)
+    what = "objects with the model's features" if shape == "dataframe_records" else "objects or arrays"
+    rows = _counted(shape, value, max_rows, what)
+    if shape == "instances" and type(rows[0]) is list:
+        _check_arrays(shape, rows, len(encoder.names))
+        return Rows(shape, rows, encoder.names)
     for position, row in enumerate(rows):
         if type(row) is not dict:
-            raise invalid([Detail(f"instances[{position}]", kind(row), "object with the model's features")])
+            raise invalid([Detail(f"{shape}[{position}]", kind(row), "object with the model's features")])
+    return Rows(shape, rows, None)
+
+
+def _split(prefix: str, request: dict[str, Any], encoder: Encoder, max_rows: int) -> Rows:
+    """Rows as pandas writes them with orient="split"; the index is of no interest."""
+    _no_other_fields(prefix, request, ("columns", "index", "data"))
+    order = request.get("columns", MISSING)
+    if not isinstance(order, list):
+        raise invalid([Detail(f"{prefix}columns", _kind(order), "array of the features' names")])
+    check_order(f"{prefix}columns", order, encoder)
+    rows = _counted(f"{prefix}data", request.get("data", MISSING), max_rows, "arrays")
+    _check_arrays(f"{prefix}data", rows, len(order))
+    return Rows(f"{prefix}data", rows, tuple(order))
+
+
+def check_order(path: str, order: Sequence[Any], encoder: Encoder) -> None:
+    """Raise Problem 422 unless `order` names every feature once and nothing else."""
+    names = frozenset(encoder.names)
+    wrong = [Detail(path, name, "a feature's name") for name in order if not isinstance(name, str) or name not in names]
+    given = {name for name in order if isinstance(name, str)}
+    wrong += [Detail(path, MISSING, f"{name}, as all features") for name in encoder.names if name not in given]
+    if not wrong and len(order) != len(names):
+        twice = next(name for position, name in enumerate(order) if name in order[:position])
+        wrong.append(Detail(path, f"{twice} twice", "each feature once"))
+    if wrong:
+        raise invalid(wrong[:20], max(0, len(wrong) - 20))
+
+
+def _check_arrays(path: str, rows: Sequence[Any], width: int) -> None:
+    for position, row in enumerate(rows):
+        if type(row) is not list:
+            raise invalid([Detail(f"{path}[{position}]", kind(row), f"array of {width} values")])
+        if len(row) != width:
+            raise invalid([Detail(f"{path}[{position}]", f"{len(row)} values", f"array of {width} values")])
+
+
+def _matrix(found: Rows, encoder: Encoder) -> array[float]:
+    rows, row_type = found.rows, encoder.object_row
+    if found.order is not None:
+        row_type = encoder.array_row
+        if found.order != encoder.names:
+            rows = list(map(itemgetter(*map(found.order.index, encoder.names)), rows))
+    try:
+        return encoder.of_structs(msgspec.convert(rows, list[row_type]))  # type: ignore[valid-type]
+    except (msgspec.ValidationError, Unfit):
+        pass
+    named = rows if found.order is None else [dict(zip(encoder.names, row, strict=True)) for row in rows]
+    return encoder.encode(named, json_words(found.path))
+
+
+def _counted(path: str, rows: Any, max_rows: int, what: str) -> list[Any]:
+    if not isinstance(rows, list) or not 1 <= len(rows) <= max_rows:
+        found = "an empty array" if rows == [] else f"{len(rows)} rows" if isinstance(rows, list) else _kind(rows)
+        raise invalid([Detail(path, found, f"array of 1 to {max_rows} {what}")])
     return rows
+
+
+def _no_other_fields(prefix: str, request: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    for key in request:
+        if key not in allowed:
+            raise invalid([Detail(f"{prefix}{key}", kind(request[key]), f"no other field than {', '.join(allowed)}")])
+
+
+def _kind(value: Any) -> Any:
+    return value if value is MISSING else kind(value)
 
 
 def kind(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import sys
@@ -12,6 +13,10 @@ from typing import Any
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
+_MOST_LINES = 500
+_PATHS = {
+    path: b'"%b"' % path for path in (b"/predict", b"/ml/predict", b"/invocations", b"/ping", b"/health", b"/ready")
+}
 
 
 class Log:
@@ -19,15 +24,58 @@ class Log:
 
     def __init__(self, labels: tuple[tuple[str, str], ...] = (), descriptor: int | None = None) -> None:
         self._labels = dict(labels)
+        # the same as bytes, to be pasted into lines that are put together by hand
+        self.labels = b"".join(b",%b:%b" % (_encode(name), _encode(value)) for name, value in labels)
         self._stream = open(sys.stdout.fileno() if descriptor is None else descriptor, "wb", 0, closefd=False)  # noqa: SIM115
 
     def write(self, level: str, message: str, **fields: Any) -> None:
         """One line, in one system call, so that lines of several threads do not mix."""
         moment = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
         line = _encode({"time": moment, "level": level, "message": message, **self._labels, **fields}) + b"\n"
+        self.write_lines(line)
+
+    def write_lines(self, lines: bytes) -> None:
+        """Whole lines, as they are."""
         # a full disk or a closed pipe must not fail requests, and there is nowhere left to say it
         with contextlib.suppress(OSError):
-            self._stream.write(line)
+            self._stream.write(lines)
+
+
+class RequestLog:
+    """One line a request, written a few times a second rather than one by one. Belongs to the event loop's thread."""
+
+    def __init__(self, log: Log, every: float = 0.1) -> None:
+        self._log, self._every = log, every
+        self._lines: list[bytes] = []
+        self._second, self._moment = 0, b""
+
+    def add(
+        self, method: bytes, path: bytes, status: int, seconds: float, request_id: bytes, version: str | None
+    ) -> None:
+        """A request was answered. `request_id` needs no escaping."""
+        now = time.time()
+        if int(now) != self._second:
+            self._second = int(now)
+            self._moment = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+        if not self._lines:
+            asyncio.get_running_loop().call_later(self._every, self.flush)
+        self._lines.append(
+            b'{"time":"%b.%03d+00:00","level":"%b","message":"request"%b,"method":"%b","path":%b,"status":%d,"ms":%.3f,'
+            b'"request_id":"%b","model_version":%b}\n'
+            % (
+                self._moment, int(now * 1000) % 1000, b"info" if status < 500 else b"error", self._log.labels, method,
+                _PATHS.get(path) or _encode(path.decode(errors="replace")), status, seconds * 1000, request_id,
+                b"null" if version is None else b'"%b"' % version.encode(),
+            )
+        )  # fmt: skip
+        if len(self._lines) >= _MOST_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._lines:
+            self._log.write_lines(b"".join(self._lines))
+            self._lines.clear()
 
 
 class JsonHandler(logging.Handler):

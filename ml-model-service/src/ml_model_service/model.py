@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 
-from ml_model_service.booster import Booster
+from ml_model_service import engines
 from ml_model_service.encode import Encoder
+from ml_model_service.engines import Engine
 from ml_model_service.errors import Problem
+from ml_model_service.one_row import OneRow
 from ml_model_service.schema import FeatureSchema, Golden, Metadata, digest_of
 
-TOLERANCE = 1e-9
 MAX_METADATA, MAX_MODEL = 16 << 20, 1 << 30
 
 
@@ -34,11 +35,20 @@ class Model:
     schema: FeatureSchema
     golden: tuple[Golden, ...]
     encoder: Encoder
-    booster: Booster
+    engine: Engine
+    one_row: OneRow
+    prefix: bytes
 
     def predict(self, rows: Sequence[dict[str, Any]]) -> list[float]:
         """One prediction a row, in order. Raises Problem 422 when a row does not fit the schema."""
-        return self.booster.predict(self.encoder.encode(rows))
+        return self.engine.predict(self.encoder.encode(rows), len(rows))
+
+    @property
+    def threshold(self) -> float | None:
+        """Where a probability turns into the other decision; None for a model that gives no probabilities."""
+        declared = self.schema.output.threshold
+        likely = all(0 <= golden.prediction <= 1 for golden in self.golden)
+        return declared if declared is not None else 0.5 if likely else None
 
 
 def load(folder: Path, version: str | None = None) -> Model:
@@ -60,17 +70,12 @@ def _load(folder: Path, version: str | None) -> Model:
     described = msgspec.json.decode(_read(folder / "metadata.json", MAX_METADATA), type=Metadata)
     if version is not None and described.version != version:
         raise ModelError(f"{folder.name}: metadata.json says version {described.version!r}")
-    if described.model_format != "lightgbm-text":
-        raise ModelError(f"{folder.name}: model format {described.model_format!r}; allowed: lightgbm-text")
     text = _model_bytes(folder, described)
     schema_digest = digest_of(described.feature_schema)
     if schema_digest != described.feature_schema_digest:
         raise ModelError(f"{folder.name}: the feature schema does not have the digest that metadata.json records")
     schema = msgspec.convert(described.feature_schema, FeatureSchema)
-    booster = Booster(text)
-    names = tuple(feature.name for feature in schema.features)
-    if booster.names != names:
-        raise ModelError(f"{folder.name}: the model's features {booster.names} are not the schema's {names}")
+    engine = engines.load(described.model_format, text, schema.features, described.onnx)
     model = Model(
         version=described.version,
         digest=described.files[described.model_file].sha256,
@@ -79,9 +84,11 @@ def _load(folder: Path, version: str | None) -> Model:
         schema=schema,
         golden=described.golden,
         encoder=Encoder(schema),
-        booster=booster,
+        engine=engine,
+        one_row=OneRow(schema),
+        prefix=b'{"model_version":%b,"predictions":[' % msgspec.json.encode(described.version),
     )
-    _check_golden(folder, model)
+    _check_golden(folder, model, described.tolerance)
     return model
 
 
@@ -96,7 +103,7 @@ def _model_bytes(folder: Path, described: Metadata) -> bytes:
     return text
 
 
-def _check_golden(folder: Path, model: Model) -> None:
+def _check_golden(folder: Path, model: Model, tolerance: float) -> None:
     if not model.golden:
         raise ModelError(f"{folder.name}: metadata.json has no golden predictions to check the model by")
     try:
@@ -105,7 +112,7 @@ def _check_golden(folder: Path, model: Model) -> None:
         raise ModelError(f"{folder.name}: a golden request does not fit the schema: {problem.message}") from problem
     for position, (golden, prediction) in enumerate(zip(model.golden, predictions, strict=True)):
         # written so that NaN fails
-        if not abs(prediction - golden.prediction) <= TOLERANCE:
+        if not abs(prediction - golden.prediction) <= tolerance:
             raise ModelError(
                 f"{folder.name}: golden[{position}] predicts {prediction!r}, recorded is {golden.prediction!r}"
             )

@@ -1,16 +1,21 @@
-"""Keeps the wanted model version in service: loads the next beside the current one, then changes over at once."""
+"""Keeps the wanted versions in service: loads them beside the current ones, then changes over at once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from ml_model_service.assignment import Assignment, AssignmentError, Chooser, parse
 from ml_model_service.model import Model, ModelError, load
 from ml_model_service.parameter import ParameterError, VersionParameter
+from ml_model_service.schema import takes_all_of
+from ml_model_service.shadow import Mirror
+from ml_model_service.variants import Variants
 
 log = logging.getLogger(__name__)
 RETRY_AFTER = 2.0
@@ -24,20 +29,60 @@ class Pending:
     error: str | None = None
 
 
-class Served:
-    """The model in service and the one that is wanted instead. Only the event loop's thread writes it.
+class Serving:
+    """The models of one assignment. A request takes it once, and all of its rows are answered from that."""
 
-    A request takes `model` once and answers all of its rows from that.
-    """
+    __slots__ = ("assignment", "chooser", "mirror", "models", "variants")
+
+    def __init__(self, assignment: Assignment, models: Mapping[str, Model]) -> None:
+        """`models` by version; those of the assignment are among them."""
+        self.assignment = assignment
+        self.models = tuple(models[version] for version, _ in assignment.variants)
+        self.chooser = Chooser(assignment) if assignment.split else None
+        self.variants = Variants(assignment)
+        self.mirror: Mirror | None = None
+        if assignment.shadow is not None:
+            shadow = models[assignment.shadow.version]
+            self.mirror = Mirror(shadow.version, assignment.shadow.percent, shadow.engine, shadow.threshold)
+
+    @property
+    def stable(self) -> Model:
+        """The version that answers whoever no candidate does."""
+        return self.models[0]
+
+
+class Served:
+    """What is in service and what is wanted instead. Only the event loop's thread writes it."""
 
     def __init__(self) -> None:
-        self.model: Model | None = None
+        self.serving: Serving | None = None
         self.pending: Pending | None = Pending(None)
+        # The versions before these stay loaded, so that the way back takes no time.
+        self._warm: dict[str, Model] = {}
+        self.on_change: Callable[[Serving], None] = lambda _: None
 
-    def take(self, model: Model) -> None:
-        """Serve `model` from the next request on."""
-        self.model, self.pending = model, None
-        log.info("serving model %s, digest %s", model.version, model.digest)
+    @property
+    def model(self) -> Model | None:
+        """The stable version."""
+        return self.serving.stable if self.serving else None
+
+    @property
+    def loaded(self) -> dict[str, Model]:
+        """The versions in memory, by name."""
+        return dict(self._warm)
+
+    def take(self, assignment: Assignment, models: Mapping[str, Model]) -> None:
+        """Serve the assignment from the next request on."""
+        before, self.serving = self.serving, Serving(assignment, models)
+        self.pending = None
+        wanted = {version: models[version] for version in _versions(assignment)}
+        kept = {model.version: model for model in before.models} if before else {}
+        self._warm = kept | wanted
+        if before is not None:
+            if before.mirror is not None:
+                before.mirror.stop()
+            self.on_change(before)
+        log.info("serving model %s, digest %s", assignment.version, self.serving.stable.digest)
 
     def refuse(self, version: str | None, error: str) -> None:
         """Keep what is served and remember why `version` is not; says so once for each reason."""
@@ -50,41 +95,68 @@ class Served:
 async def serve_baked(served: Served, folder: Path) -> None:
     """Load the model that lies in `folder`, once."""
     try:
-        served.take(await asyncio.to_thread(load, folder))
+        model = await asyncio.to_thread(load, folder)
     except ModelError as error:
         served.refuse(None, str(error))
+    else:
+        served.take(Assignment(model.version), {model.version: model})
 
 
 async def follow(
     served: Served, parameter: VersionParameter, bucket: Path, clock: Callable[[], float] = time.monotonic
 ) -> None:
-    """Serve whatever version `parameter` names, for as long as the task runs.
+    """Serve whatever assignment `parameter` holds, for as long as the task runs.
 
-    A version that failed is tried again every two seconds, as its files may still be arriving.
+    One that failed is tried again every two seconds, as the files of its versions may still be arriving.
     """
     failed, retry_at = "", 0.0
     while True:
+        text = ""
         try:
-            wanted = await asyncio.to_thread(parameter.read)
-        except ParameterError as error:
-            served.refuse(None, str(error))
+            text = await asyncio.to_thread(parameter.read)
+            assignment = parse(text)
+        except (ParameterError, AssignmentError) as error:
+            served.refuse(None, f"the model version parameter holds {text!r}: {error}" if text else str(error))
         else:
-            if served.model is not None and served.model.version == wanted:
+            if served.serving is not None and served.serving.assignment == assignment:
                 served.pending = None
                 failed = ""
-            elif wanted != failed or clock() >= retry_at:
-                failed = "" if await _change_over(served, bucket, wanted) else wanted
+            elif text != failed or clock() >= retry_at:
+                failed = "" if await _change_over(served, bucket, assignment) else text
                 retry_at = clock() + RETRY_AFTER
         await asyncio.sleep(parameter.interval)
 
 
-async def _change_over(served: Served, bucket: Path, wanted: str) -> bool:
-    if served.pending is None or served.pending.version != wanted:
-        served.pending = Pending(wanted)
+async def _change_over(served: Served, bucket: Path, wanted: Assignment) -> bool:
+    if served.pending is None or served.pending.version != wanted.version:
+        served.pending = Pending(wanted.version)
     try:
-        model = await asyncio.to_thread(load, bucket / wanted, wanted)
+        models = await asyncio.to_thread(partial(_models, bucket, wanted, served.loaded, served.model))
     except ModelError as error:
-        served.refuse(wanted, str(error))
+        served.refuse(wanted.version, str(error))
         return False
-    served.take(model)
+    served.take(wanted, models)
     return True
+
+
+def _models(bucket: Path, wanted: Assignment, loaded: Mapping[str, Model], current: Model | None) -> dict[str, Model]:
+    """All models of an assignment, those in memory as they are. Raises ModelError when they don't go together."""
+    models = {version: loaded.get(version) or load(bucket / version, version) for version in _versions(wanted)}
+    stable = models[wanted.version]
+    for version, model in models.items():
+        if model.schema_digest != stable.schema_digest:
+            raise ModelError(f"{version}: it has other features than {wanted.version}, so they can't share requests")
+    # The way back to a version that answered here before is always open.
+    if current is not None and wanted.version not in loaded:
+        narrower = takes_all_of(stable.schema, current.schema)
+        if narrower is not None:
+            raise ModelError(
+                f"{wanted.version}: {narrower}, so requests made for {current.version} would fail: "
+                "it can only come with a release of the services that call it"
+            )
+    return models
+
+
+def _versions(assignment: Assignment) -> tuple[str, ...]:
+    shadow = (assignment.shadow.version,) if assignment.shadow else ()
+    return tuple(version for version, _ in assignment.variants) + shadow

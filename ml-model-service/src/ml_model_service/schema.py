@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -46,10 +46,11 @@ Feature = Number | Category
 
 
 class Output(msgspec.Struct, frozen=True):
-    """What a prediction means."""
+    """What a prediction means. `threshold` parts a probability into two decisions."""
 
     name: str
     description: str = ""
+    threshold: float | None = None
 
 
 class FeatureSchema(msgspec.Struct, frozen=True):
@@ -73,6 +74,18 @@ class Golden(msgspec.Struct, frozen=True):
     prediction: float
 
 
+class OnnxForm(msgspec.Struct, frozen=True):
+    """What an ONNX graph takes and gives.
+
+    `codes`: one float tensor (rows, features), a category as its code, missing NaN. `values`: a tensor (rows, 1) for
+    each feature, by its name; a category as a string, missing empty. `column` picks one of an output (rows, k).
+    """
+
+    output: str
+    input: Literal["codes", "values"] = "codes"
+    column: int | None = None
+
+
 class Metadata(msgspec.Struct, frozen=True):
     """metadata.json; what serving does not need is left unread."""
 
@@ -84,6 +97,28 @@ class Metadata(msgspec.Struct, frozen=True):
     feature_schema_digest: str
     golden: tuple[Golden, ...]
     version: str = "unpublished"
+    tolerance: float = 1e-9
+    onnx: OnnxForm | None = None
+
+
+def takes_all_of(new: FeatureSchema, old: FeatureSchema) -> str | None:
+    """Why a request that `old` takes might not suit `new`; None when each one does."""
+    names, before = [f.name for f in new.features], [f.name for f in old.features]
+    if names != before:
+        return f"its features are {', '.join(names)}; clients send {', '.join(before)}"
+    for feature, was in zip(new.features, old.features, strict=True):
+        if type(feature) is not type(was):
+            return f"{feature.name} is no longer a {was.allowed}"
+        if was.nullable and not feature.nullable:
+            return f"{feature.name} may no longer be null"
+        if isinstance(feature, Number) and isinstance(was, Number):
+            if feature.minimum > was.minimum or feature.maximum < was.maximum:
+                return f"{feature.name} takes {feature.allowed} only, no longer {was.allowed}"
+        if isinstance(feature, Category) and isinstance(was, Category):
+            gone = [] if feature.nullable else sorted(set(was.values) - set(feature.values))
+            if gone:
+                return f"{feature.name} no longer takes {', '.join(gone)}"
+    return None
 
 
 def digest_of(feature_schema: dict[str, Any]) -> str:

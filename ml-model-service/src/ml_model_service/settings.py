@@ -24,6 +24,13 @@ class Settings:
     max_rows: int = 10_000
     body_timeout: float = 30.0
     drain_timeout: int = 25
+    request_log: bool = True
+    endpoint: str | None = None
+    capture: str | None = None
+    capture_percent: float = 100.0
+    capture_mask: tuple[str, ...] = ()
+    capture_memory: int = 32 * 1024 * 1024
+    models_memory: int = 1024 * 1024 * 1024
     labels: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -42,6 +49,13 @@ class Settings:
             max_rows=_whole(environ, "MAX_ROWS", cls.max_rows, 1, 1_000_000),
             body_timeout=_whole(environ, "BODY_TIMEOUT_SECONDS", int(cls.body_timeout), 1, 600),
             drain_timeout=_whole(environ, "DRAIN_TIMEOUT_SECONDS", cls.drain_timeout, 1, 600),
+            request_log=_one_of(environ, "REQUEST_LOG", ("all", "none")) == "all",
+            endpoint=environ.get("ENDPOINT_NAME") or None,
+            capture=environ.get("CAPTURE") or None,
+            capture_percent=_whole(environ, "CAPTURE_PERCENT", 100, 0, 100),
+            capture_mask=tuple(name.strip() for name in environ.get("CAPTURE_MASK", "").split(",") if name.strip()),
+            capture_memory=_whole(environ, "CAPTURE_MEMORY_BYTES", cls.capture_memory, 1 << 16, 1 << 30),
+            models_memory=_whole(environ, "MODELS_MEMORY_BYTES", cls.models_memory, 1 << 20, 1 << 40),
             labels=tuple(
                 (label, environ[variable])
                 for label, variable in (
@@ -64,3 +78,10 @@ def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: 
     if not low <= value <= high:
         raise SettingsError(f"{name}: found {text!r}, allowed is a whole number from {low} to {high}")
     return value
+
+
+def _one_of(environ: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    text = environ.get(name) or allowed[0]
+    if text not in allowed:
+        raise SettingsError(f"{name}: found {text!r}, allowed: {', '.join(allowed)}")
+    return text

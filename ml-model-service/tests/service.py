@@ -1,0 +1,80 @@
+"""The service in a thread of the test: a real server on a free port, with its log in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+
+from ml_model_service.app import App, refusal
+from ml_model_service.assignment import Assignment
+from ml_model_service.logs import Log, RequestLog
+from ml_model_service.model import Model
+from ml_model_service.reload import Served
+from ml_model_service.server import Server
+from ml_model_service.settings import Settings
+
+
+class Service:
+    """A running service; `stop` ends it."""
+
+    def __init__(self, settings: Settings, served: Served, log: Path, body_timeout: float = 5.0) -> None:
+        self.served, self._log = served, log
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.log = Log((("task", "t-1"),), descriptor)
+        self.app = App(settings, served, RequestLog(self.log, every=0))
+        self._server = Server(self.app, refusal, max_body=settings.max_body, body_timeout=body_timeout)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._loop = uvloop.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", transport=httpx.HTTPTransport(retries=20))
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request."""
+        return self.http.request(method, path, **options)
+
+    def serve(self, *models: Model, assignment: Assignment | None = None) -> None:
+        """Take the models into service, the first as stable."""
+        assignment = assignment or Assignment(models[0].version)
+        self.served.take(assignment, {model.version: model for model in models})
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What was logged once the service has stopped, in order."""
+        self.stop()
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def connect(self) -> socket.socket:
+        """A bare connection."""
+        self.send("GET", "/health")
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def begin_to_stop(self) -> None:
+        """As SIGTERM does."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+    def stop(self) -> None:
+        """End it; may be called again."""
+        if self._thread.is_alive():
+            self.http.close()
+            self.begin_to_stop()
+            self._thread.join(10)
+            assert not self._thread.is_alive(), "the service did not stop"
+            self.app.close()
+            self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        logging.getLogger("ml_model_service.server").setLevel(logging.CRITICAL)
+        self._loop.run_until_complete(self._server.serve("127.0.0.1", self.port, self._stop, 5.0))

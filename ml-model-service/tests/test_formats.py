@@ -1,0 +1,172 @@
+"""Which format a request means, and that all formats mean the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import FEATURES, ROW
+from ml_model_service.encode import Encoder
+from ml_model_service.errors import Problem
+from ml_model_service.formats import Kind, answer_kind, read_rows, request_kind, write_predictions
+from ml_model_service.schema import FeatureSchema
+from test_encode import ENCODER, expected, good_rows
+
+NAMES = [feature["name"] for feature in FEATURES]
+
+
+def npy(matrix: np.ndarray[Any, Any]) -> bytes:
+    """The array as NumPy itself writes it."""
+    file = io.BytesIO()
+    np.save(file, matrix)
+    return file.getvalue()
+
+
+def as_csv(rows: list[dict[str, Any]], order: list[str], header: bool, **options: Any) -> bytes:
+    """The rows as the standard library writes them."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, **options)
+    writer.writerows([order] if header else [])
+    writer.writerows([["" if row[name] is None else row[name] for name in order] for row in rows])
+    return file.getvalue().encode()
+
+
+# a category that is the empty string cannot be told from a missing one in CSV
+plain_rows = good_rows.filter(lambda row: row["airline"] != "")
+
+
+@given(st.lists(plain_rows, min_size=1, max_size=5), st.permutations(NAMES), st.booleans())
+def test_every_format_gives_the_same_numbers(rows: list[dict[str, Any]], order: list[str], quoted: bool) -> None:
+    """The same rows in each shape and format become the same matrix, to the last bit."""
+    wanted = [number for row in rows for number in expected(row)]
+    arrays = [[row[name] for name in order] for row in rows]
+    columns = np.array(wanted).reshape(len(rows), len(NAMES))
+    bodies: list[tuple[Kind, Any]] = [
+        ("json", {"instances": rows}),
+        ("json", {"instances": [[row[name] for name in NAMES] for row in rows]}),
+        ("json", {"dataframe_records": rows}),
+        ("json", {"columns": order, "data": arrays, "index": [0] * len(rows)}),
+        ("json", {"dataframe_split": {"columns": order, "data": arrays}}),
+        ("csv", as_csv(rows, order, True, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)),
+        ("csv", as_csv(rows, NAMES, False, lineterminator="\r\n" if quoted else "\n")),
+        ("npy", npy(columns)),
+        ("npy", npy(np.asfortranarray(columns))),
+        ("npy", npy(columns.astype(">f8"))),
+    ]
+    for kind, body in bodies:
+        given_bytes = body if isinstance(body, bytes) else json.dumps(body).encode()
+        matrix, count = read_rows(kind, given_bytes, ENCODER, 5)
+        assert (len(rows), [repr(number) for number in wanted]) == (count, [repr(number) for number in matrix]), kind
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("", "json"),
+        ("application/json", "json"),
+        ("Application/JSON; charset=UTF-8", "json"),
+        ("text/csv;header=present; charset=\"utf-8\"", "csv"),
+        (" application/x-npy ", "npy"),
+    ],
+)  # fmt: skip
+def test_the_content_type_names_the_format(content_type: str, kind: Kind) -> None:
+    """Case and parameters do not matter; nothing said means JSON."""
+    assert kind == request_kind(content_type.encode())
+
+
+@pytest.mark.parametrize(
+    ("content_type", "found"),
+    [("text/html", "'text/html'"), ("application/x-python-pickle", "pickle"), ("text/csv; charset=latin-1", "latin-1")],
+)
+def test_other_content_types_are_415(content_type: str, found: str) -> None:
+    """What cannot be read is refused with what can."""
+    with pytest.raises(Problem, match=r"allowed: ") as caught:
+        request_kind(content_type.encode())
+    assert 415 == caught.value.status
+    assert found in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("accept", "asked", "kind"),
+    [
+        ("", "npy", "npy"),
+        ("*/*", "csv", "csv"),
+        ("text/csv", "json", "csv"),
+        ("text/*, application/json;q=0.5", "json", "csv"),
+        ("application/*", "npy", "npy"),
+        ("application/*", "csv", "json"),
+        ("application/json;q=0.2, */*;q=0.1", "csv", "json"),
+        ("*/*, application/json;q=0", "json", "csv"),
+        ("text/html, application/xhtml+xml, */*;q=0.8", "npy", "npy"),
+        ("text/csv;q=much, application/json", "csv", "json"),
+    ],
+)
+def test_the_answer_is_what_the_client_likes_best(accept: str, asked: Kind, kind: Kind) -> None:
+    """Quality values and ranges decide; the format of the request wins among equals."""
+    assert kind == answer_kind(accept.encode(), asked)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*, */*;q=0", "/", ",;,=q"])
+def test_an_answer_that_nobody_wants_is_406(accept: str) -> None:
+    """When no format will do, the formats there are are named."""
+    with pytest.raises(Problem, match="allowed: application/json, text/csv, application/x-npy") as caught:
+        answer_kind(accept.encode(), "json")
+    assert 406 == caught.value.status
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
+def test_predictions_come_back_to_the_last_bit(predictions: list[float]) -> None:
+    """Each format of answer holds exactly the numbers predicted."""
+    kind, body = write_predictions("json", "v1.0", predictions)
+    assert (b"application/json", {"model_version": "v1.0", "predictions": predictions}) == (kind, json.loads(body))
+    kind, body = write_predictions("csv", "v1.0", predictions)
+    assert (b"text/csv; charset=utf-8", predictions) == (kind, [float(line) for line in body.decode().splitlines()])
+    kind, body = write_predictions("npy", "v1.0", predictions)
+    assert (b"application/x-npy", npy(np.array(predictions))) == (kind, body)
+
+
+@pytest.mark.parametrize("kind", ["json", "csv", "npy"])
+def test_an_empty_body_is_400(kind: Kind) -> None:
+    """Nothing is no request in any format."""
+    with pytest.raises(Problem) as caught:
+        read_rows(kind, b"", ENCODER, 5)
+    assert (400, f"invalid_{kind}") == (caught.value.status, caught.value.code)
+
+
+def test_names_that_python_has_no_word_for_are_read() -> None:
+    """Features may be called anything, and one feature is enough."""
+    features = [{"name": name, "type": "number", "nullable": True} for name in ("class", "mean, radius", "é", "f0")]
+    encoder = Encoder(msgspec.convert({"features": features, "output": {"name": "p"}}, FeatureSchema))
+    row = {str(feature["name"]): position for position, feature in enumerate(features)}
+    assert [0, 1, 2, 3] == list(read_rows("json", json.dumps({"instances": [row]}).encode(), encoder, 5)[0])
+    body = 'é,class,"mean, radius",f0\n2,0,1,3'
+    assert [0, 1, 2, 3] == list(read_rows("csv", body.encode(), encoder, 5)[0])
+    alone = Encoder(msgspec.convert({"features": features[:1], "output": {"name": "p"}}, FeatureSchema))
+    assert ["1.0", "nan", "2.0"] == [repr(number) for number in read_rows("csv", b"class\n1\n\n2\n", alone, 5)[0]]
+
+
+def test_numbers_too_large_for_c_are_looked_at_with_care() -> None:
+    """Whole numbers beyond 64 bits are numbers like any other."""
+    features = [{"name": "x", "type": "number"}]
+    encoder = Encoder(msgspec.convert({"features": features, "output": {"name": "p"}}, FeatureSchema))
+    body = json.dumps({"instances": [{"x": 10**30}]}).encode()
+    assert [1e30] == list(read_rows("json", body, encoder, 5)[0])
+
+
+def test_golden_rows_are_read_from_bytearrays_too() -> None:
+    """A body that came in parts is read as one that came whole."""
+    bodies: list[tuple[Kind, bytes]] = [
+        ("json", json.dumps({"instances": [ROW]}).encode()),
+        ("csv", as_csv([ROW], NAMES, True)),
+        ("npy", npy(np.array([expected(ROW)]))),
+    ]
+    for kind, body in bodies:
+        assert expected(ROW) == list(read_rows(kind, bytearray(body), ENCODER, 5)[0])

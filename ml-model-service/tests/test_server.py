@@ -1,0 +1,192 @@
+"""HTTP as clients really send it, over bare connections."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import ROW, Publish
+from ml_model_service.model import load
+from ml_model_service.reload import Served
+from ml_model_service.server import MAX_HEAD, Answer, Request, Server
+from ml_model_service.settings import Settings
+from service import Service
+
+BODY = json.dumps({"instances": [ROW]}).encode()
+LARGE = json.dumps({"instances": [ROW] * 2000}).encode()
+
+
+@pytest.fixture
+def service(tmp_path: Path, publish: Publish) -> Iterator[Service]:
+    """A service with a model, bodies up to 1 MiB, and little patience."""
+    running = Service(Settings(max_body=1 << 20), Served(), tmp_path / "log", body_timeout=0.5)
+    running.serve(load(publish(tmp_path, "v1.0")))
+    yield running
+    running.stop()
+
+
+def post(body: bytes, *headers: bytes, path: bytes = b"/predict") -> bytes:
+    """A request as bytes."""
+    lines = (b"POST " + path + b" HTTP/1.1", b"host: x", b"content-length: %d" % len(body), *headers)
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def answers(connection: socket.socket, count: int) -> list[tuple[int, bytes]]:
+    """Status and body of the next `count` answers."""
+    found = []
+    with connection.makefile("rb") as reader:
+        for _ in range(count):
+            status = int(reader.readline().split()[1])
+            length = 0
+            while (line := reader.readline().strip()) != b"":
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            found.append((status, reader.read(length)))
+    return found
+
+
+def test_pipelined_requests_are_answered_in_order(service: Service) -> None:
+    """Requests sent at once come back in their order, large ones that take a thread among them."""
+    with service.connect() as connection:
+        paths = [b"/health", b"/predict", b"/health", b"/predict", b"/ready"]
+        bodies = [b"", LARGE, b"", BODY, b""]
+        sent = b"".join(
+            post(body) if body else b"GET " + path + b" HTTP/1.1\r\nhost: x\r\n\r\n"
+            for path, body in zip(paths, bodies, strict=True)
+        )
+        sending = threading.Thread(target=connection.sendall, args=(sent,))
+        sending.start()
+        found = answers(connection, 5)
+        sending.join()
+    assert [200] * 5 == [status for status, _ in found]
+    assert [15, 2000, 15, 1] == [
+        len(found[0][1]), len(json.loads(found[1][1])["predictions"]), len(found[2][1]),
+        len(json.loads(found[3][1])["predictions"]),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_request_may_come_in_pieces(service: Service, size: int) -> None:
+    """However the bytes are cut, the answer is the same."""
+    request = post(BODY)
+    with service.connect() as connection:
+        for first in range(0, len(request), size):
+            connection.sendall(request[first : first + size])
+        ((status, _),) = answers(connection, 1)
+    assert 200 == status
+
+
+def test_a_chunked_body_is_read_and_bounded(service: Service) -> None:
+    """A body of undeclared length is answered, and refused once it grows too large."""
+    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    with service.connect() as connection:
+        connection.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY))
+        assert 200 == answers(connection, 1)[0][0]
+        connection.sendall(head)
+        piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                connection.sendall(piece)
+                if service_has_answered(connection):
+                    raise OSError
+
+
+def service_has_answered(connection: socket.socket) -> bool:
+    """Whether an answer waits to be read, and is a 413."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(9 + 3, socket.MSG_PEEK).endswith(b"413")
+    except BlockingIOError:
+        return False
+    finally:
+        connection.settimeout(10)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1, 2\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"POST /predict HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n", 413),
+        (b"GET /health HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 200),
+        (b"GET /health HTTP/1.0\r\n\r\n", 200),
+        (b"GET /health HTTP/1.1\r\nconnection: close\r\n\r\n", 200),
+    ],
+)
+def test_what_ends_a_connection(service: Service, sent: bytes, status: int) -> None:
+    """After what is not HTTP, and after the last request of a client, the connection is closed with an answer."""
+    with service.connect() as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_endless_headers_are_refused(service: Service) -> None:
+    """A request line or header without end costs bounded memory."""
+    with service.connect() as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nx: ")
+        received = b""
+        try:
+            for _ in range(100):
+                connection.sendall(b"a" * MAX_HEAD)
+        except OSError:
+            pass
+        try:
+            received = connection.recv(65536)
+        except ConnectionResetError:
+            return
+    assert received.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [b"POST /predict HTTP/1.1\r\nx-a", post(BODY)[:-5]])
+def test_a_slow_client_is_told_and_cut(service: Service, sent: bytes) -> None:
+    """A request that does not arrive whole in time is answered 408."""
+    with service.connect() as connection:
+        connection.sendall(sent)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_expect_continue_and_head(service: Service) -> None:
+    """A client that asks before it sends is told to go on; HEAD has a length and no body."""
+    with service.connect() as connection:
+        head, body = post(BODY, b"expect: 100-continue").split(b"\r\n\r\n", 1)
+        connection.sendall(head + b"\r\n\r\n")
+        assert b"HTTP/1.1 100 Continue\r\n\r\n" == connection.recv(65536)
+        connection.sendall(body)
+        assert 200 == answers(connection, 1)[0][0]
+    answer = service.send("HEAD", "/health")
+    assert (200, "15", b"") == (answer.status_code, answer.headers["content-length"], answer.content)
+
+
+def test_a_stop_finishes_what_is_in_flight_and_closes_what_is_idle(service: Service) -> None:
+    """Idle connections are closed at once; a request under way is answered, with the word that it was the last."""
+    idle, busy = service.connect(), service.connect()
+    busy.sendall(post(BODY)[:-1])
+    deadline = time.monotonic() + 10
+    while not any(c._begun for c in service._server.connections) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    service.begin_to_stop()
+    assert b"" == idle.recv(1)
+    busy.sendall(post(BODY)[-1:])
+    received = b"".join(iter(lambda: busy.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 ") and b"connection: close" in received
+    idle.close()
+    busy.close()
+
+
+def test_the_server_knows_nothing_of_models() -> None:
+    """Any callable is a handler."""
+    server = Server(lambda request: Answer(200, request.path), lambda *_: Answer(400, b""), max_body=1, body_timeout=1)
+    answer = server.handler(Request(b"GET", b"/a?b=c", {}, b"", 0.0))
+    assert isinstance(answer, Answer) and b"/a" == answer.body
