@@ -1,4 +1,4 @@
-"""Start the service: `python -m ml_model_service --host 127.0.0.1 --port 8080`."""
+"""Start the service: `python -m ml_model_service --host 127.0.0.1 --port 8080`, or `… serve` as SageMaker does."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ from ml_model_service.settings import Settings, SettingsError
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then finish what is in flight and leave with 0; 2 on a bad setting."""
     parser = argparse.ArgumentParser(prog="python -m ml_model_service", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8080"))
+    parser.add_argument("mode", nargs="?", choices=["serve"], help="as a SageMaker container: the model in /opt/ml")
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
     given = parser.parse_args(arguments)
+    hosted = given.mode == "serve"
+    host = given.host or ("0.0.0.0" if hosted else "127.0.0.1")
+    port = given.port or int(os.environ.get("SAGEMAKER_BIND_TO_PORT" if hosted else "PORT") or 8080)
     try:
-        settings = Settings.read(os.environ)
+        settings = Settings.read(os.environ, hosted=hosted)
         log, served = Log(settings.labels), Served()
         keeper = keep(served, settings)
     except (SettingsError, ParameterError) as error:
@@ -38,9 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     server = Server(app, refusal, max_body=settings.max_body, body_timeout=settings.body_timeout)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(serve(server, keeper, given.host, given.port, settings.drain_timeout))
+            runner.run(serve(server, keeper, host, port, settings.drain_timeout))
         except OSError as error:
-            print(f"error: cannot listen on {given.host}:{given.port}: {error.strerror}", file=sys.stderr)
+            print(f"error: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)
             return 1
         finally:
             app.close()

@@ -112,7 +112,8 @@ def takes_all_of(new: FeatureSchema, old: FeatureSchema) -> str | None:
         if was.nullable and not feature.nullable:
             return f"{feature.name} may no longer be null"
         if isinstance(feature, Number) and isinstance(was, Number):
-            if feature.minimum > was.minimum or feature.maximum < was.maximum:
+            narrower = feature.minimum > was.minimum or feature.maximum < was.maximum
+            if narrower:
                 return f"{feature.name} takes {feature.allowed} only, no longer {was.allowed}"
         if isinstance(feature, Category) and isinstance(was, Category):
             gone = [] if feature.nullable else sorted(set(was.values) - set(feature.values))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BAKED = Path(__file__).parents[2] / "models"
+# where SageMaker puts the model of an endpoint, and those of a multi-model endpoint
+HOSTED, HOSTED_MODELS = Path("/opt/ml/model"), Path("/opt/ml/models")
 
 
 class SettingsError(ValueError):
@@ -30,12 +32,14 @@ class Settings:
     capture_percent: float = 100.0
     capture_mask: tuple[str, ...] = ()
     capture_memory: int = 32 * 1024 * 1024
+    multi_model: bool = False
+    models_root: Path = HOSTED_MODELS
     models_memory: int = 1024 * 1024 * 1024
     labels: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Settings:
-        """Settings from environment variables. Raises SettingsError."""
+    def read(cls, environ: Mapping[str, str], *, hosted: bool = False) -> Settings:
+        """Settings from environment variables; `hosted`: SageMaker has a place for the model. Raises SettingsError."""
         bucket, parameter = environ.get("MODEL_BUCKET"), environ.get("MODEL_VERSION_PARAMETER")
         if parameter and not bucket:
             raise SettingsError("MODEL_VERSION_PARAMETER is set but MODEL_BUCKET is not: set both, or neither")
@@ -44,7 +48,7 @@ class Settings:
         return cls(
             bucket=Path(bucket).absolute() if bucket else None,
             parameter=parameter or None,
-            baked=Path(environ.get("MODEL_BAKED") or BAKED),
+            baked=Path(environ.get("MODEL_BAKED") or (HOSTED if hosted else BAKED)),
             max_body=_whole(environ, "MAX_BODY_BYTES", cls.max_body, 1, 1 << 30),
             max_rows=_whole(environ, "MAX_ROWS", cls.max_rows, 1, 1_000_000),
             body_timeout=_whole(environ, "BODY_TIMEOUT_SECONDS", int(cls.body_timeout), 1, 600),
@@ -55,6 +59,8 @@ class Settings:
             capture_percent=_whole(environ, "CAPTURE_PERCENT", 100, 0, 100),
             capture_mask=tuple(name.strip() for name in environ.get("CAPTURE_MASK", "").split(",") if name.strip()),
             capture_memory=_whole(environ, "CAPTURE_MEMORY_BYTES", cls.capture_memory, 1 << 16, 1 << 30),
+            multi_model=hosted and environ.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true",
+            models_root=Path(environ.get("MODELS_ROOT") or HOSTED_MODELS),
             models_memory=_whole(environ, "MODELS_MEMORY_BYTES", cls.models_memory, 1 << 20, 1 << 40),
             labels=tuple(
                 (label, environ[variable])
