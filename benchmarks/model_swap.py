@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from benchmarks.clients import clients, wait_for_requests
 from benchmarks.figures import Effort, Figure, Tell
 from benchmarks.throwaway import ontime
+from benchmarks.whole_answers import WholeAnswers
 from shipway.demo.promises import swap_seconds
 
 RATE = 100.0
 BUDGET = 1.0
-_SWAPS = {"quick": 4, "normal": 12, "full": 40}
+_SWAPS = {"quick": 4, "normal": 20, "full": 100}
 _VERSIONS = {"v1.0": 40, "v1.1": 80}
 
 
@@ -20,7 +21,13 @@ def measure(effort: Effort, tell: Tell) -> Iterator[Figure]:
     with ontime(_VERSIONS) as (stage, story):
         run = stage.shipway("deploy").answer()["run"]
         stage.shipway("approve", run["id"], "--yes", "--why", "benchmark").answer()
+        whole = WholeAnswers(stage.url("prod"), stage.models / "v1.0" / "metadata.json")
+        whole.learn("v1.0")
+        for version in ("v1.1", "v1.0"):
+            stage.shipway("model", "promote", version, "--env", "prod", "--yes", "--why", "benchmark").answer()
+            whole.learn(version)
         tell("prod serves; swapping")
+        whole.start()
         swaps: list[tuple[str, float, float]] = []
         with clients(stage.url("prod"), story.question, RATE, stage.folder) as load:
             wait_for_requests(load, 100)
@@ -34,6 +41,7 @@ def measure(effort: Effort, tell: Tell) -> Iterator[Figure]:
                 swaps.append((version, rollout["started"], rollout["ended"] - rollout["started"]))
                 wait_for_requests(load, 50)
             summary = load.stop()
+        whole.stop()
     seen = [
         swap_seconds(step, version, started)
         for step, (version, started, _) in zip(summary["steps"][-len(swaps) :], swaps, strict=True)
@@ -45,3 +53,6 @@ def measure(effort: Effort, tell: Tell) -> Iterator[Figure]:
     yield Figure("until every task says the new one, read back", confirmed, "s", BUDGET, "worst")
     note = f"{summary['sent']:,} requests, {RATE:g}/s"
     yield Figure(f"failed in {len(swaps)} swaps", (summary["failed"],), "failed", 0, note=note)
+    note = f"{whole.asked:,} requests of 400 rows, straight to the model services"
+    yield Figure("failed, many rows at once", (whole.failed,), "failed", 0, note=note)
+    yield Figure("answers made by two versions", (whole.mixed,), "mixed", 0, note=whole.first_trouble)

@@ -64,7 +64,7 @@ _Parsed = tuple[list[str], Sequence[int], tuple[str, ...] | None]
 def _plain(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
     """CSV without quotes. Nothing grows beyond the body's own size before it is known to be of the right shape."""
     first, _, rest = text.partition("\n")
-    order = _header(first.split(",", 2 * len(encoder.names)), encoder)
+    order = header_of(first.split(",", 2 * len(encoder.names)), encoder.names)
     count = text.count("\n") + (order is None)
     if not 1 <= count <= max_rows:
         raise _wrong_count(f"{count} rows" if count else "no rows", max_rows)
@@ -91,7 +91,7 @@ def _quoted(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
             # an empty line is one empty field to us and none to the library
             row = row or [""]
             if line == 1:
-                order = _header(row, encoder)
+                order = header_of(row, encoder.names)
             if line > 1 or order is None:
                 if len(row) != width:
                     raise _ragged(line, len(row), width)
@@ -107,13 +107,13 @@ def _quoted(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
     return fields, lines, order
 
 
-def _header(row: list[str], encoder: Encoder) -> tuple[str, ...] | None:
+def header_of(row: list[str], features: Sequence[str]) -> tuple[str, ...] | None:
     """The columns' names if `row` holds names. Raises Problem 422 when it plainly means to but is wrong."""
     names = [field.strip() for field in row]
-    known = len(set(names) & set(encoder.names))
-    if known < len(encoder.names) and known <= len(names) / 2:
+    known = len(set(names) & set(features))
+    if known < len(features) and known <= len(names) / 2:
         return None
-    check_order("line 1", names, encoder)
+    check_order("line 1", names, features)
     return tuple(names)
 
 

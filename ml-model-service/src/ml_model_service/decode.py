@@ -106,18 +106,18 @@ def _split(prefix: str, request: dict[str, Any], encoder: Encoder, max_rows: int
     order = request.get("columns", MISSING)
     if not isinstance(order, list):
         raise invalid([Detail(f"{prefix}columns", _kind(order), "array of the features' names")])
-    check_order(f"{prefix}columns", order, encoder)
+    check_order(f"{prefix}columns", order, encoder.names)
     rows = _counted(f"{prefix}data", request.get("data", MISSING), max_rows, "arrays")
     _check_arrays(f"{prefix}data", rows, len(order))
     return Rows(f"{prefix}data", rows, tuple(order))
 
 
-def check_order(path: str, order: Sequence[Any], encoder: Encoder) -> None:
+def check_order(path: str, order: Sequence[Any], features: Sequence[str]) -> None:
     """Raise Problem 422 unless `order` names every feature once and nothing else."""
-    names = frozenset(encoder.names)
+    names = frozenset(features)
     wrong = [Detail(path, name, "a feature's name") for name in order if not isinstance(name, str) or name not in names]
     given = {name for name in order if isinstance(name, str)}
-    wrong += [Detail(path, MISSING, f"{name}, as all features") for name in encoder.names if name not in given]
+    wrong += [Detail(path, MISSING, f"{name}, as all features") for name in features if name not in given]
     if not wrong and len(order) != len(names):
         twice = next(name for position, name in enumerate(order) if name in order[:position])
         wrong.append(Detail(path, f"{twice} twice", "each feature once"))

@@ -10,6 +10,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from ml_model_service.columns import Unfit
@@ -32,32 +33,35 @@ def read_npy(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[
 
     Raises Problem 400 for what is not .npy, 422 for another dtype or shape and for values that do not fit.
     """
-    header, start = _header(body)
-    dtype, shape, fortran = _dtype(header), _shape(header), _field(_ORDER, header, "fortran_order") == "True"
-    width = len(encoder.names)
-    if len(shape) != 2 or shape[1] != width or not 1 <= shape[0] <= max_rows:
-        raise invalid([Detail("shape", repr(shape), f"(rows, {width}) with 1 to {max_rows} rows")])
-    count = shape[0]
-    values = _values(memoryview(body)[start:], dtype, count * width)
-    columns = [values[p * count : (p + 1) * count] if fortran else values[p::width] for p in range(width)]
+    columns = columns_of(body, len(encoder.names), max_rows)
     try:
         checked = [column.of_numbers(numbers) for column, numbers in zip(encoder.columns, columns, strict=True)]
     except Unfit:
         raise _problem(columns, encoder) from None
-    if not fortran and values.typecode == "d":
-        return values, count
-    return encoder.assemble(checked, count), count
+    return encoder.assemble(checked, len(columns[0])), len(columns[0])
 
 
-def write_npy(predictions: Sequence[float]) -> bytes:
-    """A float64 array of shape (rows,)."""
-    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({len(predictions)},), }}"
+def columns_of(body: bytes | bytearray, width: int, max_rows: int) -> list[array[Any]]:
+    """The columns of an array of shape (1 to max_rows, width). Raises Problem 400 or 422."""
+    header, start = _header(body)
+    dtype, shape, fortran = _dtype(header), _shape(header), _field(_ORDER, header, "fortran_order") == "True"
+    if len(shape) != 2 or shape[1] != width or not 1 <= shape[0] <= max_rows:
+        raise invalid([Detail("shape", repr(shape), f"(rows, {width}) with 1 to {max_rows} rows")])
+    rows = shape[0]
+    values = _values(memoryview(body)[start:], dtype, rows * width)
+    return [values[p * rows : (p + 1) * rows] if fortran else values[p::width] for p in range(width)]
+
+
+def write_npy(numbers: Sequence[float], *more: int) -> bytes:
+    """A float64 array of shape (rows,), or (rows, *more) if that is given."""
+    shape = (len(numbers) // prod(more), *more)
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}"
     # numbers start at a multiple of 64, as NumPy has it
     header = text.ljust((len(text) + 1 + 10 + 63) // 64 * 64 - 10 - 1) + "\n"
-    numbers = array("d", predictions)
+    data = array("d", numbers)
     if sys.byteorder == "big":
-        numbers.byteswap()
-    return _MAGIC + b"\x01\x00" + struct.pack("<H", len(header)) + header.encode() + numbers.tobytes()
+        data.byteswap()
+    return _MAGIC + b"\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data.tobytes()
 
 
 def _header(body: bytes | bytearray) -> tuple[str, int]:

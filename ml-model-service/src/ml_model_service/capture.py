@@ -1,0 +1,189 @@
+"""Data capture: what was asked and answered, sampled, to files for the monitors; off the path of requests."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from pathlib import Path
+from random import random
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ml_model_service.capture_files import Files
+from ml_model_service.capture_lines import line
+from ml_model_service.formats import Kind
+from ml_model_service.mask import Mask
+from ml_model_service.settings import SettingsError
+
+_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# what an entry weighs besides its bodies
+_OVERHEAD = 500
+_INTERVAL = 0.1
+# The writer holds the interpreter for some 0.2 ms, then lets requests go on.
+_AT_ONCE, _BYTES_AT_ONCE, _PAUSE = 64, 256 << 10, 0.0005
+_COMPLAIN_EVERY = 60.0
+
+_Body = tuple[Kind, bytes, bytes | bytearray]
+_Entry = tuple[float, str, tuple[str, ...], _Body, tuple[Kind, bytes, bytes], bytes, bytes, bytes, int]
+
+
+def folder_at(url: str) -> Path:
+    """The folder that CAPTURE names. Raises SettingsError for another kind of address."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
+        return Path(url2pathname(parts.path))
+    raise SettingsError(f"CAPTURE: found {url!r}, allowed is file:///path/of/a/folder")
+
+
+class Capture:
+    """Takes requests from the event loop's thread and writes them from its own.
+
+    `captured` and `dropped` count requests. Dropped are those that memory or the disk had no room for, and those that
+    could not be masked. Only requests that were answered with 2xx may be offered, as on SageMaker.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        endpoint: str,
+        percent: float = 100.0,
+        mask: Collection[str] = (),
+        memory: int = 64 << 20,
+        log: logging.Logger | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Write below `<folder>/<endpoint>`; at most `memory` bytes wait. Raises SettingsError for a bad endpoint."""
+        if _ENDPOINT.fullmatch(endpoint) is None:
+            raise SettingsError(f"ENDPOINT_NAME: found {endpoint!r}, allowed are letters, digits and . _ - (up to 63)")
+        self.captured = 0
+        self._share, self._memory, self._clock = percent / 100, memory, clock
+        self._log = log or logging.getLogger(__name__)
+        self._mask = Mask(frozenset(mask)) if mask else None
+        self._checked: set[tuple[str, ...]] = set()
+        self._files = Files(folder / endpoint)
+        self._entries: deque[_Entry] = deque()
+        # Each of these is written by one thread alone.
+        self._offered_bytes = self._handled_bytes = 0
+        self._no_memory = self._lost = 0
+        self._adopted_at = self._complained_at = float("-inf")
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write; what killed processes left is given its name first."""
+        self._thread.start()
+
+    def offer(
+        self,
+        variant: str,
+        features: tuple[str, ...],
+        request: _Body,
+        answer: tuple[Kind, bytes, bytes],
+        request_id: bytes,
+        inference_id: bytes = b"",
+        custom_attributes: bytes = b"",
+    ) -> None:
+        """Capture a request that was answered, if its turn comes. `features` are the model's, in schema order."""
+        if random() >= self._share:
+            return
+        size = len(request[2]) + len(answer[2]) + _OVERHEAD
+        if self._offered_bytes + size - self._handled_bytes > self._memory:
+            self._no_memory += 1
+            return
+        self._offered_bytes += size
+        self._entries.append(
+            (self._clock(), variant, features, request, answer, request_id, inference_id, custom_attributes, size)
+        )
+
+    @property
+    def dropped(self) -> int:
+        """Requests that should have been captured and were not."""
+        return self._no_memory + self._lost
+
+    @property
+    def waiting(self) -> int:
+        """Bytes in memory that are not written yet."""
+        return self._offered_bytes - self._handled_bytes
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Write what waits and close the files, within `timeout` seconds. Nothing may be offered afterwards."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._closing.wait(_INTERVAL):
+            self._tend()
+            while self._entries and not self._closing.is_set():
+                self._write_some()
+                time.sleep(_PAUSE)
+        while self._entries:
+            self._write_some()
+        self._attempt(self._files.close)
+
+    def _tend(self) -> None:
+        now = self._clock()
+        if not 0 <= now - self._adopted_at < 60:
+            self._adopted_at = now
+            self._attempt(self._files.adopt)
+        self._attempt(lambda: self._files.rotate(now))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except OSError as error:
+            self._complain(f"captured data stays in hidden files for now: {error}")
+
+    def _write_some(self) -> None:
+        """The next entries, as far as they belong into one file."""
+        first = self._entries[0]
+        variant, hour = first[1], first[0] // 3600
+        lines: list[bytes] = []
+        handled = size = 0
+        while self._entries and handled < _AT_ONCE and size < _BYTES_AT_ONCE:
+            if self._entries[0][1] != variant or self._entries[0][0] // 3600 != hour:
+                break
+            entry = self._entries.popleft()
+            handled, size = handled + 1, size + entry[-1]
+            if (text := self._line(entry)) is not None:
+                lines.append(text)
+        try:
+            if lines:
+                self._files.write(variant, first[0], b"".join(lines))
+            self.captured += len(lines)
+            self._lost += handled - len(lines)
+        except OSError as error:
+            self._lost += handled
+            self._complain(f"requests are not captured: {error}")
+        self._handled_bytes += size
+
+    def _line(self, entry: _Entry) -> bytes | None:
+        moment, _, features, (kind, content_type, body), answer, *ids, _ = entry
+        try:
+            if self._mask is not None:
+                self._check(features)
+                body = self._mask.masked(kind, body, features)
+            return line(moment, (kind, content_type, body), answer, *ids)
+        except Exception as error:
+            # it must not end the thread; and what cannot be masked must not be kept
+            self._complain(f"a request is not captured: {type(error).__name__}")
+            return None
+
+    def _check(self, features: tuple[str, ...]) -> None:
+        """A name misspelt in the mask would leave in what is to be kept out: say so."""
+        if features not in self._checked and self._mask is not None:
+            self._checked.add(features)
+            if unknown := self._mask.unknown(features):
+                names = ", ".join(sorted(unknown))
+                self._log.warning("CAPTURE_MASK: the model has no feature %s; nothing is masked for that", names)
+
+    def _complain(self, message: str) -> None:
+        """Log at most once a minute: a full disk is full for a while."""
+        now = self._clock()
+        if not 0 <= now - self._complained_at < _COMPLAIN_EVERY:
+            self._complained_at = now
+            self._log.error("%s (captured so far %d, dropped %d)", message, self.captured, self.dropped)

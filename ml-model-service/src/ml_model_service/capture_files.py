@@ -1,0 +1,132 @@
+"""Captured lines to files that appear whole: written under a hidden name, renamed when closed."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+MAX_BYTES = 8 << 20
+MAX_AGE = 60.0
+OPEN = ".open"
+
+
+class _File:
+    """A file that is being written, locked for as long as its process lives."""
+
+    def __init__(self, path: Path, target: Path, opened: float) -> None:
+        self.path, self.target, self.opened, self.size = path, target, opened, 0
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise
+
+    def write(self, lines: bytes) -> None:
+        """All of the lines or none. Raises OSError."""
+        try:
+            written = 0
+            while written < len(lines):
+                written += os.write(self._descriptor, memoryview(lines)[written:])
+        except OSError:
+            os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += len(lines)
+
+    def close(self) -> None:
+        """Give the file its name. Raises OSError; it then stays hidden, unlocked, for `adopt`."""
+        try:
+            os.fsync(self._descriptor)
+            _publish(self.path, self.target)
+        finally:
+            os.close(self._descriptor)
+
+
+class Files:
+    """`<folder>/<variant>/yyyy/mm/dd/hh/<minute>-<second>-<random>.jsonl`; one open file for each variant."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, _File] = {}
+
+    def write(self, variant: str, moment: float, lines: bytes) -> None:
+        """Append whole lines to the variant's file of that hour (UTC). Raises OSError, having written none of them."""
+        file = self._files.get(variant)
+        if file is not None and (file.size >= MAX_BYTES or moment // 3600 != file.opened // 3600):
+            self._close(variant)
+            file = None
+        if file is None:
+            file = self._files[variant] = self._open(variant, moment)
+        try:
+            file.write(lines)
+        except OSError:
+            # whether its end is whole is not known for sure: whoever adopts it will see
+            self._close(variant)
+            raise
+
+    def rotate(self, now: float) -> None:
+        """Close what is a minute old. Raises OSError."""
+        for variant, file in list(self._files.items()):
+            # a clock that was set back counts as a minute
+            if not 0 <= now - file.opened < MAX_AGE:
+                self._close(variant)
+
+    def close(self) -> None:
+        """Close all. Raises OSError."""
+        for variant in list(self._files):
+            self._close(variant)
+
+    def adopt(self) -> None:
+        """Name the files that processes left behind when they were killed, without a torn last line. Raises OSError."""
+        for path in sorted((self._folder / OPEN).glob("*.part")):
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                whole = _whole_lines(descriptor)
+                os.ftruncate(descriptor, whole)
+                os.fsync(descriptor)
+                _publish(path, self._target(path.stem)) if whole else path.unlink()
+                log.info("adopted captured data that a killed process left: %s, %d bytes", path.name, whole)
+            except (BlockingIOError, FileNotFoundError):
+                # its process lives, or has just named it
+                continue
+            finally:
+                os.close(descriptor)
+
+    def _open(self, variant: str, moment: float) -> _File:
+        stem = f"{variant}@{datetime.fromtimestamp(moment, UTC):%Y-%m-%d-%H@%M-%S}-{secrets.token_hex(8)}"
+        path = self._folder / OPEN / f"{stem}.part"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _File(path, self._target(stem), moment)
+
+    def _target(self, stem: str) -> Path:
+        variant, hour, name = stem.split("@")
+        return self._folder.joinpath(variant, *hour.split("-"), f"{name}.jsonl")
+
+    def _close(self, variant: str) -> None:
+        self._files.pop(variant).close()
+
+
+def _publish(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+
+
+def _whole_lines(descriptor: int) -> int:
+    """The length of the file up to its last line end."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - 65536)
+        found = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
