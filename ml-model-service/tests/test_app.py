@@ -248,3 +248,22 @@ def test_metrics_count_across_a_swap(client: Service, tmp_path: Path, publish: P
         'model_http_requests_total{status="200"} 2.0',
     ):
         assert line in text.splitlines()
+
+
+def test_answers_are_captured_with_their_requests(tmp_path: Path, publish: Publish) -> None:
+    """One line an answer, below endpoint and variant, written whole once the service has stopped."""
+    settings = Settings(capture=(tmp_path / "captured").as_uri(), endpoint="small-test")
+    service = Service(settings, Served(), tmp_path / "log")
+    service.serve(load(publish(tmp_path, "v1.0")))
+    sent = {"content-type": "application/json", "x-amzn-sagemaker-inference-id": "i-1"}
+    body = json.dumps({"instances": [ROW]})
+    answer = service.send("POST", "/predict", content=body, headers=sent).text
+    service.send("POST", "/predict", content="{}", headers=sent)
+    service.stop()
+    (path,) = (tmp_path / "captured" / "small-test" / "v1-0").glob("*/*/*/*/*.jsonl")
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert (body, answer) == (
+        line["captureData"]["endpointInput"]["data"],
+        line["captureData"]["endpointOutput"]["data"],
+    )
+    assert "i-1" == line["eventMetadata"]["inferenceId"]

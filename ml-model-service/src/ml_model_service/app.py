@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import re
 import secrets
 import time
-from array import array
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from math import isfinite
 from typing import Any
 
 import msgspec
 
 from ml_model_service.errors import MISSING, Problem, shown
-from ml_model_service.formats import Kind, answer_kind, read_rows, request_kind, write_predictions
 from ml_model_service.logs import RequestLog
 from ml_model_service.metrics import Metrics
-from ml_model_service.model import Model
 from ml_model_service.openapi import document
 from ml_model_service.page import page
-from ml_model_service.reload import Served, Serving
+from ml_model_service.predictions import PREDICT, Predictions, no_model
+from ml_model_service.reload import Served
 from ml_model_service.runtime_api import as_seen_by_clients, endpoint_in, unknown_endpoint
-from ml_model_service.server import Answer, Request
+from ml_model_service.server import Answer, Reply, Request
 from ml_model_service.settings import Settings
-from ml_model_service.variants import Variant
 
 log = logging.getLogger(__name__)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
-# larger bodies take milliseconds, which a probe should not wait for
-IN_THREAD = 64 * 1024
-_JSON = (None, b"application/json")
-_ANYTHING = (None, b"*/*", b"application/json")
 _encode = msgspec.json.Encoder().encode
-Reply = Answer | Awaitable[Answer]
 
 
 class App:
@@ -48,8 +36,7 @@ class App:
         """`requests` is None where no request is to be logged."""
         self._settings, self._served, self._log = settings, served, requests
         self._metrics = Metrics(served)
-        # One thread: a task is one worker, and the model's library would only fight itself for the core.
-        self._thread = ThreadPoolExecutor(1, "large requests")
+        self._predictions = Predictions(settings, served)
         self._ids = (secrets.token_hex(8).encode(), itertools.count())
         self._reads: dict[bytes, Callable[[], Reply]] = {
             b"/health": lambda: Answer(200, b'{"status":"ok"}'),
@@ -76,7 +63,7 @@ class App:
 
     def close(self) -> None:
         """Write what is still to be written."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._predictions.close()
         if self._served.serving and self._served.serving.mirror:
             self._served.serving.mirror.stop()
         if self._log is not None:
@@ -108,7 +95,7 @@ class App:
         if path in PREDICT:
             if request.method != b"POST":
                 raise _not_allowed(request.method, "POST")
-            return self._predict(request, request_id)
+            return self._predictions(request, request_id)
         if path.startswith(b"/endpoints/"):
             return self._invoke(request, request_id)
         read = self._reads.get(path)
@@ -131,7 +118,7 @@ class App:
         if name != own:
             return unknown_endpoint(name, own)
         try:
-            reply = self._predict(request, request_id)
+            reply = self._predictions(request, request_id)
         except Exception as error:
             reply = self._failed(error, request_id)
         if isinstance(reply, Answer):
@@ -145,94 +132,17 @@ class App:
             answer = self._failed(error, request_id)
         return as_seen_by_clients(answer)
 
-    # -- predictions -----------------------------------------------------------------------------------------------
-
-    def _predict(self, request: Request, request_id: bytes) -> Reply:
-        serving = self._served.serving
-        if serving is None:
-            raise self._no_model()
-        headers, body = request.headers, request.body
-        index = (
-            0
-            if serving.chooser is None and b"x-amzn-sagemaker-target-variant" not in headers
-            else (_variant(serving, headers, request_id))
-        )
-        model, variant = serving.models[index], serving.variants.all[index]
-        kind, accept = headers.get(b"content-type"), headers.get(b"accept")
-        if len(body) > IN_THREAD:
-            return self._predict_in_thread(request, serving, index)
-        values: list[float] | None = None
-        if kind in _JSON and accept in _ANYTHING:
-            values = model.one_row.read(body)
-        if values is None:
-            asked = request_kind(kind or b"application/json")
-            wanted = answer_kind(accept or b"*/*", asked)
-            matrix, rows = read_rows(asked, body, model.encoder, self._settings.max_rows)
-            return self._predicted(request, serving, index, matrix, *self._scored(model, variant, wanted, matrix, rows))
-        try:
-            prediction = model.engine.predict_one(values)
-        except Exception:
-            variant.failed(time.monotonic() - request.arrived)
-            raise
-        if not isfinite(prediction):
-            variant.failed(time.monotonic() - request.arrived)
-            raise _not_finite(0)
-        content = model.prefix + repr(prediction).encode() + b"]}"
-        predictions = [prediction]
-        if serving.mirror is not None and index == 0:
-            serving.mirror.offer(array("d", values), 1, predictions)
-        variant.answered(time.monotonic() - request.arrived, predictions)
-        return Answer(200, content, headers=variant.headers, model_version=model.version)
-
-    async def _predict_in_thread(self, request: Request, serving: Serving, index: int) -> Answer:
-        model, variant = serving.models[index], serving.variants.all[index]
-        headers = request.headers
-        asked = request_kind(headers.get(b"content-type") or b"application/json")
-        wanted = answer_kind(headers.get(b"accept") or b"*/*", asked)
-
-        def work() -> tuple[array[float], list[float], bytes, bytes]:
-            matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
-            return matrix, *self._scored(model, variant, wanted, matrix, rows)
-
-        loop = asyncio.get_running_loop()
-        matrix, predictions, content_type, content = await loop.run_in_executor(self._thread, work)
-        return self._predicted(request, serving, index, matrix, predictions, content_type, content)
-
-    def _scored(
-        self, model: Model, variant: Variant, wanted: Kind, matrix: array[float], rows: int
-    ) -> tuple[list[float], bytes, bytes]:
-        try:
-            predictions = model.engine.predict(matrix, rows)
-        except Exception:
-            variant.failed(0.0)
-            raise
-        for row, prediction in enumerate(predictions):
-            if not isfinite(prediction):
-                variant.failed(0.0)
-                raise _not_finite(row)
-        return predictions, *write_predictions(wanted, model.version, predictions)
-
-    def _predicted(
-        self, request: Request, serving: Serving, index: int, matrix: array[float],
-        predictions: list[float], content_type: bytes, content: bytes,
-    ) -> Answer:  # fmt: skip
-        variant = serving.variants.all[index]
-        if serving.mirror is not None and index == 0:
-            serving.mirror.offer(matrix, len(predictions), predictions)
-        variant.answered(time.monotonic() - request.arrived, predictions)
-        return Answer(200, content, content_type, variant.headers, model_version=variant.version)
-
     # -- what is read ----------------------------------------------------------------------------------------------
 
     def _ping(self) -> Answer:
         if self._served.model is None:
-            raise self._no_model()
+            raise no_model(self._served)
         return Answer(200, b"{}")
 
     def _ready(self) -> Answer:
         serving, pending = self._served.serving, self._served.pending
         if serving is None:
-            raise self._no_model()
+            raise no_model(self._served)
         model = serving.stable
         content: dict[str, Any] = {
             "status": "ready",
@@ -251,18 +161,13 @@ class App:
     def _variants(self) -> Answer:
         serving = self._served.serving
         if serving is None:
-            raise self._no_model()
+            raise no_model(self._served)
         mirror = serving.mirror
         return Answer(200, _encode(serving.variants.to_json(mirror.to_json() if mirror else None)))
 
     async def _metrics_text(self) -> Answer:
-        text = self._metrics.text({})
+        text = self._metrics.text(self._predictions.capture_counters())
         return Answer(200, text, b"text/plain; version=0.0.4; charset=utf-8")
-
-    def _no_model(self) -> Problem:
-        pending = self._served.pending
-        why = (pending and pending.error) or "one is being loaded"
-        return Problem(503, "no_model", f"no model is loaded: {why}")
 
 
 def refusal(status: int, code: str, message: str) -> Answer:
@@ -283,31 +188,11 @@ def failure(problem: Problem, request_id: bytes) -> Answer:
     return Answer(problem.status, _encode(content), headers=headers)
 
 
-def _variant(serving: Serving, headers: dict[bytes, bytes], request_id: bytes) -> int:
-    """Who answers: the variant that is asked for by name, else the one of the client's cohort."""
-    target = headers.get(b"x-amzn-sagemaker-target-variant")
-    if target is not None:
-        index = serving.variants.named(target.decode(errors="replace"))
-        if index is None:
-            allowed = ", ".join(variant.name for variant in serving.variants.all)
-            message = f"no variant {target.decode(errors='replace')[:80]!r}; allowed: {allowed}"
-            raise Problem(400, "unknown_variant", message)
-        return index
-    if serving.chooser is None:
-        return 0
-    key = headers.get(b"x-device-id") or headers.get(b"x-amzn-sagemaker-session-id") or request_id
-    return serving.chooser.choose(key)
-
-
 def _short(found: Any) -> Any:
     """Numbers and short strings as they are, anything else as one short line."""
     if isinstance(found, bool | float) or found is None or (isinstance(found, int) and abs(found) < 1 << 53):
         return found
     return found if isinstance(found, str) and len(found) <= 80 else shown(found)
-
-
-def _not_finite(row: int) -> Problem:
-    return Problem(500, "no_prediction", f"instances[{row}]: the model's prediction is not a finite number")
 
 
 def _not_allowed(method: bytes, allowed: str) -> Problem:

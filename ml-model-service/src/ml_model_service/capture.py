@@ -25,7 +25,7 @@ _OVERHEAD = 500
 _INTERVAL = 0.1
 # The writer holds the interpreter for some 0.2 ms, then lets requests go on.
 _AT_ONCE, _BYTES_AT_ONCE, _PAUSE = 64, 256 << 10, 0.0005
-_COMPLAIN_EVERY = 60.0
+_ADOPT_EVERY, _COMPLAIN_EVERY, _RETRY_AFTER = 60.0, 60.0, 1.0
 
 _Body = tuple[Kind, bytes, bytes | bytearray]
 _Entry = tuple[float, str, tuple[str, ...], _Body, tuple[Kind, bytes, bytes], bytes, bytes, bytes, int]
@@ -69,7 +69,7 @@ class Capture:
         # Each of these is written by one thread alone.
         self._offered_bytes = self._handled_bytes = 0
         self._no_memory = self._lost = 0
-        self._adopted_at = self._complained_at = float("-inf")
+        self._adopted_at = self._complained_at = self._failed_at = float("-inf")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -116,6 +116,7 @@ class Capture:
             self._thread.join(timeout)
 
     def _run(self) -> None:
+        self._tend()
         while not self._closing.wait(_INTERVAL):
             self._tend()
             while self._entries and not self._closing.is_set():
@@ -127,7 +128,7 @@ class Capture:
 
     def _tend(self) -> None:
         now = self._clock()
-        if not 0 <= now - self._adopted_at < 60:
+        if _due(now, self._adopted_at, _ADOPT_EVERY):
             self._adopted_at = now
             self._attempt(self._files.adopt)
         self._attempt(lambda: self._files.rotate(now))
@@ -139,26 +140,26 @@ class Capture:
             self._complain(f"captured data stays in hidden files for now: {error}")
 
     def _write_some(self) -> None:
-        """The next entries, as far as they belong into one file."""
-        first = self._entries[0]
-        variant, hour = first[1], first[0] // 3600
-        lines: list[bytes] = []
-        handled = size = 0
+        """The next entries, each into its variant's file of its hour."""
+        groups: dict[tuple[str, float], tuple[float, list[bytes]]] = {}
+        handled = written = size = 0
+        # while the disk is full, no work is put into what cannot be kept
+        hopeful = _due(self._clock(), self._failed_at, _RETRY_AFTER)
         while self._entries and handled < _AT_ONCE and size < _BYTES_AT_ONCE:
-            if self._entries[0][1] != variant or self._entries[0][0] // 3600 != hour:
-                break
             entry = self._entries.popleft()
             handled, size = handled + 1, size + entry[-1]
-            if (text := self._line(entry)) is not None:
-                lines.append(text)
-        try:
-            if lines:
-                self._files.write(variant, first[0], b"".join(lines))
-            self.captured += len(lines)
-            self._lost += handled - len(lines)
-        except OSError as error:
-            self._lost += handled
-            self._complain(f"requests are not captured: {error}")
+            text = self._line(entry) if hopeful else None
+            if text is not None:
+                groups.setdefault((entry[1], entry[0] // 3600), (entry[0], []))[1].append(text)
+        for (variant, _), (moment, lines) in groups.items():
+            try:
+                self._files.write(variant, moment, b"".join(lines))
+                written += len(lines)
+            except OSError as error:
+                self._failed_at = self._clock()
+                self._complain(f"requests are not captured: {error}")
+        self.captured += written
+        self._lost += handled - written
         self._handled_bytes += size
 
     def _line(self, entry: _Entry) -> bytes | None:
@@ -184,6 +185,11 @@ class Capture:
     def _complain(self, message: str) -> None:
         """Log at most once a minute: a full disk is full for a while."""
         now = self._clock()
-        if not 0 <= now - self._complained_at < _COMPLAIN_EVERY:
+        if _due(now, self._complained_at, _COMPLAIN_EVERY):
             self._complained_at = now
             self._log.error("%s (captured so far %d, dropped %d)", message, self.captured, self.dropped)
+
+
+def _due(now: float, last: float, every: float) -> bool:
+    """Whether it is time again; a clock that was set back must not put it off for long."""
+    return not 0 <= now - last < every

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import secrets
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,8 @@ class _File:
     """A file that is being written, locked for as long as its process lives."""
 
     def __init__(self, path: Path, target: Path, opened: float) -> None:
-        self.path, self.target, self.opened, self.size = path, target, opened, 0
+        self.path, self.target, self.opened = path, target, opened
+        self.size, self.torn = 0, False
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,21 +30,26 @@ class _File:
             raise
 
     def write(self, lines: bytes) -> None:
-        """All of the lines or none. Raises OSError."""
+        """All of the lines or none. Raises OSError; `torn` then says that even their beginning could not be removed."""
         try:
             written = 0
             while written < len(lines):
                 written += os.write(self._descriptor, memoryview(lines)[written:])
         except OSError:
+            self.torn = True
             os.ftruncate(self._descriptor, self.size)
+            self.torn = False
             raise
         self.size += len(lines)
 
     def close(self) -> None:
         """Give the file its name. Raises OSError; it then stays hidden, unlocked, for `adopt`."""
         try:
-            os.fsync(self._descriptor)
-            _publish(self.path, self.target)
+            if self.size == 0:
+                self.path.unlink()
+            elif not self.torn:
+                os.fsync(self._descriptor)
+                _publish(self.path, self.target)
         finally:
             os.close(self._descriptor)
 
@@ -65,8 +72,8 @@ class Files:
         try:
             file.write(lines)
         except OSError:
-            # whether its end is whole is not known for sure: whoever adopts it will see
-            self._close(variant)
+            if file.torn:
+                self._close(variant)
             raise
 
     def rotate(self, now: float) -> None:
@@ -83,7 +90,7 @@ class Files:
 
     def adopt(self) -> None:
         """Name the files that processes left behind when they were killed, without a torn last line. Raises OSError."""
-        for path in sorted((self._folder / OPEN).glob("*.part")):
+        for path in sorted((self._folder / OPEN).glob("*@*@*.part")):
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -91,6 +98,9 @@ class Files:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 whole = _whole_lines(descriptor)
+                if not whole and time.time() - os.fstat(descriptor).st_mtime < MAX_AGE:
+                    # maybe just made, by a process that is about to lock it
+                    continue
                 os.ftruncate(descriptor, whole)
                 os.fsync(descriptor)
                 _publish(path, self._target(path.stem)) if whole else path.unlink()
@@ -108,7 +118,7 @@ class Files:
         return _File(path, self._target(stem), moment)
 
     def _target(self, stem: str) -> Path:
-        variant, hour, name = stem.split("@")
+        variant, hour, name = stem.rsplit("@", 2)
         return self._folder.joinpath(variant, *hour.split("-"), f"{name}.jsonl")
 
     def _close(self, variant: str) -> None:

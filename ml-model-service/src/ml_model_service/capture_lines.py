@@ -14,7 +14,7 @@ from ml_model_service.formats import MEDIA_TYPES, Kind
 
 _encode = msgspec.json.Encoder().encode
 _ENCODINGS: dict[Kind, bytes] = {"json": b"JSON", "csv": b"CSV", "npy": b"BASE64"}
-_UUID = re.compile(rb"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
+_UUID = re.compile(rb"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
 
 
 def line(

@@ -33,12 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.read(os.environ, hosted=hosted)
         log, served = Log(settings.labels), Served()
+        app = App(settings, served, RequestLog(log) if settings.request_log else None)
         keeper = keep(served, settings)
     except (SettingsError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     install(log)
-    app = App(settings, served, RequestLog(log) if settings.request_log else None)
     server = Server(app, refusal, max_body=settings.max_body, body_timeout=settings.body_timeout)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

@@ -63,7 +63,8 @@ class Answer:
         self.model_version = model_version
 
 
-Handler = Callable[[Request], "Answer | Awaitable[Answer]"]
+Reply = Answer | Awaitable[Answer]
+Handler = Callable[[Request], Reply]
 """Must not raise: what goes wrong is an answer, too."""
 Refuse = Callable[[int, str, str], Answer]
 """Makes the answer to what is no proper request: status, code, message."""

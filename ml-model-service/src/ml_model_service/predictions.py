@@ -1,0 +1,181 @@
+"""A prediction request from its bytes to its answer: who answers, rows, scores, and what is recorded of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+from math import isfinite
+
+from ml_model_service.capture import Capture, folder_at
+from ml_model_service.errors import Problem
+from ml_model_service.formats import Kind, answer_kind, read_rows, request_kind, write_predictions
+from ml_model_service.model import Model
+from ml_model_service.reload import Served, Serving
+from ml_model_service.server import Answer, Reply, Request
+from ml_model_service.settings import Settings
+from ml_model_service.variants import Variant
+
+PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
+# larger bodies take milliseconds, which a probe should not wait for
+IN_THREAD = 64 * 1024
+_JSON = (None, b"application/json")
+_ANYTHING = (None, b"*/*", b"application/json")
+_TARGET = b"x-amzn-sagemaker-target-variant"
+
+
+class Predictions:
+    """Answers prediction requests with whatever is in service."""
+
+    def __init__(self, settings: Settings, served: Served) -> None:
+        """Raises SettingsError for a capture that cannot be."""
+        self._settings, self._served = settings, served
+        # One thread: a task is one worker, and the model's library would only fight itself for the core.
+        self._thread = ThreadPoolExecutor(1, "large requests")
+        self._capture: Capture | None = None
+        self._capture_folder = folder_at(settings.capture) if settings.capture else None
+
+    def __call__(self, request: Request, request_id: bytes) -> Reply:
+        """The answer, or what becomes it. Raises Problem."""
+        serving = self._served.serving
+        if serving is None:
+            raise no_model(self._served)
+        headers = request.headers
+        index = 0
+        if serving.chooser is not None or _TARGET in headers:
+            index = _variant(serving, headers, request_id)
+        if len(request.body) > IN_THREAD:
+            return self._in_thread(request, request_id, serving, index)
+        if headers.get(b"content-type") in _JSON and headers.get(b"accept") in _ANYTHING:
+            values = serving.models[index].one_row.read(request.body)
+            if values is not None:
+                return self._one_row(request, request_id, serving, index, values)
+        return self._recorded(request, request_id, serving, index, *self._score(request, serving, index))
+
+    def predict_by(self, model: Model, request: Request) -> Answer:
+        """The answer of a model that is no variant: nothing is recorded. Raises Problem."""
+        asked, wanted = _kinds(request)
+        matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
+        content_type, content = write_predictions(wanted, model.version, _finite(model.engine.predict(matrix, rows)))
+        return Answer(200, content, content_type, model_version=model.version)
+
+    def capture_counters(self) -> dict[str, float]:
+        """Requests captured and dropped, by the name of the metric."""
+        capture = self._capture
+        if capture is None:
+            return {}
+        return {"model_capture_captured": capture.captured, "model_capture_dropped": capture.dropped}
+
+    def close(self) -> None:
+        """Write what is still to be captured."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._capture is not None:
+            self._capture.close()
+
+    def _one_row(
+        self, request: Request, request_id: bytes, serving: Serving, index: int, values: list[float]
+    ) -> Answer:
+        model, variant = serving.models[index], serving.variants.all[index]
+        try:
+            predictions = _finite([model.engine.predict_one(values)])
+        except Exception:
+            variant.failed(time.monotonic() - request.arrived)
+            raise
+        content = b"%b%b]}" % (model.prefix, repr(predictions[0]).encode())
+        if serving.mirror is not None and index == 0:
+            serving.mirror.offer(array("d", values), 1, predictions)
+        if self._capture_folder is not None:
+            self._captured(request, request_id, model, variant, "json", ("json", b"application/json", content))
+        variant.answered(time.monotonic() - request.arrived, predictions)
+        return Answer(200, content, headers=variant.headers, model_version=model.version)
+
+    async def _in_thread(self, request: Request, request_id: bytes, serving: Serving, index: int) -> Answer:
+        scored = await asyncio.get_running_loop().run_in_executor(self._thread, self._score, request, serving, index)
+        return self._recorded(request, request_id, serving, index, *scored)
+
+    def _score(
+        self, request: Request, serving: Serving, index: int
+    ) -> tuple[Kind, array[float], list[float], tuple[Kind, bytes, bytes]]:
+        model = serving.models[index]
+        asked, wanted = _kinds(request)
+        matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
+        try:
+            predictions = _finite(model.engine.predict(matrix, rows))
+        except Exception:
+            serving.variants.all[index].failed(time.monotonic() - request.arrived)
+            raise
+        return asked, matrix, predictions, (wanted, *write_predictions(wanted, model.version, predictions))
+
+    def _recorded(
+        self, request: Request, request_id: bytes, serving: Serving, index: int,
+        asked: Kind, matrix: array[float], predictions: list[float], answer: tuple[Kind, bytes, bytes],
+    ) -> Answer:  # fmt: skip
+        model, variant = serving.models[index], serving.variants.all[index]
+        if serving.mirror is not None and index == 0:
+            serving.mirror.offer(matrix, len(predictions), predictions)
+        if self._capture_folder is not None:
+            self._captured(request, request_id, model, variant, asked, answer)
+        variant.answered(time.monotonic() - request.arrived, predictions)
+        return Answer(200, answer[2], answer[1], variant.headers, model_version=model.version)
+
+    def _captured(
+        self, request: Request, request_id: bytes, model: Model, variant: Variant,
+        asked: Kind, answer: tuple[Kind, bytes, bytes],
+    ) -> None:  # fmt: skip
+        headers = request.headers
+        (self._capture or self._begin_capture(model)).offer(
+            variant.name,
+            model.encoder.names,
+            (asked, headers.get(b"content-type", b""), request.body),
+            answer,
+            request_id,
+            headers.get(b"x-amzn-sagemaker-inference-id", b""),
+            headers.get(b"x-amzn-sagemaker-custom-attributes", b""),
+        )
+
+    def _begin_capture(self, model: Model) -> Capture:
+        """The first answer tells the model's name, which is the endpoint's where none is set."""
+        settings = self._settings
+        assert self._capture_folder is not None
+        self._capture = Capture(
+            self._capture_folder, settings.endpoint or model.name, settings.capture_percent, settings.capture_mask,
+            settings.capture_memory,
+        )  # fmt: skip
+        self._capture.start()
+        return self._capture
+
+
+def no_model(served: Served) -> Problem:
+    """503, with the reason."""
+    why = (served.pending and served.pending.error) or "one is being loaded"
+    return Problem(503, "no_model", f"no model is loaded: {why}")
+
+
+def _kinds(request: Request) -> tuple[Kind, Kind]:
+    asked = request_kind(request.headers.get(b"content-type", b""))
+    return asked, answer_kind(request.headers.get(b"accept", b""), asked)
+
+
+def _finite(predictions: list[float]) -> list[float]:
+    """The predictions. Raises Problem 500 for a row that has none: JSON has no word for it."""
+    for row, prediction in enumerate(predictions):
+        if not isfinite(prediction):
+            raise Problem(500, "no_prediction", f"instances[{row}]: the model's prediction is not a finite number")
+    return predictions
+
+
+def _variant(serving: Serving, headers: dict[bytes, bytes], request_id: bytes) -> int:
+    """Who answers: the variant that is asked for by name, else the one of the client's cohort."""
+    target = headers.get(_TARGET)
+    if target is not None:
+        index = serving.variants.named(target.decode(errors="replace"))
+        if index is None:
+            allowed = ", ".join(variant.name for variant in serving.variants.all)
+            message = f"no variant {target.decode(errors='replace')[:80]!r}; allowed: {allowed}"
+            raise Problem(400, "unknown_variant", message)
+        return index
+    if serving.chooser is None:
+        return 0
+    key = headers.get(b"x-device-id") or headers.get(b"x-amzn-sagemaker-session-id") or request_id
+    return serving.chooser.choose(key)
