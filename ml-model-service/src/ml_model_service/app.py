@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 
 from ml_model_service.errors import MISSING, Problem, shown
+from ml_model_service.hosting import Hosting
 from ml_model_service.logs import RequestLog
 from ml_model_service.metrics import Metrics
 from ml_model_service.openapi import document
 from ml_model_service.page import page
 from ml_model_service.predictions import PREDICT, Predictions, no_model
 from ml_model_service.reload import Served
-from ml_model_service.runtime_api import as_seen_by_clients, endpoint_in, unknown_endpoint
+from ml_model_service.runtime_api import as_seen_by_clients, endpoint_in, invalid
 from ml_model_service.server import Answer, Reply, Request
 from ml_model_service.settings import Settings
 
@@ -37,6 +38,7 @@ class App:
         self._settings, self._served, self._log = settings, served, requests
         self._metrics = Metrics(served)
         self._predictions = Predictions(settings, served)
+        self._hosting = Hosting(settings, self._predictions)
         self._ids = (secrets.token_hex(8).encode(), itertools.count())
         self._reads: dict[bytes, Callable[[], Reply]] = {
             b"/health": lambda: Answer(200, b'{"status":"ok"}'),
@@ -98,6 +100,8 @@ class App:
             return self._predictions(request, request_id)
         if path.startswith(b"/endpoints/"):
             return self._invoke(request, request_id)
+        if self._settings.multi_model and (path == b"/models" or path.startswith(b"/models/")):
+            return self._hosting.reply(request)
         read = self._reads.get(path)
         if read is None:
             paths = ", ".join(known.decode() for known in (*PREDICT, *self._reads))
@@ -116,10 +120,14 @@ class App:
         model = self._served.model
         own = self._settings.endpoint or (model.name if model else "")
         if name != own:
-            return unknown_endpoint(name, own)
+            return invalid(f"Endpoint {name} not found. There is: {own}")
         try:
-            reply = self._predictions(request, request_id)
+            target = request.headers.get(b"x-amzn-sagemaker-target-model")
+            predicted = self._hosting.invoke_target(target, request) if target else None
+            reply = predicted or self._predictions(request, request_id)
         except Exception as error:
+            if isinstance(error, Problem) and error.code in ("unknown_variant", "invalid_target"):
+                return invalid(error.message)
             reply = self._failed(error, request_id)
         if isinstance(reply, Answer):
             return as_seen_by_clients(reply)
@@ -135,7 +143,8 @@ class App:
     # -- what is read ----------------------------------------------------------------------------------------------
 
     def _ping(self) -> Answer:
-        if self._served.model is None:
+        # a multi-model container is well before it is told of any model
+        if self._served.model is None and not self._settings.multi_model:
             raise no_model(self._served)
         return Answer(200, b"{}")
 

@@ -53,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def keep(served: Served, settings: Settings) -> Coroutine[Any, Any, None]:
     """What loads models into `served`. Raises ParameterError for a parameter address that is not known."""
+    if settings.multi_model:
+        return asyncio.sleep(0)
     if settings.bucket is None or settings.parameter is None:
         return serve_baked(served, settings.baked)
     return follow(served, parameter_at(settings.parameter), settings.bucket)

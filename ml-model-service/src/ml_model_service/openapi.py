@@ -29,12 +29,64 @@ _ERROR = {
         "request_id": {"type": "string"},
     },
 }
+_NO_MODEL = "No model is loaded"
 _REFUSALS = {
-    "400": "The body is not JSON",
+    "400": "The body is not of its content type's format, or names a variant that there is not",
+    "406": "No content type of the answer is acceptable",
     "408": "The body did not arrive in time",
     "413": "The body is too large",
+    "415": "The body's content type is not one of these",
     "422": "A row does not fit the model's features",
-    "503": "No model is loaded",
+    "503": _NO_MODEL,
+}
+_BUCKETS = {
+    "type": "array",
+    "description": "[lower, upper, count], ascending",
+    "items": {"type": "array", "minItems": 3, "maxItems": 3, "items": {"type": "number"}},
+}
+_SKETCH = {
+    "type": "object",
+    "required": ["count", "sum", "buckets"],
+    "properties": {"count": {"type": "integer"}, "sum": {"type": "number"}, "buckets": _BUCKETS},
+}
+_VARIANTS = {
+    "type": "object",
+    "required": ["epoch", "since", "variants", "shadow"],
+    "properties": {
+        "epoch": {"type": "string"},
+        "since": {"type": "number"},
+        "variants": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "version", "percent", "requests", "errors", "rows", "latency", "predictions"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "version": {"type": "string"},
+                    "percent": {"type": "number"},
+                    "requests": {"type": "integer"},
+                    "errors": {"type": "integer"},
+                    "rows": {"type": "integer"},
+                    "latency": {"$ref": "#/components/schemas/Sketch"},
+                    "predictions": {"$ref": "#/components/schemas/Sketch"},
+                },
+            },
+        },
+        "shadow": {"type": ["object", "null"]},
+    },
+}
+_READY = {
+    "type": "object",
+    "required": ["status", "model_version", "model_digest", "schema_digest"],
+    "properties": {
+        "status": {"const": "ready"},
+        "model_version": {"type": "string"},
+        "model_digest": {"type": "string"},
+        "schema_digest": {"type": "string"},
+        "split": {"type": "object", "additionalProperties": {"type": "number"}},
+        "shadow": {"type": "string"},
+        "pending": {"type": "object"},
+    },
 }
 
 
@@ -48,13 +100,12 @@ def document(model: Model | None, max_rows: int) -> dict[str, Any]:
         "paths": {
             "/predict": predict,
             "/ml/predict": predict,
-            "/health": {"get": {"summary": "Liveness", "responses": {"200": {"description": "The process works"}}}},
-            "/ready": {
-                "get": {
-                    "summary": "Readiness: the model version in service, and one that is wanted but not served",
-                    "responses": {"200": {"description": "A model serves"}, "503": _refusal("No model is loaded")},
-                }
-            },
+            "/invocations": predict,
+            "/health": _read("Liveness", {"type": "object"}, refused=False),
+            "/ping": _read("Liveness as SageMaker asks for it: a model is loaded", {"type": "object"}),
+            "/ready": _read("Readiness: the model version in service, and one that is wanted but not served", _READY),
+            "/variants": _read("What each version that answers has done", _VARIANTS),
+            "/metrics": _read("Figures for Prometheus", {"type": "string"}, "text/plain", refused=False),
         },
         "components": {
             "schemas": {
@@ -84,6 +135,7 @@ def document(model: Model | None, max_rows: int) -> dict[str, Any]:
                         },
                     },
                 },
+                "Sketch": _SKETCH,
                 "Error": _ERROR,
             }
         },
@@ -94,13 +146,33 @@ def _predict(model: Model | None) -> dict[str, Any]:
     body: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/PredictRequest"}}
     if model:
         body["example"] = {"instances": [model.golden[0].instance]}
-    answer = {"application/json": {"schema": {"$ref": "#/components/schemas/PredictResponse"}}}
+    rows = {
+        "application/json": body,
+        "text/csv": {"schema": {"type": "string", "description": "A row a line, in the order of the features"}},
+        "application/x-npy": {
+            "schema": {"type": "string", "format": "binary", "description": "float or integer [rows, features]"}
+        },
+    }
+    answer = {
+        "application/json": {"schema": {"$ref": "#/components/schemas/PredictResponse"}},
+        "text/csv": {"schema": {"type": "string", "description": "A prediction a line"}},
+        "application/x-npy": {"schema": {"type": "string", "format": "binary", "description": "float64 [rows]"}},
+    }
     return {
         "summary": "One prediction for each row, in order, all by the same model version",
-        "requestBody": {"required": True, "content": {"application/json": body}},
+        "requestBody": {"required": True, "content": rows},
         "responses": {"200": {"description": "Predictions", "content": answer}}
         | {status: _refusal(why) for status, why in _REFUSALS.items()},
     }
+
+
+def _read(
+    summary: str, schema: dict[str, Any], content_type: str = "application/json", refused: bool = True
+) -> dict[str, Any]:
+    answers = {"200": {"description": summary, "content": {content_type: {"schema": schema}}}}
+    if refused:
+        answers["503"] = _refusal(_NO_MODEL)
+    return {"get": {"summary": summary, "responses": answers}}
 
 
 def _refusal(why: str) -> dict[str, Any]:

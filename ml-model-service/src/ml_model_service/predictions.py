@@ -58,7 +58,8 @@ class Predictions:
         asked, wanted = _kinds(request)
         matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
         content_type, content = write_predictions(wanted, model.version, _finite(model.engine.predict(matrix, rows)))
-        return Answer(200, content, content_type, model_version=model.version)
+        headers = b"x-model-version: %b\r\n" % model.version.encode()
+        return Answer(200, content, content_type, headers, model_version=model.version)
 
     def capture_counters(self) -> dict[str, float]:
         """Requests captured and dropped, by the name of the metric."""

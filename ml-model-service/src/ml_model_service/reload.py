@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ml_model_service.assignment import Assignment, AssignmentError, Chooser, parse
+from ml_model_service.memory import give_back
 from ml_model_service.model import Model, ModelError, load
 from ml_model_service.parameter import ParameterError, VersionParameter
 from ml_model_service.schema import takes_all_of
@@ -136,6 +137,9 @@ async def _change_over(served: Served, bucket: Path, wanted: Assignment) -> bool
         served.refuse(wanted.version, str(error))
         return False
     served.take(wanted, models)
+    del models
+    # what the change before last had kept warm is gone now
+    await asyncio.to_thread(give_back)
     return True
 
 

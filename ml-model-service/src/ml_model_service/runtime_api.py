@@ -20,9 +20,9 @@ def endpoint_in(path: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def unknown_endpoint(name: str, allowed: str) -> Answer:
-    """What the API answers for an endpoint that is not here."""
-    return _error(400, "ValidationError", {"message": f"Endpoint {name} not found. There is: {allowed}"})
+def invalid(message: str) -> Answer:
+    """What the API answers by itself, before any container is asked: no such endpoint, variant or target."""
+    return _error(400, "ValidationError", {"message": message})
 
 
 def as_seen_by_clients(answer: Answer) -> Answer:
