@@ -14,6 +14,7 @@ from shipway import description_file
 from shipway.core.description import App
 from shipway.core.places import DESCRIPTION, Places, places_of
 from shipway.local import log_file
+from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder
 from shipway.local.git_source import GitSource
 from shipway.local.parameters import FileParameters
@@ -30,6 +31,7 @@ from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Parts, Runs, tend_forever
+from shipway.pipeline.variants import WATCH_EVERY, Trials
 from shipway.registry.registry import ModelRegistry
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Platform:
     models: ModelRegistry
     rollouts: Rollouts
     control: Control
+    trials: Trials
     engine: Engine
     supervisor: Supervisor
     stopping: threading.Event
@@ -56,6 +59,9 @@ class Platform:
         self.target.restore()
         threading.Thread(target=self.supervisor.run, args=(self.stopping,), name="supervisor", daemon=True).start()
         threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
+        # A thread of its own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
+        watch = partial(tend_forever, self.trials.tend, self.stopping, WATCH_EVERY)
+        threading.Thread(target=watch, name="trials", daemon=True).start()
         self.engine.launch()
         self.control.resume()
 
@@ -95,8 +101,12 @@ def build(root: Path) -> Platform:
         ProcessRunner(),
         on_change=lambda status: target.task_changed(status),  # noqa: PLW0108
     )
-    target = LocalTarget(app, store, builder, supervisor, router, parameters, specs)
-    models = ModelRegistry(places.state / (app.model.bucket if app.model else "ml-models-bucket"))
+    assignments = LocalAssignments(store, supervisor, parameters, specs)
+    target = LocalTarget(app, store, builder, supervisor, router, assignments, specs)
+    models = ModelRegistry(
+        places.state / (app.model.bucket if app.model else "ml-models-bucket"),
+        lambda lock, tell: environments.python(lock, "model packaging", tell),
+    )
     stopping = threading.Event()
     rollouts = Rollouts(store, target, time.time, stopping)
     parts = Parts(
@@ -108,8 +118,10 @@ def build(root: Path) -> Platform:
         clock=time.time,
         read_app=partial(description_file.parse, name=DESCRIPTION),
         operator_app=lambda: platform.app,
+        root=root,
     )
     engine = Engine(Runs(parts), f"sqlite:///{places.state / 'runs.db'}")
     control = Control(parts, engine)
-    platform = Platform(places, app, store, target, models, rollouts, control, engine, supervisor, stopping)
+    trials = Trials(parts, assignments, stopping)
+    platform = Platform(places, app, store, target, models, rollouts, control, trials, engine, supervisor, stopping)
     return platform

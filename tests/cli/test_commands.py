@@ -194,23 +194,89 @@ def test_run_show_tells_the_story(app: Places, daemon: DaemonDouble, capsys: Cap
 
 def test_models(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
     """Publish sends an absolute folder; promote without anything serving changes `latest` alone."""
-    daemon.answer("POST", "/v1/models", {"name": "delay", "version": "v1.0"})
+    daemon.answer("POST", "/v1/models", {"name": "delay", "version": "v1.0", "told": ["as it is"]})
     assert 0 == shipway(["model", "publish", "inner"])
-    assert {"folder": str(app.root / "inner"), "version": None} == daemon.asked[-1][2]
+    sent = {"folder": str(app.root / "inner"), "version": None, "pickle_sha256": None}
+    assert {**sent, "keep_native": False, "check": False} == daemon.asked[-1][2]
+    assert "  · as it is\n✔ published delay v1.0\n" in capsys.readouterr().out
+    assert 0 == shipway(["model", "publish", "inner", "--check", "--keep-native", "--pickle-sha256", "ab"])
+    assert {**sent, "pickle_sha256": "ab", "keep_native": True, "check": True} == daemon.asked[-1][2]
+    assert "nothing was stored" in capsys.readouterr().out
     daemon.answer("GET", "/v1/status", status(environment(release=None)))
     daemon.answer("POST", "/v1/models/v1.0/promote", {"latest": "v1.0", "run": None})
     assert 0 == shipway(["model", "promote", "v1.0", "--env", "dev", "--env", "prod"])
-    assert {"environments": ["dev", "prod"], "why": ""} == daemon.asked[-1][2]
+    words = {"environments": ["dev", "prod"], "why": "", "canary": False, "next_release": False}
+    assert words == daemon.asked[-1][2]
     assert "✔ latest is v1.0; nothing serves yet" in capsys.readouterr().out
     daemon.answer("GET", "/v1/models", {"latest": None, "models": []})
     assert 0 == shipway(["model", "list"])
     assert "no model version yet: shipway model publish FOLDER\n" == capsys.readouterr().out
-    daemon.answer("GET", "/v1/models/v1.0", {"name": "delay", "version": "v1.0"})
+    shown = {"metadata": {"name": "delay", "version": "v1.0"}, "latest": False, "serves": [], "served": []}
+    daemon.answer("GET", "/v1/models/v1.0", shown)
     assert 0 == shipway(["model", "show", "v1.0", "--json"])
-    assert {"name": "delay", "version": "v1.0"} == json.loads(capsys.readouterr().out)
+    assert shown == json.loads(capsys.readouterr().out)
+    assert 0 == shipway(["model", "show", "v1.0"])
+    assert "delay v1.0: pending" == capsys.readouterr().out.splitlines()[0]
     daemon.answer("POST", "/v1/models/rollback", {"latest": "v1.0", "run": run(kind="model", subject="model v1.0")})
     assert 0 == shipway(["model", "rollback", "--detach"])
     assert "run 12: model v1.0 in dev, prod" in capsys.readouterr().out
+
+
+def test_a_model_for_the_next_release(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
+    """Nothing that runs is named, and the way on is a deploy."""
+    daemon.answer("GET", "/v1/status", status(environment()))
+    daemon.answer("POST", "/v1/models/v2.0/promote", {"latest": "v2.0", "run": None})
+    assert 0 == shipway(["model", "promote", "v2.0", "--next-release"])
+    assert "✔ new releases take v2.0; what runs keeps its version" in capsys.readouterr().out
+    assert daemon.asked[-1][2]["next_release"]
+    assert 2 == shipway(["model", "promote", "v2.0", "--next-release", "--env", "prod"])
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "archive"])
+def test_decisions_on_a_model(app: Places, daemon: DaemonDouble, action: str, capsys: Capture) -> None:
+    """Each is sent with its reason, without which it is usage."""
+    model = {
+        "version": "v1.0",
+        "approval_status": "approved",
+        "approval_by": "ada",
+        "approval_at": "",
+        "approval_why": "",
+    }
+    answer = {"model": model, "changed": True, "serves": [], "latest": False, "run": None, "not_promoted": None}
+    daemon.answer("POST", f"/v1/models/v1.0/{action}", answer)
+    assert 2 == shipway(["model", action, "v1.0"])
+    assert [] == daemon.asked
+    assert 0 == shipway(["model", action, "v1.0", "--why", "tried it", "--json"])
+    assert {"why": "tried it"} == daemon.asked[-1][2]
+    assert answer == json.loads(capsys.readouterr().out)
+
+
+def test_an_approval_that_promotes_is_followed(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
+    """The run that `on_approval` started is told like any other, and its end is the exit code."""
+    model = {"version": "v1.0", "approval_status": "approved"}
+    began = run(kind="model", subject="model v1.0", path=["dev"])
+    answer = {"model": model, "changed": True, "serves": [], "latest": False, "run": began, "not_promoted": None}
+    daemon.answer("POST", "/v1/models/v1.0/approve", answer)
+    _followed(daemon, run(status="rolled_back", live=False, exit_code=4, reason="because"))
+    assert 4 == shipway(["model", "approve", "v1.0", "--why", "better"])
+    assert "✔ v1.0 is approved\nrun 12: model v1.0 in dev\n" in capsys.readouterr().out
+    assert 0 == shipway(["model", "approve", "v1.0", "--why", "better", "--detach", "--json"])
+    assert answer == json.loads(capsys.readouterr().out)
+
+
+def test_baking_and_comparing(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
+    """A folder is sent absolute; what takes long says so beside the result."""
+    baked = {"model": {"version": "v1.0"}, "folder": "ml/models", "to_describe": ""}
+    daemon.answer("POST", "/v1/models/v1.0/bake", baked)
+    assert 0 == shipway(["model", "bake", "v1.0", "--into", "ml/models"])
+    assert {"service": None, "into": str(app.root / "ml/models")} == daemon.asked[-1][2]
+    assert 0 == shipway(["model", "bake", "v1.0", "--json"])
+    daemon.answer("GET", "/v1/models/v1.0/compare/v1.1", {"a": "v1.0"})
+    capsys.readouterr()
+    assert 0 == shipway(["model", "compare", "v1.0", "v1.1", "--json"])
+    said = capsys.readouterr()
+    assert {"a": "v1.0"} == json.loads(said.out)
+    assert "waiting up to 15 min" in said.err
 
 
 def test_logs_ask_for_what_was_said(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:

@@ -9,7 +9,7 @@ from shipway.cli.doctor import Check
 from shipway.cli.render.changes import changes
 from shipway.cli.render.doctor import check_lines, conclusion
 from shipway.cli.render.errors import error_lines, error_object
-from shipway.cli.render.lists import audit_table, log_line, model_lines, model_table, release_table
+from shipway.cli.render.lists import audit_table, log_line, release_table
 from shipway.cli.render.runs import run_details, run_table, title
 from shipway.cli.render.status import status_lines
 from shipway.cli.render.story import event_lines, outcome, progress_line
@@ -141,7 +141,7 @@ def test_changes_between_two_looks() -> None:
     assert [] == changes(before, before)
 
 
-def test_releases_models_logs_and_audit() -> None:
+def test_releases_logs_and_audit() -> None:
     """The lists, each as a whole."""
     release = {
         "id": "r42", "commit": "abc1234def", "created_at": NOW - 86400, "artifacts": {"backend-api": "9f2c1e77"},
@@ -151,15 +151,6 @@ def test_releases_models_logs_and_audit() -> None:
         "RELEASE  COMMIT   ARTIFACTS           MODEL  MADE              SERVES",
         "r42      abc1234  backend-api 9f2c1e  –      2026-11-17 11:06  dev, prod",
     ] == release_table([release], NOW)
-    model = {
-        "version": "v1.1", "approval_status": "approved", "metrics": {"auc": 0.76123}, "trained_at": "2026-11-23",
-        "author": "ada", "digest": "0123456789", "serves": [],
-    }  # fmt: skip
-    assert [
-        "  VERSION  APPROVAL  METRICS     TRAINED     AUTHOR  DIGEST  SERVES",
-        "→ v1.1     approved  auc 0.7612  2026-11-23  ada     012345  –",
-        "→ latest: new releases take v1.1",
-    ] == model_table({"latest": "v1.1", "models": [model]})
     assert "prod web/prod-blue-0 r42 | it \N{REPLACEMENT CHARACTER}rang" == log_line(
         {"environment": "prod", "service": "web", "task": "prod-blue-0", "release": "r42", "line": "it \x07rang"}
     )
@@ -171,28 +162,6 @@ def test_releases_models_logs_and_audit() -> None:
         "#  AT        WHO  WHAT      WHERE  WHY  DETAIL",
         '3  11:06:40  ada  approved  prod   –    run 12, path ["dev"]',
     ] == audit_table([entry], NOW)
-
-
-def test_a_models_metadata_ends_with_its_features() -> None:
-    """Golden requests are left out; features are a table."""
-    metadata = {
-        "name": "delay", "version": "v1.0", "metrics": {"auc": 0.76}, "golden": [1, 2],
-        "feature_schema": {
-            "features": [
-                {"name": "temp", "type": "number", "minimum": -50, "maximum": None, "nullable": True},
-                {"name": "carrier", "type": "category", "values": [str(n) for n in range(10)]},
-            ]
-        },
-    }  # fmt: skip
-    assert [
-        "delay v1.0",
-        "  metrics",
-        "    auc: 0.76",
-        "",
-        "FEATURE  TYPE      ALLOWED                         NULLABLE",
-        "temp     number    -50 to …                        yes",
-        "carrier  category  0, 1, 2, 3, 4, 5, 6, 7, … (10)  no",
-    ] == model_lines(metadata)
 
 
 def test_an_error_reads_what_state_next() -> None:

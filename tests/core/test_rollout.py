@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from shipway.core.description import Guard, Rollout
+from shipway.core.description import Guard, Quality, Rollout
 from shipway.core.observation import Observation, Side, Tasks, Traffic
 from shipway.core.plan import ALL, Plan, flip_plan, make_plan
 from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire
+from shipway.core.sketch import Predictions, TaskPredictions
 
 FAST = tuple([0.005] * 50)
 STRATEGIES = {
@@ -387,3 +388,87 @@ def test_one_bad_probe_is_asked_again() -> None:
     plan = plan_of("canary")
     assert "probing" == play(plan, look(0), look(1, probes=9, bad_probes=1)).phase
     assert "shifting" == play(plan, look(0), look(1, probes=9, bad_probes=1), look(2, probes=27, bad_probes=1)).phase
+
+
+def predicted(count: int, mean: float, *, task: str, epoch: str = "e") -> tuple[TaskPredictions, ...]:
+    """So many predictions of one task, all alike."""
+    return (TaskPredictions(task, epoch, Predictions(count, count * mean, ((mean - 0.01, mean, count),))),)
+
+
+def of_models(
+    now: float, candidate: tuple[int, float], stable: tuple[int, float], *, requests: int = 100, probed: bool = False
+) -> Observation:
+    """Both sides with their predictions so far: how many, and where they lie."""
+    predictions: dict[Side, tuple[TaskPredictions, ...]] = {
+        "green": predicted(*candidate, task="green"),
+        "blue": predicted(*stable, task="blue"),
+    }
+    return replace(look(now, requests=requests), predictions=predictions, probed=probed)
+
+
+def plan_of_models(*, needed: bool) -> Plan:
+    return replace(plan_of("canary"), quality=Quality(), needs_predictions=needed)
+
+
+def test_a_shifted_model_is_rolled_back() -> None:
+    """Though no request failed: its predictions since the first shift lie elsewhere than stable's."""
+    plan = plan_of_models(needed=True)
+    state = play(plan, of_models(2, (6, 0.9), (9000, 0.3)), state=to_shifting(plan))
+    assert "shifting" == state.phase
+    state = play(plan, of_models(3, (206, 0.9), (9200, 0.3)), state=state)
+    assert "rolled_back" == state.phase
+    assert "predictions shifted by more than 8" in state.reason
+
+
+def test_stables_past_is_not_compared() -> None:
+    """What stable predicted before the candidate took clients may have been another day's."""
+    plan = plan_of_models(needed=True)
+    state = play(plan, of_models(2, (0, 0.3), (9000, 0.9)), state=to_shifting(plan))
+    later = replace(
+        of_models(8, (300, 0.3), (0, 0.3)),
+        predictions={
+            "green": predicted(300, 0.3, task="green"),
+            "blue": (TaskPredictions("blue", "e", Predictions(9300, 8190.0, ((0.29, 0.3, 300), (0.89, 0.9, 9000)))),),
+        },
+    )
+    state = play(plan, later, state=state)
+    assert ("shifting", 2500) == (state.phase, state.weight)
+
+
+def test_a_canary_of_a_model_waits_for_predictions_and_not_for_ever() -> None:
+    """Requests alone do not pass its steps; a hold that outlasts its timeout rolls back."""
+    plan = plan_of_models(needed=True)
+    state = play(plan, of_models(2, (0, 0.3), (9000, 0.3)), state=to_shifting(plan))
+    state = play(plan, of_models(20, (199, 0.3), (9999, 0.3), requests=500), state=state)
+    assert ("shifting", 500, "199 of 200 predictions seen of candidate") == (state.phase, state.weight, state.verdict)
+    assert 2500 == play(plan, of_models(21, (200, 0.3), (9999, 0.3), requests=500), state=state).weight
+    late = play(plan, of_models(140, (199, 0.3), (9999, 0.3), requests=500), state=state)
+    assert "rolled_back" == late.phase
+    assert "199 of 200 predictions" in late.reason
+
+
+def test_another_release_does_not_wait_for_predictions() -> None:
+    """Where more than the model differs, few predictions hold nothing up, and neither does a service that tells none."""
+    plan = plan_of_models(needed=False)
+    state = play(plan, of_models(2, (0, 0.3), (9000, 0.3)), state=to_shifting(plan))
+    assert 2500 == play(plan, of_models(8, (9, 0.9), (9100, 0.3)), state=state).weight
+    assert 2500 == play(plan, look(8, requests=100), state=state).weight
+
+
+def test_predictions_for_probes_do_not_count() -> None:
+    """The app's own requests are always the same few, so what was counted up to a probe is left out."""
+    plan = plan_of_models(needed=False)
+    state = play(plan, of_models(2, (0, 0.9), (9000, 0.3)), state=to_shifting(plan))
+    state = play(plan, of_models(3, (500, 0.9), (9500, 0.3), probed=True), state=state)
+    assert "shifting" == state.phase
+    state = play(plan, of_models(4, (600, 0.9), (9999, 0.3)), state=state)
+    assert "shifting" == state.phase
+    assert "rolled_back" == play(plan, of_models(5, (700, 0.9), (9999, 0.3)), state=state).phase
+
+
+def test_a_dead_stable_has_no_predictions_to_compare_with() -> None:
+    """A model that mends what stable broke can be brought while stable is down."""
+    plan = plan_of_models(needed=True)
+    state = play(plan, of_models(2, (0, 0.9), (9000, 0.3)), state=to_shifting(plan))
+    dead = replace(of_models(8, (500, 0.9), (9000, 0.3)), tasks={"green": Tasks(3, 3), "blue": Tasks(3, 0)})
+    assert 2500 == play(plan, dead, state=state).weight

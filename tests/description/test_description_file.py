@@ -47,7 +47,7 @@ roles:
   lead: ["*"]
 """
 SERVICE_KEYS = (
-    "path, command, test, lock, test_lock, routes, health, ready, probes, model, uses, env, before_traffic, "
+    "path, command, test, lock, test_lock, routes, health, ready, probes, model, baked, uses, env, before_traffic, "
     "start_timeout, drain_timeout"
 )
 
@@ -195,8 +195,29 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
         ),
         (
             "path: web",
+            "path: web\n    baked: ../models",
+            "5: services.web.baked: '../models' is not a folder inside the service's, such as models",
+        ),
+        (
+            "model: true",
+            "model: true\n    baked: models",
+            "11: services.ranker.baked: the service takes the model from the bucket already (model: true); "
+            "leave one of them out",
+        ),
+        (
+            "name: ranking",
+            "name: ranking\n  on_approval: [stage]",
+            "13: model.on_approval: no environment 'stage'; allowed: dev, prod",
+        ),
+        (
+            "name: ranking",
+            "name: ranking\n  quality: {max_prediction_shift: 101%}",
+            "13: model.quality.max_prediction_shift: found '101%'; allowed: 0 to 100",
+        ),
+        (
+            "path: web",
             "path: web\n    env: {X: 'a{dta}'}",
-            "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {data}, {bucket}, {environment}",
+            "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {data}, {bucket}, {buckets}, {environment}",
         ),
         (
             "path: web",
@@ -209,7 +230,7 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
             "5: services.web.probes[0].path: found 'x'; allowed: text that matches ^/",
         ),
         ("model:\n  name: ranking\n", "", "10: services.ranker.model: true needs a `model:` section"),
-        ("    model: true\n", "", "10: model: no service says `model: true`"),
+        ("    model: true\n", "", "10: model: no service says `model: true`, nor `baked:`"),
         (
             "  web:",
             "  Web:",

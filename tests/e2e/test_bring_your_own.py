@@ -34,6 +34,10 @@ class Clients:
         for thread in self._threads:
             thread.join(20)
 
+    def says(self, text: str, release: str) -> bool:
+        """Whether an answer is what the release says."""
+        return text.endswith(f"from {release}")
+
     def _call(self, number: int) -> None:
         count = 0
         while not self._stop.wait(0.01):
@@ -45,7 +49,7 @@ class Clients:
                 with urllib.request.urlopen(request, timeout=10) as answer:
                     release = answer.headers["x-shipway-release"]
                     text = answer.read().decode()
-                    if not text.endswith(f"from {release}"):
+                    if not self.says(text, release):
                         self.failures.append(f"{text!r} as {release}")
                     self.releases.setdefault(device, []).append(release)
             except urllib.error.HTTPError as error:

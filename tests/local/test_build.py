@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from shipway.core.description import Service
 from shipway.core.errors import Refused, UsageError
+from shipway.core.release import BakedModel
 from shipway.local.build import LocalBuilder
 from shipway.local.git_source import GitSource
 from shipway.local.python_environment import PythonEnvironments
@@ -325,3 +327,42 @@ def test_the_user_s_own_settings_do_not_reach_git(build, repository, monkeypatch
     (tmp_path / "gitconfig").write_text("[core]\n\tautocrlf = true\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.fspath(tmp_path / "gitconfig"))
     assert b"answer = 1\n" == Path(build().path, "src", "app.py").read_bytes()
+
+
+def bake(version: str = "v1.0", model: bytes = b"tree", digest: str | None = None) -> dict[str, str | bytes]:
+    """The files of a model that lies in the service."""
+    found = digest or hashlib.sha256(model).hexdigest()
+    metadata = {"version": version, "model_file": "model.txt", "files": {"model.txt": {"sha256": found}}}
+    return {"web/models/metadata.json": json.dumps(metadata), "web/models/model.txt": model}
+
+
+def test_an_artifact_names_the_model_that_is_baked_in(build, repository):
+    """Another version is another artifact; a service that does not say so has none."""
+    repository.commit(bake())
+    one = build(baked="models")
+    assert BakedModel("v1.0", hashlib.sha256(b"tree").hexdigest()) == one.model
+    assert None is build().model
+    repository.commit(bake("v1.1", b"other tree"))
+    two = build(baked="models")
+    assert two.model is not None
+    assert "v1.1" == two.model.version
+    assert one.digest != two.digest
+    assert two == build(baked="models")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, r"web has no models/metadata\.json, the model that is baked in"),
+        ({"web/models/metadata.json": "{"}, r"models/metadata\.json is no model's metadata"),
+        ({"web/models/metadata.json": '{"version": "v1.0"}'}, "no model's metadata: 'model_file'"),
+        ({**bake(), "web/models/model.txt": b"x"}, r"models/model\.txt has sha256 [0-9a-f]{12}…, its metadata says"),
+        (bake("latest"), "version 'latest'"),
+    ],
+)
+def test_a_baked_model_is_checked(build, repository, files, message):
+    """What is missing or damaged is refused at the build, with the command that mends it."""
+    repository.commit(files or {"web/models/README.md": "empty"})
+    with pytest.raises(Refused, match=message) as refused:
+        build(baked="models")
+    assert "shipway model bake VERSION --service web, and commit" == refused.value.fix

@@ -10,6 +10,7 @@ from shipway.core.errors import ShipwayError
 from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport, Tasks, Traffic
 from shipway.core.ports import Target, Tell
 from shipway.core.release import Release
+from shipway.core.sketch import Predictions, TaskPredictions
 
 
 class FakeTarget(Target):
@@ -25,6 +26,9 @@ class FakeTarget(Target):
         self.fail_on: frozenset[str] = frozenset()
         self.crash_on: frozenset[str] = frozenset()
         self.broken_models: frozenset[str] = frozenset()
+        self.shifted_models: frozenset[str] = frozenset()
+        self.predicts = True
+        self.reported: str | None = None
         self.at_observe: Callable[[], None] = lambda: None
         self.blind = False
         self.hold = threading.Event()
@@ -73,6 +77,14 @@ class FakeTarget(Target):
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
         return [ProbeAnswer(0.005)] * 6
 
+    def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
+        found: dict[Side, tuple[TaskPredictions, ...]] = {}
+        for (name, side), (_, count) in self.running.items():
+            mean = 0.9 if self.models[name, side] in self.shifted_models else 0.3
+            sketch = Predictions(self.requests, self.requests * mean, ((mean - 0.01, mean, self.requests),))
+            found |= {side: (TaskPredictions(f"{side}", "e", sketch),)} if name == environment and count else {}
+        return found if self.predicts else {}
+
     def swap_model(self, environment: str, side: Side, release: Release) -> None:
         self.calls.append(("swap", environment, side, release.model_version))
         if release.model_version in self.broken_models:
@@ -81,6 +93,6 @@ class FakeTarget(Target):
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
         id, count = self.running.get((environment, side), ("", 0))
-        model = self.models.get((environment, side))
+        model = self.reported or self.models.get((environment, side))
         digest = self._releases[id].artifacts["hello"].digest if count else ""
         return [TaskReport(f"hello-{n}", "hello", digest, model, True) for n in range(count)]

@@ -2,183 +2,14 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from shipway.core.description import App, Service
 from shipway.core.errors import Refused, UsageError
-from shipway.core.model_version import ModelVersion
-from shipway.core.ports import Builder, Models, Source, Tell
-from shipway.core.records import Answer, Run
-from shipway.core.release import Artifact, Commit
-from shipway.local.store import Store
-from shipway.pipeline import rollouts as module
-from shipway.pipeline.control import Control
-from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Parts, Runs
-from tests.pipeline.fake_target import FakeTarget
-
-QUICK = {"strategy": "blue_green", "bake": 0}
-DESCRIPTION: dict[str, Any] = {
-    "app": "hello",
-    "services": {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "model": True}},
-    "model": {"name": "m"},
-    "environments": {
-        "dev": {"branch": "develop", "port": 8081, "tasks": {"min": 1, "max": 1}, "rollout": QUICK},
-        "prod": {
-            "branch": "main", "after": "dev", "port": 8080, "tasks": {"min": 2, "max": 2}, "rollout": QUICK,
-            "approval": {"roles": ["lead"], "expires": 60},
-        },
-    },
-    "roles": {"lead": ["ann"]},
-}  # fmt: skip
-APP = App.model_validate(DESCRIPTION)
-
-
-class Repository(Source):
-    """Commits are names; each is on main."""
-
-    def resolve(self, revision: str) -> Commit:
-        if revision == "unknown":
-            raise UsageError("no commit 'unknown'")
-        return Commit(revision, f"subject of {revision}", "ann", "main")
-
-    def current_branch(self) -> str | None:
-        return "main"
-
-    def read(self, commit: Commit, path: str) -> bytes:
-        return b""
-
-
-class Workshop(Builder):
-    """Builds at once; `failing` commits fail their tests."""
-
-    def __init__(self) -> None:
-        self.failing: set[str] = set()
-
-    def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
-        if commit.id in self.failing:
-            raise Refused(f"{name} failed its tests")
-        return Artifact(name, commit.id.ljust(64, "0"), commit.id, "/tree")
-
-
-class Registry(Models):
-    """Versions v1.0 and v1.1; v6.6 does not match its digest."""
-
-    def __init__(self) -> None:
-        self.current = "v1.0"
-
-    def latest(self) -> ModelVersion:
-        return self.verified(self.current)
-
-    def verified(self, version: str) -> ModelVersion:
-        if version == "v6.6":
-            raise Refused("model v6.6: model.txt has another sha256")
-        return ModelVersion(version, "m", "model.txt", f"digest of {version}", "schema", "", "", "ann", "approved")
-
-    def make_latest(self, version: str, by: str, why: str, at: float) -> None:
-        self.current = version
-
-
-class MemoryEngine:
-    """Runs in threads; steps are remembered, so a run that is started again does not repeat them."""
-
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
-        self._threads: dict[str, threading.Thread] = {}
-        self._mail: dict[tuple[str, str], queue.Queue[Any]] = {}
-        self.patience: float | None = None
-
-    def start(self, id: str) -> None:
-        if id in self._threads:
-            return
-        durable = _Durable(self, id)
-        self._threads[id] = threading.Thread(target=self._runs.carry_out, args=(id, durable))
-        self._threads[id].start()
-
-    def answer(self, id: str, environment: str, answer: Answer) -> None:
-        self.box(id, f"gate:{environment}").put(asdict(answer))
-
-    def is_over(self, id: str) -> bool:
-        return not self._threads[id].is_alive()
-
-    def box(self, id: str, topic: str) -> queue.Queue[Any]:
-        return self._mail.setdefault((id, topic), queue.Queue())
-
-    def join(self) -> None:
-        for thread in self._threads.values():
-            thread.join(20)
-            assert not thread.is_alive()
-
-
-class _Durable:
-    def __init__(self, engine: MemoryEngine, id: str) -> None:
-        self._engine, self._id = engine, id
-
-    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        return function(*args)
-
-    def receive(self, topic: str, timeout: float) -> Any | None:
-        try:
-            wait = timeout if self._engine.patience is None else self._engine.patience
-            return self._engine.box(self._id, topic).get(timeout=wait)
-        except queue.Empty:
-            return None
-
-
-class House:
-    """Everything joined, as `wiring` would."""
-
-    def __init__(self, folder: Path) -> None:
-        self.store = Store(folder / "state.db")
-        self.target = FakeTarget()
-        self.workshop = Workshop()
-        self.registry = Registry()
-        self.app = APP
-        rollouts = Rollouts(self.store, self.target, time.time, threading.Event())
-        parts = Parts(
-            self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
-            read_app=lambda _: APP, operator_app=lambda: self.app,
-        )  # fmt: skip
-        self.runs = Runs(parts)
-        self.engine = MemoryEngine(self.runs)
-        self.control = Control(parts, self.engine)  # type: ignore[arg-type]
-        self.rollouts = rollouts
-
-    def until(self, id: str, *statuses: str) -> Run:
-        """The run, once it has one of the statuses."""
-        deadline = time.monotonic() + 20
-        while (run := self.control.run(id)).status not in statuses:
-            assert time.monotonic() < deadline, run
-            time.sleep(0.005)
-        return run
-
-    def release(self, commit: str) -> Run:
-        """The commit, approved, in prod."""
-        run = self.control.deploy(commit, None, "bob")
-        self.until(run.id, "waiting")
-        self.control.answer(run.id, approved=True, who="ann", why="fine")
-        return self.until(run.id, "succeeded", "rolled_back", "failed")
-
-
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(module, "TICK", 0.005)
-    house = House(tmp_path)
-    yield house
-    house.engine.patience = 0.0
-    for run in house.control.runs():
-        if run.status == "waiting":
-            house.control.answer(run.id, approved=False, who="ann", why="end of the test")
-    house.engine.join()
-    house.store.close()
+from shipway.core.records import Answer
+from tests.pipeline.house import APP, House
 
 
 def test_a_commit_waits_at_the_gate_and_goes_on(house: House) -> None:
@@ -314,13 +145,14 @@ def test_rollback_needs_the_role(house: House) -> None:
 def test_a_model_is_promoted_everywhere_and_back(house: House) -> None:
     """Each environment swaps; `latest` follows; a rollback brings the version before back."""
     house.release("c1")
-    assert house.control.promote_model("v1.0", [], "ann", "first") is not None
+    assert house.control.models.promote("v1.0", [], "ann", "first") is not None
     house.until("2", "succeeded")
-    run = house.control.promote_model("v1.1", [], "ann", "better")
+    run = house.control.models.promote("v1.1", [], "ann", "better")
     assert run is not None
     house.until(run.id, "succeeded")
     assert ("v1.1", {"v1.1"}) == (house.registry.current, set(house.target.models.values()))
-    back = house.control.roll_back_model([], "ann", "worse")
+    assert "new releases take model v1.1, which ann approves by that" in [e.text for e in house.store.events(run.id, 0)]
+    back = house.control.models.roll_back([], "ann", "worse")
     assert back is not None
     house.until(back.id, "succeeded")
     assert ("v1.0", {"v1.0"}) == (house.registry.current, set(house.target.models.values()))
@@ -329,7 +161,7 @@ def test_a_model_is_promoted_everywhere_and_back(house: House) -> None:
 def test_a_model_promoted_in_dev_alone_is_not_what_new_releases_take(house: House) -> None:
     """Dev may try a model without deciding what production gets next."""
     house.release("c1")
-    run = house.control.promote_model("v1.1", ["dev"], "bob", "a trial")
+    run = house.control.models.promote("v1.1", ["dev"], "bob", "a trial")
     assert run is not None
     house.until(run.id, "succeeded")
     assert "v1.0" == house.registry.current
@@ -340,9 +172,9 @@ def test_a_broken_model_changes_nothing(house: House) -> None:
     """A version whose digest does not match is refused; one that tasks can't load is taken back."""
     house.release("c1")
     with pytest.raises(Refused, match="sha256"):
-        house.control.promote_model("v6.6", [], "ann", "")
+        house.control.models.promote("v6.6", [], "ann", "")
     house.target.broken_models = frozenset({"v1.1"})
-    run = house.control.promote_model("v1.1", [], "ann", "")
+    run = house.control.models.promote("v1.1", [], "ann", "")
     assert run is not None
     assert 4 == house.until(run.id, "rolled_back").exit_code
     assert "v1.0" == house.registry.current

@@ -33,7 +33,7 @@ def _metadata(files: dict[str, bytes]) -> dict[str, Any]:
         "hyperparameters": {"rounds": 100, "objective": "binary"},
         "approval": {"status": "pending", "by": None, "at": None, "why": None},
         "model_file": next(iter(files)),
-        "model_format": "tree-text",
+        "model_format": "lightgbm-text",
         "files": {
             name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
         },

@@ -279,9 +279,9 @@ def test_killed_while_approving_leaves_the_old_or_the_new(tmp_path: Path, make_m
     for step in range(200):
         registry = ModelRegistry(tmp_path / f"bucket-{step}")
         registry.publish(folder, None, "jonas")
-        killed = _killed_at(step, partial(registry.approve, "v1.0", "mei", "", "2026-11-23T07:00:00Z"))
+        killed = _killed_at(step, partial(registry.decide, "v1.0", "approved", "mei", "fine", 1_795_417_200.0))
         statuses.append(registry.verified("v1.0").approval_status)
-        assert "approved" == registry.approve("v1.0", "mei", "", "2026-11-23T07:00:00Z").approval_status
+        assert "approved" == registry.decide("v1.0", "approved", "mei", "fine", 1_795_417_200.0).approval_status
         if not killed:
             break
     assert ["pending", "approved"] == [statuses[0], statuses[-1]]

@@ -16,13 +16,13 @@ from shipway.registry.metadata import canonical_digest
 from shipway.registry.registry import ModelRegistry
 
 MakeModel = Callable[..., Path]
-AT = "2026-11-23T07:00:00Z"
+AT = 1_795_417_200.0
 
 
 def approved(registry: ModelRegistry, folder: Path) -> str:
     """Publish and approve a folder."""
     version = registry.publish(folder, None, "jonas").version
-    registry.approve(version, "mei", "better", AT)
+    registry.decide(version, "approved", "mei", "better", AT)
     return version
 
 
@@ -63,8 +63,11 @@ def test_the_publishers_name_fills_a_gap_only(registry: ModelRegistry, make_mode
 
 def test_a_training_cannot_approve_itself(registry: ModelRegistry, make_model: MakeModel) -> None:
     """Whatever approval a folder claims, a new version waits for one."""
-    folder = make_model(approval={"status": "approved", "by": "me", "at": AT, "why": None})
+    folder = make_model(approval={"status": "approved", "by": "me", "at": "2026", "why": None})
+    document = json.loads((folder / "metadata.json").read_text())
+    (folder / "metadata.json").write_text(json.dumps({**document, "approval_history": [document["approval"]]}))
     assert "pending" == registry.publish(folder, None, "jonas").approval_status
+    assert "approval_history" not in registry.metadata("v1.0")
 
 
 def test_the_same_content_is_published_once(
@@ -92,12 +95,57 @@ def test_approval_is_all_that_changes(registry: ModelRegistry, make_model: MakeM
     """Who decided what, when and why is noted; the rest stays as it was."""
     registry.publish(make_model(), None, "jonas")
     before = registry.metadata("v1.0")
-    assert "approved" == registry.approve("v1.0", "mei", "AUC +2 %", AT).approval_status
-    decision = {"status": "approved", "by": "mei", "at": AT, "why": "AUC +2 %"}
-    assert {**before, "approval": decision} == registry.metadata("v1.0")
-    assert "rejected" == registry.reject("v1.0", "mei", "biased", AT).approval_status
-    with pytest.raises(UsageError, match="a decision needs a person"):
-        registry.approve("v1.0", " ", "", AT)
+    assert "approved" == registry.decide("v1.0", "approved", "mei", "AUC +2 %", AT).approval_status
+    decision = {"status": "approved", "by": "mei", "at": "2026-11-23T07:00:00Z", "why": "AUC +2 %"}
+    assert {**before, "approval": decision, "approval_history": [decision]} == registry.metadata("v1.0")
+
+
+def test_every_decision_is_kept(registry: ModelRegistry, make_model: MakeModel) -> None:
+    """The history holds who decided what, when and why, oldest first; repeating a decision adds nothing."""
+    registry.publish(make_model(), None, "jonas")
+    registry.decide("v1.0", "approved", "mei", "better", AT)
+    registry.decide("v1.0", "rejected", "ann", "biased", AT + 60)
+    registry.decide("v1.0", "rejected", "bob", "me too", AT + 120)
+    model = registry.decide("v1.0", "approved", "mei", "mended the data", AT + 180)
+    assert ("approved", "mei", "2026-11-23T07:03:00Z") == (model.approval_status, model.approval_by, model.approval_at)
+    history = registry.metadata("v1.0")["approval_history"]
+    assert [("approved", "better"), ("rejected", "biased"), ("approved", "mended the data")] == [
+        (entry["status"], entry["why"]) for entry in history
+    ]
+    assert history[-1] == registry.metadata("v1.0")["approval"]
+
+
+def test_a_decision_from_before_there_was_a_history_is_kept(
+    registry: ModelRegistry, make_model: MakeModel, bucket: Path
+) -> None:
+    """The next decision finds it where it always stood."""
+    registry.publish(make_model(), None, "jonas")
+    old = {"status": "approved", "by": "mei", "at": "2025-01-01T00:00:00Z", "why": ""}
+    _write(bucket / "v1.0/metadata.json", json.dumps({**registry.metadata("v1.0"), "approval": old}).encode())
+    registry.decide("v1.0", "archived", "ann", "old", AT)
+    assert ["mei", "ann"] == [entry["by"] for entry in registry.metadata("v1.0")["approval_history"]]
+
+
+def test_a_decision_needs_a_person_and_a_reason(registry: ModelRegistry, make_model: MakeModel) -> None:
+    """Neither may be missing, and nothing is written then."""
+    registry.publish(make_model(), None, "jonas")
+    for by, why in ((" ", "fine"), ("mei", ""), ("mei", "x" * 2001)):
+        with pytest.raises(UsageError, match="a decision needs a person, and a reason"):
+            registry.decide("v1.0", "approved", by, why, AT)
+    assert "pending" == registry.get("v1.0").approval_status
+
+
+def test_promoting_approves_a_pending_version_only(registry: ModelRegistry, make_model: MakeModel) -> None:
+    """Who promotes approves; but what somebody rejected takes a decision of its own."""
+    registry.publish(make_model(b"0"), None, "jonas")
+    registry.publish(make_model(b"1"), None, "jonas")
+    registry.make_latest("v1.0", "mei", "first", AT)
+    assert "promoted: first" == registry.get("v1.0").approval_why
+    registry.decide("v1.1", "rejected", "ann", "biased", AT)
+    with pytest.raises(Refused, match=r"model v1\.1 was rejected by ann \(biased\)") as raised:
+        registry.make_latest("v1.1", "mei", "again", AT)
+    assert 'use another version, or shipway model approve v1.1 --why "…"' == raised.value.fix
+    assert "v1.0" == registry.latest_name()
 
 
 def test_latest_is_an_approved_version(registry: ModelRegistry, make_model: MakeModel, bucket: Path) -> None:
@@ -109,7 +157,7 @@ def test_latest_is_an_approved_version(registry: ModelRegistry, make_model: Make
     with pytest.raises(Refused, match=r"model v1\.0 is pending; only an approved version goes into releases"):
         registry.set_latest("v1.0")
     assert None is registry.latest_name()
-    registry.approve("v1.0", "mei", "", AT)
+    registry.decide("v1.0", "approved", "mei", "fine", AT)
     assert registry.set_latest("v1.0") == registry.latest() == registry.get("v1.0")
     assert "v1.0\n" == (bucket / "latest").read_text()
 
@@ -117,7 +165,7 @@ def test_latest_is_an_approved_version(registry: ModelRegistry, make_model: Make
 def test_a_rejected_version_goes_into_no_release(registry: ModelRegistry, make_model: MakeModel) -> None:
     """A version that is rejected after its promotion is not taken any more."""
     registry.set_latest(approved(registry, make_model()))
-    registry.reject("v1.0", "mei", "wrong at night", AT)
+    registry.decide("v1.0", "rejected", "mei", "wrong at night", AT)
     with pytest.raises(Refused, match=r"model v1\.0 is rejected"):
         registry.latest()
 

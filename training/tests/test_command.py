@@ -33,10 +33,13 @@ def read(folder: Path) -> dict[str, Any]:
     return content
 
 
-def test_metadata_pins_the_model_file(trained: Path) -> None:
-    """The digest, the size and the schema's digest are those of what was written."""
-    model, metadata = (trained / "model.txt").read_bytes(), read(trained)
-    assert {"model.txt": {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}} == metadata["files"]
+def test_metadata_pins_the_files(trained: Path) -> None:
+    """The digests, the sizes and the schema's digest are those of what was written."""
+    metadata = read(trained)
+    written = {path.name: path.read_bytes() for path in trained.iterdir() if path.name != "metadata.json"}
+    entries = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in written.items()}
+    assert entries == metadata["files"]
+    assert {"model.txt", "holdout.csv"} == set(entries)
     assert schema_digest(metadata["feature_schema"]) == metadata["feature_schema_digest"]
     assert ["maria", "pending", 15] == [
         metadata["author"], metadata["approval"]["status"], metadata["hyperparameters"]["rounds"]
@@ -69,6 +72,7 @@ def test_the_same_arguments_give_the_same_bytes(trained: Path, tmp_path: Path, t
         run(parse(["--output", str(tmp_path / folder), *SHORT, *more]), source.data_folder(), table, lambda line: None)
     assert (trained / "model.txt").read_bytes() == (tmp_path / "same" / "model.txt").read_bytes()
     assert (trained / "model.txt").read_bytes() != (tmp_path / "other" / "model.txt").read_bytes()
+    assert (trained / "holdout.csv").read_bytes() == (tmp_path / "same" / "holdout.csv").read_bytes()
     assert read(trained)["dataset_version"] == read(tmp_path / "other")["dataset_version"]
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
-PLACEHOLDERS = ("port", "data", "bucket", "environment")
+PLACEHOLDERS = ("port", "data", "bucket", "buckets", "environment")
 """Words in braces that an `env` value may hold; the target fills them in."""
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
@@ -73,8 +73,9 @@ class Service(_Strict):
     ready: str = Field(default="/health", pattern=r"^/", description="readiness: 200 once it can take traffic")
     probes: tuple[Probe, ...] = Field(default=(), max_length=20, description="default: GET of `ready`")
     model: bool = Field(default=False, description="serves the app's model; `ready` answers its model_version")
+    baked: str | None = Field(default=None, description="folder, in the service's own, of a model baked into it")
     uses: dict[Name, str] = Field(default={}, description="service it calls → variable that carries its address")
-    env: dict[str, str] = Field(default={}, description="environment variables; {port} {data} {bucket} {environment}")
+    env: dict[str, str] = Field(default={}, description="environment variables; {port} {data} {bucket} {buckets} …")
     before_traffic: str | None = Field(default=None, description="once for each rollout, before its tasks start")
     start_timeout: Seconds = 60.0
     drain_timeout: Seconds = 30.0
@@ -86,11 +87,22 @@ class Service(_Strict):
         return self
 
 
+class Quality(_Strict):
+    """When a candidate's model is bad: bounds on what it predicts beside stable's. Every figure has a default."""
+
+    max_prediction_shift: Percent = Field(default=25.0, description="distance of the two distributions, beyond chance")
+    max_disagreement: Percent = Field(default=10.0, description="of the rows that both versions answered")
+    max_loss_increase: Percent = Field(default=5.0, description="of stable's loss, once labels are known")
+    min_predictions: int = Field(default=200, ge=1, description="of each side; fewer never roll back")
+
+
 class Model(_Strict):
     """The app's model and where its versions lie."""
 
     name: Name
     bucket: Name = "ml-models-bucket"
+    on_approval: tuple[Name, ...] = Field(default=(), description="environments that an approved version goes into")
+    quality: Quality = Quality()
 
 
 class Tasks(_Strict):
@@ -209,8 +221,12 @@ class App(_Strict):
 
 
 def _check_service(service: Service) -> Iterator[str]:
-    if not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*", service.path) or ".." in service.path:
+    if not _is_inside(service.path):
         yield f"path: {service.path!r} is not a folder inside the repository, such as backend-api"
+    if service.baked is not None and not _is_inside(service.baked):
+        yield f"baked: {service.baked!r} is not a folder inside the service's, such as models"
+    if service.baked is not None and service.model:
+        yield "baked: the service takes the model from the bucket already (model: true); leave one of them out"
     for n, route in enumerate(service.routes):
         if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*(?:\*|[A-Za-z0-9._~-]+)?", route):
             yield f"routes[{n}]: {route!r} is not a path such as /api/* or /health"
@@ -223,6 +239,10 @@ def _check_service(service: Service) -> Iterator[str]:
         if not re.fullmatch(_VARIABLE, variable):
             yield f"{variable!r} is not the name of an environment variable"
     yield from _check_placeholders(service.env)
+
+
+def _is_inside(folder: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*", folder)) and ".." not in folder
 
 
 def _check_placeholders(env: dict[str, str]) -> Iterator[str]:
@@ -249,8 +269,11 @@ def _check_services(app: App) -> Iterator[str]:
                 yield f"services.{name}.routes[{n}]: {route} already leads to {holder}"
     if not routes:
         yield "services: no service has routes, so nothing could be reached"
-    if app.model is not None and not app.model_services():
-        yield "model: no service says `model: true`"
+    if app.model is not None and not any(service.model or service.baked for service in app.services.values()):
+        yield "model: no service says `model: true`, nor `baked:`"
+    for environment in app.model.on_approval if app.model else ():
+        if environment not in app.environments:
+            yield f"model.on_approval: no environment {environment!r}; allowed: {', '.join(app.environments)}"
 
 
 def _check_environments(app: App) -> Iterator[str]:

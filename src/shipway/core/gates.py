@@ -29,6 +29,14 @@ def check_role(app: App, environment: str, person: str, action: str) -> None:
     )
 
 
+def check_known(app: App, environment: str) -> None:
+    """Raise UsageError for an environment that shipway.yaml does not have."""
+    if environment not in app.environments:
+        raise UsageError(
+            f"no environment {environment!r}", fix=f"allowed: {', '.join(app.environments)} (shipway.yaml)"
+        )
+
+
 def check_waiting(run: Run, now: float) -> None:
     """Refuse an answer to a run that is not waiting at a gate, saying what it does instead."""
     if run.gate is not None and run.gate.answer is not None:
@@ -49,10 +57,7 @@ def check_waiting(run: Run, now: float) -> None:
 def path_for(app: App, environment: str | None, branch: str | None) -> tuple[str, ...]:
     """The environments that a commit passes: up to `environment`, or as far as its branch goes."""
     if environment is not None:
-        if environment not in app.environments:
-            raise UsageError(
-                f"no environment {environment!r}", fix=f"allowed: {', '.join(app.environments)} (shipway.yaml)"
-            )
+        check_known(app, environment)
         return app.path_to(environment)
     for name, candidate in app.environments.items():
         if candidate.branch == branch:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shipway.core.schema import Feature
+
 VERSION = re.compile(r"v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
 
@@ -40,6 +42,7 @@ class ModelVersion:
     """One folder of the model bucket.
 
     `digest` is the SHA-256 of the model file, `schema_digest` of the feature schema's canonical JSON (64 hex digits).
+    `approval_at` is ISO 8601.
     """
 
     version: str
@@ -53,3 +56,7 @@ class ModelVersion:
     approval_status: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    approval_by: str | None = None
+    approval_at: str | None = None
+    approval_why: str | None = None
+    features: tuple[Feature, ...] = ()

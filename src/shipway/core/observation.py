@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shipway.core.sketch import TaskPredictions
+
 Side = Literal["blue", "green"]
 SIDES: tuple[Side, Side] = ("blue", "green")
 
@@ -51,13 +53,16 @@ class Tasks:
 class Observation:
     """One look at an environment. `now` is seconds on a clock that survives a restart (Unix time).
 
-    `probes` are the app's own requests, sent to the candidate alone; they only count where clients sent too few.
+    `probes` are the app's own requests, sent to the candidate alone; they only count where clients sent too few, and
+    `probed` says that some were sent just now. `predictions` are empty unless every task that serves a model told its.
     """
 
     now: float
     tasks: Mapping[Side, Tasks] = field(default_factory=dict)
     traffic: Mapping[Side, Traffic] = field(default_factory=dict)
     probes: Traffic = Traffic()
+    probed: bool = False
+    predictions: Mapping[Side, tuple[TaskPredictions, ...]] = field(default_factory=dict)
 
     def tasks_of(self, side: Side) -> Tasks:
         """The side's tasks; none when nothing runs there."""

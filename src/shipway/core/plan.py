@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shipway.core.description import Guard, Rollout
+from shipway.core.description import Guard, Quality, Rollout
 
 ALL = 10_000
 """Every device: weights are ten-thousandths."""
@@ -29,6 +29,8 @@ class Plan:
     """A rollout as frozen data: it can be printed, compared and tested.
 
     `tasks` of each service are for the candidate, `stable_tasks` for stable: a release may change their number.
+    `quality` is given where the two sides serve different models; where nothing else differs, a step that asks for
+    evidence `needs_predictions` as well.
     """
 
     strategy: str
@@ -39,6 +41,8 @@ class Plan:
     probe: bool
     keep_warm: float
     start_timeout: float
+    quality: Quality | None = None
+    needs_predictions: bool = False
 
     def shares(self) -> str:
         """The weights as people read them: `5 → 25 → 100 %`."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from shipway.core.approval import Decision
 from shipway.core.description import Service
 from shipway.core.model_version import ModelVersion
 from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport
 from shipway.core.records import AuditEntry, Event, Lock
 from shipway.core.release import Artifact, Commit, Release
+from shipway.core.sketch import TaskPredictions
+from shipway.core.variants import Astray, TaskFigures
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -55,8 +59,27 @@ class Models(Protocol):
         """The version, after its files' digests were checked. Raises UsageError or Refused."""
         ...
 
+    def get(self, version: str) -> ModelVersion:
+        """The version as its metadata tells of it; its files are not looked at. Raises UsageError or Refused."""
+        ...
+
+    def latest_name(self) -> str | None:
+        """The version that new releases take, if one was promoted, whatever became of it since."""
+        ...
+
+    def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
+        """Note a decision on the version, `at` being Unix time; the same one again changes nothing.
+
+        Raises UsageError without a reason, Refused where the version's state does not allow it.
+        """
+        ...
+
+    def bake(self, version: str, target: Path) -> ModelVersion:
+        """Copy what serves of the version into a folder. Raises UsageError or Refused."""
+        ...
+
     def make_latest(self, version: str, by: str, why: str, at: float) -> None:
-        """Approve the version and let new releases take it. `at` is Unix time."""
+        """Approve a pending version and let new releases take it. `at` is Unix time. Raises Refused or UsageError."""
         ...
 
 
@@ -95,12 +118,35 @@ class Target(Protocol):
         """Ask every task of the side each of its service's probes once."""
         ...
 
+    def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
+        """What the tasks of both sides that serve a model have predicted with their release's version.
+
+        Read at most `oldest` seconds ago. Empty unless every one of them told it.
+        """
+        ...
+
     def swap_model(self, environment: str, side: Side, release: Release) -> None:
         """Point the side's running tasks at the release's model version."""
         ...
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
         """What serves now, asked of the running tasks themselves."""
+        ...
+
+
+class Assignments(Protocol):
+    """Which model versions the tasks of an environment answer with: their release's own, and those of its trial."""
+
+    def assign(self, environment: str) -> None:
+        """Tell the tasks of both sides what is recorded, where they were told something else. They follow by themselves."""
+        ...
+
+    def astray(self, environment: str) -> Sequence[Astray]:
+        """The tasks that do not serve what is recorded."""
+        ...
+
+    def figures(self, environment: str) -> Sequence[TaskFigures]:
+        """What each task that serves a model has counted; every one is listed, those that do not tell included."""
         ...
 
 

@@ -48,7 +48,7 @@ class Run:
     """One pass of the pipeline. `path` are the environments it goes through, `done` those it has reached.
 
     `fault` is the exit code of the error that ended it, if one did; `moves_latest` says that new releases take the
-    promoted model afterwards. A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
+    promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap. A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Run:
     why: str = ""
     model_version: str | None = None
     moves_latest: bool = False
+    canary: bool = False
     retry_of: str | None = None
 
     @property

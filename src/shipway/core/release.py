@@ -24,12 +24,21 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class BakedModel:
+    """A model version that lies in an artifact: its name, and the SHA-256 of its model file."""
+
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """What a build makes of a service at a commit.
 
     `digest` is the SHA-256 (64 hex digits) over the service's git tree, its locked environment and the
     interpreter: equal inputs give the equal artifact, whatever the commit. `path` is where its tree lies
-    and `environment` the folder of its virtual environment (empty for a service without one).
+    and `environment` the folder of its virtual environment (empty for a service without one). `model` is the version
+    that is baked in, if one is.
     """
 
     service: str
@@ -37,6 +46,7 @@ class Artifact:
     commit: str
     path: str
     environment: str = ""
+    model: BakedModel | None = None
 
     @property
     def short(self) -> str:
@@ -60,11 +70,25 @@ class Release:
     request_schema: str | None = None
     created_at: float = 0.0
 
+    @property
+    def models(self) -> dict[str, str]:
+        """The model versions that it serves, from the bucket and baked in: version → SHA-256 of the model file."""
+        baked = (artifact.model for artifact in self.artifacts.values())
+        found = {model.version: model.digest for model in baked if model is not None}
+        if self.model_version is not None and self.model_digest is not None:
+            found[self.model_version] = self.model_digest
+        return found
+
+    def model_of(self, service: str) -> str | None:
+        """The version that tasks of the service must report; None where it serves no model."""
+        baked = self.artifacts[service].model
+        return baked.version if baked is not None else self.model_version if self.app.services[service].model else None
+
     def same_in(self, environment: str, other: Release | None) -> bool:
         """Whether both would run exactly the same there: bytes, model, commands, variables, number of tasks."""
         return (
             other is not None
-            and self.model_digest == other.model_digest
+            and self.models == other.models
             and self.app.services == other.app.services
             and self._place(environment) == other._place(environment)
             and {s: a.digest for s, a in self.artifacts.items()} == {s: a.digest for s, a in other.artifacts.items()}

@@ -11,6 +11,8 @@ from typing import Literal
 
 from shipway.core.observation import Observation, Side, Tasks, Traffic, other
 from shipway.core.plan import ALL, Plan, Step
+from shipway.core.quality import judge_predictions
+from shipway.core.sketch import TaskPredictions, predicted_since
 from shipway.core.verdict import Verdict, judge
 
 Phase = Literal["starting", "probing", "shifting", "rolling_back", "promoted", "rolled_back"]
@@ -37,6 +39,7 @@ class State:
     baseline_stable: Traffic | None = None
     step_requests: int = 0
     verdict: str = ""
+    baseline_predictions: tuple[TaskPredictions, ...] | None = None
 
     @property
     def ended(self) -> bool:
@@ -130,6 +133,7 @@ def _while_shifting(plan: Plan, state: State, seen: Observation, command: Comman
     crash = _lost(step, seen.tasks_of(state.candidate))
     if crash is not None:
         return _roll_back(state, seen, crash)
+    state = _with_predictions(state, seen)
     verdict, seen_in_step = assess(plan, state, seen)
     if verdict.kind == "rollback":
         return _roll_back(state, seen, verdict.reason)
@@ -155,6 +159,28 @@ def assess(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
     Clients are judged by themselves, so that good probes never outvote them. Only where nothing speaks against the
     candidate but the number of requests do the probes, judged by themselves as well, make up for it.
     """
+    verdict, in_step = _assess_traffic(plan, state, seen)
+    model = assess_model(plan, state, seen)
+    if model is None or verdict.kind == "rollback":
+        return verdict, in_step
+    if model.kind == "rollback" or (model.kind == "hold" and plan.needs_predictions and verdict.kind == "promote"):
+        return model, in_step
+    return verdict, in_step
+
+
+def assess_model(plan: Plan, state: State, seen: Observation) -> Verdict | None:
+    """The verdict on the candidate's model alone; None where it is stable's model, or stable has nobody to compare."""
+    stable = other(state.candidate)
+    if plan.quality is None or not state.has_stable or seen.tasks_of(stable).ready == 0:
+        return None
+    # Without a baseline nothing that was counted is known to be of clients, and of the same time.
+    baseline = state.baseline_predictions
+    tasks = {} if baseline is None else seen.predictions
+    candidate, compared = (predicted_since(tasks.get(side, ()), baseline or ()) for side in (state.candidate, stable))
+    return judge_predictions(plan.quality, candidate, compared)
+
+
+def _assess_traffic(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
     clients = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
     in_step = max(0, clients.requests - state.step_requests)
     stable: Traffic | None = None
@@ -189,6 +215,13 @@ def _enter_step(plan: Plan, state: State, seen: Observation) -> State:
         step_requests=since_baseline(candidate, baseline).requests,
         verdict="",
     )
+
+
+def _with_predictions(state: State, seen: Observation) -> State:
+    """Predictions count from the first look at which the candidate has clients; those made for probes never do."""
+    if not seen.predictions or not (seen.probed or state.baseline_predictions is None):
+        return state
+    return replace(state, baseline_predictions=tuple(task for side in seen.predictions.values() for task in side))
 
 
 def _counters(traffic: Traffic) -> Traffic:

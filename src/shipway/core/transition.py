@@ -13,9 +13,15 @@ from shipway.core.rollout import State
 _START_MARGIN = 30.0
 
 
-def kind_of(stable: Release | None, release: Release, *, back: bool) -> RolloutKind:
-    """`swap` where only the model differs, `flip` on the way back, otherwise a rollout by the policy."""
-    if stable is not None and _only_model_differs(stable, release):
+def kind_of(
+    environment: EnvironmentRecord, stable: Release | None, release: Release, *, back: bool, in_place: bool
+) -> RolloutKind:
+    """`swap` where only the model differs and may change in place, `flip` on the way back, otherwise a rollout.
+
+    Going back to a release that is still warm is a flip even where only the model differs: no task has to load it.
+    """
+    warm = back and environment.warm is not None and environment.warm.release == release.id
+    if in_place and not warm and stable is not None and only_model_differs(stable, release):
         return "swap"
     return "flip" if back else "rollout"
 
@@ -30,9 +36,10 @@ def begun(
     by: str,
     now: float,
     back: bool,
+    in_place: bool,
 ) -> RolloutRecord:
     """The record of a rollout that begins now. The candidate takes the side that stable does not have."""
-    kind = kind_of(stable, release, back=back)
+    kind = kind_of(environment, stable, release, back=back, in_place=in_place)
     plan = _plan(kind, environment.name, stable, release)
     has_stable = stable is not None
     side = other(environment.side) if has_stable and kind != "swap" else environment.side
@@ -55,11 +62,19 @@ def _plan(kind: RolloutKind, environment: str, stable: Release | None, release: 
         plan = make_plan(described.rollout, described.tasks.min, start_timeout, has_stable=stable is not None)
     else:
         plan = flip_plan(described.rollout, described.tasks.min, start_timeout)
-    return plan if stable is None else replace(plan, stable_tasks=stable.app.environments[environment].tasks.min)
+    if stable is None:
+        return plan
+    plan = replace(plan, stable_tasks=stable.app.environments[environment].tasks.min)
+    model, before = set(release.models.values()), set(stable.models.values())
+    if kind != "rollout" or release.app.model is None or not model or not before or model == before:
+        return plan
+    return replace(plan, quality=release.app.model.quality, needs_predictions=only_model_differs(stable, release))
 
 
-def _only_model_differs(stable: Release, release: Release) -> bool:
+def only_model_differs(stable: Release, release: Release) -> bool:
+    """Whether the releases are the same but for the model version that their tasks take from the bucket."""
+
     def without_model(one: Release) -> Release:
         return replace(one, id="", model_version=None, model_digest=None, request_schema=None, created_at=0)
 
-    return stable.model_digest != release.model_digest and without_model(stable) == without_model(release)
+    return stable.models != release.models and without_model(stable) == without_model(release)

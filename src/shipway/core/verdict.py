@@ -90,14 +90,18 @@ def _suspicion(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str 
     return None
 
 
-def _z(guard: Guard, samples: int) -> float:
-    """The one-sided normal quantile, corrected for looking again and again.
+def repeated_z(confidence: float, samples: int, first: int) -> float:
+    """The one-sided normal quantile, corrected for looking again and again, `first` at that many samples.
 
     A verdict is asked for several times a second, so a fixed level would sooner or later cry wolf. The error budget
     is spent over doublings k of the sample, 1 / (k (k + 1)) each, which sums to one.
     """
-    doubling = 1 + max(0, int(math.log2(samples / guard.min_requests_to_fail)))
-    return NormalDist().inv_cdf(1 - (1 - guard.confidence) / (doubling * (doubling + 1)))
+    doubling = 1 + max(0, int(math.log2(samples / first)))
+    return NormalDist().inv_cdf(1 - (1 - confidence) / (doubling * (doubling + 1)))
+
+
+def _z(guard: Guard, samples: int) -> float:
+    return repeated_z(guard.confidence, samples, guard.min_requests_to_fail)
 
 
 def wilson(errors: int, requests: int, z: float) -> tuple[float, float]:

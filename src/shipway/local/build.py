@@ -16,6 +16,7 @@ from shipway.core.ports import Builder, Tell
 from shipway.core.release import Artifact, Commit
 from shipway.local import log_file
 from shipway.local.atomic_file import write_atomically
+from shipway.local.baked_model import read_baked
 from shipway.local.file_lock import locked
 from shipway.local.git_source import GitSource
 from shipway.local.process_table import end_marked
@@ -109,7 +110,9 @@ class LocalBuilder(Builder):
                     tell(f"{name}: unchanged, {digest[:6]}")
             finally:
                 _clear(job.work)
-        return Artifact(name, digest, known or commit.id, str(job.place / "tree"), environment.path)
+        tree = job.place / "tree"
+        baked = read_baked(tree, service.baked, name) if service.baked is not None else None
+        return Artifact(name, digest, known or commit.id, str(tree), environment.path, baked)
 
     def verify(self, artifact: Artifact) -> None:
         """Raise Refused unless the artifact lies on disk, file by file, as it was built."""

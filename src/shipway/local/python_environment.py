@@ -64,6 +64,10 @@ class PythonEnvironments:
                     self._make(place, lock, name, held, tell)
         return PythonEnvironment(digest, str(place))
 
+    def python(self, lock: Path, name: str, tell: Tell) -> Path:
+        """The interpreter of a lock file's environment, made when it is not there yet. Raises as `ensure` does."""
+        return Path(self.ensure(lock.read_bytes(), name, tell).path, "bin", "python")
+
     def variables(self, environment: str, tree: str) -> dict[str, str]:
         """The variables under which a program of `tree` runs in the environment at that path, and no others.
 

@@ -22,11 +22,14 @@ class Readiness:
     body: dict[str, Any] | None = None
 
 
-def ask(port: int, path: str, timeout: float) -> Readiness:
-    """GET `path` from 127.0.0.1; within `timeout` seconds altogether, however slowly the answer trickles in."""
+def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES) -> Readiness:
+    """GET `path` from 127.0.0.1; within `timeout` seconds altogether, however slowly the answer trickles in.
+
+    What is longer than `most` bytes is cut there, so that it has no `body`.
+    """
     asked = f"GET {path}"
     try:
-        answer = http.client.HTTPResponse(_Received(_exchange(port, path, timeout)))  # type: ignore[arg-type]
+        answer = http.client.HTTPResponse(_Received(_exchange(port, path, timeout, most)))  # type: ignore[arg-type]
         answer.begin()
         body = answer.read()
     except TimeoutError:
@@ -38,13 +41,13 @@ def ask(port: int, path: str, timeout: float) -> Readiness:
     return Readiness(answer.status == 200, f"{asked} answered {answer.status}", _object(body))
 
 
-def _exchange(port: int, path: str, timeout: float) -> bytes:
+def _exchange(port: int, path: str, timeout: float, most: int) -> bytes:
     deadline = time.monotonic() + timeout
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
     received = bytearray()
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.sendall(request.encode())
-        while len(received) < _MAX_BYTES:
+        while len(received) < most:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError

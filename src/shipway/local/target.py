@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -18,17 +19,18 @@ from shipway.core.observation import SIDES, Observation, ProbeAnswer, Side, Task
 from shipway.core.ports import Store, Target, Tell
 from shipway.core.records import SideRecord
 from shipway.core.release import Release
+from shipway.core.sketch import TaskPredictions
+from shipway.local.assignments import SERVING, LocalAssignments
 from shipway.local.build import LocalBuilder
-from shipway.local.parameters import FileParameters
 from shipway.local.probes import ask_all
 from shipway.local.router.router import Router
 from shipway.local.router.topology import EnvironmentTopology, ServiceRoutes, Topology
 from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_specs import TaskSpecs
+from shipway.local.variant_counters import all_predictions
 
 SWAP_PATIENCE = 30.0
 _PAUSE = 0.05
-_SERVING = ("ready", "unready")
 
 
 class LocalTarget(Target):
@@ -41,7 +43,7 @@ class LocalTarget(Target):
         builder: LocalBuilder,
         supervisor: Supervisor,
         router: Router,
-        parameters: FileParameters,
+        assignments: LocalAssignments,
         specs: TaskSpecs,
     ) -> None:
         self._app = app
@@ -49,19 +51,21 @@ class LocalTarget(Target):
         self._builder = builder
         self._supervisor = supervisor
         self._router = router
-        self._parameters = parameters
+        self._assignments = assignments
         self._specs = specs
         self._routing = threading.RLock()
         self._closing = False
         self._leaving: set[str] = set()
+        self._predictions: dict[str, tuple[float, Mapping[Side, tuple[TaskPredictions, ...]]]] = {}
 
     # -- the port ------------------------------------------------------------------------------------------------
 
     def prepare(self, environment: str, side: Side, release: Release) -> None:
         for artifact in release.artifacts.values():
             self._builder.verify(artifact)
-        self._point(environment, side, release)
+        # The record first: whoever changes what is tried out from then on finds this side.
         self._store.put(_key(environment, side), SideRecord(environment, side, release.id, 0))
+        self._assignments.point(environment, side, release)
         self._router.ensure_running(self.topology())
         self._router.name_release(environment, side, release.id)
 
@@ -92,7 +96,7 @@ class LocalTarget(Target):
             self._route(environment, side)
             statuses = self._supervisor.tasks(environment, side)
             # Each side by the services of its own release: the other one may have more of them, or fewer.
-            release = self._release_on(environment, side)
+            release = self._assignments.release_on(environment, side)
             services = release.app.services if release else {}
             ready = [sum(t.state == "ready" for t in statuses if t.spec.service == name) for name in services]
             crash = next((t for t in statuses if t.state == "crashed"), None)
@@ -115,7 +119,7 @@ class LocalTarget(Target):
         # Nobody asks them anything any more, so that the order of their ends does not matter.
         self._stop(environment, side, idle)
         self._store.delete(SideRecord, _key(environment, side))
-        self._parameters.delete(self._specs.parameter(environment, side))
+        self._assignments.forget(environment, side)
         if self._has(environment):
             self._router.name_release(environment, side, None)
 
@@ -126,21 +130,30 @@ class LocalTarget(Target):
         ready = [task for task in self._supervisor.tasks(environment, side) if task.state == "ready"]
         return ask_all([(task.spec.port, task.spec.service, release.app.services[task.spec.service]) for task in ready])
 
+    def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
+        read_at, known = self._predictions.get(environment, (-math.inf, {}))
+        if time.monotonic() - read_at <= oldest:
+            return known
+        found = {side: told for side in SIDES if (told := self._predictions_on(environment, side)) is not None}
+        whole = found if len(found) == len(SIDES) else {}
+        self._predictions[environment] = (time.monotonic(), whole)
+        return whole
+
     def swap_model(self, environment: str, side: Side, release: Release) -> None:
-        self._point(environment, side, release)
+        tasks = self._store.get(SideRecord, _key(environment, side))
+        if tasks is not None:
+            self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks.tasks))
+        self._assignments.point(environment, side, release)
         deadline = time.monotonic() + SWAP_PATIENCE
-        while lagging := self._without(environment, side, release):
+        while lagging := self._assignments.lagging(environment, side, release):
             if time.monotonic() > deadline:
                 why = "; ".join(f"{task.spec.id} says {task.body or task.reason}" for task in lagging)
                 raise ShipwayError(f"model {release.model_version} is not served by every task of {environment}: {why}")
             time.sleep(_PAUSE)
-        tasks = self._store.get(SideRecord, _key(environment, side))
-        if tasks is not None:
-            self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks.tasks))
         self._router.name_release(environment, side, release.id)
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
-        statuses = [task for task in self._supervisor.tasks(environment, side) if task.state in _SERVING]
+        statuses = [task for task in self._supervisor.tasks(environment, side) if task.state in SERVING]
         fresh = [self._supervisor.check_now(task.spec.id) for task in statuses]
         return [_report(task) for task in fresh]
 
@@ -194,7 +207,9 @@ class LocalTarget(Target):
 
     def _environment_topology(self, name: str) -> EnvironmentTopology:
         environment = self._app.environments[name]
-        found = {side: release.app for side in SIDES if (release := self._release_on(name, side)) is not None}
+        found = {
+            side: release.app for side in SIDES if (release := self._assignments.release_on(name, side)) is not None
+        }
         # A side without a release carries nothing; looking like the other one, it needs no reload of its own.
         apps = {side: found.get(side) or found.get(other(side)) or self._app for side in SIDES}
         blue, green = _services(apps["blue"]), _services(apps["green"])
@@ -209,10 +224,6 @@ class LocalTarget(Target):
             ),
             slots=max(app.environments[name].tasks.max for app in (self._app, *found.values())),
         )
-
-    def _release_on(self, environment: str, side: Side) -> Release | None:
-        record = self._store.get(SideRecord, _key(environment, side))
-        return self._store.get(Release, record.release) if record else None
 
     def _run_what_is_recorded(self) -> None:
         """The tasks that should run, running. Those of an environment that shipway.yaml lacks wait for its return."""
@@ -233,7 +244,7 @@ class LocalTarget(Target):
             serving: dict[str, dict[str, int]] = {}
             for task in self._supervisor.tasks(environment, side):
                 ports = serving.setdefault(task.spec.service, {})
-                if task.state in _SERVING and task.spec.id not in self._leaving:
+                if task.state in SERVING and task.spec.id not in self._leaving:
                     ports[task.spec.id] = task.spec.port
             for service, ports in serving.items():
                 self._router.set_tasks(environment, side, service, ports)
@@ -258,6 +269,17 @@ class LocalTarget(Target):
                 self._router.forget_task(environment, side, task.spec.service, task.spec.id)
                 self._leaving.discard(task.spec.id)
 
+    def _predictions_on(self, environment: str, side: Side) -> tuple[TaskPredictions, ...] | None:
+        release = self._assignments.release_on(environment, side)
+        tasks = self._supervisor.tasks(environment, side) if release is not None else []
+        return all_predictions(
+            [
+                (task, version)
+                for task in tasks
+                if task.state in SERVING and release and (version := release.model_of(task.spec.service)) is not None
+            ]
+        )
+
     def _callers_first(self, services: set[str], record: SideRecord | None) -> list[str]:
         release = self._store.get(Release, record.release) if record else None
         app = release.app if release else self._app
@@ -268,18 +290,6 @@ class LocalTarget(Target):
             # Services that call one another have no order; each gets the whole drain timeout.
             return sorted(services)
         return list(reversed(order))
-
-    def _point(self, environment: str, side: Side, release: Release) -> None:
-        if release.model_version is not None:
-            self._parameters.put(self._specs.parameter(environment, side), release.model_version)
-
-    def _without(self, environment: str, side: Side, release: Release) -> list[TaskStatus]:
-        tasks = [
-            self._supervisor.check_now(task.spec.id)
-            for task in self._supervisor.tasks(environment, side)
-            if task.state in _SERVING and release.app.services[task.spec.service].model
-        ]
-        return [task for task in tasks if (task.body or {}).get("model_version") != release.model_version]
 
 
 def _key(environment: str, side: Side) -> str:

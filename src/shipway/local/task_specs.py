@@ -95,13 +95,15 @@ class TaskSpecs:
         if described.model:
             variables["MODEL_BUCKET"] = self._bucket(release)
             variables["MODEL_VERSION_PARAMETER"] = self._parameters.uri(self.parameter(environment, side))
+        if described.baked is not None:
+            variables["MODEL_BAKED"] = str(Path(artifact.path) / described.baked)
         for used, variable in described.uses.items():
             variables[variable] = f"http://127.0.0.1:{self._router.internal_port(environment, side, used)}"
         return variables | {name: self._filled(value, environment, release, service) for name, value in own.items()}
 
     def _filled(self, text: str, environment: str, release: Release, service: str) -> str:
         text = text.replace("{environment}", environment).replace("{data}", str(self._data(environment, service)))
-        return text.replace("{bucket}", self._bucket(release))
+        return text.replace("{bucket}", self._bucket(release)).replace("{buckets}", str(self._places.state))
 
     def _data(self, environment: str, service: str) -> Path:
         folder = self._places.state / "data" / environment / service

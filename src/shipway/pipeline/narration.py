@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shipway.core.observation import Observation, other
 from shipway.core.plan import Plan
 from shipway.core.records import EventKind
-from shipway.core.rollout import State, assess, since_baseline
+from shipway.core.rollout import State, assess, assess_model, since_baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ def _clients(plan: Plan, state: State, seen: Observation) -> str:
     if traffic.requests == 0:
         return f"no client yet, own probes: {verdict.reason}" if seen.probes.requests else "no client yet"
     stable = since_baseline(seen.traffic_of(other(state.candidate)), state.baseline_stable)
-    return (
-        f"{traffic.errors:,} of {traffic.requests:,} requests failed (stable: {stable.errors:,} of {stable.requests:,})"
-    )
+    failed = f"{traffic.errors:,} of {traffic.requests:,} requests failed"
+    text = f"{failed} (stable: {stable.errors:,} of {stable.requests:,})"
+    model = assess_model(plan, state, seen)
+    return text if model is None or model.kind == "hold" else f"{text}; {model.reason}"

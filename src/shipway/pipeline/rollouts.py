@@ -30,6 +30,7 @@ from shipway.pipeline.narration import narrate
 TICK = 0.1
 FAULT_PATIENCE = 60.0
 READ_BACK_PATIENCE = 15.0
+PREDICTIONS_AGE = 1.0
 
 
 class Rollouts:
@@ -51,10 +52,12 @@ class Rollouts:
         run: str,
         by: str,
         back: bool = False,
+        in_place: bool = True,
         over: str | None = None,
     ) -> RolloutRecord:
         """Take the environment to the release and say how it ended. Called again with the same id, it goes on.
 
+        Where only the model differs, running tasks swap to it `in_place`, or else a rollout by the policy brings it.
         `over` is the release that the new one was derived from. Raises Refused when another one serves by now.
         """
         with self._locks.held(environment, id, run):
@@ -62,7 +65,7 @@ class Rollouts:
             if record is None:
                 self._take_back_leftover(environment, id)
                 self._check_still(environment, release, back, over)
-                record = self._begin(id, environment, release, run, by, back)
+                record = self._begin(id, environment, release, run=run, by=by, back=back, in_place=in_place)
             if record.ended is None:
                 record = self._carry_out(record, release, id)
             return record
@@ -112,11 +115,13 @@ class Rollouts:
 
     # -- one rollout, top to bottom ------------------------------------------------------------------------------
 
-    def _begin(self, id: str, name: str, release: Release, run: str, by: str, back: bool) -> RolloutRecord:
+    def _begin(
+        self, id: str, name: str, release: Release, *, run: str, by: str, back: bool, in_place: bool
+    ) -> RolloutRecord:
         environment = self.record_of(name)
         stable = self._release(environment.stable)
         now = self._clock()
-        record = begun(id, environment, stable, release, run=run, by=by, now=now, back=back)
+        record = begun(id, environment, stable, release, run=run, by=by, now=now, back=back, in_place=in_place)
         with self._store.transaction():
             self._store.delete(PendingCommand, name)
             self._store.put(id, record)
@@ -124,6 +129,11 @@ class Rollouts:
             self._store.add_audit(
                 AuditEntry(now, by, record.kind, name, "", {"release": release.id, "from": environment.stable})
             )
+        if record.plan.needs_predictions and not any(step.evidence for step in record.plan.steps):
+            text = (
+                f"{record.plan.strategy} compares no predictions: no step waits for evidence, as in canary and linear"
+            )
+            self._tell(record, "note", text)
         return record
 
     def _carry_out(self, record: RolloutRecord, release: Release, owner: str) -> RolloutRecord:
@@ -193,10 +203,15 @@ class Rollouts:
         if state.has_stable:
             wanted[other(state.candidate)] = plan.stable_tasks
         seen = self._target.observe(record.environment, wanted)
-        if state.phase == "probing" or (state.phase == "shifting" and _lacks_requests(plan, state, seen, probes)):
+        probing = state.phase == "probing" or (state.phase == "shifting" and _lacks_requests(plan, state, seen, probes))
+        if probing:
             answers = tuple(self._target.probe(record.environment, state.candidate, release))
             probes = count_probes(probes, answers)
-        return replace(seen, probes=probes)
+        seen = replace(seen, probes=probes, probed=probing)
+        if plan.quality is None or state.weight == 0:
+            return seen
+        oldest = 0.0 if probing else PREDICTIONS_AGE
+        return replace(seen, predictions=self._target.predictions(record.environment, oldest))
 
     def _decide(self, record: RolloutRecord, seen: Observation) -> RolloutRecord:
         with self._store.transaction():
@@ -331,12 +346,12 @@ class Rollouts:
                 for r in reports
                 if not r.ready
                 or r.artifact != release.artifacts[r.service].digest
-                or (r.model_version != release.model_version and release.app.services[r.service].model)
+                or release.model_of(r.service) not in (None, r.model_version)
             ]
             enough = len(reports) >= record.plan.tasks * len(release.app.services)
             if enough and not wrong:
                 text = f"{record.environment} read back: {len(reports)}/{len(reports)} tasks, digest"
-                self._tell(record, "note", text + (" and model match" if release.model_version else " matches"))
+                self._tell(record, "note", text + (" and model match" if release.models else " matches"))
                 return
             if self._clock() > deadline:
                 raise ShipwayError(
@@ -376,7 +391,11 @@ class Rollouts:
         self, record: RolloutRecord, relabel: Callable[[EnvironmentRecord], EnvironmentRecord], outcome: str
     ) -> RolloutRecord:
         record = replace(record, ended=self._clock())
-        detail: Mapping[str, object] = {"release": record.release, "reason": record.state.reason}
+        release = self._release(record.release)
+        models = ", ".join(release.models) if release is not None else ""
+        detail: Mapping[str, object] = {
+            "release": record.release, "model": models, "kind": record.kind, "reason": record.state.reason,
+        }  # fmt: skip
         with self._store.transaction():
             self._store.put(record.id, record)
             self._store.change(EnvironmentRecord, record.environment, relabel)
@@ -394,4 +413,7 @@ class Rollouts:
 def _lacks_requests(plan: Plan, state: State, seen: Observation, probes: Traffic) -> bool:
     clients = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
     in_step = clients.requests - state.step_requests + probes.requests
+    if plan.needs_predictions:
+        # Probes can't make up for the predictions of clients, and would be counted among them.
+        return False
     return plan.steps[state.step].evidence and in_step < max(plan.guard.min_requests, MIN_LATENCIES)

@@ -7,14 +7,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
+from shipway.core.approval import check_promotable
 from shipway.core.description import App
-from shipway.core.errors import Refused, RolledBack, ShipwayError
+from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 from shipway.core.gates import makes_pointless
 from shipway.core.ports import Builder, Models, Source, Store
 from shipway.core.records import Answer, Event, EventKind, Gate, ModelHistory, Run, RunStatus, status_of
 from shipway.core.release import Artifact, Commit, Release
+from shipway.pipeline.model_fit import misfits
 from shipway.pipeline.rollouts import Rollouts
 
 _log = logging.getLogger(__name__)
@@ -34,7 +37,7 @@ class Durably(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run works with. `read_app` parses a committed description."""
+    """What a run works with. `read_app` parses a committed description, `root` is the repository's folder."""
 
     store: Store
     source: Source
@@ -44,6 +47,7 @@ class Parts:
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]
     operator_app: Callable[[], App]
+    root: Path
 
 
 class Runs:
@@ -104,7 +108,7 @@ class Runs:
         run = self._change(id, stage="build")
         commit = parts.source.resolve(run.commit)
         app = parts.read_app(parts.source.read(commit, "shipway.yaml"))
-        model = parts.models.verified(parts.models.latest().version) if app.model else None
+        model = parts.models.verified(parts.models.latest().version) if app.model_services() else None
         artifacts = self._build(run, commit, app)
         release = Release(
             id=f"r{self._store.next_number('release')}",
@@ -193,9 +197,11 @@ class Runs:
         if not back and release.same_in(environment, stable) and record.rollout is None:
             self._tell(run, "done", f"{environment} already serves exactly this, as {record.stable}", environment)
         else:
+            self._check_model(run, release, environment, back)
             rollout = self._parts.rollouts.roll_out(
-                f"{id}-{environment}", environment, release, run=id, by=run.by, back=back, over=over
-            )
+                f"{id}-{environment}", environment, release, run=id, by=run.by, back=back, over=over,
+                in_place=not run.canary and self._fits(stable, release),
+            )  # fmt: skip
             if rollout.state.phase != "promoted":
                 serving = rollout.previous or "nothing"
                 raise RolledBack(
@@ -205,6 +211,24 @@ class Runs:
                 )
             self._tell(run, "done", f"{environment} serves {release_id}", environment)
         self._change(id, done=(*(d for d in run.done if d != environment), environment))
+
+    def _check_model(self, run: Run, release: Release, environment: str, back: bool) -> None:
+        """What was rejected while the run waited goes no further; on the way back a person knows better."""
+        for version in release.models:
+            try:
+                check_promotable(self._parts.models.get(version))
+            except UsageError:
+                # A baked model need not come from this bucket; what is missing from it shows when tasks start.
+                continue
+            except Refused as refusal:
+                if not back:
+                    raise
+                self._tell(run, "note", f"{refusal.what}; {release.id} goes back to it all the same", environment)
+
+    def _fits(self, stable: Release | None, release: Release) -> bool:
+        if stable is None or release.model_version is None:
+            return True
+        return not misfits(self._parts.models, stable, release.model_version)
 
     def _release_before(self, id: str, environment: str) -> str:
         history = self._parts.rollouts.record_of(environment).history
@@ -238,8 +262,10 @@ class Runs:
     def _make_latest(self, id: str) -> None:
         run = self._run(id)
         assert run.model_version is not None
+        pending = self._parts.models.get(run.model_version).approval_status == "pending"
         make_latest(self._parts, run.model_version, run.by, run.why)
-        self._tell(run, "done", f"new releases take model {run.model_version}")
+        approved = f", which {run.by} approves by that" if pending else ""
+        self._tell(run, "done", f"new releases take model {run.model_version}{approved}")
 
     def _end(self, id: str, status: RunStatus, reason: str, fix: str, fault: int | None = None) -> None:
         run = self._run(id)

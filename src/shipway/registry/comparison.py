@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from shipway.registry.agreement import Disagreement, Distribution
 from shipway.registry.metadata import Metadata
+from shipway.registry.quality import Quality
 
 
 class MetricDifference(TypedDict):
@@ -32,17 +34,74 @@ class SchemaDifference(TypedDict):
     reordered: bool
 
 
+class Size(TypedDict):
+    """Bytes of the files that serve."""
+
+    a: int
+    b: int
+
+
+class Latency(TypedDict):
+    """Median microseconds of one call of the bare model, one thread."""
+
+    one_row: float
+    thousand_rows: float
+
+
+class Scored(TypedDict):
+    """One version on the compared rows. `quality` is None when no row that it is judged on has a label."""
+
+    predictions: Distribution
+    quality: Quality | None
+    latency: Latency
+
+
+class Rows(TypedDict):
+    """Which rows were compared: held-out rows of either version, each different one once.
+
+    `count` = those of `a` + those of `b` that `a` does not have; `both` of them were held out by both; `left_out` do
+    not fit one of the two schemas. Quality is judged on the `judged` rows that both held out, since a model knows the
+    rows that it learned from; on all of them, and `note` says so, where those are too few.
+    """
+
+    count: int
+    a: int
+    b: int
+    both: int
+    judged: int
+    left_out: int
+
+
+class Scores(TypedDict):
+    """Both versions on the same rows. `ks_distance` is between their predictions."""
+
+    rows: Rows
+    a: Scored
+    b: Scored
+    disagreement: Disagreement
+    ks_distance: float
+
+
 class Comparison(TypedDict):
-    """Every metric; of hyperparameters and the schema only what differs."""
+    """Every metric; of hyperparameters and the schema only what differs.
+
+    `note` says why `scores` is None, or what to mind when reading them; empty when there is nothing to say.
+    """
 
     metrics: dict[str, MetricDifference]
     hyperparameters: dict[str, Difference]
     schema: SchemaDifference
+    size: Size
+    scores: Scores | None
+    note: str
 
 
-def compared(a: Metadata, b: Metadata) -> Comparison:
+def compared(a: Metadata, b: Metadata, scores: Scores | None, note: str) -> Comparison:
     """The way from version `a` to version `b`."""
     return {
+        "size": {"a": a.files[a.model_file].bytes, "b": b.files[b.model_file].bytes},
+        "scores": scores,
+        "note": note,
         "metrics": {name: _metric(a.metrics.get(name), b.metrics.get(name)) for name in _names(a.metrics, b.metrics)},
         "hyperparameters": _differences(a.hyperparameters, b.hyperparameters),
         "schema": _schema(a, b),

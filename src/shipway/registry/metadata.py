@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
+from shipway.core import schema as core
 from shipway.core.errors import Refused
 from shipway.core.model_version import ModelVersion
 
@@ -74,6 +75,13 @@ class Golden(_Part):
     prediction: FiniteFloat
 
 
+class Holdout(_Part):
+    """Held-out rows: a CSV file of the version."""
+
+    file: str
+    rows: int = Field(ge=0, le=100_000)
+
+
 class Metadata(_Part):
     """All that the platform reads of `metadata.json`. `version` and `approval` are set when it is published."""
 
@@ -85,12 +93,16 @@ class Metadata(_Part):
     metrics: dict[str, FiniteFloat]
     hyperparameters: dict[str, JsonValue]
     approval: Approval = Approval(status="pending")
+    approval_history: list[Approval] = Field(default=[], max_length=1000)
     model_file: str
     model_format: Line
     files: dict[str, FileEntry] = Field(min_length=1)
     feature_schema: FeatureSchema
     feature_schema_digest: str
-    golden: list[Golden] = Field(max_length=20)
+    golden: list[Golden] = Field(default=[], max_length=20)
+    tolerance: FiniteFloat | None = Field(default=None, ge=0)
+    holdout: Holdout | None = None
+    input: Literal["codes", "values"] = "codes"
 
 
 def parse(data: bytes, name: str) -> tuple[dict[str, Any], Metadata]:
@@ -137,6 +149,16 @@ def described(version: str, metadata: Metadata) -> ModelVersion:
         approval_status=metadata.approval.status,
         metrics=metadata.metrics,
         hyperparameters=metadata.hyperparameters,
+        approval_by=metadata.approval.by,
+        approval_at=metadata.approval.at,
+        approval_why=metadata.approval.why,
+        features=tuple(_described(feature) for feature in metadata.feature_schema.features),
+    )
+
+
+def _described(feature: Feature) -> core.Feature:
+    return core.Feature(
+        feature.name, feature.type, feature.nullable, tuple(feature.values or ()), feature.minimum, feature.maximum
     )
 
 
@@ -173,6 +195,8 @@ def _contradictions(document: dict[str, Any], metadata: Metadata) -> list[str]:
     ]
     if metadata.model_file not in metadata.files:
         lines.append(f"model_file: {_short(metadata.model_file)} is not one of `files`")
+    if metadata.holdout is not None and metadata.holdout.file not in metadata.files:
+        lines.append(f"holdout.file: {_short(metadata.holdout.file)} is not one of `files`")
     if sum(entry.bytes for entry in metadata.files.values()) > MAX_BYTES:
         lines.append(f"files: more than {MAX_BYTES:,} bytes together")
     digest = f"sha256:{canonical_digest(document['feature_schema'])}"

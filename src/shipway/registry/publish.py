@@ -2,59 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import Refused, UsageError
 from shipway.core.model_version import VERSION, ModelVersion, next_version
-from shipway.registry import metadata
-from shipway.registry.bucket import (
-    METADATA,
-    Bucket,
-    copy_sealed,
-    files_in,
-    read_bounded,
-)
+from shipway.core.ports import Tell
+from shipway.registry import forms, metadata
+from shipway.registry.bucket import METADATA, Bucket, files_in, read_bounded
 from shipway.registry.metadata import Metadata
+from shipway.registry.packer import Packer, work_folder
 
 _PENDING = {"status": "pending", "by": None, "at": None, "why": None}
 
 
-def publish(bucket: Bucket, folder: Path, version: str | None, author: str) -> ModelVersion:
+@dataclass(frozen=True, slots=True)
+class How:
+    """What the publisher asks for.
+
+    `pickle_sha256` accepts the pickle that has this digest; `keep_native` publishes a pickle that cannot be converted
+    as it is; `check` looks at the model row by row, whatever its format, and stores nothing.
+    """
+
+    pickle_sha256: str | None = None
+    keep_native: bool = False
+    check: bool = False
+
+
+def publish(
+    bucket: Bucket, packer: Packer, folder: Path, version: str | None, author: str, how: How, tell: Tell
+) -> ModelVersion:
     """Copy the folder into the bucket as `version` (default: the next free one), waiting for approval.
 
-    The metadata's own author wins over `author`. Content that is there already is answered, not copied.
-    Raises UsageError for a bad version name, Refused for a folder that contradicts its metadata or a version that
-    holds other content.
+    A model that is not served in its own format is converted first; see `forms.package`. The metadata's own author
+    wins over `author`. Content that is there already is answered, not copied.
+    Raises UsageError for a bad version name, Refused for a folder that contradicts its metadata, a model without a
+    faithful form, a pickle that nobody accepts, or a version that holds other content.
     """
     document, checked = metadata.parse(read_bounded(folder / METADATA), str(folder / METADATA))
     document = {**document, "author": checked.author or author, "approval": _PENDING}
+    document.pop("approval_history", None)
     wanted = _wanted(version, document.get("version"))
     _check_listing(folder, checked)
-    with bucket.lock(), bucket.incoming() as incoming:
-        for name, entry in checked.files.items():
-            found = copy_sealed(folder / name, incoming / name)
-            if found != (entry.sha256, entry.bytes):
-                raise Refused(
-                    f"{folder / name}: has sha256 {found[0]} and {found[1]:,} bytes; "
-                    f"{METADATA} says {entry.sha256} and {entry.bytes:,}",
-                    fix="write the folder again; it was changed after its metadata was made",
-                    state="nothing changed",
-                )
-        present = _same_content(bucket, document, wanted)
+    forms.check_format(checked, str(folder / METADATA))
+    forms.check_pickle(checked, how.pickle_sha256)
+    if not forms.needs_program(checked, how.check):
+        return _add(bucket, folder, document, wanted)
+    with work_folder() as work:
+        source = forms.gathered(folder, checked, work)
+        present = None if how.check else _present(bucket, document, wanted)
         if present is not None:
-            return metadata.described(present, metadata.parse(bucket.metadata(present), present)[1])
-        free = next_version(bucket.versions())
-        if wanted in bucket.versions():
-            raise Refused(
-                f"model {wanted} is there already, with other content; versions never change",
-                fix=f"publish it as {free}, the next free version",
-                state="nothing changed",
-            )
-        name = wanted or free
+            return present
+        made = forms.package(packer, source, document, checked, how.keep_native, tell)
+        _, read = metadata.parse(metadata.dump(made), METADATA)  # whatever the program answered
+        if how.check:
+            return metadata.described(wanted or next_version(bucket.versions()), read)
+        return _add(bucket, source, made, wanted)
+
+
+def _add(bucket: Bucket, folder: Path, document: dict[str, Any], wanted: str | None) -> ModelVersion:
+    checked = Metadata.model_validate(document)
+    with bucket.lock(), bucket.incoming() as incoming:
+        forms.copy_files(folder, checked, incoming)
+        present = _present(bucket, document, wanted)
+        if present is not None:
+            return present
+        name = wanted or next_version(bucket.versions())
         document = {**document, "version": name}
         bucket.commit(incoming, name, metadata.dump(document))
     return metadata.described(name, Metadata.model_validate(document))
+
+
+def _present(bucket: Bucket, document: dict[str, Any], wanted: str | None) -> ModelVersion | None:
+    """The version that holds the same model already. Raises Refused when `wanted` holds another one."""
+    same = _same_content(bucket, document, wanted)
+    if same is not None:
+        return metadata.described(same, metadata.parse(bucket.metadata(same), same)[1])
+    if wanted in bucket.versions():
+        raise Refused(
+            f"model {wanted} is there already, with other content; versions never change",
+            fix=f"publish it as {next_version(bucket.versions())}, the next free version",
+            state="nothing changed",
+        )
+    return None
 
 
 def _wanted(asked: str | None, written: str | None) -> str | None:
@@ -77,6 +108,7 @@ def _check_listing(folder: Path, checked: Metadata) -> None:
 
 def _same_content(bucket: Bucket, document: dict[str, Any], wanted: str | None) -> str | None:
     """The version that holds the same model: `wanted`, or any when none is wanted."""
+    source = document.get("source_sha256") or forms.source_digest(document)
     for version in bucket.versions():
         if wanted not in (None, version):
             continue
@@ -84,10 +116,6 @@ def _same_content(bucket: Bucket, document: dict[str, Any], wanted: str | None) 
             stored, _ = metadata.parse(bucket.metadata(version), version)
         except Refused:  # a damaged version is never the same; `verified` tells of the damage
             continue
-        if _content(stored) == _content(document):
+        if forms.content(stored) == forms.content(document) or stored.get("source_sha256") == source:
             return version
     return None
-
-
-def _content(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key not in ("version", "approval", "author")}

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from shipway.core.errors import Refused, UsageError
+from shipway.core.approval import Decision, check_promotable
+from shipway.core.errors import Refused
 from shipway.core.model_version import ModelVersion
-from shipway.core.ports import Models
-from shipway.registry import metadata, publish
+from shipway.core.ports import Models, Tell
+from shipway.registry import baking, decisions, metadata, publish
 from shipway.registry.bucket import METADATA, Bucket, digest_of, files_in
 from shipway.registry.comparison import Comparison, compared
 from shipway.registry.metadata import Metadata
+from shipway.registry.packer import Packer, PythonFor, no_python
+from shipway.registry.scoring import scored
+
+
+def _nobody(line: str) -> None:
+    """Tell nobody."""
 
 
 class ModelRegistry(Models):
     """The model versions in one bucket folder; safe to use from several processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python_for: PythonFor = no_python) -> None:
         self._bucket = Bucket(folder)
+        self._packer = Packer(python_for)
 
-    def publish(self, folder: Path, version: str | None, author: str) -> ModelVersion:
-        """Add the folder that a training wrote; see `publish.publish` for what is checked and raised."""
-        return publish.publish(self._bucket, folder, version, author)
+    def publish(
+        self,
+        folder: Path,
+        version: str | None,
+        author: str,
+        *,
+        pickle_sha256: str | None = None,
+        keep_native: bool = False,
+        check: bool = False,
+        tell: Tell = _nobody,
+    ) -> ModelVersion:
+        """Add the folder that a training wrote; see `publish.publish` and `publish.How` for what is asked and raised.
+
+        With `check` nothing is stored: the answer is the version that it would become.
+        """
+        how = publish.How(pickle_sha256, keep_native, check)
+        return publish.publish(self._bucket, self._packer, folder, version, author, how, tell)
 
     def list(self) -> tuple[ModelVersion, ...]:
         """All versions, oldest first. Raises Refused when one's metadata is damaged."""
@@ -37,13 +58,19 @@ class ModelRegistry(Models):
         """The version's whole metadata. Raises as `get` does."""
         return self._read(version)[0]
 
-    def approve(self, version: str, by: str, why: str, at: str) -> ModelVersion:
-        """Note that `by` approved the version `at` (ISO 8601). Raises as `verified` does."""
-        return self._decide(version, "approved", by, why, at)
+    def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
+        """Note who decided what, when (Unix time) and why. The same decision again changes nothing.
 
-    def reject(self, version: str, by: str, why: str, at: str) -> ModelVersion:
-        """Note that `by` rejected the version `at` (ISO 8601). Raises as `verified` does."""
-        return self._decide(version, "rejected", by, why, at)
+        Raises as `verified` does, UsageError without a reason, Refused where the state does not allow it.
+        """
+        with self._bucket.lock():
+            if decision == "approved":
+                self.verified(version)
+            document, _ = self._read(version)
+            decided = decisions.decided(document, decision, by, why, at)
+            if decided != document:
+                self._bucket.replace_metadata(version, metadata.dump(decided))
+        return self.get(version)
 
     def set_latest(self, version: str) -> ModelVersion:
         """Make new releases take the version. Raises as `verified` does, and Refused when it is not approved."""
@@ -54,10 +81,25 @@ class ModelRegistry(Models):
         return model
 
     def make_latest(self, version: str, by: str, why: str, at: float) -> None:
-        """Approve the version and make new releases take it. Raises as `verified` does."""
-        if self.get(version).approval_status != "approved":
-            self.approve(version, by, why, datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        """Approve a pending version and make new releases take it. Raises as `verified` does.
+
+        Raises Refused for one that was rejected or archived: only a person's own decision brings that back.
+        """
+        model = self.get(version)
+        check_promotable(model)
+        if model.approval_status == "pending":
+            self.decide(version, "approved", by, f"promoted: {why}" if why else "promoted", at)
         self.set_latest(version)
+
+    def bake(self, version: str, target: Path) -> ModelVersion:
+        """Copy what serves of the version into a folder of a service; see `baking.bake`.
+
+        Raises as `verified` does, and Refused for a version that was rejected or archived.
+        """
+        model = self.verified(version)
+        check_promotable(model)
+        baking.bake(self._bucket.path(version), target)
+        return model
 
     def latest_name(self) -> str | None:
         """The version that `latest` names, or None. Raises Refused when the pointer is damaged."""
@@ -98,31 +140,21 @@ class ModelRegistry(Models):
             )
         return metadata.described(version, checked)
 
-    def compare(self, a: str, b: str) -> Comparison:
-        """What differs between two versions. Raises as `get` does."""
-        return compared(self._read(a)[1], self._read(b)[1])
+    def compare(self, a: str, b: str, tell: Tell = _nobody) -> Comparison:
+        """What differs between two versions, on the same held-out rows where both can be scored. Raises as `get`."""
+        first, second = self._read(a)[1], self._read(b)[1]
+        sides = (self._bucket.path(a), first), (self._bucket.path(b), second)
+        scores, note = scored(self._packer, *sides, tell)
+        return compared(first, second, scores, note)
 
     def _read(self, version: str) -> tuple[dict[str, Any], Metadata]:
         return metadata.parse(self._bucket.metadata(version), f"model {version}: {METADATA}")
-
-    def _decide(
-        self, version: str, status: Literal["approved", "rejected"], by: str, why: str, at: str
-    ) -> ModelVersion:
-        if not by.strip() or len(why) > 2000:
-            raise UsageError("a decision needs a person and at most 2,000 characters of reason", fix="say who decides")
-        with self._bucket.lock():
-            if status == "approved":
-                self.verified(version)
-            document, _ = self._read(version)
-            document = {**document, "approval": {"status": status, "by": by, "at": at, "why": why}}
-            self._bucket.replace_metadata(version, metadata.dump(document))
-        return self.get(version)
 
 
 def _check_approved(model: ModelVersion) -> None:
     if model.approval_status != "approved":
         raise Refused(
             f"model {model.version} is {model.approval_status}; only an approved version goes into releases",
-            fix=f"approve {model.version}, or make an approved version the latest",
+            fix="promote another version: shipway model list, then shipway model promote VERSION",
             state="nothing changed",
         )

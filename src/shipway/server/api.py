@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -17,12 +15,14 @@ from starlette.routing import Route
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.rollout import Command
 from shipway.server import logs, views
-from shipway.server.call import Answer, Call, read_call
+from shipway.server.call import Answer, Call, Verb, Verbs, read_call
+from shipway.server.model_verbs import LENGTHY, model_verbs
+from shipway.server.variant_verbs import variant_verbs
 from shipway.wiring import Platform
 
 MAX_WAIT = 20.0
 MAX_FOLLOWERS = 64
-Verb = Callable[[Call], Answer]
+MAX_LENGTHY = 2
 
 
 def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
@@ -44,16 +44,7 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
 
         return verb
 
-    def promoted(run: Any) -> Answer:
-        return {"latest": platform.models.latest_name(), "run": views.run(run) if run else None}
-
-    def publish(call: Call) -> Answer:
-        folder = Path(call.text("folder") or "")
-        if not folder.is_absolute():
-            raise UsageError("folder: expected the absolute path of a training's output")
-        return dict(views.plain(platform.models.publish(folder, call.text("version"), call.who)))
-
-    verbs: dict[tuple[str, str], Verb] = {
+    verbs: Verbs = {
         ("GET", "/v1/status"): lambda _: views.status(platform),
         ("GET", "/v1/runs"): lambda call: {
             "runs": [views.run(run) for run in control.runs()[: int(call.number("limit", 20, 1000))]]
@@ -74,15 +65,8 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
             control.roll_back(call.path("environment"), call.who, call.text("why") or "")
         ),
         ("GET", "/v1/releases"): lambda call: views.releases(platform, int(call.number("limit", 20, 1000))),
-        ("GET", "/v1/models"): lambda _: views.models(platform),
-        ("POST", "/v1/models"): publish,
-        ("POST", "/v1/models/rollback"): lambda call: promoted(
-            control.roll_back_model(call.texts("environments"), call.who, call.text("why") or "")
-        ),
-        ("GET", "/v1/models/{version}"): lambda call: platform.models.metadata(call.path("version")),
-        ("POST", "/v1/models/{version}/promote"): lambda call: promoted(
-            control.promote_model(call.path("version"), call.texts("environments"), call.who, call.text("why") or "")
-        ),
+        **model_verbs(platform),
+        **variant_verbs(platform),
         ("GET", "/v1/logs"): lambda call: logs.of_tasks(platform, call),
         ("GET", "/v1/logs/daemon"): lambda call: logs.of_daemon(platform, call),
         ("GET", "/v1/logs/build"): lambda call: logs.of_build(platform, call),
@@ -103,10 +87,14 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
 
         return JSONResponse({"stopped": True}, background=BackgroundTask(last))
 
-    # Who follows a run waits in a thread of its own kind: however many they are, an abort gets through.
-    followers = CapacityLimiter(MAX_FOLLOWERS)
+    # Who follows a run, or compares models, waits in threads of its own kind: an abort always gets through.
+    followers, lengthy = CapacityLimiter(MAX_FOLLOWERS), CapacityLimiter(MAX_LENGTHY)
     routes = [
-        Route(path, _endpoint(verb, followers if verb is run_events else None), methods=[method])
+        Route(
+            path,
+            _endpoint(verb, followers if verb is run_events else lengthy if (method, path) in LENGTHY else None),
+            methods=[method],
+        )
         for (method, path), verb in verbs.items()
     ]
     routes.append(Route("/v1/down", down, methods=["POST"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -47,6 +48,13 @@ class Call:
         """A boolean of the body; false when absent."""
         return self._body.get(name) is True
 
+    def amount(self, name: str, default: float) -> float:
+        """A number of the body. Raises UsageError when it is something else."""
+        value = self._body.get(name, default)
+        if type(value) not in (int, float):
+            raise UsageError(f"{name}: expected a number, found {value!r}")
+        return float(value)
+
     def query(self, name: str) -> str | None:
         """An optional query parameter."""
         return self._request.query_params.get(name) or None
@@ -61,6 +69,11 @@ class Call:
         if not 0 <= value <= most:
             raise UsageError(f"{name}: expected a number from 0 to {most:g}, found {text!r}")
         return value
+
+
+Verb = Callable[[Call], Answer]
+Verbs = dict[tuple[str, str], Verb]
+"""(method, path) → what answers it."""
 
 
 async def read_call(request: Request) -> Call:

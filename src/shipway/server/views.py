@@ -13,6 +13,7 @@ from shipway.core.observation import Side, other
 from shipway.core.records import EnvironmentRecord, RolloutRecord, Run
 from shipway.core.release import Release
 from shipway.local.supervisor import TaskStatus
+from shipway.pipeline.variants import TrialReport
 from shipway.wiring import Platform
 
 _anything: TypeAdapter[Any] = TypeAdapter(Any)
@@ -34,7 +35,7 @@ def whole_run(platform: Platform, id: str) -> Json:
     found = platform.control.run(id)
     rollouts = [record for record in platform.store.all(RolloutRecord) if record.run == id]
     release = platform.store.get(Release, found.release) if found.release else None
-    shown = plain(release) if release else None
+    shown = {**plain(release), "model_version": _models(release)} if release else None
     if shown:
         del shown["app"]
     return {"run": run(found), "release": shown, "rollouts": [_rollout(record) for record in rollouts]}
@@ -61,6 +62,24 @@ def status(platform: Platform) -> Json:
     }
 
 
+def trial(report: TrialReport) -> Json:
+    """What is tried out beside an environment's model, and how it does."""
+    tried = report.trial
+    return {
+        "environment": tried.environment,
+        "model_version": tried.version,
+        "split": dict(tried.split),
+        "shadow": plain(tried.shadow),
+        "by": tried.by,
+        "why": tried.why,
+        "since": tried.since,
+        "stopped": plain(tried.stopped),
+        "variants": plain(report.variants),
+        "shadow_report": plain(report.shadow),
+        "tasks": report.tasks,
+    }
+
+
 def releases(platform: Platform, limit: int) -> Json:
     """The newest releases and where they serve."""
     serving: dict[str, list[str]] = {}
@@ -75,24 +94,11 @@ def releases(platform: Platform, limit: int) -> Json:
                 "commit": release.commit,
                 "created_at": release.created_at,
                 "artifacts": {name: artifact.digest for name, artifact in release.artifacts.items()},
-                "model_version": release.model_version,
+                "model_version": _models(release),
                 "serves": serving.get(release.id, []),
             }
             for release in found
         ]
-    }
-
-
-def models(platform: Platform) -> Json:
-    """All model versions and where they serve."""
-    serving: dict[str, list[str]] = {}
-    for environment in platform.control.environments():
-        release = platform.store.get(Release, environment.stable) if environment.stable else None
-        if release and release.model_version:
-            serving.setdefault(release.model_version, []).append(environment.name)
-    return {
-        "latest": platform.models.latest_name(),
-        "models": [{**plain(model), "serves": serving.get(model.version, [])} for model in platform.models.list()],
     }
 
 
@@ -113,12 +119,22 @@ def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
         "release": record.stable,
         "commit": release.commit if release else None,
         "subject": subjects.get(release.commit) if release else None,
-        "model_version": release.model_version if release else None,
+        "model_version": _models(release) if release else None,
         "services": _services(platform, record.name, record.side, release) if release else [],
         "candidate_services": _services(platform, record.name, candidate, coming) if coming else [],
         "warm": plain(record.warm) if record.warm else None,
         "rollout": under_way,
+        "trial": _trial(platform, record.name),
     }
+
+
+def _trial(platform: Platform, environment: str) -> Json | None:
+    report = platform.trials.last_report(environment)
+    return trial(report) if report is not None else None
+
+
+def _models(release: Release) -> str | None:
+    return ", ".join(release.models) or None
 
 
 def _services(platform: Platform, environment: str, side: Side, release: Release) -> list[Json]:

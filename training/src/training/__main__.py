@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
-from training import source
+from training import holdout, source
 from training.evaluate import by_month, evaluate
 from training.fit import SETTINGS, fit
-from training.package import metadata, write_model
+from training.package import MODEL_FILE, metadata, write_model
 from training.prepare import Rows, categories, prepare, window
 
 GOLDEN = 20
@@ -64,7 +64,7 @@ class _Parser(argparse.ArgumentParser):
 def parse(arguments: list[str] | None) -> Options:
     """Options from the command line. Raises ValueError on a mistake."""
     parser = _Parser(prog="python -m training", description=__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="folder for model.txt and metadata.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the model's files")
     parser.add_argument("--from", dest="begin", type=date.fromisoformat, default=date(2013, 1, 1))
     parser.add_argument("--until", type=date.fromisoformat, default=date(2013, 7, 1), help="first day not trained on")
     parser.add_argument(
@@ -111,8 +111,10 @@ def run(options: Options, folder: Path, table: pl.DataFrame, tell: source.Tell) 
         tell(f"month {month:2}: " + describe(measured))
 
     metrics = evaluate(test.labels, scores) | {"train_rows": float(train.labels.size)}
+    picked = holdout.pick(scores.size)
+    files = {MODEL_FILE: model, holdout.HOLDOUT_FILE: holdout.render(test, scores, picked)}
     described = metadata(
-        model,
+        files,
         trained_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         dataset_version=source.dataset_digest(folder, options.begin, options.end),
         author=options.author,
@@ -120,8 +122,9 @@ def run(options: Options, folder: Path, table: pl.DataFrame, tell: source.Tell) 
         hyperparameters=hyperparameters(options),
         values=values,
         golden=golden(test, scores),
+        holdout_rows=picked.size,
     )
-    write_model(options.output, model, described)
+    write_model(options.output, files, described)
     return f"wrote {options.output}: {describe(metrics)}"
 
 

@@ -1,4 +1,4 @@
-"""A trained model as files: model.txt and metadata.json, as the registry and the model service read them."""
+"""A trained model as files: model.txt, holdout.csv, metadata.json, as the registry and the model service read them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from training.features import schema, schema_digest
+from training.holdout import HOLDOUT_FILE
 
 MODEL_FILE = "model.txt"
 
 
 def metadata(
-    model: bytes,
+    files: dict[str, bytes],
     *,
     trained_at: str,
     dataset_version: str,
@@ -23,8 +24,9 @@ def metadata(
     hyperparameters: dict[str, Any],
     values: dict[str, list[str]],
     golden: list[dict[str, Any]],
+    holdout_rows: int,
 ) -> dict[str, Any]:
-    """The contents of metadata.json; the version is added when it is published."""
+    """The contents of metadata.json for the model's other files; the version is added when it is published."""
     feature_schema = schema(values)
     return {
         "name": "ontime-delay",
@@ -36,17 +38,21 @@ def metadata(
         "approval": {"status": "pending", "by": None, "at": None, "why": None},
         "model_file": MODEL_FILE,
         "model_format": "lightgbm-text",
-        "files": {MODEL_FILE: {"sha256": hashlib.sha256(model).hexdigest(), "bytes": len(model)}},
+        "files": {
+            name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()
+        },
         "feature_schema": feature_schema,
         "feature_schema_digest": schema_digest(feature_schema),
         "golden": golden,
+        "holdout": {"file": HOLDOUT_FILE, "rows": holdout_rows},
     }
 
 
-def write_model(folder: Path, model: bytes, described: dict[str, Any]) -> None:
-    """Write both files into `folder`, making it; metadata.json last, so a folder that has it is whole."""
+def write_model(folder: Path, files: dict[str, bytes], described: dict[str, Any]) -> None:
+    """Write the files into `folder`, making it; metadata.json last, so a folder that has it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / MODEL_FILE, model)
+    for name, data in files.items():
+        write_atomically(folder / name, data)
     write_atomically(folder / "metadata.json", json.dumps(described, indent=1, allow_nan=False).encode() + b"\n")
 
 

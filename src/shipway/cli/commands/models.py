@@ -1,49 +1,59 @@
-"""`model …`: versions of the app's model."""
+"""`model publish | list | show | compare | bake`: versions of the app's model, and what they are."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from shipway.cli import options
-from shipway.cli.client import Client
-from shipway.cli.follow import hand_over
-from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
-from shipway.cli.render.lists import model_lines, model_table
-from shipway.cli.terminal import confirm, say, say_json
+from shipway.cli.render.comparison import comparison_lines
+from shipway.cli.render.models import baked_lines, model_lines, model_table
+from shipway.cli.render.text import plain
+from shipway.cli.terminal import say, say_json, tell
 
-_WHERE = "Only this environment; may be given several times. Default: every one that serves."
-
-
-@click.group(cls=Group)
-def model() -> None:
-    """Model versions: publish, list, show, promote, rollback."""
+LENGTHY = 900.0
+"""Seconds that a command waits for models that are run over many rows."""
 
 
-@model.command()
+@click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--version", metavar="VERSION", help="Its name, such as v1.4; default: the next one.")
+@click.option("--pickle-sha256", metavar="HEX", help="Accept this very pickle: it is loaded, once, to convert it.")
+@click.option("--keep-native", is_flag=True, help="Publish as it is where no conversion agrees with it.")
+@click.option("--check", is_flag=True, help="Only say whether it could be published; nothing is stored.")
 @options.as_json()
-def publish(folder: Path, version: str | None, as_json: bool) -> int:
+def publish(
+    folder: Path, version: str | None, pickle_sha256: str | None, keep_native: bool, check: bool, as_json: bool
+) -> int:
     """Add a training's output as a new version.
 
-    FOLDER is copied to the model bucket. Nothing serves the version yet.
+    FOLDER is copied to the model bucket; what can be converted into a faster form is, and is checked row by row.
+    Nothing serves the version yet.
     """
-    found = client_here().post("models", folder=str(folder.resolve()), version=version)
+    tell(f"  · looking at {folder}; converting and checking a model takes a while")
+    found = client_here().post(
+        "models", timeout=LENGTHY, folder=str(folder.resolve()), version=version, pickle_sha256=pickle_sha256,
+        keep_native=keep_native, check=check,
+    )  # fmt: skip
     if as_json:
         say_json(found)
+        return 0
+    lines = [f"  · {plain(line)}" for line in found["told"]]
+    if check:
+        say([*lines, f"✔ {plain(found['name'])} could be published as {plain(found['version'])}; nothing was stored"])
     else:
-        say([f"✔ published {found['name']} {found['version']}", f"  Use it: shipway model promote {found['version']}"])
+        version = plain(found["version"])
+        say([*lines, f"✔ published {plain(found['name'])} {version}", f"  Use it: shipway model promote {version}"])
     return 0
 
 
-@model.command(name="list")
+@click.command(name="list")
 @options.as_json()
 def list_versions(as_json: bool) -> int:
-    """List the versions and where each serves."""
+    """List the versions, their states and where each serves."""
     answer = client_here().get("models")
     if as_json:
         say_json(answer)
@@ -52,70 +62,59 @@ def list_versions(as_json: bool) -> int:
     return 0
 
 
-@model.command()
+@click.command()
 @click.argument("version")
 @options.as_json()
 def show(version: str, as_json: bool) -> int:
-    """Show a version's metadata.
+    """Show all that is known of a version.
 
-    Training, data, metrics, approval, features.
+    Training, data, metrics, who decided what and why, where it serves and where it served, features.
     """
     answer = client_here().get("models", version)
     if as_json:
         say_json(answer)
     else:
-        say(model_lines(answer))
+        say(model_lines(answer, time.time()))
     return 0
 
 
-@model.command()
-@click.argument("version")
-@options.environments(_WHERE)
-@options.why()
-@options.yes()
-@options.detach()
+@click.command()
+@click.argument("a", metavar="VERSION")
+@click.argument("b", metavar="OTHER")
 @options.as_json()
-def promote(version: str, environments: tuple[str, ...], *, why: str, yes: bool, detach: bool, as_json: bool) -> int:
-    """Make a version the current one.
+def compare(a: str, b: str, as_json: bool) -> int:
+    """Compare two versions.
 
-    New releases take it, and running tasks swap to it without a new build.
+    Both answer the same held-out rows: metrics, calibration, the rows they disagree on, latency, size.
     """
-    client = client_here()
-    _ask(client, f"Serve model {version}", environments, yes)
-    answer = client.post("models", version, "promote", environments=environments, why=why)
-    return _told(client, answer, detach, as_json)
-
-
-@model.command()
-@options.environments(_WHERE)
-@options.why()
-@options.yes()
-@options.detach()
-@options.as_json()
-def rollback(environments: tuple[str, ...], why: str, yes: bool, detach: bool, as_json: bool) -> int:
-    """Go back to the version before."""
-    client = client_here()
-    _ask(client, "Go back to the model version before", environments, yes)
-    answer = client.post("models", "rollback", environments=environments, why=why)
-    return _told(client, answer, detach, as_json)
-
-
-def _ask(client: Client, what: str, environments: tuple[str, ...], yes: bool) -> None:
-    guarded = [
-        environment["name"]
-        for environment in client.get("status")["environments"]
-        if environment["approval"]
-        and environment["release"]
-        and environment["name"] in (environments or [environment["name"]])
-    ]
-    confirm(f"{what} in {', '.join(guarded)}?", yes or not guarded)
-
-
-def _told(client: Client, answer: dict[str, Any], detach: bool, as_json: bool) -> int:
-    if answer["run"]:
-        return hand_over(client, answer["run"], detach=detach, as_json=as_json)
+    tell(f"  · both versions answer the held-out rows; waiting up to {LENGTHY / 60:.0f} min")
+    answer = client_here().get("models", a, "compare", b, timeout=LENGTHY)
     if as_json:
         say_json(answer)
     else:
-        say(f"✔ latest is {answer['latest']}; nothing serves yet, so nothing else changed")
+        say([*(f"  · {plain(line)}" for line in answer["told"]), *comparison_lines(answer)])
+    return 0
+
+
+@click.command()
+@click.argument("version")
+@click.option("--service", metavar="SERVICE", help="Default: the one that has a model baked in, or serves the model.")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Default: the folder that shipway.yaml names, or `models` in the service's.",
+)
+@options.as_json()
+def bake(version: str, service: str | None, into: Path | None, as_json: bool) -> int:
+    """Copy a version into a service's folder.
+
+    Committed, it goes through the pipeline with the code: `baked:` in shipway.yaml serves it from there.
+    """
+    folder = None if into is None else str(into.absolute())
+    answer = client_here().post("models", version, "bake", service=service, into=folder)
+    if as_json:
+        say_json(answer)
+    else:
+        say(baked_lines(answer))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shipway.cli.render import variants
 from shipway.cli.render.runs import run_table
 from shipway.cli.render.text import clock_time, duration, plain, share, short
 
@@ -39,6 +40,8 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
         if rollout["verdict"]:
             lines.append(f"      {plain(rollout['verdict'])}")
         lines += [f"    {line}" for line in _services(environment["candidate_services"])]
+    if trial := environment["trial"]:
+        lines += [f"  {line}" for line in variants.status_lines(trial, now)]
     if warm := environment["warm"]:
         until = clock_time(warm["until"], now)
         lines.append(f"  · {plain(warm['release'])} kept warm on {plain(warm['side'])} for a rollback until {until}")

@@ -1,0 +1,20 @@
+"""`model …`: the group of commands about model versions."""
+
+from __future__ import annotations
+
+import click
+
+from shipway.cli.commands import model_life, models, variants
+from shipway.cli.group import Group
+
+SECTIONS = {
+    "Versions": (models.publish, models.list_versions, models.show, models.compare, models.bake),
+    "Decide": (model_life.approve, model_life.reject, model_life.archive),
+    "Serve": (model_life.promote, model_life.rollback),
+    "Try out": (variants.split, variants.shadow),
+}
+
+
+@click.group(cls=Group, sections=SECTIONS)
+def model() -> None:
+    """Model versions: publish, compare, decide, promote, rollback, split, shadow."""

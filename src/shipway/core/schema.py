@@ -1,0 +1,58 @@
+"""The inputs of a model, and whether another model takes every request that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One input: a number within bounds (None: no bound), or a category of `values`; `nullable` may be missing."""
+
+    name: str
+    type: str
+    nullable: bool
+    values: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+def refused_by(new: Sequence[Feature], old: Sequence[Feature]) -> tuple[str, ...]:
+    """Why `new` would not take every request that `old` takes, one reason each; empty when it takes them all."""
+    return tuple(_reasons(new, old))
+
+
+def _reasons(new: Sequence[Feature], old: Sequence[Feature]) -> Iterator[str]:
+    names, before = [feature.name for feature in new], [feature.name for feature in old]
+    if names != before:
+        # Requests may also be rows of values in the order of the features.
+        yield from (f"{name} is new" for name in names if name not in before)
+        yield from (f"{name} is gone" for name in before if name not in names)
+        if set(names) == set(before):
+            yield "its features stand in another order"
+    known = {feature.name: feature for feature in new}
+    for feature in old:
+        if feature.name in known:
+            yield from _narrower(known[feature.name], feature)
+
+
+def _narrower(new: Feature, old: Feature) -> Iterator[str]:
+    if new.type != old.type:
+        yield f"{old.name} is a {new.type}, it was a {old.type}"
+        return
+    if old.nullable and not new.nullable:
+        yield f"{old.name} may not be missing any more"
+    if new.minimum is not None and (old.minimum is None or new.minimum > old.minimum):
+        yield f"{old.name} begins at {new.minimum:g}, it began at {_bound(old.minimum)}"
+    if new.maximum is not None and (old.maximum is None or new.maximum < old.maximum):
+        yield f"{old.name} ends at {new.maximum:g}, it ended at {_bound(old.maximum)}"
+    gone = [value for value in old.values if value not in new.values]
+    # What a nullable category does not know counts as missing, so it takes everything.
+    if gone and not new.nullable:
+        more = f" and {len(gone) - 3:,} more" if len(gone) > 3 else ""
+        yield f"{old.name} has no {', '.join(gone[:3])}{more} any more"
+
+
+def _bound(value: float | None) -> str:
+    return "no bound" if value is None else f"{value:g}"

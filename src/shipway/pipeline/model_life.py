@@ -1,0 +1,238 @@
+"""What a person can ask about model versions: decide on one, promote it, go back to the one before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipway.core.approval import Decision, check_decider, check_promotable, check_unused
+from shipway.core.assignment import Trial, check_promotion
+from shipway.core.description import App, Model
+from shipway.core.errors import Refused, UsageError
+from shipway.core.gates import check_known, check_role
+from shipway.core.model_version import ModelVersion
+from shipway.core.records import AuditEntry, EnvironmentRecord, ModelHistory, Run
+from shipway.core.release import Release
+from shipway.pipeline.engine import Engine
+from shipway.pipeline.model_fit import misfits
+from shipway.pipeline.new_run import new_run
+from shipway.pipeline.runs import Parts, make_latest
+
+BAKED = "models"
+_ACTIONS = {"approved": "approve", "rejected": "reject", "archived": "archive"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A version after a decision: whether that changed it, where it serves and whether new releases take it.
+
+    `run` promotes it where `model.on_approval` says so; `not_promoted` tells why that was refused.
+    """
+
+    model: ModelVersion
+    changed: bool
+    serves: tuple[str, ...]
+    latest: bool
+    run: Run | None = None
+    not_promoted: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Baked:
+    """A version in a folder of the work tree; `to_describe` is what shipway.yaml lacks for it to be served there."""
+
+    model: ModelVersion
+    folder: str
+    to_describe: str
+
+
+class ModelLife:
+    """The verbs of model versions."""
+
+    def __init__(self, parts: Parts, engine: Engine) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._engine = engine
+        self._root = parts.root.resolve()
+
+    def decide(self, version: str, decision: Decision, who: str, why: str) -> Decided:
+        """Approve, reject or archive a version. What serves goes on serving; the same decision again changes nothing.
+
+        Raises UsageError without a reason, Refused where the person or the version's state does not allow it, and for
+        archiving what is in use.
+        """
+        action = _ACTIONS[decision]
+        check_decider(self._app, who, action)
+        before = self._parts.models.get(version)
+        serves = self.serving().get(version, ())
+        latest = self._parts.models.latest_name() == version
+        if decision == "archived":
+            check_unused(version, latest=latest, serves=serves)
+        model = self._parts.models.decide(version, decision, who, why, self._parts.clock())
+        if model == before:
+            return Decided(model, False, serves, latest)
+        detail = {"version": version, "from": before.approval_status, "serves": list(serves)}
+        self._store.add_audit(AuditEntry(self._parts.clock(), who, f"{action} model", None, why, detail))
+        if decision != "approved":
+            return Decided(model, True, serves, latest)
+        try:
+            return Decided(model, True, serves, latest, run=self._promote_on_approval(version, who, why))
+        except Refused as refusal:
+            # The approval stands; who approved can promote later, by the same rules.
+            return Decided(model, True, serves, latest, not_promoted=refusal)
+
+    def promote(
+        self,
+        version: str,
+        environments: Sequence[str],
+        who: str,
+        why: str,
+        *,
+        canary: bool = False,
+        back: bool = False,
+    ) -> Run | None:
+        """Make a version the current one in each environment that runs, or in those named. None if none runs.
+
+        Running tasks swap to it; as a `canary` it comes by the environment's own rollout instead. New releases take
+        it as well, unless a running environment with an approval policy was left out: who may change dev alone does
+        not decide what production gets next. A pending version is approved by that. It ends a split, of which it must
+        be a part unless the way is `back`.
+        """
+        self._model()
+        for environment in environments:
+            check_known(self._app, environment)
+        check_promotable(self._parts.models.verified(version))
+        running = [name for name in environments or self._app.environments if self._record(name).stable is not None]
+        for environment in running or list(environments or self._app.environments)[-1:]:
+            check_role(self._app, environment, who, "promote a model in")
+        busy = [name for name in running if self._record(name).rollout is not None]
+        if busy:
+            raise Refused(
+                f"a rollout is under way in {', '.join(busy)}", fix=f"shipway status; shipway abort --env {busy[0]}"
+            )
+        for environment in running:
+            if not back:
+                check_promotion(self._store.get(Trial, environment), version)
+            self._check_fits(environment, version)
+        detail = {"version": version, "environments": running, "canary": canary}
+        self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
+        if not running:
+            make_latest(self._parts, version, who, why)
+            return None
+        guarded = {
+            name
+            for name, environment in self._app.environments.items()
+            if environment.approval is not None and self._record(name).stable is not None
+        }
+        run = new_run(
+            self._parts, "model", tuple(running), who, subject=f"model {version}" + (" as a canary" if canary else ""),
+            model_version=version, why=why, moves_latest=guarded <= set(running), canary=canary,
+        )  # fmt: skip
+        self._engine.start(run.id)
+        return run
+
+    def promote_for_releases(self, version: str, who: str, why: str) -> None:
+        """Let new releases take a version, while what runs keeps its own: for a model that takes other requests."""
+        self._model()
+        check_promotable(self._parts.models.verified(version))
+        for environment in self._app.environments:
+            check_role(self._app, environment, who, "promote a model in")
+        detail = {"version": version, "environments": []}
+        self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
+        make_latest(self._parts, version, who, why)
+
+    def roll_back(self, environments: Sequence[str], who: str, why: str) -> Run | None:
+        """Promote the model version that was current before. Raises Refused when it was rejected or archived since."""
+        history = self._store.get(ModelHistory, "models") or ModelHistory()
+        if len(history.versions) < 2:
+            raise Refused(
+                "no model version was current before this one", fix="shipway model list", state="nothing changed"
+            )
+        return self.promote(history.versions[-2], environments, who, why, back=True)
+
+    def bake(self, version: str, service: str | None, into: Path | None, who: str) -> Baked:
+        """Copy a version into a service's folder in the work tree, to be committed and deployed like code.
+
+        Default: the service that has a model baked in, or else the one that serves the model, and its `models`.
+        """
+        name, folder = self._baked_into(service)
+        target = (into or self._root / folder).resolve()
+        if not target.is_relative_to(self._root) or target == self._root:
+            raise UsageError(f"{target} is outside of {self._root}", fix="bake into a folder of a service")
+        model = self._parts.models.bake(version, target)
+        inside = str(target.relative_to(self._root))
+        detail = {"version": version, "folder": inside}
+        self._store.add_audit(AuditEntry(self._parts.clock(), who, "bake model", None, "", detail))
+        described = self._app.services[name]
+        missing = ""
+        if described.baked is None or self._root / described.path / described.baked != target:
+            missing = f"services.{name}: `baked: {os.path.relpath(target, self._root / described.path)}`"
+            missing += " in place of `model: true`" if described.model else ""
+        return Baked(model, inside, missing)
+
+    def serving(self) -> dict[str, tuple[str, ...]]:
+        """Version → the environments that serve it, in part as well, and those that a rollout brings it to now."""
+        found: dict[str, dict[str, None]] = {}
+        for name in self._app.environments:
+            under_way = self._parts.rollouts.under_way(name)
+            for id in (self._record(name).stable, under_way.release if under_way is not None else None):
+                release = self._store.get(Release, id) if id is not None else None
+                for version in release.models if release is not None else ():
+                    found.setdefault(version, {})[name] = None
+            trial = self._store.get(Trial, name)
+            for version, _ in trial.split if trial is not None else ():
+                found.setdefault(version, {})[name] = None
+        return {version: tuple(names) for version, names in found.items()}
+
+    @property
+    def _app(self) -> App:
+        return self._parts.operator_app()
+
+    def _model(self) -> Model:
+        if self._app.model is None:
+            raise UsageError("shipway.yaml has no `model:` section", fix="add one, or deploy without a model")
+        return self._app.model
+
+    def _baked_into(self, service: str | None) -> tuple[str, str]:
+        """The service to bake into, and the folder from the repository's root."""
+        services = self._app.services
+        if service is not None and service not in services:
+            raise UsageError(f"no service {service!r}", fix=f"allowed: {', '.join(services)} (shipway.yaml)")
+        candidates = [service] if service is not None else [name for name, one in services.items() if one.baked]
+        candidates = candidates or list(self._app.model_services())
+        if len(candidates) != 1:
+            raise UsageError(
+                f"{len(candidates) or 'no'} services serve the model: {', '.join(candidates) or 'none'}",
+                fix=f"say which one: --service {' or '.join(candidates or services)}",
+            )
+        described = services[candidates[0]]
+        return candidates[0], f"{described.path}/{described.baked or BAKED}"
+
+    def _record(self, environment: str) -> EnvironmentRecord:
+        return self._parts.rollouts.record_of(environment)
+
+    def _promote_on_approval(self, version: str, who: str, why: str) -> Run | None:
+        wanted = self._app.model.on_approval if self._app.model is not None else ()
+        running = [name for name in wanted if self._record(name).stable is not None]
+        return self.promote(version, running, who, f"on approval: {why}") if running else None
+
+    def _check_fits(self, environment: str, version: str) -> None:
+        release = self._store.get(Release, self._record(environment).stable or "")
+        if release is None:
+            return
+        if not release.app.model_services():
+            raise Refused(
+                f"{environment} serves no model from the bucket: {', '.join(release.models) or 'none'} is baked in",
+                fix=f"shipway model bake {version}, commit, and shipway deploy",
+                state="nothing changed",
+            )
+        if reasons := misfits(self._parts.models, release, version):
+            raise Refused(
+                f"model {version} does not take every request that {environment}'s {release.model_version} takes: "
+                + "; ".join(reasons),
+                fix=f"let a release bring the model with the services that fit it: "
+                f"shipway model promote {version} --next-release, then shipway deploy",
+                state="nothing changed",
+            )

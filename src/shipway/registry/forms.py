@@ -1,0 +1,128 @@
+"""What publishing makes of a model: which formats there are, which of them serve, and the proof of a conversion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.ports import Tell
+from shipway.registry.bucket import METADATA, copy_sealed, read_bounded
+from shipway.registry.metadata import Metadata, canonical_digest
+from shipway.registry.packer import Packer
+
+LIGHTGBM, ONNX, PICKLE = "lightgbm-text", "onnx", "sklearn-pickle"
+FORMATS = (LIGHTGBM, ONNX, "xgboost-json", "xgboost-ubj", PICKLE)
+_SERVED_NAMES = {LIGHTGBM: "model.txt", ONNX: "model.onnx"}
+
+
+def check_format(checked: Metadata, name: str) -> None:
+    """Raises Refused for a format that cannot be published."""
+    if checked.model_format not in FORMATS:
+        raise Refused(
+            f"{name}: model_format: found {checked.model_format!r}; allowed: {', '.join(FORMATS)}",
+            fix="save the model in one of these formats",
+            state="nothing changed",
+        )
+
+
+def check_pickle(checked: Metadata, accepted: str | None) -> None:
+    """Raises Refused for a pickle whose digest the publisher did not give, UsageError for a digest without a pickle."""
+    if checked.model_format != PICKLE:
+        if accepted is not None:
+            raise UsageError(
+                f"--pickle-sha256 is for pickles; this model is {checked.model_format}", fix="leave it out"
+            )
+        return
+    file = checked.model_file
+    if accepted is None:
+        raise Refused(
+            f"{file} is a pickle: whoever wrote it decides what runs on this machine when it is loaded, "
+            "and a sandbox bounds that only in part",
+            fix=f"if you trust its author, take its digest from them (sha256sum {file}) and publish with "
+            "--pickle-sha256 DIGEST; or save the model as ONNX",
+            state="nothing was loaded",
+        )
+    if accepted.lower().removeprefix("sha256:") != checked.files[file].sha256:
+        raise Refused(
+            f"{file} is not the pickle that you accept: its digest is another one",
+            fix=f"ask its author for what `sha256sum {file}` says, and for the file again",
+            state="nothing was loaded",
+        )
+
+
+def needs_program(checked: Metadata, check: bool) -> bool:
+    """Whether the packaging program has to look at the model.
+
+    LightGBM's text is served as it is, and every task verifies its golden requests before it serves, so publishing it
+    waits for nothing unless it is asked to `check`, or there are no golden requests yet.
+    """
+    return check or checked.model_format != LIGHTGBM or not checked.golden
+
+
+def gathered(folder: Path, checked: Metadata, work: Path) -> Path:
+    """A copy of a training's output in `work`, which nobody changes while it is looked at. Raises as `copy_files`."""
+    source = work / "model"
+    source.mkdir()
+    copy_files(folder, checked, source)
+    (source / METADATA).write_bytes(read_bounded(folder / METADATA))
+    return source
+
+
+def package(
+    packer: Packer, source: Path, document: dict[str, Any], checked: Metadata, keep_native: bool, tell: Tell
+) -> dict[str, Any]:
+    """The metadata to publish instead: converted, checked, with golden requests. New files are put into `source`.
+
+    Raises Refused where no form that serves is faithful to the model, ShipwayError when the program fails.
+    """
+    work = source.parent
+    done = packer.run({"command": "package", "folder": str(source), "keep_native": keep_native}, work, tell)
+    made = document | {key: done[key] for key in ("golden", "tolerance", "onnx", "native") if key in done}
+    if "format" in done:
+        made = _converted(made, done, checked, work / "converted", source)
+    if "native" in done:
+        tell("it serves only where the environment variable MODEL_PICKLES names this bucket")
+    return made if made == document else {**made, "source_sha256": source_digest(document)}
+
+
+def copy_files(folder: Path, checked: Metadata, target: Path) -> None:
+    """Copy what the metadata lists, sealed. Raises Refused when a file is not what it says."""
+    for name, entry in checked.files.items():
+        found = copy_sealed(folder / name, target / name)
+        if found != (entry.sha256, entry.bytes):
+            raise Refused(
+                f"{folder / name}: has sha256 {found[0]} and {found[1]:,} bytes; "
+                f"{METADATA} says {entry.sha256} and {entry.bytes:,}",
+                fix="write the folder again; it was changed after its metadata was made",
+                state="nothing changed",
+            )
+
+
+def source_digest(document: dict[str, Any]) -> str:
+    """What names a training's output, whatever publishing makes of it."""
+    return canonical_digest(content(document))
+
+
+def content(document: dict[str, Any]) -> dict[str, Any]:
+    """The metadata without what publishing and decisions write."""
+    written = ("version", "approval", "approval_history", "author")
+    return {key: value for key, value in document.items() if key not in written}
+
+
+def _converted(
+    document: dict[str, Any], done: dict[str, Any], checked: Metadata, converted: Path, sources: Path
+) -> dict[str, Any]:
+    """The converted file beside the original, which goes if it is a pickle."""
+    if done["format"] not in _SERVED_NAMES or not isinstance(done.get("conversion"), dict):
+        raise ShipwayError("the packaging program answered what it cannot have made", fix="report the fault")
+    name = _SERVED_NAMES[done["format"]]
+    while name in checked.files:
+        name = f"converted-{name}"
+    sha256, size = copy_sealed(converted, sources / name)
+    files = {**document["files"], name: {"sha256": sha256, "bytes": size}}
+    if checked.model_format == PICKLE:
+        del files[checked.model_file]
+    conversion = {**done["conversion"], "from_input": document.get("input", "codes")}
+    kept = {key: value for key, value in document.items() if key != "input"}
+    return {**kept, "model_file": name, "model_format": done["format"], "files": files, "conversion": conversion}

@@ -1,0 +1,137 @@
+"""What each column that a tree sees is made of: at most one feature of the schema, through a function of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_packaging.schema import Feature, Matrix, Vector
+from model_packaging.trees import NotTrees
+
+Transform = Callable[[Matrix], Matrix]
+"""(rows, features) of codes to (rows, columns) as the trees see them."""
+
+_PROBES = 64
+_CHECKED = 512
+
+
+class Columns:
+    """The columns before the trees. `source[column]` is the feature that a column depends on, −1 for none.
+
+    `single` says that they are rounded to single precision before they are compared.
+    """
+
+    def __init__(
+        self,
+        source: Sequence[int],
+        *,
+        single: bool,
+        transform: Transform | None = None,
+        typical: Vector | None = None,
+        passed: Collection[int] = (),
+    ) -> None:
+        """`transform` makes all but the `passed` columns, which are their features; `typical` is a row to vary."""
+        self.source = list(source)
+        self.single = single
+        self._transform, self._passed = transform, frozenset(passed)
+        self._typical = np.zeros(0) if typical is None else typical
+
+    def is_passed(self, column: int) -> bool:
+        """Whether the column is its feature as it comes, but for rounding."""
+        return self._transform is None or column in self._passed
+
+    def made(self, column: int, values: Vector) -> Vector:
+        """The column's values where its feature has `values`, not rounded yet. Shapes (rows,)."""
+        if self._transform is None or column in self._passed:
+            return values
+        rows = np.tile(self._typical, (len(values), 1))
+        if self.source[column] >= 0:
+            rows[:, self.source[column]] = values
+        return self._transform(rows)[:, column]
+
+    def seen(self, column: int, values: Vector) -> Vector:
+        """The column's values as the trees see them."""
+        return rounded(self.made(column, values)) if self.single else self.made(column, values)
+
+
+def rounded(values: Matrix) -> Matrix:
+    """To single precision and back."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64)
+
+
+def plain(features: Sequence[Feature], single: bool) -> Columns:
+    """The features themselves."""
+    return Columns(range(len(features)), single=single)
+
+
+def through(features: Sequence[Feature], transform: Transform, rows: Matrix, single: bool) -> Columns:
+    """The columns that `transform` makes, found by asking it.
+
+    `rows` are rows as they come; at least one. Raises NotTrees when a column mixes features, or a column of a number
+    does not rise with it.
+    """
+    typical = rows[len(rows) // 2]
+    before = transform(typical[None, :])[0]
+    source = [-1] * len(before)
+    passed = set[int]()
+    for position, feature in enumerate(features):
+        probes = _probes(feature, rows[:, position])
+        made = transform(_varied(typical, position, probes))
+        for column in np.flatnonzero(np.any(_unlike(made, before), axis=0)).tolist():
+            if source[column] >= 0:
+                names = f"{features[source[column]].name} and {feature.name}"
+                raise NotTrees(f"what comes before the trees mixes {names} in one column")
+            source[column] = position
+            if feature.is_category:
+                continue
+            _must_rise(feature, made[~np.isnan(probes), column])
+            if not np.any(_unlike(made[:, column], probes)):
+                passed.add(column)
+    columns = Columns(source, single=single, transform=transform, typical=typical, passed=passed)
+    _must_be_alone(columns, transform(rows[:_CHECKED]), rows[:_CHECKED])
+    return columns
+
+
+def _must_rise(feature: Feature, made: Vector) -> None:
+    if np.any(np.isnan(made)):
+        raise NotTrees(
+            f"what comes before the trees makes some values of {feature.name} missing"
+            " (XGBoost takes the zeros of a sparse matrix so: encode with sparse_output=False)"
+        )
+    if np.any(np.diff(made) < 0):
+        raise NotTrees(f"what comes before the trees turns {feature.name} into a column that does not rise with it")
+
+
+def _must_be_alone(columns: Columns, made: Matrix, rows: Matrix) -> None:
+    for column, position in enumerate(columns.source):
+        alone = columns.made(column, rows[:, position] if position >= 0 else np.zeros(len(rows)))
+        if np.any(_unlike(alone, made[:, column])):
+            raise NotTrees(f"column {column} before the trees depends on more than one feature")
+
+
+def _varied(typical: Vector, position: int, values: Vector) -> Matrix:
+    rows = np.tile(typical, (len(values), 1))
+    rows[:, position] = values
+    return rows
+
+
+def _probes(feature: Feature, seen: Vector) -> Vector:
+    """Values to try, ascending; missing last, where it is allowed."""
+    if feature.is_category:
+        values = np.arange(len(feature.values), dtype=np.float64)
+    else:
+        known = np.unique(seen[~np.isnan(seen)])
+        picked = known[np.linspace(0, len(known) - 1, min(len(known), _PROBES)).astype(int)] if len(known) else known
+        spread = np.linspace(feature.minimum, feature.maximum, _PROBES)
+        around_zero = np.clip([-1.0, 0.0, 1.0], feature.minimum, feature.maximum)
+        values = np.unique(np.concatenate([picked, spread, around_zero]))
+    return np.append(values, np.nan) if feature.nullable else values
+
+
+def _unlike(a: Matrix, b: Matrix) -> NDArray[np.bool_]:
+    """Where two arrays differ, missing being like missing."""
+    unlike: NDArray[np.bool_] = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    return unlike

@@ -1,0 +1,125 @@
+"""The forms that serve, scored as serving scores them: LightGBM's C library, ONNX Runtime, one thread each."""
+
+from __future__ import annotations
+
+import ctypes
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import lightgbm
+import numpy as np
+import onnxruntime
+from lightgbm.basic import _LIB
+
+from model_packaging.frames import graph_inputs
+from model_packaging.refusal import Refusal
+from model_packaging.schema import Feature, Matrix, Vector
+
+_FLOAT64, _NORMAL, _ALL_TREES = 1, 0, -1
+_PARAMETERS = b"num_threads=1 verbosity=-1"
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    def predict(self, matrix: Matrix) -> Vector:
+        """One prediction a row."""
+        ...
+
+    def predict_one(self, row: Matrix) -> float:
+        """The prediction for a matrix of one row, by the quickest way that the engine has."""
+        ...
+
+
+class LightGBM:
+    """A LightGBM text model."""
+
+    def __init__(self, text: bytes, features: Sequence[Feature]) -> None:
+        """Load it. Raises Refusal when it is no such model or has other features."""
+        try:
+            self._booster = lightgbm.Booster(model_str=text.decode())
+        except (lightgbm.basic.LightGBMError, UnicodeDecodeError, ValueError) as error:
+            raise Refusal(f"LightGBM does not load the model: {error}", "write it with Booster.save_model") from error
+        names = [feature.name for feature in features]
+        if self._booster.feature_name() != names:
+            found = ", ".join(self._booster.feature_name())[:300]
+            raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
+        if self._booster.num_model_per_iteration() != 1:
+            raise Refusal("the model has several outputs", "train it for one output, or for two classes")
+        self._fast = ctypes.c_void_p()
+        self._size, self._out = ctypes.c_int64(), ctypes.c_double()
+        _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
+            self._booster._handle, _NORMAL, 0, _ALL_TREES, _FLOAT64, len(names), _PARAMETERS, ctypes.byref(self._fast)
+        )
+
+    def predict(self, matrix: Matrix) -> Vector:
+        """One prediction a row."""
+        return np.asarray(self._booster.predict(matrix, num_threads=1), dtype=np.float64)
+
+    def predict_one(self, row: Matrix) -> float:
+        """By the call that prepares everything but the row beforehand."""
+        _LIB.LGBM_BoosterPredictForMatSingleRowFast(
+            self._fast, row.ctypes.data_as(ctypes.c_void_p), ctypes.byref(self._size), ctypes.byref(self._out)
+        )
+        return self._out.value
+
+
+@dataclass(frozen=True)
+class GraphForm:
+    """What an ONNX graph takes ("codes": one matrix; "values": an input a feature) and which output is the answer."""
+
+    input: str
+    output: str
+    column: int | None
+
+
+class Onnx:
+    """An ONNX graph."""
+
+    def __init__(self, data: bytes, form: GraphForm, features: Sequence[Feature]) -> None:
+        """Load it. Raises Refusal when ONNX Runtime does not."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library's own types, one for each kind of fault
+            raise Refusal(f"ONNX Runtime does not load the graph: {error}", "export the model again") from error
+        self._form, self._features = form, features
+
+    def predict(self, matrix: Matrix) -> Vector:
+        """One prediction a row. Raises Refusal when the graph fails or answers another shape."""
+        if self._form.input == "values":
+            feed: dict[str, Any] = graph_inputs(self._features, matrix)
+        else:
+            feed = {self._session.get_inputs()[0].name: matrix.astype(np.float32)}
+        try:
+            found: Any = self._session.run([self._form.output], feed)[0]
+        except Exception as error:  # as above
+            raise Refusal(f"the graph fails on rows of the schema: {error}", "export the model again") from error
+        if self._form.column is not None:
+            found = found[:, self._form.column]
+        flat = np.asarray(found, dtype=np.float64).reshape(-1)
+        if len(flat) != len(matrix):
+            raise Refusal(f"the graph gives {len(flat)} predictions for {len(matrix)} rows", "export one for each row")
+        return flat
+
+    def predict_one(self, row: Matrix) -> float:
+        """By the same call."""
+        return float(self.predict(row)[0])
+
+
+def microseconds(calls: Sequence[Callable[[], object]], seconds: float) -> list[float]:
+    """The median time of each call, taken in turns for about so long in all, so that a noisy moment hits every one."""
+    times: list[list[int]] = [[] for _ in calls]
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline or len(times[-1]) < 5:
+        for call, taken in zip(calls, times, strict=True):
+            started = time.perf_counter_ns()
+            call()
+            taken.append(time.perf_counter_ns() - started)
+    return [statistics.median(taken) / 1000 for taken in times]

@@ -1,0 +1,127 @@
+"""ONNX graphs: which ones can be served, and scikit-learn's models as such."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import skl2onnx
+from onnx import TensorProto
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.base import is_classifier
+
+from model_packaging.engines import GraphForm
+from model_packaging.refusal import Refusal
+from model_packaging.schema import Feature
+
+_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+_AGAIN = "export the graph again (with skl2onnx: options={id(model): {'zipmap': False}})"
+
+
+def check(data: bytes, features: Sequence[Feature], form: dict[str, Any] | None) -> GraphForm:
+    """What the graph takes and gives: as `form` says, or found out. Raises Refusal when it cannot be served."""
+    try:
+        model = onnx.load_model_from_string(data)
+        foreign = {opset.domain for opset in model.opset_import} | {node.domain for node in model.graph.node}
+        if foreign := foreign - _DOMAINS:
+            raise Refusal(f"the graph uses operators of {', '.join(sorted(foreign))}", "keep to ONNX's own operators")
+        if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise Refusal("the graph keeps its weights in another file", "save it with them inside")
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError, UnicodeDecodeError) as error:
+        raise Refusal(f"it is no valid ONNX graph: {str(error)[:300]}", _AGAIN) from error
+    except Refusal:
+        raise
+    except Exception as error:  # protobuf's own types
+        raise Refusal(f"it is no ONNX graph: {str(error)[:300]}", _AGAIN) from error
+    wanted = (form or {}).get("input") or _input(model.graph, features)
+    _check_inputs(model.graph, features, wanted)
+    output = (form or {}).get("output") or _output(model.graph)
+    return GraphForm(wanted, output, _column(model.graph, output, form))
+
+
+def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> tuple[bytes, GraphForm]:
+    """A fitted estimator as a graph. Raises Refusal when skl2onnx has no way."""
+    if takes_values:
+        inputs = [(f.name, (StringTensorType if f.is_category else FloatTensorType)([None, 1])) for f in features]
+    else:
+        inputs = [("input", FloatTensorType([None, len(features)]))]
+    estimator = _with_empty_for_missing(estimator) if takes_values else estimator
+    options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
+    try:
+        graph = skl2onnx.convert_sklearn(estimator, "model", inputs, options=options)
+        data = graph.SerializeToString()
+    except Exception as error:  # each converter raises what it likes
+        said = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+        raise Refusal(f"skl2onnx does not convert it: {said}", _AGAIN) from error
+    return data, check(data, features, None)
+
+
+def _with_empty_for_missing(estimator: Any) -> Any:
+    """A copy whose encoders know the missing category by the name that a graph gets for it: the empty string."""
+    copied = copy.deepcopy(estimator)
+    waiting = [copied]
+    while waiting:
+        part = waiting.pop()
+        for steps in (getattr(part, name, None) for name in ("steps", "transformers_", "transformer_list")):
+            waiting += [step[1] for step in steps or ()]
+        for n, values in enumerate(getattr(part, "categories_", ())):
+            missing = np.array([isinstance(value, float) and np.isnan(value) for value in values], dtype=np.bool_)
+            if values.dtype == object and missing.any():
+                part.categories_[n] = np.where(missing, "", values)
+    return copied
+
+
+def _input(graph: onnx.GraphProto, features: Sequence[Feature]) -> str:
+    names = sorted(given.name for given in graph.input)
+    return "values" if names == sorted(f.name for f in features) and len(names) > 1 else "codes"
+
+
+def _check_inputs(graph: onnx.GraphProto, features: Sequence[Feature], wanted: str) -> None:
+    if wanted == "codes":
+        if len(graph.input) != 1:
+            names = ", ".join(given.name for given in graph.input)[:300]
+            raise Refusal(f"the graph's inputs are neither one matrix nor the schema's features: {names}", _AGAIN)
+        shapes = {graph.input[0].name: (TensorProto.FLOAT, len(features))}
+        found = {graph.input[0].name: graph.input[0]}
+    else:
+        shapes = {f.name: (TensorProto.STRING if f.is_category else TensorProto.FLOAT, 1) for f in features}
+        found = {given.name: given for given in graph.input}
+        if found.keys() != shapes.keys():
+            raise Refusal(f"the graph's inputs are not the schema's features: {', '.join(found)[:300]}", _AGAIN)
+    for name, (kind, width) in shapes.items():
+        tensor = found[name].type.tensor_type
+        sides = tensor.shape.dim
+        fits = len(sides) == 2 and sides[0].dim_value == 0 and sides[1].dim_value in (0, width)
+        if tensor.elem_type != kind or not fits:
+            is_text = kind == TensorProto.STRING
+            raise Refusal(
+                f"input {found[name].name}: expected {'strings' if is_text else 'single-precision floats'} "
+                f"of shape (any number of rows, {width})",
+                _AGAIN,
+            )
+
+
+def _output(graph: onnx.GraphProto) -> str:
+    floats = [o for o in graph.output if o.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE)]
+    if len(floats) != 1:
+        names = ", ".join(output.name for output in graph.output)[:300]
+        raise Refusal(f"which output is the prediction? There are {names}", "name it in metadata.json: onnx.output")
+    return str(floats[0].name)
+
+
+def _column(graph: onnx.GraphProto, output: str, form: dict[str, Any] | None) -> int | None:
+    found = [given for given in graph.output if given.name == output]
+    if not found:
+        raise Refusal(f"the graph has no output {output!r}", "name one of its outputs in metadata.json: onnx.output")
+    if form is not None and "column" in form:
+        column = form["column"]
+        return None if column is None else int(column)
+    sides = found[0].type.tensor_type.shape.dim
+    width = sides[1].dim_value if len(sides) == 2 else 1
+    if width > 2:
+        raise Refusal(f"output {output!r} has {width} columns", "name the one to serve in metadata.json: onnx.column")
+    return 1 if width == 2 else None

@@ -1,0 +1,12 @@
+"""Why a model is not taken, in words for the person who publishes it."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """`what` says what is wrong, `fix` what to do about it."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix

@@ -1,0 +1,184 @@
+"""The rows that a model is checked on: held out by its training, drawn from its schema, and made to be hard."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model_packaging.refusal import Refusal
+from model_packaging.schema import Described, Feature, Matrix, Vector
+
+MOST_ROWS = 100_000
+_MOST_BOUNDS = 3_000
+_SEED = 2013
+_TINY = 1e-30
+_AGAIN = "write holdout.csv again as the model bucket's contract says"
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Held-out rows; `predictions` are the training library's, a label is NaN where it is not known."""
+
+    matrix: Matrix
+    predictions: Vector
+    labels: Vector
+
+
+def read_holdout(described: Described) -> Holdout | None:
+    """The held-out rows of a folder, None when it has none. Raises Refusal at a field that the schema does not take."""
+    found = read_instances(described)
+    if found is None:
+        return None
+    matrix = [encode(described.features, instance, where) for where, instance, _, _ in found]
+    return Holdout(
+        np.array(matrix, dtype=np.float64).reshape(len(found), len(described.features)),
+        np.array([prediction for _, _, prediction, _ in found]),
+        np.array([label for _, _, _, label in found]),
+    )
+
+
+def read_instances(described: Described) -> list[tuple[str, dict[str, Any], float, float]] | None:
+    """The held-out rows as requests hold them: where in the file, the row, prediction, label (NaN: not known).
+
+    None when the folder has none. Raises Refusal when the file is not as the contract says.
+    """
+    entry = described.document.get("holdout")
+    if entry is None:
+        return None
+    path = described.folder / entry["file"]
+    found: list[tuple[str, dict[str, Any], float, float]] = []
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = csv.reader(file)
+        if next(lines, []) != [*described.names, "prediction", "label"]:
+            raise Refusal(f"{path.name}: the header is not the schema's features, `prediction` and `label`", _AGAIN)
+        for line in lines:
+            where = f"{path.name} line {lines.line_num}"
+            if len(line) != len(described.features) + 2:
+                raise Refusal(f"{where}: found {len(line)} fields, expected {len(described.features) + 2}", _AGAIN)
+            if len(found) == MOST_ROWS:
+                raise Refusal(f"{path.name}: more than {MOST_ROWS:,} rows", "keep a sample of them")
+            instance = {f.name: _value(f, text, where) for f, text in zip(described.features, line, strict=False)}
+            prediction = _number(line[-2], where)
+            if not np.isfinite(prediction):
+                raise Refusal(f"{where}: the prediction is no finite number", _AGAIN)
+            found.append((where, instance, prediction, _number(line[-1] or "nan", where)))
+    if len(found) != entry["rows"]:
+        raise Refusal(f"{path.name}: found {len(found):,} rows, metadata.json says {entry['rows']:,}", _AGAIN)
+    return found
+
+
+def encode(features: Sequence[Feature], instance: Mapping[str, Any], where: str = "a golden request") -> list[float]:
+    """A request's row as codes. Raises Refusal, which says `where`, when it does not fit the schema."""
+    return [_code(feature, instance[feature.name], where) for feature in features]
+
+
+def decode(features: Sequence[Feature], row: Vector) -> dict[str, Any]:
+    """A row as a request holds it; whole numbers are written without a fraction."""
+    return {feature.name: _to_json(feature, float(value)) for feature, value in zip(features, row, strict=True)}
+
+
+def drawn(features: Sequence[Feature], count: int) -> Matrix:
+    """Rows drawn evenly from what the schema allows, one in ten values missing where that is allowed."""
+    random = np.random.default_rng(_SEED)
+    columns = []
+    for feature in features:
+        if feature.is_category:
+            values = random.integers(0, len(feature.values), count).astype(np.float64)
+        else:
+            low, high = max(feature.minimum, -1e4), min(feature.maximum, 1e4)
+            values = random.uniform(min(low, feature.maximum), max(high, feature.minimum), count)
+        if feature.nullable:
+            values[random.random(count) < 0.1] = np.nan
+        columns.append(values)
+    return np.column_stack(columns)
+
+
+def one_missing(features: Sequence[Feature], rows: Matrix) -> Matrix:
+    """For each feature that may be missing, some of `rows` without it; and one row without any of them."""
+    nullable = [position for position, feature in enumerate(features) if feature.nullable]
+    some = rows[np.linspace(0, len(rows) - 1, 5).astype(int)]
+    made = []
+    for position in nullable:
+        without = some.copy()
+        without[:, position] = np.nan
+        made.append(without)
+    empty = some[:1].copy()
+    empty[:, nullable] = np.nan
+    return np.vstack([*made, empty])
+
+
+def each_category(features: Sequence[Feature], rows: Matrix) -> Matrix:
+    """For each value of each category a row with it."""
+    made = [rows[:0]]
+    for position, feature in enumerate(features):
+        if feature.is_category:
+            varied = rows[np.arange(len(feature.values)) % len(rows)].copy()
+            varied[:, position] = np.arange(len(feature.values))
+            made.append(varied)
+    return np.vstack(made)
+
+
+def at_bounds(features: Sequence[Feature], rows: Matrix, feature: np.ndarray[Any, Any], threshold: Vector) -> Matrix:
+    """Rows with one number exactly at a split's threshold, and at the doubles and floats next to it.
+
+    `feature` and `threshold` have shape (splits,). At most 3,000 splits are taken, spread evenly.
+    """
+    picked = np.linspace(0, len(threshold) - 1, min(len(threshold), _MOST_BOUNDS)).astype(int)
+    made = [rows[:0]]
+    for position in np.unique(feature[picked]).tolist():
+        limits = features[position]
+        at = np.unique(threshold[picked][feature[picked] == position])
+        # 1e-30: what lies nearer to zero, LightGBM takes for zero
+        at = at[(at >= limits.minimum) & (at <= limits.maximum) & ((np.abs(at) > _TINY) | (at == 0))]
+        singles = at.astype(np.float32)
+        beside = [np.nextafter(singles, np.float32(way)).astype(np.float64) for way in (-np.inf, np.inf)]
+        near = [np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf), singles.astype(np.float64), *beside]
+        values = np.clip(np.concatenate(near), limits.minimum, limits.maximum)
+        values[np.abs(values) < _TINY] = 0.0
+        varied = rows[np.arange(len(values)) % len(rows)].copy()
+        varied[:, position] = values
+        made.append(varied)
+    return np.vstack(made)
+
+
+def _value(feature: Feature, text: str, where: str) -> Any:
+    if text == "":
+        return None
+    return text if feature.is_category else _number(text, where)
+
+
+def _code(feature: Feature, value: Any, where: str) -> float:
+    if value is None:
+        code = float("nan")
+    elif feature.is_category:
+        code = feature.codes.get(str(value), float("nan"))
+    else:
+        code = float(value)
+    if np.isnan(code) and not feature.nullable:
+        raise Refusal(f"{where}: {feature.name}: found {value!r}, which the schema does not allow", _AGAIN)
+    if not feature.is_category and not np.isnan(code) and not feature.minimum <= code <= feature.maximum:
+        allowed = f"{feature.minimum:g} to {feature.maximum:g}"
+        raise Refusal(f"{where}: {feature.name}: found {value!r}; the schema allows {allowed}", _AGAIN)
+    return code
+
+
+def as_written(value: Any) -> Any:
+    """A value as a person writes it: whole numbers without a fraction."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+def _to_json(feature: Feature, value: float) -> Any:
+    if np.isnan(value):
+        return None
+    return feature.values[int(value)] if feature.is_category else as_written(value)
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Refusal(f"{where}: found {text[:40]!r}, expected a number", _AGAIN) from None

@@ -1,0 +1,79 @@
+"""A model's folder as its metadata.json describes it; the caller has checked the file's shape."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+"""Shape (rows, features): categories as codes (positions in `values`), NaN is missing."""
+Vector = NDArray[np.float64]
+
+_FAR = 1e37
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input. `values` is empty for a number."""
+
+    name: str
+    nullable: bool
+    values: tuple[str, ...] = ()
+    minimum: float = -_FAR
+    maximum: float = _FAR
+
+    @property
+    def is_category(self) -> bool:
+        """Whether it takes one of `values` rather than a number."""
+        return bool(self.values)
+
+    @cached_property
+    def codes(self) -> dict[str, float]:
+        """Value → code."""
+        return {value: float(code) for code, value in enumerate(self.values)}
+
+
+@dataclass(frozen=True)
+class Described:
+    """A folder with its metadata."""
+
+    folder: Path
+    document: dict[str, Any]
+    features: tuple[Feature, ...]
+
+    @property
+    def format(self) -> str:
+        """What the model file is."""
+        return str(self.document["model_format"])
+
+    @property
+    def model_path(self) -> Path:
+        """The model file."""
+        return self.folder / str(self.document["model_file"])
+
+    @property
+    def takes_values(self) -> bool:
+        """Whether the original wants categories as they are written, in a table with named columns."""
+        return bool(self.document.get("input", "codes") == "values")
+
+    @property
+    def names(self) -> list[str]:
+        """The features' names in the order of the schema."""
+        return [feature.name for feature in self.features]
+
+
+def describe(folder: Path) -> Described:
+    """Read the folder's metadata."""
+    document = json.loads((folder / "metadata.json").read_text())
+    return Described(folder, document, tuple(_feature(entry) for entry in document["feature_schema"]["features"]))
+
+
+def _feature(entry: dict[str, Any]) -> Feature:
+    bounds = {key: float(entry[key]) for key in ("minimum", "maximum") if entry.get(key) is not None}
+    return Feature(entry["name"], entry["nullable"], tuple(entry.get("values") or ()), **bounds)

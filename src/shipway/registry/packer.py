@@ -1,0 +1,158 @@
+"""Runs the packaging program: the heavy libraries, and whatever a model makes them do, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from shipway.core.errors import Refused, ShipwayError
+from shipway.core.ports import Tell
+
+PythonFor = Callable[[Path, Tell], Path]
+"""The interpreter of an environment that holds just what a lock file lists, made if need be. Raises ShipwayError."""
+
+PROGRAM = Path(__file__).parent / "packaging"
+TIMEOUT = 600.0
+MEMORY_BYTES = 8 << 30
+
+_MAX_ANSWER = 256 << 20
+_MAX_TOLD = 64 << 10
+_MAX_LINE = 300
+_MAX_REFUSAL = 4000
+_LAST_WORDS = 2000
+_STOPPED_BY_LIMIT = (-signal.SIGKILL, -signal.SIGXCPU, -signal.SIGXFSZ)
+
+
+def no_python(lock: Path, tell: Tell) -> Path:  # noqa: ARG001
+    """The PythonFor of a registry that cannot make environments."""
+    raise Refused(
+        "models cannot be converted or scored here: this registry was opened without a way to make environments",
+        fix="publish and compare through the daemon: shipway up",
+    )
+
+
+class Packer:
+    """Starts the program of a folder in the environment of the folder's lock file; `timeout` in seconds."""
+
+    def __init__(self, python_for: PythonFor, program: Path = PROGRAM, timeout: float = TIMEOUT) -> None:
+        self._python_for, self._program, self._timeout = python_for, program, timeout
+
+    def run(self, job: Mapping[str, Any], work: Path, tell: Tell) -> dict[str, Any]:
+        """What the program answers to a job; its files are left in `work`, a private folder.
+
+        Raises Refused when the program refuses the model, ShipwayError when it fails or takes too long.
+        """
+        python = self._python_for(self._program / "requirements.lock", tell)
+        (work / "home").mkdir()
+        limits = {"memory_bytes": MEMORY_BYTES, "processor_seconds": int(self._timeout) + 1}
+        (work / "job.json").write_text(json.dumps({**job, **limits, "work": str(work)}))
+        status = self._run(python, work, tell)
+        answer = _answer(work / "answer.json", status, work / "stderr")
+        if "refused" in answer:
+            refused = answer["refused"]
+            raise Refused(
+                str(refused["what"])[:_MAX_REFUSAL], fix=str(refused["fix"])[:_MAX_REFUSAL], state="nothing changed"
+            )
+        done: dict[str, Any] = answer["done"]
+        return done
+
+    def _run(self, python: Path, work: Path, tell: Tell) -> int:
+        variables = {
+            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "PYTHONPATH": str(self._program),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(work / "home"),
+            "TMPDIR": str(work),
+            "LANG": "C.UTF-8",
+            # one thread each: what is timed is a model, and the machine serves meanwhile
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+        }
+        with (
+            (work / "job.json").open() as given,
+            (work / "told").open("wb") as out,
+            (work / "stderr").open("wb") as err,
+        ):
+            process = subprocess.Popen(
+                [python, "-sP", "-m", "model_packaging"],
+                cwd=work, env=variables, stdin=given, stdout=out, stderr=err, start_new_session=True,
+            )  # fmt: skip
+        told = _Told(work / "told", tell)
+        deadline = time.monotonic() + self._timeout
+        try:
+            while time.monotonic() < deadline:
+                told.more()
+                try:
+                    return process.wait(0.2)
+                except subprocess.TimeoutExpired:
+                    continue
+            raise ShipwayError(
+                f"the model was not converted and checked within {self._timeout:.0f} s",
+                fix="publish a smaller model, or fewer held-out rows",
+                state="nothing changed",
+            )
+        finally:
+            _end(process)
+            told.more()
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """An empty folder for one job, for this user alone."""
+    with tempfile.TemporaryDirectory(prefix="shipway-packaging-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The program, and what a model made it start."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+class _Told:
+    """Hands on the lines that the program has written, as far as they are text and no flood."""
+
+    def __init__(self, path: Path, tell: Tell) -> None:
+        self._path, self._tell, self._read = path, tell, 0
+
+    def more(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            text = file.read(max(0, _MAX_TOLD - self._read))
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.decode("utf-8", "replace").splitlines():
+            self._tell(re.sub(r"[^\S ]|[^\x20-\uffff]|[\x7f-\x9f]", "?", line)[:_MAX_LINE])
+
+
+def _answer(path: Path, status: int, stderr: Path) -> dict[str, Any]:
+    if status == 0 and path.is_file() and not path.is_symlink() and path.stat().st_size <= _MAX_ANSWER:
+        try:
+            answer = json.loads(path.read_bytes())
+        except ValueError:
+            answer = None
+        if isinstance(answer, dict) and (isinstance(answer.get("done"), dict) or _is_refusal(answer.get("refused"))):
+            return answer
+    if status in _STOPPED_BY_LIMIT:
+        why = f"it was stopped (signal {-status}): more memory, processor time or disk than it may have"
+    else:
+        last = stderr.read_bytes()[-_LAST_WORDS:].decode("utf-8", "replace").strip().splitlines()
+        why = last[-1][:_MAX_LINE] if last else f"it ended with {status}"
+    raise ShipwayError(
+        f"the packaging program failed on this model: {why}",
+        fix=f"publish a smaller model (it may use {MEMORY_BYTES >> 30} GiB), or report the fault",
+        state="nothing changed",
+    )
+
+
+def _is_refusal(answer: object) -> bool:
+    return isinstance(answer, dict) and {"what", "fix"} <= answer.keys()

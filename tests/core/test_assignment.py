@@ -1,0 +1,140 @@
+"""What is tried out beside a release's model: as people write it, and as tasks read it."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipway.core import assignment
+from shipway.core.assignment import (
+    Shadow,
+    Trial,
+    check_percent,
+    check_promotion,
+    check_versions,
+    of_release,
+    read_shares,
+)
+from shipway.core.errors import Refused, UsageError
+from tests.parts import ROOT
+
+VERSIONS = st.builds("v{}.{}".format, st.integers(0, 99), st.integers(0, 99))
+PERCENTS = st.integers(1, 1_000_000).map(lambda millionths: millionths / 90_000)
+TRIAL = Trial("prod", "v1.1", (("v1.2", 10.0), ("v2.0", 2.5)))
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[ModuleType]:
+    """The reader of the model service, which is a part of its own: only the text joins them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "ml-model-service" / "src"))
+        yield importlib.import_module("ml_model_service.assignment")
+
+
+@st.composite
+def trials(draw: st.DrawFn) -> Trial:
+    """Any trial that a person can ask for."""
+    version, *others = draw(st.lists(VERSIONS, min_size=2, max_size=11, unique=True))
+    shadow = Shadow(others.pop(), draw(PERCENTS)) if draw(st.booleans()) else None
+    return Trial("prod", version, tuple((other, draw(PERCENTS)) for other in others[:9]), shadow)
+
+
+def test_the_examples_hold() -> None:
+    """What the documentation of the functions shows is so."""
+    assert 0 == doctest.testmod(assignment).failed
+
+
+@given(trial=trials())
+def test_the_service_reads_what_is_written(service: ModuleType, trial: Trial) -> None:
+    """Versions, percents and shadow are those that were meant, in the same order, to the last digit."""
+    read = service.parse(trial.text())
+    shadow = None if read.shadow is None else Shadow(read.shadow.version, read.shadow.percent)
+    assert trial == Trial("prod", read.version, read.split, shadow)
+    assert tuple(trial.shares.items()) == read.variants
+    assert len(trial.text()) <= service.LARGEST_TEXT
+
+
+@given(trial=trials())
+def test_what_is_written_fits_a_parameter(trial: Trial) -> None:
+    """A parameter holds 4,096 bytes."""
+    assert len(trial.text().encode()) <= 4096
+
+
+def test_shares_are_read() -> None:
+    """With or without the sign, also as decimals."""
+    assert (("v1.2", 10.0), ("v1.3", 2.5), ("v2.0", 87.5)) == read_shares(["v1.2=10%", "v1.3=2.5", "v2.0=87.5 %"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["v1.2"], "'v1.2' is no share of a version"),
+        (["1.2=10%"], "'1.2=10%' is no share of a version"),
+        (["v1.2=ten"], "'v1.2=ten' is no share of a version"),
+        (["v1.2=-1%"], "'v1.2=-1%' is no share of a version"),
+        (["v1.2=nan"], "'v1.2=nan' is no share of a version"),
+        (["v1.2=0%"], "v1.2=0%: a share lies above 0 %"),
+        (["v1.2=1", "v1.2=2"], "v1.2 is named twice"),
+        (["v1.2=60", "v1.3=41%"], "the shares make 101 %; allowed: 100 % together"),
+        ([f"v1.{n}=1" for n in range(10)], "10 candidates; allowed: 1 to 9"),
+        ([], "0 candidates; allowed: 1 to 9"),
+    ],
+)
+def test_wrong_shares_are_usage(words: list[str], message: str) -> None:
+    """What is wrong is named."""
+    with pytest.raises(UsageError) as caught:
+        read_shares(words)
+    assert message == caught.value.what
+
+
+@given(st.lists(st.text(max_size=20), max_size=12))
+def test_no_words_break_the_reader(words: list[str]) -> None:
+    """Whatever is typed is read or refused."""
+    with suppress(UsageError):
+        assert 0 < sum(percent for _, percent in read_shares(words)) <= 100.001
+
+
+def test_a_release_with_another_model_follows_no_trial() -> None:
+    """Also when the trial's candidate is that model: it has everything then."""
+    assert TRIAL == of_release("v1.1", TRIAL)
+    for version in ("v1.2", "v1.0"):
+        assert version == of_release(version, TRIAL).text()
+    assert "v1.1" == of_release("v1.1", None).text()
+
+
+def test_a_version_has_one_part() -> None:
+    """Stable is no candidate, and a shadow answers nobody."""
+    check_versions(replace(TRIAL, shadow=Shadow("v3.0")))
+    with pytest.raises(UsageError, match="it has what the candidates leave"):
+        check_versions(Trial("prod", "v1.1", (("v1.1", 10.0),)))
+    for version in ("v1.1", "v1.2"):
+        with pytest.raises(Refused, match=f"{version} answers requests in prod already"):
+            check_versions(replace(TRIAL, shadow=Shadow(version)))
+
+
+@pytest.mark.parametrize("percent", [0.0, -1.0, 100.5, float("nan"), float("inf")])
+def test_a_shadow_sees_some_of_the_requests(percent: float) -> None:
+    """More than none and at most all."""
+    check_percent(0.5)
+    with pytest.raises(UsageError, match="a shadow of"):
+        check_percent(percent)
+
+
+def test_a_part_of_a_split_may_become_all_of_it() -> None:
+    """Another version is refused with what to do; without a split everything goes."""
+    for version in ("v1.1", "v1.2", "v2.0"):
+        check_promotion(TRIAL, version)
+    check_promotion(None, "v3.0")
+    check_promotion(Trial("prod", "v1.1", shadow=Shadow("v1.4")), "v3.0")
+    with pytest.raises(Refused) as caught:
+        check_promotion(TRIAL, "v3.0")
+    assert "prod is split between v1.1, v1.2, v2.0; promoting v3.0 would end that unseen" == caught.value.what
+    assert caught.value.fix.startswith("shipway model promote v1.2 --env prod, or")

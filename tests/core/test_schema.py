@@ -1,0 +1,86 @@
+"""Whether a model takes every request that another one takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipway.core.schema import Feature, refused_by
+
+names = st.sampled_from(["a", "b", "c", "d"])
+bounds = st.one_of(st.none(), st.integers(-3, 3).map(float))
+numbers = st.builds(Feature, names, st.just("number"), st.booleans(), st.just(()), bounds, bounds)
+categories = st.builds(
+    Feature, names, st.just("category"), st.booleans(), st.sets(st.sampled_from("xyz"), min_size=1).map(tuple)
+)
+schemas = st.lists(st.one_of(numbers, categories), min_size=1, max_size=3, unique_by=lambda f: f.name).map(tuple)
+CANDIDATES: tuple[Any, ...] = (None, -4.0, -3.0, -1.0, 0.0, 2.0, 3.0, 4.0, "x", "y", "z", "unknown")
+
+
+def takes(feature: Feature, value: Any) -> bool:
+    """What the model service does with a value, said once more in other words."""
+    if value is None:
+        return feature.nullable
+    if feature.type == "category":
+        return isinstance(value, str) and (feature.nullable or value in feature.values)
+    if isinstance(value, str):
+        return False
+    low = -9e9 if feature.minimum is None else feature.minimum
+    high = 9e9 if feature.maximum is None else feature.maximum
+    return low <= value <= high
+
+
+@given(schemas, schemas)
+def test_what_passes_takes_every_request(new: tuple[Feature, ...], old: tuple[Feature, ...]) -> None:
+    """Where nothing is refused, every value that the old feature takes suits the new one at the same place."""
+    if refused_by(new, old):
+        return
+    assert [f.name for f in old] == [f.name for f in new]
+    for one, two in zip(new, old, strict=True):
+        assert all(takes(one, value) for value in CANDIDATES if takes(two, value))
+
+
+@given(schemas)
+def test_a_schema_takes_its_own_requests(schema: tuple[Feature, ...]) -> None:
+    """A model that was trained again on the same inputs always fits."""
+    assert () == refused_by(schema, schema)
+
+
+@given(schemas, schemas, schemas)
+def test_fitting_is_transitive(a: tuple[Feature, ...], b: tuple[Feature, ...], c: tuple[Feature, ...]) -> None:
+    """What takes all that b takes, which takes all that a takes, takes all that a takes."""
+    if not refused_by(b, a) and not refused_by(c, b):
+        assert () == refused_by(c, a)
+
+
+NUMBER = Feature("temp", "number", True, (), -50.0, 150.0)
+CATEGORY = Feature("carrier", "category", False, ("AA", "B6", "DL", "UA", "WN"))
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        ((CATEGORY, NUMBER), "its features stand in another order"),
+        ((NUMBER,), "carrier is gone"),
+        ((NUMBER, CATEGORY, replace(NUMBER, name="wind")), "wind is new"),
+        ((replace(NUMBER, type="category", values=("a",)), CATEGORY), "temp is a category, it was a number"),
+        ((replace(NUMBER, nullable=False), CATEGORY), "temp may not be missing any more"),
+        ((replace(NUMBER, minimum=0.0), CATEGORY), "temp begins at 0, it began at -50"),
+        ((replace(NUMBER, maximum=100.0), CATEGORY), "temp ends at 100, it ended at 150"),
+        ((NUMBER, replace(CATEGORY, values=("WN",))), "carrier has no AA, B6, DL and 1 more any more"),
+    ],
+)
+def test_each_reason_is_told(new: tuple[Feature, ...], reason: str) -> None:
+    """What a person has to know to decide between another model and a release."""
+    assert (reason,) == refused_by(new, (NUMBER, CATEGORY))
+
+
+def test_more_is_no_reason() -> None:
+    """Wider bounds, further categories, and a value that may be missing now."""
+    wider = replace(NUMBER, minimum=None, maximum=200.0)
+    assert () == refused_by((wider, replace(CATEGORY, nullable=True, values=("AA",))), (NUMBER, CATEGORY))
+    assert ("temp begins at -50, it began at no bound",) == refused_by((NUMBER,), (replace(NUMBER, minimum=None),))

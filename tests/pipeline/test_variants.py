@@ -1,0 +1,398 @@
+"""Splits and shadows over a real store: who may begin and end them, and what the platform does by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipway.core.assignment import Shadow, Trial, of_release
+from shipway.core.description import App
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.model_version import ModelVersion
+from shipway.core.ports import Assignments
+from shipway.core.records import EnvironmentRecord, Event
+from shipway.core.release import Artifact, Release
+from shipway.core.sketch import Predictions
+from shipway.core.variants import Astray, Counters, Figures, ShadowCounters, TaskFigures
+from shipway.local.store import Store
+from shipway.pipeline import variants as module
+from shipway.pipeline.ledger import WINDOW
+from shipway.pipeline.rollouts import Rollouts
+from shipway.pipeline.runs import Parts
+from shipway.pipeline.variants import Trials
+from tests.pipeline.fake_target import FakeTarget
+
+ROLLOUT = {"strategy": "blue_green"}
+DESCRIPTION: dict[str, Any] = {
+    "app": "hello",
+    "services": {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "model": True}},
+    "model": {"name": "m"},
+    "environments": {
+        "dev": {"branch": "develop", "port": 8081, "tasks": {"min": 1, "max": 1}, "rollout": ROLLOUT},
+        "prod": {
+            "branch": "main", "after": "dev", "port": 8080, "tasks": {"min": 2, "max": 2}, "rollout": ROLLOUT,
+            "approval": {"roles": ["lead"]},
+        },
+    },
+    "roles": {"lead": ["ann"]},
+}  # fmt: skip
+
+
+class Registry:
+    """Any version is there; v6.6 is damaged, v3.0 was rejected, v4.0 has other features."""
+
+    def verified(self, version: str) -> ModelVersion:
+        if version == "v6.6":
+            raise Refused("model v6.6: model.txt has another sha256")
+        status = "rejected" if version == "v3.0" else "pending"
+        schema = "wider" if version == "v4.0" else "schema"
+        return ModelVersion(version, "m", "model.txt", f"digest of {version}", schema, "", "", "ann", status)
+
+
+class FakeAssignments(Assignments):
+    """Tasks that follow at once what is recorded, unless they refuse a version; their figures are set by the test."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.refused = ""
+        self.slow = False
+        self.texts: list[str] = []
+        self.told: dict[str, TaskFigures] = {}
+
+    def assign(self, environment: str) -> None:
+        record = self._store.get(EnvironmentRecord, environment)
+        release = self._store.get(Release, (record and record.stable) or "")
+        assert release is not None
+        assert release.model_version is not None
+        text = of_release(release.model_version, self._store.get(Trial, environment)).text()
+        self.texts += [text] if self.texts[-1:] != [text] else []
+
+    def astray(self, environment: str) -> Sequence[Astray]:
+        if self.refused and self.refused in self.texts[-1]:
+            return [Astray("task 1", "refuses: broken", refuses=True)]
+        return [Astray("task 2", "says no answer")] if self.slow else []
+
+    def figures(self, environment: str) -> Sequence[TaskFigures]:
+        return list(self.told.values())
+
+    def tell(self, trial: Trial, task: str = "task", epoch: str = "e", **versions: Counters) -> None:
+        """From now on the task counts these figures; `v1_2` stands for v1.2, `shadow` for the shadow."""
+        counted = {name.replace("_", "."): counters for name, counters in versions.items()}
+        self.told[task] = TaskFigures(
+            task, epoch, trial.shares, trial.shadow and trial.shadow.version, Figures(counted)
+        )
+
+
+class Bench:
+    """Trials joined as `wiring` would, with a clock of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder / "state.db")
+        self.app = App.model_validate(DESCRIPTION)
+        self.now = 1000.0
+        self.assignments = FakeAssignments(self.store)
+        rollouts = Rollouts(self.store, FakeTarget(), self.clock, threading.Event())
+        nothing: Any = None
+        parts = Parts(
+            self.store, nothing, nothing, Registry(), rollouts, self.clock,  # type: ignore[arg-type]
+            read_app=lambda _: self.app, operator_app=lambda: self.app, root=folder,
+        )  # fmt: skip
+        self.parts = parts
+        self.trials = self.restarted()
+        for environment in ("dev", "prod"):
+            self.serve(environment, "r1", "v1.1")
+
+    def restarted(self) -> Trials:
+        """What a next daemon would have."""
+        return Trials(self.parts, self.assignments, threading.Event())
+
+    def clock(self) -> float:
+        self.now += 0.01
+        return self.now
+
+    def serve(self, environment: str, id: str, version: str | None) -> None:
+        """The environment serves a release with this model version."""
+        artifacts = {"hello": Artifact("hello", "0" * 64, "c", "/tree")}
+        self.store.put(id, Release(id, "c", self.app, artifacts, version, f"digest of {version}", "schema"))
+        self.store.put(environment, EnvironmentRecord(environment, history=(id,)))
+
+    def recorded(self, environment: str = "prod") -> Trial | None:
+        return self.store.get(Trial, environment)
+
+    def audited(self) -> list[tuple[str, str]]:
+        return [(entry.who, entry.action) for entry in reversed(self.store.audit(50))]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(module, "_PAUSE", 0)
+    return Bench(tmp_path)
+
+
+def counted(requests: int, errors: int = 0, mean: float = 0.3) -> Counters:
+    """A version's figures."""
+    predictions = Predictions(requests, requests * mean, ((mean, mean + 0.01, requests),) if requests else ())
+    return Counters(requests, errors, Predictions(requests, 0.005 * requests, ((0.005, 0.005, requests),)), predictions)
+
+
+def test_a_split_is_asked_for_shown_and_ended(bench: Bench) -> None:
+    """Tasks follow each change; all of it is audited and told."""
+    report = bench.trials.split("prod", ["v1.2=10%", "v2.0=5"], "ann", "is it better?")
+    assert {"v1.1": 85.0, "v1.2": 10.0, "v2.0": 5.0} == {v.version: v.percent for v in report.variants}
+    bench.trials.split("prod", ["v1.2=20%"], "ann", "more")
+    assert (("v1.2", 20.0),) == bench.trials.show("prod").trial.split
+    assert not bench.trials.end_split("prod", "ann", "enough").variants
+    assert [
+        '{"version": "v1.1", "split": {"v1.2": 10.0, "v2.0": 5.0}}',
+        '{"version": "v1.1", "split": {"v1.2": 20.0}}',
+        "v1.1",
+    ] == bench.assignments.texts
+    assert [("ann", "split the model")] * 2 + [("ann", "end the split")] == bench.audited()
+    assert (None, None) == (bench.recorded(), bench.trials.last_report("prod"))
+
+
+def test_ending_what_is_not_there_changes_nothing(bench: Bench) -> None:
+    """Stopping what is stopped is no error."""
+    bench.trials.end_split("prod", "ann", "")
+    bench.trials.end_shadow("prod", "ann", "")
+    assert ([], []) == (bench.audited(), bench.assignments.texts)
+
+
+def test_a_shadow_stands_beside_a_split(bench: Bench) -> None:
+    """Each is changed and ended by itself; no version is both."""
+    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.trials.shadow("prod", "v1.3", 50.0, "ann", "")
+    with pytest.raises(Refused, match="answers requests in prod already"):
+        bench.trials.shadow("prod", "v1.2", 100.0, "ann", "")
+    with pytest.raises(Refused, match="answers requests in prod already"):
+        bench.trials.split("prod", ["v1.3=10%"], "ann", "")
+    bench.trials.end_split("prod", "ann", "")
+    assert '{"version": "v1.1", "shadow": {"version": "v1.3", "percent": 50.0}}' == bench.assignments.texts[-1]
+    bench.trials.end_shadow("prod", "ann", "")
+    assert "v1.1" == bench.assignments.texts[-1]
+
+
+@pytest.mark.parametrize(
+    ("shares", "error", "message"),
+    [
+        (["v6.6=10%"], Refused, "another sha256"),
+        (["v3.0=10%"], Refused, "was rejected"),
+        (["v4.0=10%"], Refused, "has other features than v1.1"),
+        (["v1.1=10%"], UsageError, "prod serves v1.1 itself"),
+        (["v1.2=101%"], UsageError, "101 %"),
+    ],
+)
+def test_a_version_that_does_not_fit_is_refused(
+    bench: Bench, shares: list[str], error: type[ShipwayError], message: str
+) -> None:
+    """Nothing is recorded, and no task hears of it."""
+    with pytest.raises(error) as caught:
+        bench.trials.split("prod", shares, "ann", "")
+    assert message in caught.value.what
+    assert (None, []) == (bench.recorded(), bench.assignments.texts)
+
+
+def test_who_may_change_the_model_may_split_it(bench: Bench) -> None:
+    """The environment's roles, as for a promotion."""
+    bench.trials.split("dev", ["v1.2=10%"], "bob", "")
+    for change in (
+        lambda: bench.trials.split("prod", ["v1.2=10%"], "bob", ""),
+        lambda: bench.trials.shadow("prod", "v1.2", 100.0, "bob", ""),
+        lambda: bench.trials.end_split("prod", "bob", ""),
+    ):
+        with pytest.raises(Refused, match="bob may not"):
+            change()
+    with pytest.raises(UsageError, match="no environment 'test'"):
+        bench.trials.show("test")
+
+
+def test_where_nothing_from_the_bucket_serves_there_is_nothing_to_split(bench: Bench) -> None:
+    """An environment without a release, and one whose model is baked in."""
+    bench.serve("prod", "r2", None)
+    with pytest.raises(Refused, match="no model from the bucket"):
+        bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.store.delete(EnvironmentRecord, "prod")
+    with pytest.raises(Refused, match="serves nothing yet"):
+        bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+
+
+def test_a_rollout_under_way_comes_first(bench: Bench) -> None:
+    """A split waits for its end; to end one is always possible."""
+    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout="7-prod"))
+    with pytest.raises(Refused, match="prod is changing: a rollout is under way"):
+        bench.trials.split("prod", ["v1.2=20%"], "ann", "")
+    bench.trials.end_split("prod", "ann", "")
+    assert "v1.1" == bench.assignments.texts[-1]
+    bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout=None))
+    assert bench.store.take_lock("prod", "8-prod", bench.now, 30) is None
+    with pytest.raises(Refused, match="prod is changing: 8-prod is at work there"):
+        bench.trials.split("prod", ["v1.2=20%"], "ann", "")
+
+
+def test_a_candidate_that_tasks_refuse_is_taken_back(bench: Bench) -> None:
+    """What was so before is so again, and the tasks' reason is told."""
+    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.assignments.refused = "v2.0"
+    began = bench.now
+    with pytest.raises(ShipwayError, match="not every task of prod follows: task 1 refuses: broken"):
+        bench.trials.split("prod", ["v2.0=10%"], "ann", "")
+    assert module.REFUSAL_PATIENCE < bench.now - began < module.REFUSAL_PATIENCE + 1
+    trial = bench.recorded()
+    assert trial is not None
+    assert (("v1.2", 10.0),) == trial.split
+    assert '{"version": "v1.1", "split": {"v1.2": 10.0}}' == bench.assignments.texts[-1]
+    assert ("shipway", "split the model: taken back") == bench.audited()[-1]
+
+
+def test_ending_is_recorded_even_where_a_task_does_not_answer(bench: Bench) -> None:
+    """It reads what is recorded when it comes to itself."""
+    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.assignments.slow = True
+    with pytest.raises(ShipwayError) as caught:
+        bench.trials.end_split("prod", "ann", "")
+    assert "it is recorded; every task follows as soon as it can" == caught.value.state
+    assert (None, "v1.1") == (bench.recorded(), bench.assignments.texts[-1])
+
+
+def test_a_bad_candidate_is_taken_out_at_once(bench: Bench) -> None:
+    """By its errors or by its predictions; the others stay, and why is remembered."""
+    trial = bench.trials.split("prod", ["v1.2=10%", "v1.3=10%"], "ann", "").trial
+    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(100, errors=50), v1_3=counted(100))
+    bench.trials.tend()
+    trial = bench.recorded() or trial
+    assert (("v1.3", 10.0),) == trial.split
+    assert [("v1.2", 10.0)] == [(stopped.version, stopped.percent) for stopped in trial.stopped]
+    assert "failed 50 of 100 requests (50 %, stable 0 %)" in trial.stopped[0].reason
+    assert ("shipway", "take a model out") == bench.audited()[-1]
+    assert '{"version": "v1.1", "split": {"v1.3": 10.0}}' == bench.assignments.texts[-1]
+
+    bench.assignments.tell(trial, epoch="e2", v1_1=counted(1000), v1_3=counted(400, mean=0.8))
+    bench.trials.tend()
+    trial = bench.recorded() or trial
+    assert ((), "v1.1") == (trial.split, bench.assignments.texts[-1])
+    assert "predictions shifted" in trial.stopped[1].reason
+    report = bench.trials.last_report("prod")
+    assert report is not None
+    assert trial.stopped == report.trial.stopped
+
+    bench.trials.split("prod", ["v1.2=5%"], "ann", "mended")
+    assert ["v1.3"] == [stopped.version for stopped in bench.trials.show("prod").trial.stopped]
+    bench.trials.end_split("prod", "ann", "")
+    assert bench.recorded() is None
+
+
+def test_a_good_candidate_waits_for_a_person(bench: Bench) -> None:
+    """It is shown as one to promote, and nothing is done."""
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    bench.assignments.tell(trial, v1_1=counted(5000), v1_2=counted(500))
+    bench.trials.tend()
+    report = bench.trials.last_report("prod")
+    assert report is not None
+    verdict = report.variants[1].verdict
+    assert verdict is not None
+    assert "promote" == verdict.kind
+    assert trial == bench.recorded()
+
+
+def test_a_disagreeing_shadow_is_told_and_left(bench: Bench) -> None:
+    """It has no clients, so there is nothing to take back."""
+    trial = bench.trials.shadow("prod", "v1.3", 100.0, "ann", "").trial
+    figures = Figures({"v1.1": counted(500)}, ShadowCounters(compared=500, disagreements=300))
+    bench.assignments.told["task"] = TaskFigures("task", "e", trial.shares, "v1.3", figures)
+    bench.trials.tend()
+    report = bench.trials.last_report("prod")
+    assert report is not None
+    assert report.shadow is not None
+    assert "rollback" == report.shadow.verdict.kind
+    assert "300 of 500 rows disagree" in report.shadow.verdict.reason
+    assert (trial, Shadow("v1.3", 100.0)) == (bench.recorded(), trial.shadow)
+
+
+def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
+    """A task that began anew, and one that went, count what they had; one that follows something else counts nothing."""
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    tell = bench.assignments.tell
+    tell(trial, "one", "e1", v1_2=counted(10))
+    tell(trial, "two", "e2", v1_2=counted(20))
+    tell(replace(trial, split=(("v1.2", 5.0),)), "three", "e3", v1_2=counted(1000))
+    assert 30 == bench.trials.show("prod").variants[1].requests
+    tell(trial, "one", "e4", v1_2=counted(5))
+    del bench.assignments.told["two"]
+    assert 35 == bench.trials.show("prod").variants[1].requests
+    bench.assignments.told["one"] = TaskFigures("one")
+    assert 35 == bench.trials.show("prod").variants[1].requests
+    tell(trial, "one", "e4", v1_2=counted(6))
+    report = bench.trials.show("prod")
+    assert (36, 1) == (report.variants[1].requests, report.tasks)
+    again = bench.restarted()
+    assert 6 == again.show("prod").variants[1].requests
+
+
+def test_a_candidate_that_goes_bad_after_days_is_noticed_by_its_last_minute(bench: Bench) -> None:
+    """A million good requests do not hide a hundred bad ones."""
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    bench.assignments.tell(trial, v1_1=counted(9_000_000), v1_2=counted(1_000_000))
+    bench.trials.tend()
+    bench.now += WINDOW + 1
+    bench.trials.tend()
+    assert trial == bench.recorded()
+    bench.assignments.tell(trial, v1_1=counted(9_000_900), v1_2=counted(1_000_100, errors=60))
+    bench.trials.tend()
+    trial = bench.recorded() or trial
+    assert "lately failed 60 of 100 requests" in trial.stopped[0].reason
+
+
+def test_another_model_in_the_environment_ends_the_trial(bench: Bench) -> None:
+    """As soon as its rollout is over: the candidate that was promoted, or whatever a deploy brought."""
+    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.serve("prod", "r2", "v1.2")
+    bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout="9-prod"))
+    bench.trials.tend()
+    assert bench.recorded() is not None
+    bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout=None))
+    bench.trials.tend()
+    assert (None, ("shipway", "end the model trial")) == (bench.recorded(), bench.audited()[-1])
+    assert "v1.2" == bench.trials.show("prod").trial.text()
+
+
+def test_a_release_with_the_same_model_carries_the_split_on(bench: Bench) -> None:
+    """Code and model change independently."""
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    bench.serve("prod", "r2", "v1.1")
+    bench.trials.tend()
+    assert trial == bench.recorded()
+
+
+def test_one_environment_in_trouble_does_not_keep_the_others_waiting(bench: Bench) -> None:
+    """Every trial is looked at; then the trouble is told."""
+    bench.trials.split("dev", ["v1.2=10%"], "ann", "")
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(100, errors=50))
+    release = bench.store.get(Release, "r1")
+    assert release is not None
+    baked = {"path": "hello", "command": "run", "routes": ["/*"], "baked": "models"}
+    app = App.model_validate(DESCRIPTION | {"services": {"hello": baked}})
+    bench.store.put("r3", replace(release, id="r3", app=app))
+    bench.store.put("dev", EnvironmentRecord("dev", history=("r3",)))
+    with pytest.raises(Refused, match="dev serves no model"):
+        bench.trials.tend()
+    trial = bench.recorded() or trial
+    assert () == trial.split
+
+
+def test_what_happens_is_told_as_events(bench: Bench) -> None:
+    """Each with its environment."""
+    told: list[Event] = []
+    bench.store.add_event = told.append  # type: ignore[method-assign,assignment]
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(100, errors=50))
+    bench.trials.tend()
+    assert [("note", "prod"), ("fail", "prod")] == [(event.kind, event.environment) for event in told]
+    assert "split the model: v1.1 90 %, v1.2 10 %" == told[0].text
+    assert told[1].text.startswith("took v1.2 (10 %) out of the split: failed 50 of 100")
