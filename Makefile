@@ -1,9 +1,9 @@
 # Everything a developer or a machine runs. `make demo` and `make test` do their own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
-PARTS := backend-api ml-model-service training
+PARTS := backend-api ml-model-service training src/shipway/registry/packaging
 
-.PHONY: demo test check bench model lock clean
+.PHONY: demo test check bench bench-serving model lock clean
 
 demo: .venv/.ready
 	@$(BIN)/shipway demo
@@ -19,6 +19,10 @@ check: .venv/.ready
 
 bench: .venv/.ready
 	@$(BIN)/python -m benchmarks
+
+# Needs wrk and nginx. The first run installs every peer into ~/.cache/shipway-benchmarks, which takes some minutes.
+bench-serving: .venv/.ready
+	@$(BIN)/python -m benchmarks.serving
 
 # The example's model, into build/model: shipway model publish build/model
 model: .venv/training/.ready

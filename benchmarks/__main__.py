@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import psutil
 
-from benchmarks import command_line, commit_to_dev, model_swap, rollback, rollouts, router
+from benchmarks import command_line, commit_to_dev, memory, model_swap, rollback, rollouts, router
 from benchmarks.figures import Benchmark, Effort, Figure, table
 from shipway.core.errors import ShipwayError
 
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "rollouts": rollouts.measure,
     "commit_to_dev": commit_to_dev.measure,
     "model_swap": model_swap.measure,
+    "memory": memory.measure,
 }
 
 

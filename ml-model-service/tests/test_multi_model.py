@@ -83,7 +83,7 @@ def test_lack_of_memory_is_507(root: Path) -> None:
     models.load("c", url(root, "c"))
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a b", "a\n", "é", "x" * 1025, 7, None])
+@pytest.mark.parametrize("name", ["", "a/b", "a%2Fb", "a b", "a\n", "é", "x" * 1025, 7, None])
 def test_bad_names_are_400(root: Path, models: Models, name: Any) -> None:
     """A name must be able to stand in a path."""
     assert 400 == refused(models.load, name, url(root, "a"))[0]

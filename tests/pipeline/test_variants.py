@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,36 +12,25 @@ from typing import Any
 import pytest
 
 from shipway.core.assignment import Shadow, Trial, of_release
-from shipway.core.description import App
+from shipway.core.description import App, Guard
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.model_version import ModelVersion
+from shipway.core.observation import Traffic
 from shipway.core.ports import Assignments
 from shipway.core.records import EnvironmentRecord, Event
 from shipway.core.release import Artifact, Release
 from shipway.core.sketch import Predictions
 from shipway.core.variants import Astray, Counters, Figures, ShadowCounters, TaskFigures
+from shipway.core.verdict import judge
 from shipway.local.store import Store
 from shipway.pipeline import variants as module
+from shipway.pipeline.comparing import stricter
 from shipway.pipeline.ledger import WINDOW
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Parts
 from shipway.pipeline.variants import Trials
 from tests.pipeline.fake_target import FakeTarget
-
-ROLLOUT = {"strategy": "blue_green"}
-DESCRIPTION: dict[str, Any] = {
-    "app": "hello",
-    "services": {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "model": True}},
-    "model": {"name": "m"},
-    "environments": {
-        "dev": {"branch": "develop", "port": 8081, "tasks": {"min": 1, "max": 1}, "rollout": ROLLOUT},
-        "prod": {
-            "branch": "main", "after": "dev", "port": 8080, "tasks": {"min": 2, "max": 2}, "rollout": ROLLOUT,
-            "approval": {"roles": ["lead"]},
-        },
-    },
-    "roles": {"lead": ["ann"]},
-}  # fmt: skip
+from tests.pipeline.house import APP, DESCRIPTION, House
 
 
 class Registry:
@@ -93,7 +83,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder / "state.db")
-        self.app = App.model_validate(DESCRIPTION)
+        self.app = APP
         self.now = 1000.0
         self.assignments = FakeAssignments(self.store)
         rollouts = Rollouts(self.store, FakeTarget(), self.clock, threading.Event())
@@ -348,6 +338,19 @@ def test_a_candidate_that_goes_bad_after_days_is_noticed_by_its_last_minute(benc
     assert "lately failed 60 of 100 requests" in trial.stopped[0].reason
 
 
+def test_minutes_of_equal_versions_are_not_called_bad() -> None:
+    """Looked at again and again for hours, at an error rate just below what is allowed."""
+    chance = random.Random(5)
+    alert = stricter(Guard())
+    for _ in range(300):
+        candidate = stable = Traffic(epoch="e")
+        for _ in range(5):
+            failed, base = (sum(chance.random() < 0.045 for _ in range(n)) for n in (40, 360))
+            candidate = replace(candidate, requests=candidate.requests + 40, errors=candidate.errors + failed)
+            stable = replace(stable, requests=stable.requests + 360, errors=stable.errors + base)
+            assert "rollback" != judge(alert, candidate, stable, seen_in_step=candidate.requests).kind
+
+
 def test_another_model_in_the_environment_ends_the_trial(bench: Bench) -> None:
     """As soon as its rollout is over: the candidate that was promoted, or whatever a deploy brought."""
     bench.trials.split("prod", ["v1.2=10%"], "ann", "")
@@ -396,3 +399,30 @@ def test_what_happens_is_told_as_events(bench: Bench) -> None:
     assert [("note", "prod"), ("fail", "prod")] == [(event.kind, event.environment) for event in told]
     assert "split the model: v1.1 90 %, v1.2 10 %" == told[0].text
     assert told[1].text.startswith("took v1.2 (10 %) out of the split: failed 50 of 100")
+
+
+def test_of_a_split_one_version_may_become_all(house: House) -> None:
+    """Another one is refused with what to do; on the way back nothing stands in the way."""
+    house.release("c1")
+    for version in ("v1.0", "v1.1"):
+        run = house.control.models.promote(version, [], "ann", "")
+        assert run is not None
+        house.until(run.id, "succeeded")
+    house.store.put("prod", Trial("prod", "v1.1", (("v1.2", 10.0),)))
+    with pytest.raises(Refused, match="prod is split between"):
+        house.control.models.promote("v1.3", ["prod"], "ann", "")
+    run = house.control.models.promote("v1.2", ["prod"], "ann", "it is better")
+    assert run is not None
+    house.until(run.id, "succeeded")
+    back = house.control.models.roll_back([], "ann", "it is not")
+    assert back is not None
+    house.until(back.id, "succeeded")
+
+
+def test_a_candidate_serves_so_it_is_not_put_away(house: House) -> None:
+    """Who answers a part of the clients is in use."""
+    house.release("c1")
+    house.store.put("prod", Trial("prod", "v1.0", (("v1.2", 10.0),)))
+    assert ("prod",) == house.control.models.serving()["v1.2"]
+    with pytest.raises(Refused, match=r"model v1\.2 serves in prod"):
+        house.control.models.decide("v1.2", "archived", "ann", "old")

@@ -22,9 +22,9 @@ class NumberColumn:
 
     def __init__(self, feature: Number) -> None:
         self.feature = feature
-        bounded = Annotated[float, msgspec.Meta(ge=feature.minimum, le=feature.maximum)]
+        bounded: Any = Annotated[float, msgspec.Meta(ge=feature.minimum, le=feature.maximum)]
         # a type for msgspec, which then checks kind and bounds in C
-        kind: Any = bounded | None if feature.nullable else bounded
+        kind = bounded | None if feature.nullable else bounded
         self.type = kind
         self._numbers = msgspec.json.Decoder(list[kind]).decode
 

@@ -21,14 +21,7 @@ def read_csv(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[
 
     Raises Problem 400 for what is not CSV, 422 for rows of other lengths or values that do not fit.
     """
-    try:
-        # Excel puts a byte order mark first
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Problem(400, "invalid_csv", f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
-    if not text.strip("\r\n"):
-        raise Problem(400, "invalid_csv", "the body is empty; it must hold one row a line")
-    text = text.replace("\r\n", "\n").removesuffix("\n")
+    text = text_of(body)
     width = len(encoder.names)
     if '"' in text or "\r" in text:
         fields, lines, order = _quoted(text, encoder, max_rows)
@@ -50,6 +43,18 @@ def read_csv(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[
     rows = [{name: columns[name][row] for name in encoder.names} for row in range(len(lines))]
     words = Words(lambda row, name: f"line {lines[row]}, field {name}", _allowed)
     return encoder.encode(rows, words), len(lines)
+
+
+def text_of(body: bytes | bytearray) -> str:
+    """The body as text, without the end of the last line. Raises Problem 400."""
+    try:
+        # Excel puts a byte order mark first
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Problem(400, "invalid_csv", f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
+    if not text.strip("\r\n"):
+        raise Problem(400, "invalid_csv", "the body is empty; it must hold one row a line")
+    return text.replace("\r\n", "\n").removesuffix("\n")
 
 
 def write_csv(predictions: Sequence[float]) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 
 from ml_model_service.columns import Unfit
 from ml_model_service.encode import Encoder, json_words
-from ml_model_service.errors import MISSING, Detail, Problem, invalid
+from ml_model_service.errors import MISSING, Detail, Problem, invalid, shortened
 
 _decode = msgspec.json.Decoder().decode
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -157,7 +157,8 @@ def _counted(path: str, rows: Any, max_rows: int, what: str) -> list[Any]:
 def _no_other_fields(prefix: str, request: dict[str, Any], allowed: tuple[str, ...]) -> None:
     for key in request:
         if key not in allowed:
-            raise invalid([Detail(f"{prefix}{key}", kind(request[key]), f"no other field than {', '.join(allowed)}")])
+            path = prefix + shortened(key)
+            raise invalid([Detail(path, kind(request[key]), f"no other field than {', '.join(allowed)}")])
 
 
 def _kind(value: Any) -> Any:

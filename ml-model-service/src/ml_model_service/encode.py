@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ml_model_service.columns import Unfit, column_of
-from ml_model_service.errors import MISSING, Detail, Problem, invalid
+from ml_model_service.errors import MISSING, Detail, Problem, invalid, shortened
 from ml_model_service.schema import Feature, FeatureSchema
 
 MAX_DETAILS = 20
@@ -111,11 +111,9 @@ class Encoder:
             try:
                 column.one(value)
             except Unfit:
-                allowed = _shortened(words.allowed(column.feature))
+                allowed = shortened(words.allowed(column.feature), _LONGEST_ALLOWED)
                 details.append(Detail(words.place(position, name), value, allowed))
         unknown = [name for name in row if name not in self._known]
-        return details + [Detail(words.place(position, name), row[name], "no such feature") for name in unknown]
-
-
-def _shortened(allowed: str) -> str:
-    return allowed if len(allowed) <= _LONGEST_ALLOWED else allowed[: _LONGEST_ALLOWED - 1] + "…"
+        return details + [
+            Detail(words.place(position, shortened(name)), row[name], "no such feature") for name in unknown
+        ]

@@ -36,8 +36,12 @@ def invalid(details: list[Detail], more: int = 0) -> Problem:
 
 def shown(value: Any) -> str:
     """A found value on one short line."""
-    text = "nothing" if value is MISSING else "null" if value is None else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return shortened("nothing" if value is MISSING else "null" if value is None else repr(value))
+
+
+def shortened(text: str, length: int = 80) -> str:
+    """What a client sent, as far as it fits into a message."""
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 class Missing:

@@ -53,7 +53,7 @@ def answer_kind(accept: bytes, asked: Kind) -> Kind:
     if kind is not None:
         return kind
     ranges = [_parsed(part) for part in accept.decode("latin-1").split(",", _MAX_RANGES)[:_MAX_RANGES]]
-    liked = {kind: _quality(media, ranges) for kind, media in MEDIA_TYPES.items()}
+    liked: dict[Kind, float] = {kind: _quality(media, ranges) for kind, media in MEDIA_TYPES.items()}
     best = max(liked.values())
     if best <= 0:
         raise Problem(406, "not_acceptable", f"Accept: found {accept[:80].decode('latin-1')!r}, allowed: {_ALLOWED}")

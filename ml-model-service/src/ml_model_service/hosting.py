@@ -13,7 +13,7 @@ import msgspec
 from ml_model_service.errors import Problem
 from ml_model_service.model import load
 from ml_model_service.multi_model import Models
-from ml_model_service.predictions import Predictions
+from ml_model_service.predictions import IN_THREAD, Predictions
 from ml_model_service.server import Answer, Reply, Request
 from ml_model_service.settings import Settings
 
@@ -45,7 +45,7 @@ class Hosting:
         if not name and method == b"GET":
             return self._list(request.query)
         if name and rest == ["invoke"] and method == b"POST":
-            return self._predictions.predict_by(self.models.invoke(name), request)
+            return self._invoke(name, request)
         if name and not rest and method == b"GET":
             return Answer(200, _encode(self.models.get(name).to_json()))
         if name and not rest and method == b"DELETE":
@@ -64,6 +64,12 @@ class Hosting:
     def _answer_of(self, name: str, folder: Path, request: Request) -> Answer:
         return self._predictions.predict_by(self.models.target_model(name, folder), request)
 
+    def _invoke(self, name: str, request: Request) -> Reply:
+        model = self.models.invoke(name)
+        if len(request.body) > IN_THREAD:
+            return asyncio.to_thread(self._predictions.predict_by, model, request)
+        return self._predictions.predict_by(model, request)
+
     async def _load(self, request: Request) -> Answer:
         try:
             wanted = msgspec.json.decode(request.body, type=_Load)
@@ -79,4 +85,5 @@ class Hosting:
     def _list(self, query: bytes) -> Answer:
         tokens = parse_qs(query.decode("latin-1")).get("next_page_token", [""])
         page, following = self.models.page(tokens[0])
-        return Answer(200, _encode({"models": [model.to_json() for model in page], "nextPageToken": following}))
+        more = {} if following is None else {"nextPageToken": following}
+        return Answer(200, _encode({"models": [model.to_json() for model in page], **more}))

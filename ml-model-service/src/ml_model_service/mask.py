@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ml_model_service.csv_rows import header_of
+from ml_model_service.csv_rows import header_of, text_of
 from ml_model_service.formats import Kind
 from ml_model_service.npy import columns_of, write_npy
 
@@ -49,12 +49,15 @@ class Mask:
             rows, order = envelope["instances" if "instances" in envelope else "dataframe_records"], features
         positions = self._positions(order)
         for row in rows:
-            for place in positions if isinstance(row, list) else self._names.intersection(row):
-                row[place] = None
+            if isinstance(row, list):
+                for position in positions:
+                    row[position] = None
+            else:
+                row.update(dict.fromkeys(self._names.intersection(row)))
         return _encode(request)
 
     def _csv(self, body: bytes | bytearray, features: tuple[str, ...]) -> bytes:
-        rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
+        rows = list(csv.reader(io.StringIO(text_of(body), newline=""), strict=True))
         header = header_of(rows[0], features)
         positions = self._positions(header or features)
         for row in rows[1 if header else 0 :]:

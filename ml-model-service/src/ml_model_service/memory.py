@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 from typing import Any
 
 
 def give_back() -> None:
-    """Give freed memory back to the system. May take some 10 ms: call it beside the event loop's thread.
+    """Give freed memory back to the system. May take milliseconds: call it beside the event loop's thread.
 
     glibc keeps what was freed for itself: of 30 models of 0.7 MB it returned nothing until it was told to, then all.
     """
-    # the types that check a model's requests refer to themselves
-    gc.collect()
     if sys.platform == "linux":
         # not there in other C libraries
         trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)

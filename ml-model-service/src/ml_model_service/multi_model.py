@@ -29,8 +29,8 @@ from ml_model_service.schema import Category, FeatureSchema
 log = logging.getLogger(__name__)
 ROOT = Path("/opt/ml/models")
 PAGE = 100
-# the name is a segment of the path /models/{model_name}, and opaque otherwise
-_NAME = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%-]{1,1024}")
+# the name is a segment of the path /models/{model_name} as it stands, and opaque otherwise
+_NAME = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]{1,1024}")
 _LOAD_TIMEOUT = 50.0
 _ATTEMPTS = 4
 
@@ -166,9 +166,10 @@ class Models:
             if self._used() + weight > self._bound:
                 raise _no_memory(weight, self._bound - self._used())
             self._loading[name] = weight
-        loaded: Loaded | None = None
         try:
             loaded = Loaded(name, url, self._load(folder), weight)
+            with self._lock:
+                self._models[name] = loaded
         except ModelError as error:
             raise Problem(400, "invalid_model", str(error)) from error
         except MemoryError as error:
@@ -176,8 +177,6 @@ class Models:
         finally:
             with self._lock:
                 del self._loading[name]
-                if loaded is not None:
-                    self._models[name] = loaded
         log.info("loaded model %s from %s, %d bytes", name, url, weight)
         return loaded
 

@@ -173,10 +173,12 @@ def assess_model(plan: Plan, state: State, seen: Observation) -> Verdict | None:
     stable = other(state.candidate)
     if plan.quality is None or not state.has_stable or seen.tasks_of(stable).ready == 0:
         return None
-    # Without a baseline nothing that was counted is known to be of clients, and of the same time.
     baseline = state.baseline_predictions
-    tasks = {} if baseline is None else seen.predictions
-    candidate, compared = (predicted_since(tasks.get(side, ()), baseline or ()) for side in (state.candidate, stable))
+    if baseline is None or not seen.predictions:
+        return Verdict("hold", "not every task with a model tells its predictions (GET /variants)", lacking=True)
+    candidate, compared = (
+        predicted_since(seen.predictions.get(side, ()), baseline) for side in (state.candidate, stable)
+    )
     return judge_predictions(plan.quality, candidate, compared)
 
 

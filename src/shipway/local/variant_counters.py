@@ -43,7 +43,8 @@ def predictions_of(counters: Mapping[str, Any] | None, task: str, version: str) 
 def sketch_of(value: Mapping[str, Any]) -> Predictions:
     """A sketch from its JSON object. Raises ValueError, KeyError or TypeError for anything else."""
     buckets = tuple(_bucket(*bucket) for bucket in value["buckets"])
-    ordered = all(a[1] <= b[0] and a[:2] != b[:2] for a, b in itertools.pairwise(buckets))
+    # Bounds that were computed may overlap by a rounding error.
+    ordered = all(a[0] <= b[0] and a[1] <= b[1] and a[:2] != b[:2] for a, b in itertools.pairwise(buckets))
     count, total = value["count"], float(value["sum"])
     if not ordered or len(buckets) > _MAX_BUCKETS or count != sum(bucket[2] for bucket in buckets):
         raise ValueError("not a sketch")

@@ -5,21 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from shipway.core.approval import check_promotable
 from shipway.core.assignment import Shadow, Stopped, Trial, check_percent, check_versions, read_shares
-from shipway.core.description import App, Guard, Quality
+from shipway.core.description import App
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.gates import check_known, check_role
 from shipway.core.ports import Assignments
-from shipway.core.quality import judge_disagreement
 from shipway.core.records import AuditEntry, EnvironmentRecord, Event, EventKind, Lock
 from shipway.core.release import Release
-from shipway.core.variants import ShadowReport, VariantReport, judge_variant, report_shadow, report_variant
-from shipway.core.verdict import Verdict
+from shipway.pipeline.comparing import Comparing, TrialReport
 from shipway.pipeline.environment_lock import EnvironmentLocks
-from shipway.pipeline.ledger import Ledger
 from shipway.pipeline.runs import Parts
 
 PLATFORM = "shipway"
@@ -28,18 +25,6 @@ REFUSAL_PATIENCE = 5.0
 WATCH_EVERY = 2.0
 _PAUSE = 0.05
 _REMEMBERED = 9
-# Each minute is judged by itself as well, for days: so rarely may chance alone make one look bad.
-_WINDOW_RISK = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class TrialReport:
-    """A trial and how its versions do, stable first; `tasks` have told their figures."""
-
-    trial: Trial
-    variants: tuple[VariantReport, ...] = ()
-    shadow: ShadowReport | None = None
-    tasks: int = 0
 
 
 class Trials:
@@ -51,9 +36,7 @@ class Trials:
         self._assignments = assignments
         self._stopping = stopping
         self._locks = EnvironmentLocks(parts.store, parts.clock, lambda: None)
-        self._looking = threading.Lock()
-        self._ledgers: dict[str, Ledger] = {}
-        self._reports: dict[str, TrialReport] = {}
+        self._comparing = Comparing(assignments, parts.clock)
 
     # -- what a person asks --------------------------------------------------------------------------------------
 
@@ -96,8 +79,7 @@ class Trials:
         trial = self._store.get(Trial, environment)
         if trial is None:
             return None
-        report = self._reports.get(environment)
-        return report if report is not None and report.trial == trial else TrialReport(trial)
+        return self._comparing.last(trial)
 
     # -- what the platform does by itself ------------------------------------------------------------------------
 
@@ -164,7 +146,6 @@ class Trials:
             if trial.live:
                 self._tell("note", f"serves model {serves} now: nothing is tried out any more", trial.environment)
                 self._audit(trial, PLATFORM, "end the model trial", f"it serves {serves} now")
-        self._reports.pop(trial.environment, None)
 
     # -- changing a trial ----------------------------------------------------------------------------------------
 
@@ -272,52 +253,19 @@ class Trials:
                 state="nothing changed",
             )
 
-    # -- looking -------------------------------------------------------------------------------------------------
-
-    def _look(self, trial: Trial) -> TrialReport:
-        if not trial.live:
-            return TrialReport(trial)
-        now, name = self._parts.clock(), trial.environment
-        with self._looking:
-            ledger = self._ledgers.get(name)
-            if ledger is None or not ledger.is_of(trial):
-                ledger = self._ledgers[name] = Ledger(trial, now)
-            ledger.take(self._assignments.figures(name), now)
-            report = self._report(trial, ledger)
-            self._reports[name] = report
-            return report
-
-    def _report(self, trial: Trial, ledger: Ledger) -> TrialReport:
-        guard, quality = self._bounds(trial.environment)
-        whole, recent = ledger.whole, ledger.recent
-        stable = whole.of(trial.version)
-        alert = guard.model_copy(update={"confidence": 1 - (1 - guard.confidence) / _WINDOW_RISK})
-        variants = []
-        for version, percent in trial.shares.items():
-            verdict = None
-            if version != trial.version:
-                verdict = judge_variant(guard, quality, whole.of(version), stable)
-                lately = judge_variant(alert, quality, recent.of(version), recent.of(trial.version))
-                if verdict.kind != "rollback" and lately.kind == "rollback":
-                    verdict = Verdict("rollback", f"lately {lately.reason}")
-            variants.append(report_variant(version, percent, whole.of(version), stable, verdict))
-        shadow = None
-        if trial.shadow is not None:
-            counted = whole.shadow
-            verdict = judge_disagreement(quality, guard.confidence, counted.compared, counted.disagreements)
-            shadow = report_shadow(trial.shadow, counted, verdict)
-        return TrialReport(trial, tuple(variants), shadow, ledger.tasks)
-
-    def _bounds(self, environment: str) -> tuple[Guard, Quality]:
-        release = self._serving(environment)
-        assert release.app.model is not None
-        return release.app.environments[environment].rollout.guard, release.app.model.quality
-
     # -- the small print -----------------------------------------------------------------------------------------
 
     @property
     def _app(self) -> App:
         return self._parts.operator_app()
+
+    def _look(self, trial: Trial) -> TrialReport:
+        """By the bounds of the release that serves."""
+        if not trial.live:
+            return TrialReport(trial)
+        app = self._serving(trial.environment).app
+        assert app.model is not None
+        return self._comparing.look(trial, app.environments[trial.environment].rollout.guard, app.model.quality)
 
     def _current(self, environment: str) -> Trial:
         """The trial under way, or an empty one beside the version that serves."""

@@ -13,7 +13,7 @@ from shipway.core.observation import Side, other
 from shipway.core.records import EnvironmentRecord, RolloutRecord, Run
 from shipway.core.release import Release
 from shipway.local.supervisor import TaskStatus
-from shipway.pipeline.variants import TrialReport
+from shipway.pipeline.comparing import TrialReport
 from shipway.wiring import Platform
 
 _anything: TypeAdapter[Any] = TypeAdapter(Any)

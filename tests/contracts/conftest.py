@@ -1,0 +1,195 @@
+"""One model by the real training program, and the model service on it, as a process and where possible as a container."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contracts.programs import Answer, Image, Program, Service, engine, publish
+
+VARIANT, VERSION = "v1-0", "v1.0"
+ENDPOINT = "ontime-test"
+HOSTED, HOSTED_MODELS = "/opt/ml/model", "/opt/ml/models"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """Held-out rows: as text in schema order, as clients send them, and what the training library predicted."""
+
+    names: list[str]
+    fields: list[list[str]]
+    instances: list[dict[str, Any]]
+    predictions: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training job that ran: the root it saw as /opt/ml, exit code and output."""
+
+    root: Path
+    exit_code: int
+    output: str
+
+    @property
+    def failure(self) -> str | None:
+        """What it wrote for the platform to show as FailureReason."""
+        path = self.root / "output" / "failure"
+        return path.read_text() if path.exists() else None
+
+
+Train = Callable[[Path, Mapping[str, object]], Job]
+
+
+@pytest.fixture(scope="session")
+def model_service() -> Program:
+    return Program("ml-model-service")
+
+
+@pytest.fixture(scope="session")
+def train() -> Train:
+    """Runs a training job as the platform does, in a folder that stands for /opt/ml."""
+    program = Program("training")
+    # the platform's own words are `train`; the folder is the one thing that cannot be /opt/ml here
+    code = "import sys, pathlib, training.container as c; sys.exit(c.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
+
+    def run(root: Path, hyperparameters: Mapping[str, object]) -> Job:
+        config, data = root / "input" / "config", root / "input" / "data" / "training"
+        config.mkdir(parents=True)
+        data.mkdir(parents=True)
+        channel = {"ContentType": "text/csv", "TrainingInputMode": "File", "S3DistributionType": "FullyReplicated",
+                   "RecordWrapperType": "None"}  # fmt: skip
+        cluster = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
+        (config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
+        (config / "inputdataconfig.json").write_text(json.dumps({"training": channel}))
+        (config / "resourceconfig.json").write_text(json.dumps(cluster))
+        for folder in ("model", "output/data"):
+            (root / folder).mkdir(parents=True)
+        done = program.run("-c", code, str(root), "train", TRAINING_JOB_NAME="test")
+        return Job(root, done.returncode, done.stdout + done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A job of 40 rounds that succeeded."""
+    job = train(tmp_path_factory.mktemp("training") / "ml", {"rounds": "40", "learning-rate": "0.2"})
+    assert 0 == job.exit_code, job.output
+    return job
+
+
+@pytest.fixture(scope="session")
+def bucket(trained: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bucket with the model as v1.0 and again as v1.1."""
+    folder = tmp_path_factory.mktemp("bucket") / "ml-models-bucket"
+    for version in (VERSION, "v1.1"):
+        publish(trained.root / "model", folder, version)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def metadata(bucket: Path) -> Any:
+    return json.loads((bucket / VERSION / "metadata.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def holdout(bucket: Path, metadata: Any) -> Holdout:
+    with (bucket / VERSION / metadata["holdout"]["file"]).open(newline="") as file:
+        header, *lines = csv.reader(file)
+    features = metadata["feature_schema"]["features"]
+    names = [feature["name"] for feature in features]
+    assert [*names, "prediction", "label"] == header
+    fields = [line[: len(names)] for line in lines]
+    numbers = [feature["type"] == "number" for feature in features]
+    instances = [
+        {
+            name: None if text == "" else float(text) if number else text
+            for name, text, number in zip(names, row, numbers, strict=True)
+        }
+        for row in fields
+    ]
+    return Holdout(names, fields, instances, [float(line[len(names)]) for line in lines])
+
+
+@pytest.fixture(scope="session")
+def image(bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The model service's image, built once; skips where no container engine answers."""
+    found = engine()
+    if found is None:
+        pytest.skip("no container engine answers: neither `docker info` nor `podman info` succeeds")
+    context = tmp_path_factory.mktemp("image") / "ml-model-service"
+    shutil.copytree(Program("ml-model-service").folder, context, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    shutil.copytree(bucket / VERSION, context / "models", dirs_exist_ok=True)
+    name = "shipway-contract-test"
+    built = subprocess.run(
+        [found, "build", "--tag", name, str(context)], capture_output=True, text=True, timeout=600, check=False
+    )
+    if built.returncode != 0:
+        pytest.skip(f"{found} answers but cannot build the image: {built.stderr[-300:]}")
+    yield Image(found, name)
+    subprocess.run([found, "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Starts the model service as a hosting platform does: from its image where one is given, else as a process."""
+
+    program: Program
+    image: Image | None
+    logs: Callable[[], Path]
+
+    def __call__(self, model: Path, ready: str | None = "/ping", **variables: str) -> AbstractContextManager[Service]:
+        """The service on the model in that folder; with SAGEMAKER_MULTI_MODEL, on the models below it."""
+        several = "SAGEMAKER_MULTI_MODEL" in variables
+        given = {"ENDPOINT_NAME": ENDPOINT, **variables}
+        if self.image is not None:
+            return self.image.serving(self.logs(), given, {model: HOSTED_MODELS if several else HOSTED}, ready)
+        given["MODELS_ROOT" if several else "MODEL_BAKED"] = str(model)
+        return self.program.serving(["-m", "ml_model_service", "serve"], self.logs(), given, ready)
+
+    def url(self, models: Path, name: str) -> str:
+        """Where the service finds one of several models."""
+        return f"{models if self.image is None else HOSTED_MODELS}/{name}/model"
+
+
+@pytest.fixture(scope="session", params=["process", "container"])
+def start(request: pytest.FixtureRequest, model_service: Program, tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """The service's start, both ways that there are."""
+    image = request.getfixturevalue("image") if request.param == "container" else None
+    return Start(model_service, image, lambda: tmp_path_factory.mktemp("log") / "service.log")
+
+
+@pytest.fixture(scope="session")
+def service(start: Start, bucket: Path) -> Iterator[Service]:
+    """The service on the trained model, as an endpoint of one model."""
+    with start(bucket / VERSION) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def two_variants(model_service: Program, bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service with half of the cohorts on v1.0 and half on v1.1."""
+    folder = tmp_path_factory.mktemp("variants")
+    wanted = folder / "model-version"
+    wanted.write_text(json.dumps({"version": VERSION, "split": {"v1.1": 50.0}}))
+    variables = {
+        "MODEL_BUCKET": str(bucket), "MODEL_VERSION_PARAMETER": wanted.as_uri(), "ENDPOINT_NAME": ENDPOINT
+    }  # fmt: skip
+    with model_service.serving(["-m", "ml_model_service"], folder / "service.log", variables) as running:
+        yield running
+
+
+def probability(answer: Answer) -> float:
+    """The one prediction of a JSON answer."""
+    assert 200 == answer.status, answer.body
+    (prediction,) = answer.json()["predictions"]
+    return float(prediction)
