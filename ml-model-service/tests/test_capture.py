@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_a_line_is_as_sagemaker_writes_it(tmp_path: Path, capture: Capture) -> N
         "eventVersion": "0",
     } == line
     assert (1, 0, 0) == (capture.captured, capture.dropped, capture.waiting)
+
+
+def test_lines_are_on_disk_soon(tmp_path: Path, capture: Capture) -> None:
+    """What a process would lose if it were killed is what it answered a moment ago, not a whole minute."""
+    capture.start()
+    offer(capture)
+    deadline = time.monotonic() + 20
+    while not any(path.stat().st_size for path in tmp_path.rglob("*.part")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    capture.close()
+    assert 1 == len(lines(tmp_path))
 
 
 def test_other_formats_have_their_encodings(tmp_path: Path, capture: Capture) -> None:

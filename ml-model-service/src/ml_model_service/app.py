@@ -54,7 +54,7 @@ class App:
         """The answer, or what becomes it."""
         given = request.headers.get(b"x-request-id")
         if given is None or REQUEST_ID.fullmatch(given) is None:
-            given = b"%b-%x" % (self._ids[0], next(self._ids[1]))
+            given = b"%b%016x" % (self._ids[0], next(self._ids[1]))
         try:
             reply = self._reply(request, given)
         except Exception as error:

@@ -24,7 +24,7 @@ class NumberColumn:
         self.feature = feature
         bounded: Any = Annotated[float, msgspec.Meta(ge=feature.minimum, le=feature.maximum)]
         # a type for msgspec, which then checks kind and bounds in C
-        kind = bounded | None if feature.nullable else bounded
+        kind: Any = bounded | None if feature.nullable else bounded
         self.type = kind
         self._numbers = msgspec.json.Decoder(list[kind]).decode
 

@@ -18,8 +18,9 @@ class OneRow:
         fields = [(f"f{position}", _type(feature)) for position, feature in enumerate(schema.features)]
         names = {f"f{position}": feature.name for position, feature in enumerate(schema.features)}
         row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
-        rows = Annotated[list[row], msgspec.Meta(min_length=1, max_length=1)]  # type: ignore[valid-type]
-        body = msgspec.defstruct("Body", [("instances", rows)], forbid_unknown_fields=True, gc=False)
+        # a tuple of one rather than a bounded list: typing would remember that, and the row type with it, for good
+        one = tuple[row]  # type: ignore[valid-type]
+        body = msgspec.defstruct("Body", [("instances", one)], forbid_unknown_fields=True, gc=False)
         self._decode = msgspec.json.Decoder(body).decode
         self._codes = [
             (position, dict(zip(feature.values, map(float, range(len(feature.values))), strict=True)).get)

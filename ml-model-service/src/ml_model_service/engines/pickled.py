@@ -1,0 +1,96 @@
+"""Scikit-learn models as pickles: for what has no other form, and only from a bucket that the policy names.
+
+Loading a pickle runs whatever its author wrote, as this service. Its digest says that it is the file that somebody
+accepted when it was published, not that it is harmless; so the machine's owner says which bucket is trusted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import warnings
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from ml_model_service.engines import EngineError
+from ml_model_service.schema import Category, Feature
+
+
+def check_policy(bucket: Path, policy: str | None) -> None:
+    """Raises EngineError unless `policy` (MODEL_PICKLES: paths or file:// URIs, comma between) names the bucket."""
+    named = [_path(entry.strip()) for entry in (policy or "").split(",") if entry.strip()]
+    if bucket.resolve() not in named:
+        raise EngineError(f"the model is a pickle; MODEL_PICKLES must name its bucket, {bucket}, before it is loaded")
+
+
+class Pickled:
+    """A fitted estimator. Call `check_policy` first, and check the bytes' digest."""
+
+    def __init__(self, data: bytes, features: Sequence[Feature], takes_values: bool) -> None:
+        """Unpickle it. Raises EngineError when a library is missing or of another version."""
+        joblib, sklearn = _library("joblib"), _library("sklearn")
+        _library("pandas")  # for models that were trained on a table
+        mismatch = importlib.import_module("sklearn.exceptions").InconsistentVersionWarning
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", mismatch)
+                model = joblib.load(io.BytesIO(data))
+        except mismatch as error:
+            raise EngineError(
+                f"the pickle was written by scikit-learn {error.original_sklearn_version}; "
+                f"this image has {sklearn.__version__}"
+            ) from error
+        except Exception as error:  # a pickle can fail in any way
+            raise EngineError(f"the pickle cannot be loaded: {type(error).__name__}: {error}") from error
+        self._model, self._features, self._takes_values = model, tuple(features), takes_values
+        self._is_classifier = hasattr(model, "predict_proba")
+        self._named = hasattr(model, "feature_names_in_")
+
+    def predict(self, values: array[float], rows: int) -> list[float]:
+        """One prediction a row; see Engine. Raises EngineError."""
+        matrix = np.frombuffer(values, dtype=np.float64).reshape(rows, len(self._features))
+        try:
+            given = self._table(matrix) if self._takes_values or self._named else matrix
+            found = self._model.predict_proba(given)[:, 1] if self._is_classifier else self._model.predict(given)
+        except Exception as error:  # whatever someone's pipeline raises
+            raise EngineError(f"the model failed: {error}") from error
+        predictions: list[float] = np.asarray(found, dtype=np.float64).tolist()
+        return predictions
+
+    def predict_one(self, values: Sequence[float]) -> float:
+        """The prediction for one row."""
+        return self.predict(array("d", values), 1)[0]
+
+    def _table(self, matrix: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
+        return _library("pandas").DataFrame(
+            {
+                feature.name: _texts(feature, matrix[:, n])
+                if self._takes_values and isinstance(feature, Category)
+                else matrix[:, n]
+                for n, feature in enumerate(self._features)
+            }
+        )
+
+
+def _texts(feature: Category, codes: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
+    table = np.array([*feature.values, np.nan], dtype=object)
+    return table[np.where(np.isnan(codes), len(feature.values), codes).astype(np.intp)]
+
+
+def _library(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise EngineError(
+            f"the model is a pickle, and this image has no {name}: add it to requirements.lock"
+        ) from error
+
+
+def _path(entry: str) -> Path:
+    return Path(unquote(urlsplit(entry).path) if entry.startswith("file://") else entry).resolve()
