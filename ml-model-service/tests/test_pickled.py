@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from conftest import FEATURES
 
+from conftest import FEATURES
 from ml_model_service.engines import EngineError
 from ml_model_service.engines.pickled import Pickled, check_policy
 from ml_model_service.schema import Feature
@@ -36,7 +36,7 @@ def test_a_bucket_that_the_policy_names(tmp_path: Path, policy: str) -> None:
 @pytest.mark.skipif(not no_scikit_learn, reason="scikit-learn is installed")
 def test_an_image_without_scikit_learn_says_what_is_missing() -> None:
     """Nothing is unpickled then."""
-    with pytest.raises(EngineError, match="this image has no joblib: add it to requirements.lock"):
+    with pytest.raises(EngineError, match=r"this image has no joblib: add it to requirements.lock"):
         Pickled(b"", SCHEMA, takes_values=False)
 
 

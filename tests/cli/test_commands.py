@@ -207,7 +207,7 @@ def test_models(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
     assert 0 == shipway(["model", "promote", "v1.0", "--env", "dev", "--env", "prod"])
     words = {"environments": ["dev", "prod"], "why": "", "canary": False, "next_release": False}
     assert words == daemon.asked[-1][2]
-    assert "✔ latest is v1.0; nothing serves yet" in capsys.readouterr().out
+    assert "✔ v1.0 is approved, and the latest; nothing serves yet" in capsys.readouterr().out
     daemon.answer("GET", "/v1/models", {"latest": None, "models": []})
     assert 0 == shipway(["model", "list"])
     assert "no model version yet: shipway model publish FOLDER\n" == capsys.readouterr().out
@@ -227,7 +227,7 @@ def test_a_model_for_the_next_release(app: Places, daemon: DaemonDouble, capsys:
     daemon.answer("GET", "/v1/status", status(environment()))
     daemon.answer("POST", "/v1/models/v2.0/promote", {"latest": "v2.0", "run": None})
     assert 0 == shipway(["model", "promote", "v2.0", "--next-release"])
-    assert "✔ new releases take v2.0; what runs keeps its version" in capsys.readouterr().out
+    assert "✔ v2.0 is approved, and new releases take it; what runs keeps its version" in capsys.readouterr().out
     assert daemon.asked[-1][2]["next_release"]
     assert 2 == shipway(["model", "promote", "v2.0", "--next-release", "--env", "prod"])
 

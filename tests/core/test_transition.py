@@ -10,7 +10,7 @@ from shipway.core.description import App, Quality
 from shipway.core.records import EnvironmentRecord, RolloutRecord, Warm
 from shipway.core.release import Artifact, BakedModel, Release
 from shipway.core.served import Served, served
-from shipway.core.transition import begun, kind_of
+from shipway.core.transition import ModelWay, begun, kind_of, relabelled
 
 APP = App.model_validate(
     {
@@ -33,43 +33,52 @@ SERVING = EnvironmentRecord("prod", "blue", ("r1",))
 WARM = replace(SERVING, warm=Warm("green", "r2", 100.0))
 
 
-def begin(release: Release, *, stable: Release | None = STABLE, in_place: bool = True) -> RolloutRecord:
+def begin(release: Release, *, stable: Release | None = STABLE, way: ModelWay = "swap") -> RolloutRecord:
     environment = SERVING if stable is not None else EnvironmentRecord("prod")
-    return begun("1", environment, stable, release, run="1", by="ann", now=0.0, back=False, in_place=in_place)
+    return begun("1", environment, stable, release, run="1", by="ann", now=0.0, back=False, way=way)
 
 
 @pytest.mark.parametrize(
-    ("release", "back", "in_place", "environment", "kind"),
+    ("release", "back", "way", "environment", "kind"),
     [
-        (MODEL, False, True, SERVING, "swap"),
-        (MODEL, False, False, SERVING, "rollout"),
-        (MODEL, True, True, SERVING, "swap"),
-        (MODEL, True, False, SERVING, "flip"),
-        (MODEL, True, True, WARM, "flip"),
-        (MODEL, False, True, WARM, "swap"),
-        (CODE, False, True, SERVING, "rollout"),
-        (CODE, True, True, SERVING, "flip"),
-        (BOTH, False, True, SERVING, "rollout"),
+        (MODEL, False, "swap", SERVING, "swap"),
+        (MODEL, False, "canary", SERVING, "rollout"),
+        (MODEL, False, "rollout", SERVING, "rollout"),
+        (MODEL, True, "swap", SERVING, "swap"),
+        (MODEL, True, "rollout", SERVING, "flip"),
+        (MODEL, True, "swap", WARM, "flip"),
+        (MODEL, False, "swap", WARM, "swap"),
+        (CODE, False, "swap", SERVING, "rollout"),
+        (CODE, True, "swap", SERVING, "flip"),
+        (BOTH, False, "swap", SERVING, "rollout"),
+        (replace(MODEL, commit="c2"), False, "swap", SERVING, "swap"),
     ],
 )
 def test_the_kind_of_a_rollout(
-    release: Release, back: bool, in_place: bool, environment: EnvironmentRecord, kind: str
+    release: Release, back: bool, way: ModelWay, environment: EnvironmentRecord, kind: str
 ) -> None:
     """A model alone swaps in place unless it comes as a canary; the way back to what is warm is a flip."""
-    assert kind == kind_of(environment, STABLE, release, back=back, in_place=in_place)
+    assert kind == kind_of(environment, STABLE, release, back=back, way=way)
 
 
 def test_a_canary_of_a_model_waits_for_predictions() -> None:
     """It takes the other side with the policy's steps, and the app's own bounds judge its predictions."""
-    record = begin(MODEL, in_place=False)
+    record = begin(MODEL, way="canary")
     assert ("rollout", "green") == (record.kind, record.state.candidate)
     assert (Quality(min_predictions=7), True) == (record.plan.quality, record.plan.needs_predictions)
 
 
 def test_a_release_with_another_model_is_judged_without_waiting() -> None:
     """Its predictions may roll it back; too few of them hold nothing up."""
-    plan = begin(BOTH).plan
-    assert (Quality(min_predictions=7), False) == (plan.quality, plan.needs_predictions)
+    for release, way in ((BOTH, "swap"), (MODEL, "rollout")):
+        plan = begin(release, way=way).plan  # type: ignore[arg-type]
+        assert (Quality(min_predictions=7), False) == (plan.quality, plan.needs_predictions)
+
+
+def test_a_promotion_ends_what_described_the_release_before() -> None:
+    """The newest release speaks for itself again."""
+    record = begin(BOTH)
+    assert None is relabelled(replace(SERVING, described_by="r9"), record).described_by
 
 
 def test_without_another_model_predictions_are_not_judged() -> None:

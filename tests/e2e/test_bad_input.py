@@ -179,11 +179,11 @@ def model_folder(folder: Path, weights: bytes) -> Path:
         "hyperparameters": {},
         "approval": {"status": "pending", "by": None, "at": None, "why": None},
         "model_file": "model.txt",
-        "model_format": "text",
+        "model_format": "lightgbm-text",
         "files": {"model.txt": {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}},
         "feature_schema": schema,
         "feature_schema_digest": "sha256:" + hashlib.sha256(canonical).hexdigest(),
-        "golden": [],
+        "golden": [{"instance": {"x": 1}, "prediction": 0.5}],
     }
     (folder / "metadata.json").write_text(json.dumps(metadata))
     return folder

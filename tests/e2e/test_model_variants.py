@@ -281,3 +281,18 @@ def test_a_version_that_tasks_cannot_load_is_taken_back(shipway: Shipway, device
     devices.more(100)
     assert ({"v1.1"}, []) == (set(devices.versions), devices.failures)
     assert shipway.environment("dev")["trial"] is None
+
+
+def test_a_canary_is_judged_by_what_it_predicts(shipway: Shipway, devices: Devices) -> None:
+    """The platform reads the service's own counts: a version alike takes over, one that is always sure is taken back."""
+    shipway.run("model", "promote", "v1.1", "--env", "dev", "--yes")
+    canary = {"strategy": "canary", "steps": [50], "step_wait": 0.5, "bake": 0.2, "keep_warm": 0}
+    shipway.description["environments"]["dev"]["rollout"] = canary
+    shipway.commit("canaries in dev")
+    shipway.deploy()
+    good = shipway.run("model", "promote", "v1.2", "--canary", "--yes", "--why", "better")
+    assert "predictions agree within 25 %" in good.stdout
+    bad = shipway.json("model", "promote", "v1.3", "--canary", "--yes", "--why", "bolder", expect=4)
+    assert "predictions shifted by more than" in bad["run"]["reason"]
+    devices.more(100)
+    assert ({"v1.2"}, []) == (set(devices.versions), devices.failures)

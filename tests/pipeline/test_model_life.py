@@ -175,6 +175,32 @@ def test_a_release_that_brings_a_shifted_model_is_rolled_back_as_well(house: Hou
     assert "predictions shifted" in ended(house, house.control.deploy("c2", None, "bob")).reason
 
 
+def test_a_changed_policy_holds_for_the_next_canary(house: House) -> None:
+    """A commit that changes nothing that runs starts no task; what it says of rollouts holds all the same."""
+    house.release("c1")
+    describe(house, environments=environments(rollout=CANARY))
+    house.target.calls.clear()
+    house.release("c1")
+    assert [] == house.target.calls
+    ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True))
+    assert ["canary"] == [record.plan.strategy for record in house.store.all(RolloutRecord)][-1:]
+    back = ended(house, house.control.roll_back("dev", "bob", "worse"))
+    assert ("succeeded", "r1") == (back.status, house.rollouts.record_of("dev").stable)
+
+
+def test_a_commit_that_runs_the_same_with_a_newer_model_goes_the_way_of_commits(house: House) -> None:
+    """No swap behind the policy's back; the same commit once more, with nothing but the model, swaps."""
+    house.release("c1")
+    house.registry.current = "v1.1"
+    describe(house, environments=environments(rollout=CANARY))
+    house.target.calls.clear()
+    house.release("c1")
+    assert not [call for call in house.target.calls if call[0] == "swap"]
+    house.registry.current = "v1.2"
+    house.release("c1")
+    assert ["swap", "swap"] == [call[0] for call in house.target.calls if call[0] == "swap"]
+
+
 def on_approval(house: House, *names: str) -> None:
     """Let approved versions go into these environments."""
     describe(house, model={"name": "m", "on_approval": list(names)})

@@ -111,6 +111,11 @@ class Bench:
         self.store.put(id, Release(id, "c", self.app, artifacts, version, f"digest of {version}", "schema"))
         self.store.put(environment, EnvironmentRecord(environment, history=(id,)))
 
+    def release(self, id: str) -> Release:
+        found = self.store.get(Release, id)
+        assert found is not None
+        return found
+
     def recorded(self, environment: str = "prod") -> Trial | None:
         return self.store.get(Trial, environment)
 
@@ -290,6 +295,17 @@ def test_a_good_candidate_waits_for_a_person(bench: Bench) -> None:
     assert trial == bench.recorded()
 
 
+def test_the_bounds_that_were_let_in_last_hold(bench: Bench) -> None:
+    """Also where the release that brought them changed nothing else, so that nothing was rolled out."""
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(400, mean=0.8))
+    app = App.model_validate(DESCRIPTION | {"model": {"name": "m", "quality": {"max_prediction_shift": 100}}})
+    bench.store.put("r9", replace(bench.release("r1"), id="r9", app=app))
+    bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, described_by="r9"))
+    bench.trials.tend()
+    assert trial == bench.recorded()
+
+
 def test_a_disagreeing_shadow_is_told_and_left(bench: Bench) -> None:
     """It has no clients, so there is nothing to take back."""
     trial = bench.trials.shadow("prod", "v1.3", 100.0, "ann", "").trial
@@ -377,11 +393,9 @@ def test_one_environment_in_trouble_does_not_keep_the_others_waiting(bench: Benc
     bench.trials.split("dev", ["v1.2=10%"], "ann", "")
     trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
     bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(100, errors=50))
-    release = bench.store.get(Release, "r1")
-    assert release is not None
     baked = {"path": "hello", "command": "run", "routes": ["/*"], "baked": "models"}
     app = App.model_validate(DESCRIPTION | {"services": {"hello": baked}})
-    bench.store.put("r3", replace(release, id="r3", app=app))
+    bench.store.put("r3", replace(bench.release("r1"), id="r3", app=app))
     bench.store.put("dev", EnvironmentRecord("dev", history=("r3",)))
     with pytest.raises(Refused, match="dev serves no model"):
         bench.trials.tend()

@@ -103,13 +103,17 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentRecord:
-    """What an environment serves. `history` are the releases that were stable, oldest first; the last one serves."""
+    """What an environment serves. `history` are the releases that were stable, oldest first; the last one serves.
+
+    `described_by` is a release that runs exactly the same and was let in since: its rollout policy holds.
+    """
 
     name: str
     side: Side = "blue"
     history: tuple[str, ...] = ()
     warm: Warm | None = None
     rollout: str | None = None
+    described_by: str | None = None
 
     @property
     def stable(self) -> str | None:

@@ -86,10 +86,12 @@ class Release:
 
     def same_in(self, environment: str, other: Release | None) -> bool:
         """Whether both would run exactly the same there: bytes, model, commands, variables, number of tasks."""
+        return other is not None and self.models == other.models and self.same_code_in(environment, other)
+
+    def same_code_in(self, environment: str, other: Release) -> bool:
+        """Whether both would run the same there but for the model that tasks take from the bucket."""
         return (
-            other is not None
-            and self.models == other.models
-            and self.app.services == other.app.services
+            self.app.services == other.app.services
             and self._place(environment) == other._place(environment)
             and {s: a.digest for s, a in self.artifacts.items()} == {s: a.digest for s, a in other.artifacts.items()}
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from shipway.core.observation import other
 from shipway.core.plan import Plan, flip_plan, make_plan
@@ -10,18 +11,22 @@ from shipway.core.records import EnvironmentRecord, RolloutKind, RolloutRecord
 from shipway.core.release import Release
 from shipway.core.rollout import State
 
+ModelWay = Literal["swap", "rollout", "canary"]
+"""How a release comes that differs by its model alone: into the running tasks, by the policy, or by the policy and with
+predictions enough to compare at each step."""
+
 _START_MARGIN = 30.0
 
 
 def kind_of(
-    environment: EnvironmentRecord, stable: Release | None, release: Release, *, back: bool, in_place: bool
+    environment: EnvironmentRecord, stable: Release | None, release: Release, *, back: bool, way: ModelWay
 ) -> RolloutKind:
-    """`swap` where only the model differs and may change in place, `flip` on the way back, otherwise a rollout.
+    """`swap` where only the model differs and that is its way, `flip` on the way back, otherwise a rollout.
 
     Going back to a release that is still warm is a flip even where only the model differs: no task has to load it.
     """
     warm = back and environment.warm is not None and environment.warm.release == release.id
-    if in_place and not warm and stable is not None and only_model_differs(stable, release):
+    if way == "swap" and not warm and stable is not None and _only_model_differs(environment.name, stable, release):
         return "swap"
     return "flip" if back else "rollout"
 
@@ -36,11 +41,13 @@ def begun(
     by: str,
     now: float,
     back: bool,
-    in_place: bool,
+    way: ModelWay,
 ) -> RolloutRecord:
     """The record of a rollout that begins now. The candidate takes the side that stable does not have."""
-    kind = kind_of(environment, stable, release, back=back, in_place=in_place)
+    kind = kind_of(environment, stable, release, back=back, way=way)
     plan = _plan(kind, environment.name, stable, release)
+    if plan.quality is not None and way == "canary":
+        plan = replace(plan, needs_predictions=True)
     has_stable = stable is not None
     side = other(environment.side) if has_stable and kind != "swap" else environment.side
     state = State(side, has_stable, since=now, started=now)
@@ -52,7 +59,7 @@ def begun(
 def relabelled(environment: EnvironmentRecord, record: RolloutRecord) -> EnvironmentRecord:
     """The environment after a promotion: the candidate is stable; going back takes the newest release away."""
     history = environment.history[:-1] if record.back else (*environment.history, record.release)
-    return replace(environment, side=record.state.candidate, history=history, rollout=None)
+    return replace(environment, side=record.state.candidate, history=history, rollout=None, described_by=None)
 
 
 def _plan(kind: RolloutKind, environment: str, stable: Release | None, release: Release) -> Plan:
@@ -68,13 +75,8 @@ def _plan(kind: RolloutKind, environment: str, stable: Release | None, release: 
     model, before = set(release.models.values()), set(stable.models.values())
     if kind != "rollout" or release.app.model is None or not model or not before or model == before:
         return plan
-    return replace(plan, quality=release.app.model.quality, needs_predictions=only_model_differs(stable, release))
+    return replace(plan, quality=release.app.model.quality)
 
 
-def only_model_differs(stable: Release, release: Release) -> bool:
-    """Whether the releases are the same but for the model version that their tasks take from the bucket."""
-
-    def without_model(one: Release) -> Release:
-        return replace(one, id="", model_version=None, model_digest=None, request_schema=None, created_at=0)
-
-    return stable.models != release.models and without_model(stable) == without_model(release)
+def _only_model_differs(environment: str, stable: Release, release: Release) -> bool:
+    return stable.models != release.models and release.same_code_in(environment, stable)

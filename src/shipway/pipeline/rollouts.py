@@ -22,7 +22,7 @@ from shipway.core.records import (
 )
 from shipway.core.release import Release
 from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire, since_baseline
-from shipway.core.transition import begun, relabelled
+from shipway.core.transition import ModelWay, begun, relabelled
 from shipway.core.verdict import MIN_LATENCIES
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.narration import narrate
@@ -52,12 +52,12 @@ class Rollouts:
         run: str,
         by: str,
         back: bool = False,
-        in_place: bool = True,
+        way: ModelWay = "swap",
         over: str | None = None,
     ) -> RolloutRecord:
         """Take the environment to the release and say how it ended. Called again with the same id, it goes on.
 
-        Where only the model differs, running tasks swap to it `in_place`, or else a rollout by the policy brings it.
+        Where only the model differs, `way` says how it comes.
         `over` is the release that the new one was derived from. Raises Refused when another one serves by now.
         """
         with self._locks.held(environment, id, run):
@@ -65,7 +65,7 @@ class Rollouts:
             if record is None:
                 self._take_back_leftover(environment, id)
                 self._check_still(environment, release, back, over)
-                record = self._begin(id, environment, release, run=run, by=by, back=back, in_place=in_place)
+                record = self._begin(id, environment, release, run=run, by=by, back=back, way=way)
             if record.ended is None:
                 record = self._carry_out(record, release, id)
             return record
@@ -116,12 +116,12 @@ class Rollouts:
     # -- one rollout, top to bottom ------------------------------------------------------------------------------
 
     def _begin(
-        self, id: str, name: str, release: Release, *, run: str, by: str, back: bool, in_place: bool
+        self, id: str, name: str, release: Release, *, run: str, by: str, back: bool, way: ModelWay
     ) -> RolloutRecord:
         environment = self.record_of(name)
         stable = self._release(environment.stable)
         now = self._clock()
-        record = begun(id, environment, stable, release, run=run, by=by, now=now, back=back, in_place=in_place)
+        record = begun(id, environment, stable, release, run=run, by=by, now=now, back=back, way=way)
         with self._store.transaction():
             self._store.delete(PendingCommand, name)
             self._store.put(id, record)

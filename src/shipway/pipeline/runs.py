@@ -15,8 +15,19 @@ from shipway.core.description import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 from shipway.core.gates import makes_pointless
 from shipway.core.ports import Builder, Models, Source, Store
-from shipway.core.records import Answer, Event, EventKind, Gate, ModelHistory, Run, RunStatus, status_of
+from shipway.core.records import (
+    Answer,
+    EnvironmentRecord,
+    Event,
+    EventKind,
+    Gate,
+    ModelHistory,
+    Run,
+    RunStatus,
+    status_of,
+)
 from shipway.core.release import Artifact, Commit, Release
+from shipway.core.transition import ModelWay
 from shipway.pipeline.model_fit import misfits
 from shipway.pipeline.rollouts import Rollouts
 
@@ -196,11 +207,12 @@ class Runs:
         stable = self._store.get(Release, record.stable or "")
         if not back and release.same_in(environment, stable) and record.rollout is None:
             self._tell(run, "done", f"{environment} already serves exactly this, as {record.stable}", environment)
+            self._store.change(EnvironmentRecord, environment, lambda e: replace(e, described_by=release_id))
         else:
             self._check_model(run, release, environment, back)
             rollout = self._parts.rollouts.roll_out(
                 f"{id}-{environment}", environment, release, run=id, by=run.by, back=back, over=over,
-                in_place=not run.canary and self._fits(stable, release),
+                way=self._way(run, stable, release),
             )  # fmt: skip
             if rollout.state.phase != "promoted":
                 serving = rollout.previous or "nothing"
@@ -225,10 +237,15 @@ class Runs:
                     raise
                 self._tell(run, "note", f"{refusal.what}; {release.id} goes back to it all the same", environment)
 
-    def _fits(self, stable: Release | None, release: Release) -> bool:
+    def _way(self, run: Run, stable: Release | None, release: Release) -> ModelWay:
+        """How the model comes where nothing else differs. What a commit brings goes the way of commits."""
+        if run.canary:
+            return "canary"
         if stable is None or release.model_version is None:
-            return True
-        return not misfits(self._parts.models, stable, release.model_version)
+            return "rollout"
+        if run.kind == "deploy" and (release.commit, release.app) != (stable.commit, stable.app):
+            return "rollout"
+        return "rollout" if misfits(self._parts.models, stable, release.model_version) else "swap"
 
     def _release_before(self, id: str, environment: str) -> str:
         history = self._parts.rollouts.record_of(environment).history
@@ -245,9 +262,10 @@ class Runs:
         run = self._run(id)
         assert run.model_version is not None
         model = self._parts.models.verified(run.model_version)
-        stable = self._release(self._parts.rollouts.record_of(environment).stable or "")
+        record = self._parts.rollouts.record_of(environment)
+        stable = self._release(record.stable or "")
         release = replace(
-            stable,
+            self._release(record.described_by or stable.id),
             id=f"r{self._store.next_number('release')}",
             model_version=model.version,
             model_digest=model.digest,

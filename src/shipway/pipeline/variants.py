@@ -167,7 +167,7 @@ class Trials:
             check_versions(trial)
             for version in versions:
                 self._check_candidate(release, version)
-            self._record_change(trial, action)
+            self._record_change(trial, action, who, why)
             try:
                 self._until_followed(environment, "tasks go back to what they did before")
             except ShipwayError:
@@ -184,27 +184,26 @@ class Trials:
             if trial == before:
                 return TrialReport(before)
             trial = replace(trial, by=who, why=why, since=self._parts.clock())
-            self._record_change(trial, action)
+            self._record_change(trial, action, who, why)
         self._until_followed(environment, "it is recorded; every task follows as soon as it can")
         return self._look(trial)
 
-    def _record_change(self, trial: Trial, action: str) -> None:
+    def _record_change(self, trial: Trial, action: str, who: str, why: str) -> None:
         name = trial.environment
         with self._store.transaction():
             if trial.live or trial.stopped:
                 self._store.put(name, trial)
             else:
                 self._store.delete(Trial, name)
-            self._tell("note", f"{action}: {told(trial)}", name)
-            self._audit(trial, trial.by, action, trial.why)
+            self._tell("note", f"{action}: {_told(trial)}", name)
+            self._audit(trial, who, action, why)
 
     def _take_back(self, trial: Trial, before: Trial, action: str) -> None:
         """The trial did not come about. What someone has changed since then stays."""
         with self._store.transaction():
             if self._store.get(Trial, trial.environment) != trial:
                 return
-            taken_back = replace(before, by=PLATFORM, why=f"not every task could {action}", since=self._parts.clock())
-            self._record_change(taken_back, f"{action}: taken back")
+            self._record_change(before, f"{action}: taken back", PLATFORM, "not every task followed")
         self._assignments.assign(trial.environment)
 
     def _until_followed(self, environment: str, otherwise: str) -> None:
@@ -260,10 +259,11 @@ class Trials:
         return self._parts.operator_app()
 
     def _look(self, trial: Trial) -> TrialReport:
-        """By the bounds of the release that serves."""
+        """By the bounds that hold in the environment now."""
         if not trial.live:
             return TrialReport(trial)
-        app = self._serving(trial.environment).app
+        serving, record = self._serving(trial.environment), self._record(trial.environment)
+        app = (self._store.get(Release, record.described_by or "") or serving).app
         assert app.model is not None
         return self._comparing.look(trial, app.environments[trial.environment].rollout.guard, app.model.quality)
 
@@ -305,7 +305,7 @@ def _shadow(trial: Trial) -> str:
     return f"{trial.shadow.version} {trial.shadow.percent:g} %" if trial.shadow else ""
 
 
-def told(trial: Trial) -> str:
+def _told(trial: Trial) -> str:
     """`v1.1 90 %, v1.2 10 %, shadow v1.3 100 %`."""
     parts = [f"{version} {percent:g} %" for version, percent in trial.shares.items()]
     return ", ".join([*parts, f"shadow {_shadow(trial)}"] if trial.shadow else parts)

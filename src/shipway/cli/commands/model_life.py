@@ -95,7 +95,12 @@ def promote(
         "models", version, "promote", environments=environments, why=why, canary=canary, next_release=next_release
     )
     if next_release and not as_json:
-        say([f"✔ new releases take {plain(version)}; what runs keeps its version", "  Bring it: shipway deploy"])
+        say(
+            [
+                f"✔ {plain(version)} is approved, and new releases take it; what runs keeps its version",
+                "  Bring it: shipway deploy",
+            ]
+        )
         return 0
     return _told(client, answer, detach, as_json)
 
@@ -142,5 +147,5 @@ def _told(client: Client, answer: dict[str, Any], detach: bool, as_json: bool) -
     if as_json:
         say_json(answer)
     else:
-        say(f"✔ latest is {answer['latest']}; nothing serves yet, so nothing else changed")
+        say(f"✔ {plain(answer['latest'])} is approved, and the latest; nothing serves yet, so nothing else changed")
     return 0

@@ -33,7 +33,7 @@ def publish(
     FOLDER is copied to the model bucket; what can be converted into a faster form is, and is checked row by row.
     Nothing serves the version yet.
     """
-    tell(f"  · looking at {folder}; converting and checking a model takes a while")
+    tell(f"  · looking at {folder}; a model that has to be converted takes a minute")
     found = client_here().post(
         "models", timeout=LENGTHY, folder=str(folder.resolve()), version=version, pickle_sha256=pickle_sha256,
         keep_native=keep_native, check=check,

@@ -104,5 +104,8 @@ def _number(value: float | None) -> str:
 def _difference(a: float | None, b: float | None) -> str:
     if a is None or b is None:
         return "–"
-    change = f" ({100 * (b - a) / abs(a):+.2g} %)" if a else ""
+    if a == b:
+        return "none"
+    percent = 100 * (b - a) / abs(a) if a else 0.0
+    change = f" ({percent:+,.0f} %)" if abs(percent) >= 10 else f" ({percent:+.2g} %)" if a else ""
     return (f"{b - a:+,.0f}" if abs(b - a) >= 1000 else f"{b - a:+.3g}") + change

@@ -19,6 +19,7 @@ from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature, Matrix, Vector
 
 _FLOAT64, _NORMAL, _ALL_TREES = 1, 0, -1
+_TIMED_IN_A_TURN = 5
 _PARAMETERS = b"num_threads=1 verbosity=-1"
 
 
@@ -114,12 +115,17 @@ class Onnx:
 
 
 def microseconds(calls: Sequence[Callable[[], object]], seconds: float) -> list[float]:
-    """The median time of each call, taken in turns for about so long in all, so that a noisy moment hits every one."""
+    """The median time of each call, taken in turns for about so long in all, so that a noisy moment hits every one.
+
+    Within a turn a call is made once before it is timed: the others have emptied the processor's caches.
+    """
     times: list[list[int]] = [[] for _ in calls]
     deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline or len(times[-1]) < 5:
+    while time.perf_counter() < deadline or len(times[-1]) < _TIMED_IN_A_TURN:
         for call, taken in zip(calls, times, strict=True):
-            started = time.perf_counter_ns()
             call()
-            taken.append(time.perf_counter_ns() - started)
+            for _ in range(_TIMED_IN_A_TURN):
+                started = time.perf_counter_ns()
+                call()
+                taken.append(time.perf_counter_ns() - started)
     return [statistics.median(taken) / 1000 for taken in times]

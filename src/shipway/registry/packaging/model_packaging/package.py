@@ -27,7 +27,7 @@ Tell = Callable[[str], None]
 _DRAWN = 2_000
 _GOLDEN = 20
 _SHOWN = 5
-_TIMED_SECONDS = 1.0
+_TIMED_SECONDS = 0.5
 # an ensemble of such a size takes skl2onnx minutes, and its graph has always been the slower one
 _MOST_GRAPH_LEAVES = 20_000
 _SINGLE = 100

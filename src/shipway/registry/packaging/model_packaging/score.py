@@ -14,7 +14,7 @@ from model_packaging.refusal import Refusal
 from model_packaging.schema import Described, Matrix, describe
 
 _THOUSAND = 1000
-_TIMED_SECONDS = 1.0
+_TIMED_SECONDS = 0.7
 
 
 def score(job: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from model_packaging.schema import Feature
 
 # the folder under test may be read-only
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis-model-packaging")
-settings.register_profile("packaging", database=None, deadline=None, max_examples=12)
+settings.register_profile("packaging", database=None, deadline=None, max_examples=8)
 settings.load_profile("packaging")
 
 FEATURES = (
