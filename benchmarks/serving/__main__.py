@@ -117,7 +117,8 @@ def _end_to_end(effort: Effort, folder: Path, run: Run) -> None:
 
 def _as_text(run: Run, heading: str) -> str:
     lines = [heading, ""]
-    if figures := {part: found for part, found in run.figures.items() if found}:
+    figures: dict[str, Sequence[Figure]] = {part: found for part, found in run.figures.items() if found}
+    if figures:
         lines += [*table(figures), ""]
     if run.results.rounds:
         lines += [*report.ratios(run.results), "", *report.cells(run.results)]

@@ -90,7 +90,7 @@ def _checked(described: Described, original: Original, tell: Tell) -> Checked:
     held_out = rows.read_holdout(described)
     golden = described.document.get("golden") or []
     recorded = [float(entry["prediction"]) for entry in golden]
-    asked = [rows.encode(described.features, entry["instance"]) for entry in golden]
+    asked = [_golden_row(described, entry["instance"]) for entry in golden]
     if held_out is not None and len(held_out.matrix):
         matrix, name = held_out.matrix, f"{len(held_out.matrix):,} held-out rows"
         known = np.append(held_out.predictions, recorded)
@@ -109,7 +109,8 @@ def _checked(described: Described, original: Original, tell: Tell) -> Checked:
     _must_agree(computed, known, tolerance, (original.library, "recorded"), len(known) - len(golden))
     if not np.all(np.isnan(known)):
         apart = float(np.nanmax(np.abs(computed - known)))
-        tell(f"{original.library} computes what is recorded; largest difference {apart:.2g}")
+        of = name if held_out else f"{len(golden)} golden requests"
+        tell(f"{original.library} computes what is recorded of {of}; largest difference {apart:.2g}")
     return checked
 
 
@@ -129,7 +130,7 @@ def _converted(described: Described, original: Original, checked: Checked, work:
     if not faithful:
         raise Refusal(
             "no form that can be served is faithful to the model\n" + "\n".join(reasons),
-            "serve another kind of model, or keep this one as it is where the policy allows that"
+            "serve another kind of model, or publish with --keep-native for where MODEL_PICKLES allows pickles"
             if described.format == "sklearn-pickle"
             else "train a model that can be converted",
         )
@@ -245,6 +246,13 @@ def _tolerance(described: Described, least: float, checked: Checked) -> float:
     """What the metadata states, else `least`, in proportion to predictions above 1."""
     stated = described.document.get("tolerance")
     return least * checked.scale if stated is None else float(stated)
+
+
+def _golden_row(described: Described, instance: dict[str, Any]) -> list[float]:
+    try:
+        return rows.encode(described.features, instance)
+    except KeyError as error:
+        raise Refusal(f"a golden request lacks {error}", "write all features into each of `golden`") from error
 
 
 def _golden(described: Described, checked: Checked) -> list[dict[str, Any]]:

@@ -157,7 +157,7 @@ def _code(feature: Feature, value: Any, where: str) -> float:
     elif feature.is_category:
         code = feature.codes.get(str(value), float("nan"))
     else:
-        code = float(value)
+        code = float(value) if isinstance(value, int | float) else float("inf")
     if np.isnan(code) and not feature.nullable:
         raise Refusal(f"{where}: {feature.name}: found {value!r}, which the schema does not allow", _AGAIN)
     if not feature.is_category and not np.isnan(code) and not feature.minimum <= code <= feature.maximum:

@@ -191,6 +191,13 @@ def test_lightgbm_is_only_checked(make_folder: MakeFolder, packed: Packed, data:
     told = refusal(packed, make_folder("lightgbm-text", "model.txt", model.save_model, predictions, golden=wrong))
     assert "on 1 of 401 rows (first 401)" in told
     assert "made row 1: LightGBM" in told
+    for instance, reason in (
+        ({"temp": 1}, "a golden request lacks 'carrier'"),
+        ({**answer["golden"][0]["instance"], "temp": "hot"}, "a golden request: temp: found 'hot'; the schema allows"),
+    ):
+        golden = [{"instance": instance, "prediction": 0.5}]
+        folder = make_folder("lightgbm-text", "model.txt", model.save_model, predictions, golden=golden)
+        assert refusal(packed, folder).startswith(reason)
     other = make_folder("lightgbm-text", "model.txt", model.save_model, predictions[::-1])
     assert "recorded differ by more than 1e-09" in refusal(packed, other)
 
