@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 import uuid
@@ -122,6 +123,8 @@ def postgres_url() -> Iterator[str]:
         # PostgreSQL refuses to run as root and then runs as another user, who can't enter pytest's folders.
         folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         folder.chmod(0o755)
+        # It makes that user itself, with a program that a build's PATH does not reach.
+        os.environ["PATH"] += ":/usr/sbin"
         server = server_module.get_server(folder / "data", cleanup_mode="delete")
     try:
         yield server.get_uri()
