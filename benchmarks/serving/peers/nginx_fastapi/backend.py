@@ -25,7 +25,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 REFERENCE = json.loads(Path(os.environ["REFERENCE_FILE"]).read_text())
 THRESHOLD = 0.5
 
-engine = create_async_engine(os.environ["DATABASE_URL"])
+# SQLite lets one write at a time, and who meets its lock sleeps: requests that queue for one connection get on faster.
+engine = create_async_engine(os.environ["DATABASE_URL"], pool_size=1, max_overflow=0)
 make_session = async_sessionmaker(engine, expire_on_commit=False)
 
 
