@@ -17,6 +17,7 @@ from shipway.local import log_file
 from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder
 from shipway.local.git_source import GitSource
+from shipway.local.model_evidence import LocalModelEvidence
 from shipway.local.parameters import FileParameters
 from shipway.local.processes import ProcessRunner
 from shipway.local.python_environment import PythonEnvironments
@@ -27,6 +28,7 @@ from shipway.local.supervisor import Supervisor
 from shipway.local.target import LocalTarget
 from shipway.local.task_specs import TaskSpecs
 from shipway.local.task_table import FileTaskTable
+from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.rollouts import Rollouts
@@ -108,7 +110,8 @@ def build(root: Path) -> Platform:
         lambda lock, tell: environments.python(lock, "model packaging", tell),
     )
     stopping = threading.Event()
-    rollouts = Rollouts(store, target, time.time, stopping)
+    evidence = LocalModelEvidence(store, supervisor, specs, labelled_losses)
+    rollouts = Rollouts(store, target, evidence, time.time, stopping)
     parts = Parts(
         store=store,
         source=source,

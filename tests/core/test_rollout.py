@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from shipway.core.description import Guard, Quality, Rollout
+from shipway.core.losses import Losses
 from shipway.core.observation import Observation, Side, Tasks, Traffic
 from shipway.core.plan import ALL, Plan, flip_plan, make_plan
 from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire
@@ -472,3 +473,16 @@ def test_a_dead_stable_has_no_predictions_to_compare_with() -> None:
     state = play(plan, of_models(2, (0, 0.9), (9000, 0.3)), state=to_shifting(plan))
     dead = replace(of_models(8, (500, 0.9), (9000, 0.3)), tasks={"green": Tasks(3, 3), "blue": Tasks(3, 0)})
     assert 2500 == play(plan, dead, state=state).weight
+
+
+def test_labels_speak_against_a_model_whose_predictions_look_alike() -> None:
+    """Where they are known in time; without them nothing is waited for."""
+    plan = plan_of_models(needed=False)
+    state = play(plan, of_models(2, (0, 0.3), (9000, 0.3)), state=to_shifting(plan))
+    losses: dict[Side, Losses] = {"green": Losses(500, 150.0, 50.0), "blue": Losses(5000, 1000.0, 300.0)}
+    known = replace(of_models(8, (300, 0.3), (9900, 0.3)), losses=losses)
+    rolled_back = play(plan, known, state=state)
+    assert "rolled_back" == rolled_back.phase
+    assert "squared error 0.3, stable 0.2" in rolled_back.reason
+    few = replace(known, losses={**losses, "green": Losses(100, 30.0, 10.0)})
+    assert 2500 == play(plan, few, state=state).weight

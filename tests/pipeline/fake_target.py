@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from shipway.core.errors import ShipwayError
+from shipway.core.losses import Losses
 from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport, Tasks, Traffic
-from shipway.core.ports import Target, Tell
+from shipway.core.ports import ModelEvidence, Target, Tell
 from shipway.core.release import Release
 from shipway.core.sketch import Predictions, TaskPredictions
 
 
-class FakeTarget(Target):
+class FakeTarget(Target, ModelEvidence):
     """Two sides for each environment. `calls` tells what was asked, in order."""
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class FakeTarget(Target):
         self.crash_on: frozenset[str] = frozenset()
         self.broken_models: frozenset[str] = frozenset()
         self.shifted_models: frozenset[str] = frozenset()
+        self.lossy_models: frozenset[str] = frozenset()
         self.predicts = True
         self.reported: str | None = None
         self.at_observe: Callable[[], None] = lambda: None
@@ -84,6 +86,13 @@ class FakeTarget(Target):
             sketch = Predictions(self.requests, self.requests * mean, ((mean - 0.01, mean, self.requests),))
             found |= {side: (TaskPredictions(f"{side}", "e", sketch),)} if name == environment and count else {}
         return found if self.predicts else {}
+
+    def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
+        return {
+            side: Losses(1000, 300.0 if self.models[name, side] in self.lossy_models else 200.0, 100.0)
+            for name, side in self.running
+            if name == environment
+        }
 
     def swap_model(self, environment: str, side: Side, release: Release) -> None:
         self.calls.append(("swap", environment, side, release.model_version))

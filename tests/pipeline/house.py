@@ -163,7 +163,7 @@ class House:
         self.workshop = Workshop()
         self.registry = Registry()
         self.app = self.described = APP
-        rollouts = Rollouts(self.store, self.target, time.time, threading.Event())
+        rollouts = Rollouts(self.store, self.target, self.target, time.time, threading.Event())
         parts = Parts(
             self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,

@@ -155,6 +155,15 @@ def test_a_canary_with_shifted_predictions_is_rolled_back(house: House) -> None:
     assert ("rolled_back", True) == (again.status, again.canary)
 
 
+def test_a_canary_that_labels_speak_against_is_rolled_back(house: House) -> None:
+    """What came true meanwhile counts, however alike the predictions are."""
+    describe(house, environments=environments(rollout=CANARY))
+    house.release("c1")
+    house.target.lossy_models = frozenset({"v1.1"})
+    run = ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True))
+    assert "squared error 0.3, stable 0.2: worse by more than" in run.reason
+
+
 def test_a_canary_whose_predictions_nobody_tells_does_not_pass(house: House) -> None:
     """Missing data is a hold, and a hold ends in a rollback."""
     guard = {"hold_timeout": 0.05}

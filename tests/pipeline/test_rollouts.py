@@ -61,7 +61,7 @@ def rollouts(store: Store, target: FakeTarget, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "TICK", 0.01)
     for id in ("r1", "r2", "r3"):
         store.put(id, release(id))
-    return Rollouts(store, target, time.time, threading.Event())
+    return Rollouts(store, target, target, time.time, threading.Event())
 
 
 def roll_out(rollouts: Rollouts, id: str, *, back: bool = False, of: Release | None = None) -> RolloutRecord:

@@ -86,7 +86,7 @@ class Bench:
         self.app = APP
         self.now = 1000.0
         self.assignments = FakeAssignments(self.store)
-        rollouts = Rollouts(self.store, FakeTarget(), self.clock, threading.Event())
+        rollouts = Rollouts(self.store, FakeTarget(), FakeTarget(), self.clock, threading.Event())
         nothing: Any = None
         parts = Parts(
             self.store, nothing, nothing, Registry(), rollouts, self.clock,  # type: ignore[arg-type]

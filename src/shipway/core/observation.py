@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shipway.core.losses import Losses
 from shipway.core.sketch import TaskPredictions
 
 Side = Literal["blue", "green"]
@@ -54,7 +55,8 @@ class Observation:
     """One look at an environment. `now` is seconds on a clock that survives a restart (Unix time).
 
     `probes` are the app's own requests, sent to the candidate alone; they only count where clients sent too few, and
-    `probed` says that some were sent just now. `predictions` are empty unless every task that serves a model told its.
+    `probed` says that some were sent just now. `predictions` are empty unless every task that serves a model told its;
+    `losses` are those whose labels are known.
     """
 
     now: float
@@ -63,6 +65,7 @@ class Observation:
     probes: Traffic = Traffic()
     probed: bool = False
     predictions: Mapping[Side, tuple[TaskPredictions, ...]] = field(default_factory=dict)
+    losses: Mapping[Side, Losses] = field(default_factory=dict)
 
     def tasks_of(self, side: Side) -> Tasks:
         """The side's tasks; none when nothing runs there."""

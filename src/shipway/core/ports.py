@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from shipway.core.approval import Decision
 from shipway.core.description import Service
+from shipway.core.losses import Losses
 from shipway.core.model_version import ModelVersion
 from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport
 from shipway.core.records import AuditEntry, Event, Lock
@@ -118,13 +119,6 @@ class Target(Protocol):
         """Ask every task of the side each of its service's probes once."""
         ...
 
-    def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
-        """What the tasks of both sides that serve a model have predicted with their release's version.
-
-        Read at most `oldest` seconds ago. Empty unless every one of them told it.
-        """
-        ...
-
     def swap_model(self, environment: str, side: Side, release: Release) -> None:
         """Point the side's running tasks at the release's model version."""
         ...
@@ -147,6 +141,21 @@ class Assignments(Protocol):
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
         """What each task that serves a model has counted; every one is listed, those that do not tell included."""
+        ...
+
+
+class ModelEvidence(Protocol):
+    """What speaks for or against the models that the two sides of an environment serve."""
+
+    def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
+        """What the tasks of both sides that serve a model have predicted with their release's version.
+
+        Read at most `oldest` seconds ago. Empty unless every one of them told it.
+        """
+        ...
+
+    def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
+        """How far each side's predictions since then (Unix time) were from what came true, where that is known yet."""
         ...
 
 

@@ -7,14 +7,14 @@ Model Monitor's "Robust" comparison). Disagreement: Wilson's score interval. Los
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from shipway.core.description import Quality
+from shipway.core.losses import Losses
 from shipway.core.sketch import Predictions, ks_distance
 from shipway.core.verdict import Verdict, repeated_z, wilson
 
 __all__ = [
-    "Losses", "Predictions", "judge_disagreement", "judge_loss_differences", "judge_losses", "judge_predictions",
+    "Losses", "Predictions", "judge_disagreement", "judge_losses", "judge_predictions",
     "ks_distance", "proven_shift",
 ]  # fmt: skip
 
@@ -54,52 +54,16 @@ def judge_disagreement(quality: Quality, confidence: float, compared: int, disag
     return Verdict("promote", said)
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Labelled predictions: how many, the sum of their losses (Brier or log loss), and the sum of their squares."""
-
-    count: int = 0
-    sum: float = 0.0
-    squares: float = 0.0
-
-    @property
-    def mean(self) -> float:
-        """The mean loss; 0 where there is none."""
-        return self.sum / self.count if self.count else 0.0
-
-    @property
-    def variance(self) -> float:
-        """Of the mean, estimated from the sample; `count` > 1."""
-        return max(0.0, self.squares - self.count * self.mean**2) / (self.count - 1) / self.count
-
-
 def judge_losses(quality: Quality, confidence: float, candidate: Losses, stable: Losses) -> Verdict:
-    """`rollback` where the candidate's loss is surely worse than stable's by more than is allowed (other rows each)."""
+    """`rollback` where the candidate's mean loss is surely worse than stable's by more than is allowed."""
     fewest = min(candidate.count, stable.count)
-    if fewest < quality.min_predictions:
-        return _too_few_labels(quality, fewest)
+    if fewest < max(quality.min_predictions, 2):
+        return Verdict("hold", f"{fewest:,} of {quality.min_predictions:,} labels known", lacking=True)
     error = math.sqrt(candidate.variance + stable.variance)
-    return _judge_increase(quality, confidence, candidate.mean - stable.mean, error, fewest, stable.mean)
-
-
-def judge_loss_differences(quality: Quality, confidence: float, differences: Losses, stable: Losses) -> Verdict:
-    """The same where both answered the same rows: `differences` are candidate's loss minus stable's, row by row."""
-    if differences.count < quality.min_predictions:
-        return _too_few_labels(quality, differences.count)
-    error = math.sqrt(differences.variance)
-    return _judge_increase(quality, confidence, differences.mean, error, differences.count, stable.mean)
-
-
-def _judge_increase(
-    quality: Quality, confidence: float, difference: float, error: float, count: int, stable: float
-) -> Verdict:
-    low = difference - repeated_z(confidence, count, quality.min_predictions) * error
-    allowed = stable * quality.max_loss_increase / 100
-    said = f"loss {stable + difference:.4g}, stable {stable:.4g}"
+    low = candidate.mean - stable.mean - repeated_z(confidence, fewest, quality.min_predictions) * error
+    allowed = stable.mean * quality.max_loss_increase / 100
+    said = f"squared error {candidate.mean:.4g}, stable {stable.mean:.4g}"
     if low > allowed:
-        return Verdict("rollback", f"{said}: more than {low:.3g} worse, allowed {allowed:.3g} ({count:,} labels)")
+        labels = f"{candidate.count:,} and {stable.count:,} labels"
+        return Verdict("rollback", f"{said}: worse by more than {low:.3g}, allowed {allowed:.3g} ({labels})")
     return Verdict("promote", said)
-
-
-def _too_few_labels(quality: Quality, count: int) -> Verdict:
-    return Verdict("hold", f"{count:,} of {quality.min_predictions:,} labels known", lacking=True)

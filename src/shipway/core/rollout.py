@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from shipway.core.losses import Losses
 from shipway.core.observation import Observation, Side, Tasks, Traffic, other
 from shipway.core.plan import ALL, Plan, Step
-from shipway.core.quality import judge_predictions
+from shipway.core.quality import judge_losses, judge_predictions
 from shipway.core.sketch import TaskPredictions, predicted_since
 from shipway.core.verdict import Verdict, judge
 
@@ -179,7 +180,11 @@ def assess_model(plan: Plan, state: State, seen: Observation) -> Verdict | None:
     candidate, compared = (
         predicted_since(seen.predictions.get(side, ()), baseline) for side in (state.candidate, stable)
     )
-    return judge_predictions(plan.quality, candidate, compared)
+    verdict = judge_predictions(plan.quality, candidate, compared)
+    # Labels come late and seldom: they may speak against the candidate, and are never waited for.
+    losses = (seen.losses.get(side, Losses()) for side in (state.candidate, stable))
+    by_labels = judge_losses(plan.quality, plan.guard.confidence, *losses)
+    return by_labels if by_labels.kind == "rollback" else verdict
 
 
 def _assess_traffic(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -19,7 +18,6 @@ from shipway.core.observation import SIDES, Observation, ProbeAnswer, Side, Task
 from shipway.core.ports import Store, Target, Tell
 from shipway.core.records import SideRecord
 from shipway.core.release import Release
-from shipway.core.sketch import TaskPredictions
 from shipway.local.assignments import SERVING, LocalAssignments
 from shipway.local.build import LocalBuilder
 from shipway.local.probes import ask_all
@@ -27,7 +25,6 @@ from shipway.local.router.router import Router
 from shipway.local.router.topology import EnvironmentTopology, ServiceRoutes, Topology
 from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_specs import TaskSpecs
-from shipway.local.variant_counters import all_predictions
 
 SWAP_PATIENCE = 30.0
 _PAUSE = 0.05
@@ -56,7 +53,6 @@ class LocalTarget(Target):
         self._routing = threading.RLock()
         self._closing = False
         self._leaving: set[str] = set()
-        self._predictions: dict[str, tuple[float, Mapping[Side, tuple[TaskPredictions, ...]]]] = {}
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -129,15 +125,6 @@ class LocalTarget(Target):
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
         ready = [task for task in self._supervisor.tasks(environment, side) if task.state == "ready"]
         return ask_all([(task.spec.port, task.spec.service, release.app.services[task.spec.service]) for task in ready])
-
-    def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
-        read_at, known = self._predictions.get(environment, (-math.inf, {}))
-        if time.monotonic() - read_at <= oldest:
-            return known
-        found = {side: told for side in SIDES if (told := self._predictions_on(environment, side)) is not None}
-        whole = found if len(found) == len(SIDES) else {}
-        self._predictions[environment] = (time.monotonic(), whole)
-        return whole
 
     def swap_model(self, environment: str, side: Side, release: Release) -> None:
         tasks = self._store.get(SideRecord, _key(environment, side))
@@ -268,17 +255,6 @@ class LocalTarget(Target):
             for task in tasks:
                 self._router.forget_task(environment, side, task.spec.service, task.spec.id)
                 self._leaving.discard(task.spec.id)
-
-    def _predictions_on(self, environment: str, side: Side) -> tuple[TaskPredictions, ...] | None:
-        release = self._assignments.release_on(environment, side)
-        tasks = self._supervisor.tasks(environment, side) if release is not None else []
-        return all_predictions(
-            [
-                (task, version)
-                for task in tasks
-                if task.state in SERVING and release and (version := release.model_of(task.spec.service)) is not None
-            ]
-        )
 
     def _callers_first(self, services: set[str], record: SideRecord | None) -> list[str]:
         release = self._store.get(Release, record.release) if record else None

@@ -57,6 +57,16 @@ class TaskSpecs:
             drain_timeout=described.drain_timeout,
         )
 
+    def capture(self, environment: str, release: Release, service: str) -> tuple[str, str] | None:
+        """Where the service's tasks write what they were asked and answered: address and endpoint; None if nowhere."""
+        described = release.app.services[service]
+        own = described.env | release.app.environments[environment].env
+        address = self._filled(own.get("CAPTURE", ""), environment, release, service)
+        endpoint = own.get("ENDPOINT_NAME") or (release.app.model.name if release.app.model else "")
+        if not address.startswith("file:") or not endpoint:
+            return None
+        return address, self._filled(endpoint, environment, release, service)
+
     def run_before_traffic(self, environment: str, side: Side, release: Release, service: str, tell: Tell) -> None:
         """Run the service's `before_traffic` once. Raises Refused with its last lines when it fails."""
         described = release.app.services[service]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.observation import Observation, Side, Traffic, count_probes, other
 from shipway.core.plan import Plan
-from shipway.core.ports import Store, Target
+from shipway.core.ports import ModelEvidence, Store, Target
 from shipway.core.records import (
     AuditEntry,
     EnvironmentRecord,
@@ -36,9 +36,17 @@ PREDICTIONS_AGE = 1.0
 class Rollouts:
     """Moves environments from their stable release to a candidate. One at a time for each environment."""
 
-    def __init__(self, store: Store, target: Target, clock: Callable[[], float], stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        store: Store,
+        target: Target,
+        evidence: ModelEvidence,
+        clock: Callable[[], float],
+        stopping: threading.Event,
+    ) -> None:
         self._store = store
         self._target = target
+        self._evidence = evidence
         self._clock = clock
         self._stopping = stopping
         self._locks = EnvironmentLocks(store, clock, self._rest)
@@ -211,7 +219,11 @@ class Rollouts:
         if plan.quality is None or state.weight == 0:
             return seen
         oldest = 0.0 if probing else PREDICTIONS_AGE
-        return replace(seen, predictions=self._target.predictions(record.environment, oldest))
+        return replace(
+            seen,
+            predictions=self._evidence.predictions(record.environment, oldest),
+            losses=self._evidence.losses(record.environment, state.started),
+        )
 
     def _decide(self, record: RolloutRecord, seen: Observation) -> RolloutRecord:
         with self._store.transaction():
