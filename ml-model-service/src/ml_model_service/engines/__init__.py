@@ -29,9 +29,10 @@ def load(model_format: str, data: bytes, features: Sequence[Any], onnx: Any) -> 
     Libraries are imported here: a task pays for the one that its model needs.
     """
     if model_format == "lightgbm-text":
+        from ml_model_service.engines.bit_vectors import with_bit_vectors
         from ml_model_service.engines.lightgbm import LightGBM
 
-        return LightGBM(data, [feature.name for feature in features])
+        return with_bit_vectors(data, LightGBM(data, [feature.name for feature in features]), len(features))
     if model_format == "onnx":
         from ml_model_service.engines.onnx import Onnx
 

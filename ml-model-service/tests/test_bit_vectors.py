@@ -1,0 +1,164 @@
+"""Bit vectors against LightGBM's own walk through the trees."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from functools import cache
+from math import inf, nan, nextafter
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import FEATURES, train
+from ml_model_service import engines
+from ml_model_service.engines import bit_vectors
+from ml_model_service.engines.bit_vectors import MANY, BitVectors, with_bit_vectors
+from ml_model_service.engines.lightgbm import LightGBM
+from ml_model_service.engines.tree_text import NEARLY_ZERO, Unsupported, read
+
+NAMES = [feature["name"] for feature in FEATURES]
+Rows = Sequence[Sequence[float]]
+
+
+@cache
+def engine_of(booster: lightgbm.Booster) -> tuple[BitVectors, LightGBM]:
+    """Both engines on the same text."""
+    text = booster.model_to_string().encode()
+    exact = LightGBM(text, booster.feature_name())
+    return BitVectors(text, exact), exact
+
+
+def matrix(rows: Rows) -> array[float]:
+    return array("d", [value for row in rows for value in row])
+
+
+def assert_same(booster: lightgbm.Booster, rows: Rows) -> None:
+    """Both engines' predictions, bit for bit."""
+    vectors, exact = engine_of(booster)
+    assert exact.predict(matrix(rows), len(rows)) == vectors.predict_many(np.array(rows, dtype=np.float64))
+
+
+@cache
+def trained(**parameters: object) -> lightgbm.Booster:
+    """A booster on six numbers with negative values, zeros and missing ones among them."""
+    random = np.random.default_rng(3)
+    table = random.normal(0, 10, (800, 6))
+    table[random.random(table.shape) < 0.15] = 0.0
+    if parameters.get("use_missing", True):
+        table[random.random(table.shape) < 0.15] = np.nan
+    labels = np.nan_to_num(table[:, 0]) * 2 + np.nan_to_num(table[:, 1]) ** 2 / 9 + random.normal(0, 3, 800)
+    if parameters.get("objective") == "binary":
+        labels = labels > labels.mean()
+    parameters = {"verbose": -1, "num_threads": 1, "min_data_in_leaf": 3, **parameters}
+    return lightgbm.train(parameters, lightgbm.Dataset(table, labels), num_boost_round=25)
+
+
+@cache
+def near_thresholds(booster: lightgbm.Booster) -> st.SearchStrategy[list[list[float]]]:
+    """Rows of values at, beside and far from thresholds, near zero, and missing."""
+    thresholds = {split.threshold for tree in read(booster.model_to_string().encode()).trees for split in tree.splits}
+    edges = [near for t in sorted(thresholds) for near in (t, nextafter(t, inf), nextafter(t, -inf))]
+    zeros = [0.0, -0.0, NEARLY_ZERO, -NEARLY_ZERO, nextafter(NEARLY_ZERO, inf), nextafter(-NEARLY_ZERO, -inf), 1e-300]
+    value = st.sampled_from([*edges, *zeros, nan]) | st.floats(allow_infinity=False, allow_nan=False)
+    return st.lists(st.lists(value, min_size=6, max_size=6), min_size=1, max_size=20)
+
+
+KINDS: dict[str, dict[str, object]] = {
+    "binary": {"objective": "binary", "sigmoid": 0.3},
+    "regression": {"objective": "regression"},
+    "zero as missing": {"objective": "regression", "zero_as_missing": True},
+    "no missing": {"objective": "regression", "use_missing": False},
+    "63 leaves": {"objective": "regression", "num_leaves": 63},
+    "random forest": {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_predictions_are_lightgbms_to_the_last_bit(kind: str, data: st.DataObject) -> None:
+    """At thresholds and beside them, near zero, missing: a cell's border lies exactly where LightGBM's split does."""
+    booster = trained(**KINDS[kind])
+    assert_same(booster, data.draw(near_thresholds(booster)))
+
+
+def test_categories(boosters: list[lightgbm.Booster]) -> None:
+    """Codes, codes that no split names, and missing ones go where LightGBM sends them."""
+    random = np.random.default_rng(5)
+    rows = np.column_stack([random.integers(0, 9, 500), random.integers(0, 2, 500), random.normal(60, 30, (500, 2))])
+    rows = rows.astype(np.float64)
+    rows[random.random(rows.shape) < 0.2] = np.nan
+    assert_same(boosters[0], rows.tolist())
+
+
+def test_many_categories() -> None:
+    """Sets of codes longer than a word are read whole."""
+    random = np.random.default_rng(6)
+    codes = random.integers(0, 90, 4000).astype(np.float64)
+    data = lightgbm.Dataset(codes.reshape(-1, 1), np.sin(codes), categorical_feature=[0])
+    booster = lightgbm.train({"objective": "regression", "verbose": -1, "num_threads": 1}, data, num_boost_round=20)
+    assert_same(booster, [[code] for code in (*map(float, range(95)), nan)])
+
+
+def test_few_rows_are_walked(boosters: list[lightgbm.Booster]) -> None:
+    """One prediction a row, whether there are none, few or many."""
+    vectors, exact = engine_of(boosters[0])
+    rows = [[1.0, 0.0, 60.0, float(minute)] for minute in range(3 * MANY)]
+    for count in (0, 1, MANY - 1, MANY, 3 * MANY):
+        assert exact.predict(matrix(rows[:count]), count) == vectors.predict(matrix(rows[:count]), count)
+    assert exact.predict_one(rows[3]) == vectors.predict_one(rows[3])
+
+
+def test_the_service_takes_them_where_they_are_the_same(boosters: list[lightgbm.Booster]) -> None:
+    """A small ensemble gets bit vectors; one whose vectors would differ is walked."""
+    text = boosters[0].model_to_string().encode()
+    features = engines.load("lightgbm-text", text, [type("F", (), {"name": name}) for name in NAMES], None)
+    assert isinstance(features, BitVectors)
+    other = LightGBM(boosters[1].model_to_string().encode(), NAMES)
+    assert other is with_bit_vectors(text, other, len(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"objective": "poisson"}, "objective 'poisson"),
+        ({"objective": "regression", "reg_sqrt": True}, "objective"),
+        ({"objective": "regression", "num_leaves": 65, "min_data_in_leaf": 1}, "leaves"),
+        ({"objective": "regression", "linear_tree": True, "use_missing": False}, "linear"),
+    ],
+)
+def test_what_is_left_to_lightgbm(parameters: dict[str, object], reason: str) -> None:
+    """Other kinds of models are walked as before."""
+    booster = train(1, **parameters) if parameters["objective"] == "poisson" else trained(**parameters)
+    text = booster.model_to_string().encode()
+    exact = LightGBM(text, booster.feature_name())
+    with pytest.raises(Unsupported, match=reason):
+        BitVectors(text, exact)
+    assert exact is with_bit_vectors(text, exact, booster.num_feature())
+
+
+def test_memory_is_bounded(boosters: list[lightgbm.Booster], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vectors that would take too much are not built."""
+    monkeypatch.setattr(bit_vectors, "MOST_BYTES", 1000)
+    with pytest.raises(Unsupported, match="too large"):
+        BitVectors(boosters[0].model_to_string().encode(), LightGBM(boosters[0].model_to_string().encode(), NAMES))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff",
+        b"tree\nnum_class=1\nnum_tree_per_iteration=1\n\nend of trees\n",
+        b"num_class=1\nnum_tree_per_iteration=1\n\nTree=0\nnum_leaves=2\nleaf_value=1 2\n",
+        b"num_class=1\nnum_tree_per_iteration=1\n\nTree=0\nnum_leaves=1\nleaf_value=1 2\n",
+    ],
+)
+def test_what_is_no_model(text: bytes) -> None:
+    """Text that is not understood is Unsupported, not a crash."""
+    with pytest.raises(Unsupported):
+        read(text)
