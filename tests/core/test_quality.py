@@ -75,6 +75,29 @@ def test_the_cut_alone_is_no_shift(values: list[float], ratio: float) -> None:
     assert 0 == ks_distance(sketch(values), sketch(values, other))
 
 
+@given(samples, samples, st.floats(0, 0.5))
+def test_slack_forgives_small_moves(a: list[float], b: list[float], slack: float) -> None:
+    """Never more than without it, nothing where every value moved by less, and symmetric."""
+    found = ks_distance(sketch(a), sketch(b), slack)
+    assert 0 <= found <= ks_distance(sketch(a), sketch(b))
+    assert found == ks_distance(sketch(b), sketch(a), slack)
+    moved = [value + slack * 0.9 for value in a]
+    finer = [n / 5000 for n in range(10_000)]
+    assert 0 == ks_distance(sketch(a, finer), sketch(moved, finer), slack + 1e-3)
+
+
+def test_a_harmless_move_of_few_predictions_is_no_shift() -> None:
+    """A model of two leaves whose values moved by a hair predicts otherwise everywhere, and yet the same."""
+    stable = Predictions(2000, 800.0, ((0.2, 0.21, 1000), (0.6, 0.61, 1000)))
+    hair = Predictions(2000, 830.0, ((0.21, 0.22, 1000), (0.62, 0.63, 1000)))
+    assert 1.0 > ks_distance(hair, stable) >= 0.5
+    assert "promote" == judge_predictions(QUALITY, hair, stable).kind
+    swapped = Predictions(2000, 1120.0, ((0.2, 0.21, 200), (0.6, 0.61, 1800)))
+    assert "rollback" == judge_predictions(QUALITY, swapped, stable).kind
+    elsewhere = Predictions(2000, 1120.0, ((0.3, 0.31, 1000), (0.7, 0.71, 1000)))
+    assert "rollback" == judge_predictions(QUALITY, elsewhere, stable).kind
+
+
 def test_single_values_are_told_apart() -> None:
     """A bucket without width holds one value, as a sketch counts zeros."""
     a = Predictions(10, 0.0, ((0.0, 0.0, 10),))

@@ -19,10 +19,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-def proven_shift(a: Predictions, b: Predictions) -> float:
-    """The distance of two distributions that chance does not explain, 0 to 1; both counts are positive."""
-    chance = 1.8 * math.sqrt((a.count + b.count) / (a.count * b.count))
-    return max(0.0, ks_distance(a, b) - chance)
+def proven_shift(candidate: Predictions, stable: Predictions) -> float:
+    """The distance of two distributions that chance does not explain, 0 to 1; both counts are positive.
+
+    Moves by less than a tenth of stable's deviation, or a hundredth of its mean, are none: the leaves of a model with
+    few different predictions move with each training, all at once and by next to nothing.
+    """
+    slack = max(stable.deviation / 10, abs(stable.mean) / 100)
+    chance = 1.8 * math.sqrt((candidate.count + stable.count) / (candidate.count * stable.count))
+    return max(0.0, ks_distance(candidate, stable, slack) - chance)
 
 
 def judge_predictions(quality: Quality, candidate: Predictions, stable: Predictions) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
@@ -24,6 +25,14 @@ class Predictions:
     def mean(self) -> float:
         """The mean prediction; 0 where there is none."""
         return self.sum / self.count if self.count else 0.0
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation, each bucket's values taken as its middle; 0 where there is none."""
+        counted = sum(count for _, _, count in self.buckets) or 1
+        middles = [((lower + upper) / 2, count) for lower, upper, count in self.buckets]
+        mean = math.fsum(middle * count for middle, count in middles) / counted
+        return math.sqrt(math.fsum((middle - mean) ** 2 * count for middle, count in middles) / counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +61,24 @@ def predicted_since(now: Iterable[TaskPredictions], baseline: Iterable[TaskPredi
     return merged(without(task.predictions, before.get((task.task, task.epoch), Predictions())) for task in now)
 
 
-def ks_distance(a: Predictions, b: Predictions) -> float:
+def ks_distance(a: Predictions, b: Predictions, slack: float = 0.0) -> float:
     """The Kolmogorov-Smirnov distance that the buckets prove: 0 (nothing known against equality) to 1.
 
-    Exact at the bounds where both sides cut their buckets alike. Where they cut differently it is a lower bound, so
-    that the cut alone never looks like a shift. 0 when a side is empty.
+    Values that moved by `slack` or less count as unmoved. Exact at the bounds where both sides cut their buckets alike.
+    Where they cut differently it is a lower bound, so that the cut alone never looks like a shift. 0 when a side is
+    empty.
     """
     if not a.buckets or not b.buckets:
         return 0.0
-    left, right = _Cumulated(a), _Cumulated(b)
-    distance = 0.0
-    for at in {bound for side in (a, b) for lower, upper, _ in side.buckets for bound in (lower, upper)}:
-        (left_low, left_high), (right_low, right_high) = left.below(at), right.below(at)
-        distance = max(distance, left_low - right_high, right_low - left_high)
-    return distance
+    return max(_lead(a, b, slack), _lead(b, a, slack))
+
+
+def _lead(first: Predictions, second: Predictions, slack: float) -> float:
+    """By how much more of `first` than of `second` surely lies below some value, `second` being given `slack` more."""
+    left, right = _Cumulated(first), _Cumulated(second)
+    places = {bound for lower, upper, _ in first.buckets for bound in (lower, upper)}
+    places |= {bound - slack for lower, upper, _ in second.buckets for bound in (lower, upper)}
+    return max(0.0, max(left.below(at)[0] - right.below(at + slack)[1] for at in places))
 
 
 class _Cumulated:
