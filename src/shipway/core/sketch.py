@@ -78,7 +78,7 @@ def _lead(first: Predictions, second: Predictions, slack: float) -> float:
     left, right = _Cumulated(first), _Cumulated(second)
     places = {bound for lower, upper, _ in first.buckets for bound in (lower, upper)}
     places |= {bound - slack for lower, upper, _ in second.buckets for bound in (lower, upper)}
-    return max(0.0, max(left.below(at)[0] - right.below(at + slack)[1] for at in places))
+    return max(0.0, *(left.below(at)[0] - right.below(at + slack)[1] for at in places))
 
 
 class _Cumulated:
