@@ -55,6 +55,11 @@ class Service:
         self.stop()
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
+    @property
+    def thread_name(self) -> str:
+        """The thread that its event loop runs in."""
+        return self._thread.name
+
     def connect(self) -> socket.socket:
         """A bare connection."""
         self.send("GET", "/health")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import pytest
 
 from conftest import ROW, Publish, score
 from ml_model_service.assignment import Assignment, Shadow
+from ml_model_service.engines import EngineError
 from ml_model_service.logs import JsonHandler
 from ml_model_service.model import load
 from ml_model_service.reload import Served
 from ml_model_service.settings import Settings
+from ml_model_service.variants import Variant
 from service import Service
 
 
@@ -267,3 +272,45 @@ def test_answers_are_captured_with_their_requests(tmp_path: Path, publish: Publi
         line["captureData"]["endpointOutput"]["data"],
     )
     assert "i-1" == line["eventMetadata"]["inferenceId"]
+
+
+class Failing:
+    """An engine that fails, or predicts what is no number."""
+
+    def __init__(self, prediction: float | None) -> None:
+        self._prediction = prediction
+
+    def predict(self, values: Any, rows: int) -> list[float]:
+        """Whatever it was made for."""
+        if self._prediction is None:
+            raise EngineError("out of order")
+        return [self._prediction] * rows
+
+    def predict_one(self, values: Any) -> float:
+        """The same for one row."""
+        return self.predict(values, 1)[0]
+
+
+@pytest.mark.parametrize("prediction", [None, float("nan")])
+@pytest.mark.parametrize("rows", [1, 2, 1500])
+def test_a_model_s_failures_are_counted_on_the_loop_s_thread(
+    tmp_path: Path, publish: Publish, prediction: float | None, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request of any size that the model fails is its error; one that is wrong is the client's."""
+    counted_in: set[str] = set()
+    failed = Variant.failed
+
+    def counting(self: Variant, seconds: float) -> None:
+        counted_in.add(threading.current_thread().name)
+        failed(self, seconds)
+
+    monkeypatch.setattr(Variant, "failed", counting)
+    service = Service(Settings(max_rows=2000), Served(), tmp_path / "log")
+    service.serve(replace(load(publish(tmp_path, "v1.0")), engine=Failing(prediction)))
+    answer = service.send("POST", "/predict", json={"instances": [ROW] * rows})
+    assert (500, rows > 1000) == (answer.status_code, len(answer.request.content) > 64 * 1024)
+    refused = service.send("POST", "/predict", json={"instances": [ROW] * rows + [{}]})
+    (variant,) = service.send("GET", "/variants").json()["variants"]
+    service.stop()
+    assert (422, 1, 1) == (refused.status_code, variant["requests"], variant["errors"])
+    assert {service.thread_name} == counted_in

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from conftest import FEATURES, Publish
+from ml_model_service.assignment import parse
 from ml_model_service.parameter import FileParameter
+from ml_model_service.pickles import Bucket
 from ml_model_service.reload import Pending, Served, follow, serve_baked
 from ml_model_service.schema import digest_of
 
@@ -34,7 +36,7 @@ def following(tmp_path: Path, story: Callable[[Served], Coroutine[Any, Any, None
         served = Served()
         parameter = FileParameter(tmp_path / "parameter")
         parameter.interval = 0.005
-        follower = asyncio.create_task(follow(served, parameter, tmp_path, lambda: float(next(ticks))))
+        follower = asyncio.create_task(follow(served, parameter, Bucket(tmp_path), lambda: float(next(ticks))))
         await story(served)
         follower.cancel()
 
@@ -107,9 +109,9 @@ def test_a_version_whose_files_arrive_late_is_served(tmp_path: Path, publish: Pu
 def test_the_baked_model_is_served(tmp_path: Path, publish: Publish) -> None:
     """Without a bucket the model that lies in the image serves; without one there the reason is kept."""
     served = Served()
-    asyncio.run(serve_baked(served, tmp_path))
+    asyncio.run(serve_baked(served, Bucket(tmp_path)))
     assert served.pending is not None and "metadata.json" in (served.pending.error or "")
-    asyncio.run(serve_baked(served, publish(tmp_path, "v1.0")))
+    asyncio.run(serve_baked(served, Bucket(publish(tmp_path, "v1.0"))))
     assert served.model is not None and served.model.version == "v1.0"
 
 
@@ -130,6 +132,75 @@ def test_a_swap_to_narrower_features_is_refused_but_the_way_back_is_open(tmp_pat
         point(tmp_path / "parameter", "v1.2")
         await until(lambda: served.pending is not None and "requests made for v1.0" in (served.pending.error or ""))
         assert served.model is not None and "v1.0" == served.model.version
+
+    following(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        '{"version": "v1.0", "split": {"v1.1": 10}}',
+        '{"version": "v1.0", "split": {"v1.2": 10}, "shadow": {"version": "v1.1"}}',
+    ],
+)
+def test_a_restart_beside_a_broken_candidate_serves_stable_alone(
+    tmp_path: Path, publish: Publish, assignment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reason is shown for as long as it lasts, and all that is wanted is served once the files are whole."""
+    for which, version in enumerate(["v1.0", "v1.1", "v1.2"]):
+        publish(tmp_path, version, which % 2)
+    whole = (tmp_path / "v1.1" / "model.txt").read_bytes()
+    (tmp_path / "v1.1" / "model.txt").write_bytes(whole[: len(whole) // 2])
+    error = "v1.1: model.txt does not have the size and digest that metadata.json records"
+    point(tmp_path / "parameter", assignment)
+
+    async def story(served: Served) -> None:
+        await until(lambda: served.pending == Pending("v1.1", error))
+        assert served.serving is not None and parse("v1.0") == served.serving.assignment
+        first, seen = served.serving, set()
+        for _ in range(40):
+            seen.add(served.pending)
+            await asyncio.sleep(0.005)
+        assert {Pending("v1.1", error)} == seen
+        assert first is served.serving
+        (tmp_path / "v1.1" / "model.txt").write_bytes(whole)
+        await until(lambda: served.pending is None)
+        assert parse(assignment) == served.serving.assignment
+        assert first.stable is served.serving.stable
+
+    following(tmp_path, story)
+    assert 1 == sum(record.levelno == logging.ERROR for record in caplog.records)
+
+
+def test_a_broken_candidate_leaves_a_working_assignment_alone(tmp_path: Path, publish: Publish) -> None:
+    """A task that serves something keeps all of it, whatever else is wanted now."""
+    for which, version in enumerate(["v1.0", "v1.1", "v1.2"]):
+        publish(tmp_path, version, which % 2)
+    (tmp_path / "v1.2" / "model.txt").unlink()
+    point(tmp_path / "parameter", '{"version": "v1.0", "split": {"v1.1": 10}}')
+
+    async def story(served: Served) -> None:
+        await until(lambda: served.serving is not None)
+        first = served.serving
+        point(tmp_path / "parameter", '{"version": "v1.1", "split": {"v1.2": 10}}')
+        await until(lambda: served.pending is not None and served.pending.error is not None)
+        assert first is served.serving
+        assert "v1.2" == (served.pending and served.pending.version)
+
+    following(tmp_path, story)
+
+
+def test_a_broken_stable_version_serves_nothing(tmp_path: Path, publish: Publish) -> None:
+    """A candidate alone would answer people whom it was not meant for."""
+    for which, version in enumerate(["v1.0", "v1.1"]):
+        publish(tmp_path, version, which)
+    (tmp_path / "v1.0" / "model.txt").unlink()
+    point(tmp_path / "parameter", '{"version": "v1.0", "split": {"v1.1": 10}}')
+
+    async def story(served: Served) -> None:
+        await until(lambda: served.pending is not None and served.pending.error is not None)
+        assert "v1.0" == (served.pending and served.pending.version)
+        assert served.serving is None
 
     following(tmp_path, story)
 

@@ -24,9 +24,19 @@ def test_a_bucket_alone_follows_its_latest() -> None:
         ({"MODEL_VERSION_PARAMETER": "file:///x"}, "MODEL_BUCKET is not"),
         ({"MAX_ROWS": "many"}, "MAX_ROWS: found 'many', allowed is a whole number from 1 to 1000000"),
         ({"MAX_BODY_BYTES": "0"}, "MAX_BODY_BYTES: found '0'"),
+        ({"MODEL_PICKLES": "models"}, "MODEL_PICKLES: found 'models', allowed are absolute paths or file:///"),
+        ({"MODEL_PICKLES": "/models, s3://models"}, "MODEL_PICKLES: found 's3://models'"),
+        ({"MODEL_PICKLES": "file://elsewhere/models"}, "MODEL_PICKLES: found"),
+        ({"MODEL_PICKLES": __file__}, "MODEL_PICKLES: found"),
     ],
 )
 def test_a_bad_value_is_named(environ: dict[str, str], message: str) -> None:
     """The error names the variable, what was found and what is allowed."""
     with pytest.raises(SettingsError, match=message):
         Settings.read(environ)
+
+
+def test_a_bucket_that_is_not_there_yet_can_be_trusted() -> None:
+    """Versions may be published later; its path is kept without links and dots."""
+    settings = Settings.read({"MODEL_PICKLES": "/nowhere/models/../ml-models-bucket/, file:///nowhere/a%20b"})
+    assert ["/nowhere/ml-models-bucket", "/nowhere/a b"] == [str(path) for path in settings.pickles]

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from ml_model_service.errors import Problem
-from ml_model_service.model import load
+from ml_model_service.model import Model, load
 from ml_model_service.multi_model import Models
 from ml_model_service.predictions import IN_THREAD, Predictions
 from ml_model_service.server import Answer, Reply, Request
@@ -33,8 +33,8 @@ class Hosting:
     """Models beside the one in service: loaded, listed, invoked and unloaded by name."""
 
     def __init__(self, settings: Settings, predictions: Predictions) -> None:
-        self.models = Models(settings.models_memory, load, settings.models_root)
-        self._bucket, self._predictions = settings.bucket, predictions
+        self.models = Models(settings.models_memory, self._read, settings.models_root)
+        self._settings, self._bucket, self._predictions = settings, settings.bucket, predictions
 
     def reply(self, request: Request) -> Reply:
         """What `/models…` answers. Raises Problem."""
@@ -60,6 +60,12 @@ class Hosting:
             shown = target.decode("latin-1")[:80]
             raise Problem(400, "invalid_target", f"target model: found {shown!r}, allowed is a version such as v1.0")
         return asyncio.to_thread(self._answer_of, found[1], self._bucket / found[1], request)
+
+    def _read(self, folder: Path) -> Model:
+        """The model in `folder`: a version of the bucket, else one of those below the root of a container's models."""
+        if self._bucket is not None and folder.parent == self._bucket:
+            return load(folder, folder.name, self._settings.bucket_at(self._bucket))
+        return load(folder, bucket=self._settings.bucket_at(self._settings.models_root))
 
     def _answer_of(self, name: str, folder: Path, request: Request) -> Answer:
         return self._predictions.predict_by(self.models.target_model(name, folder), request)

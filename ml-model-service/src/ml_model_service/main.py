@@ -14,6 +14,7 @@ import uvloop
 
 from ml_model_service.app import App, refusal
 from ml_model_service.logs import Log, RequestLog, install
+from ml_model_service.memory import settle
 from ml_model_service.parameter import ParameterError, parameter_at
 from ml_model_service.reload import Served, follow, serve_baked
 from ml_model_service.server import Server
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     install(log)
+    settle()
     server = Server(app, refusal, max_body=settings.max_body, body_timeout=settings.body_timeout)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -56,8 +58,8 @@ def keep(served: Served, settings: Settings) -> Coroutine[Any, Any, None]:
     if settings.multi_model:
         return asyncio.sleep(0)
     if settings.bucket is None or settings.parameter is None:
-        return serve_baked(served, settings.baked)
-    return follow(served, parameter_at(settings.parameter), settings.bucket)
+        return serve_baked(served, settings.bucket_at(settings.baked))
+    return follow(served, parameter_at(settings.parameter), settings.bucket_at(settings.bucket))
 
 
 async def serve(server: Server, keeper: Coroutine[Any, Any, None], host: str, port: int, drain_timeout: float) -> None:

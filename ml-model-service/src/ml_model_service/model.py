@@ -15,9 +15,11 @@ from ml_model_service.encode import Encoder
 from ml_model_service.engines import Engine
 from ml_model_service.errors import Problem
 from ml_model_service.one_row import OneRow
+from ml_model_service.pickles import Bucket
 from ml_model_service.schema import FeatureSchema, Golden, Metadata, digest_of
 
 MAX_METADATA, MAX_MODEL = 16 << 20, 1 << 30
+PICKLE = "sklearn-pickle"
 
 
 class ModelError(ValueError):
@@ -51,13 +53,14 @@ class Model:
         return declared if declared is not None else 0.5 if likely else None
 
 
-def load(folder: Path, version: str | None = None) -> Model:
+def load(folder: Path, version: str | None = None, bucket: Bucket | None = None) -> Model:
     """Read and verify the version in `folder`, which must call itself `version` if that is given.
 
+    `bucket` is where it lies, and says whether it may be a pickle; without one it may not.
     Raises ModelError when a file is missing, too large or altered, or a golden prediction is not reproduced.
     """
     try:
-        return _load(folder, version)
+        return _load(folder, version, bucket or Bucket(folder))
     except OSError as error:
         raise ModelError(f"{folder.name}: cannot read {error.filename}: {error.strerror}") from error
     except ModelError:
@@ -66,16 +69,18 @@ def load(folder: Path, version: str | None = None) -> Model:
         raise ModelError(f"{folder.name}: {error}") from error
 
 
-def _load(folder: Path, version: str | None) -> Model:
+def _load(folder: Path, version: str | None, bucket: Bucket) -> Model:
     described = msgspec.json.decode(_read(folder / "metadata.json", MAX_METADATA), type=Metadata)
     if version is not None and described.version != version:
         raise ModelError(f"{folder.name}: metadata.json says version {described.version!r}")
-    text = _model_bytes(folder, described)
+    is_pickle = described.model_format == PICKLE
+    data = _model_bytes(folder, described, bucket if is_pickle else None)
     schema_digest = digest_of(described.feature_schema)
     if schema_digest != described.feature_schema_digest:
         raise ModelError(f"{folder.name}: the feature schema does not have the digest that metadata.json records")
     schema = msgspec.convert(described.feature_schema, FeatureSchema)
-    engine = engines.load(described.model_format, text, schema.features, described.onnx)
+    pickle_takes = described.input if is_pickle else None
+    engine = engines.load(described.model_format, data, schema.features, described.onnx, pickle_takes)
     model = Model(
         version=described.version,
         digest=described.files[described.model_file].sha256,
@@ -92,15 +97,17 @@ def _load(folder: Path, version: str | None) -> Model:
     return model
 
 
-def _model_bytes(folder: Path, described: Metadata) -> bytes:
+def _model_bytes(folder: Path, described: Metadata, pickled_in: Bucket | None) -> bytes:
+    """The model file, which is what the metadata records. A pickle is not even read where it may not be loaded."""
     name = described.model_file
     entry = described.files.get(name)
     if entry is None or Path(name).name != name:
         raise ModelError(f"{folder.name}: metadata.json lists no file {name!r} in its folder")
-    text = _read(folder / name, MAX_MODEL)
-    if (len(text), hashlib.sha256(text).hexdigest()) != (entry.bytes, entry.sha256):
+    path = folder / name
+    data = _read(path if pickled_in is None else pickled_in.pickle(path), MAX_MODEL)
+    if (len(data), hashlib.sha256(data).hexdigest()) != (entry.bytes, entry.sha256):
         raise ModelError(f"{folder.name}: {name} does not have the size and digest that metadata.json records")
-    return text
+    return data
 
 
 def _check_golden(folder: Path, model: Model, tolerance: float) -> None:

@@ -51,7 +51,12 @@ class Predictions:
             values = serving.models[index].one_row.read(request.body)
             if values is not None:
                 return self._one_row(request, request_id, serving, index, values)
-        return self._recorded(request, request_id, serving, index, *self._score(request, serving, index))
+        try:
+            scored = self._score(request, serving.models[index])
+        except Exception as error:
+            _count(error, serving.variants.all[index], request)
+            raise
+        return self._recorded(request, request_id, serving, index, *scored)
 
     def predict_by(self, model: Model, request: Request) -> Answer:
         """The answer of a model that is no variant: nothing is recorded. Raises Problem."""
@@ -92,20 +97,21 @@ class Predictions:
         return Answer(200, content, headers=variant.headers, model_version=model.version)
 
     async def _in_thread(self, request: Request, request_id: bytes, serving: Serving, index: int) -> Answer:
-        scored = await asyncio.get_running_loop().run_in_executor(self._thread, self._score, request, serving, index)
+        loop = asyncio.get_running_loop()
+        try:
+            scored = await loop.run_in_executor(self._thread, self._score, request, serving.models[index])
+        except Exception as error:
+            # counted here, not in the thread: a variant's counters belong to this one
+            _count(error, serving.variants.all[index], request)
+            raise
         return self._recorded(request, request_id, serving, index, *scored)
 
     def _score(
-        self, request: Request, serving: Serving, index: int
+        self, request: Request, model: Model
     ) -> tuple[Kind, array[float], list[float], tuple[Kind, bytes, bytes]]:
-        model = serving.models[index]
         asked, wanted = _kinds(request)
         matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
-        try:
-            predictions = _finite(model.engine.predict(matrix, rows))
-        except Exception:
-            serving.variants.all[index].failed(time.monotonic() - request.arrived)
-            raise
+        predictions = _finite(model.engine.predict(matrix, rows))
         return asked, matrix, predictions, (wanted, *write_predictions(wanted, model.version, predictions))
 
     def _recorded(
@@ -164,6 +170,12 @@ def _finite(predictions: list[float]) -> list[float]:
         if not isfinite(prediction):
             raise Problem(500, "no_prediction", f"instances[{row}]: the model's prediction is not a finite number")
     return predictions
+
+
+def _count(error: Exception, variant: Variant, request: Request) -> None:
+    """Count what the variant could not answer; what the client did wrong is none of its faults."""
+    if not isinstance(error, Problem) or error.status >= 500:
+        variant.failed(time.monotonic() - request.arrived)
 
 
 def _variant(serving: Serving, headers: dict[bytes, bytes], request_id: bytes) -> int:

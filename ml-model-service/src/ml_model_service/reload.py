@@ -8,18 +8,26 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from ml_model_service.assignment import Assignment, AssignmentError, Chooser, parse
 from ml_model_service.memory import give_back
 from ml_model_service.model import Model, ModelError, load
 from ml_model_service.parameter import ParameterError, VersionParameter
+from ml_model_service.pickles import Bucket
 from ml_model_service.schema import takes_all_of
 from ml_model_service.shadow import Mirror
 from ml_model_service.variants import Variants
 
 log = logging.getLogger(__name__)
 RETRY_AFTER = 2.0
+
+
+class Unserved(ModelError):
+    """`version` is the one that an assignment fails by."""
+
+    def __init__(self, version: str, message: str) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +101,10 @@ class Served:
         self.pending = refused
 
 
-async def serve_baked(served: Served, folder: Path) -> None:
-    """Load the model that lies in `folder`, once."""
+async def serve_baked(served: Served, baked: Bucket) -> None:
+    """Load the model whose folder is `baked`, once."""
     try:
-        model = await asyncio.to_thread(load, folder)
+        model = await asyncio.to_thread(load, baked.folder, bucket=baked)
     except ModelError as error:
         served.refuse(None, str(error))
     else:
@@ -104,11 +112,12 @@ async def serve_baked(served: Served, folder: Path) -> None:
 
 
 async def follow(
-    served: Served, parameter: VersionParameter, bucket: Path, clock: Callable[[], float] = time.monotonic
+    served: Served, parameter: VersionParameter, bucket: Bucket, clock: Callable[[], float] = time.monotonic
 ) -> None:
     """Serve whatever assignment `parameter` holds, for as long as the task runs.
 
-    One that failed is tried again every two seconds, as the files of its versions may still be arriving.
+    One that failed is tried again every two seconds, as the files of its versions may still be arriving. A task that
+    serves nothing yet serves its stable version alone until then: a candidate's fault must not be a restart's.
     """
     failed, retry_at = "", 0.0
     while True:
@@ -123,18 +132,22 @@ async def follow(
                 served.pending = None
                 failed = ""
             elif text != failed or clock() >= retry_at:
+                if text != failed:
+                    # an error stays to be seen while the same is tried again
+                    served.pending = Pending(assignment.version)
                 failed = "" if await _change_over(served, bucket, assignment) else text
                 retry_at = clock() + RETRY_AFTER
         await asyncio.sleep(parameter.interval)
 
 
-async def _change_over(served: Served, bucket: Path, wanted: Assignment) -> bool:
-    if served.pending is None or served.pending.version != wanted.version:
-        served.pending = Pending(wanted.version)
+async def _change_over(served: Served, bucket: Bucket, wanted: Assignment) -> bool:
+    """Whether everything that is wanted is served now."""
     try:
         models = await asyncio.to_thread(partial(_models, bucket, wanted, served.loaded, served.model))
-    except ModelError as error:
-        served.refuse(wanted.version, str(error))
+    except Unserved as error:
+        if served.serving is None and error.version != wanted.version:
+            await _change_over(served, bucket, Assignment(wanted.version))
+        served.refuse(error.version, str(error))
         return False
     served.take(wanted, models)
     del models
@@ -143,21 +156,28 @@ async def _change_over(served: Served, bucket: Path, wanted: Assignment) -> bool
     return True
 
 
-def _models(bucket: Path, wanted: Assignment, loaded: Mapping[str, Model], current: Model | None) -> dict[str, Model]:
-    """All models of an assignment, those in memory as they are. Raises ModelError when they don't go together."""
-    models = {version: loaded.get(version) or load(bucket / version, version) for version in _versions(wanted)}
+def _models(bucket: Bucket, wanted: Assignment, loaded: Mapping[str, Model], current: Model | None) -> dict[str, Model]:
+    """All models of an assignment, those in memory as they are. Raises Unserved when one does not load or suit."""
+    models: dict[str, Model] = {}
+    for version in _versions(wanted):
+        try:
+            models[version] = loaded.get(version) or load(bucket.folder / version, version, bucket)
+        except ModelError as error:
+            raise Unserved(version, str(error)) from error
     stable = models[wanted.version]
     for version, model in models.items():
         if model.schema_digest != stable.schema_digest:
-            raise ModelError(f"{version}: it has other features than {wanted.version}, so they can't share requests")
+            why = f"{version}: it has other features than {wanted.version}, so they can't share requests"
+            raise Unserved(version, why)
     # The way back to a version that answered here before is always open.
     if current is not None and wanted.version not in loaded:
         narrower = takes_all_of(stable.schema, current.schema)
         if narrower is not None:
-            raise ModelError(
+            why = (
                 f"{wanted.version}: {narrower}, so requests made for {current.version} would fail: "
                 "it can only come with a release of the services that call it"
             )
+            raise Unserved(wanted.version, why)
     return models
 
 

@@ -87,7 +87,7 @@ class OnnxForm(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """metadata.json; what serving does not need is left unread."""
+    """metadata.json; what serving does not need is left unread. `input` is what a pickle's model takes."""
 
     name: str
     model_file: str
@@ -99,6 +99,7 @@ class Metadata(msgspec.Struct, frozen=True):
     version: str = "unpublished"
     tolerance: float = 1e-9
     onnx: OnnxForm | None = None
+    input: Literal["codes", "values"] = "codes"
 
 
 def takes_all_of(new: FeatureSchema, old: FeatureSchema) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_model_service.pickles import Bucket, bucket_at, trusted_by
+
 BAKED = Path(__file__).parents[2] / "models"
 # where SageMaker puts the model of an endpoint, and those of a multi-model endpoint
 HOSTED, HOSTED_MODELS = Path("/opt/ml/model"), Path("/opt/ml/models")
@@ -17,11 +19,15 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """`bucket` is None when the model baked into the image (`baked`) is to be served."""
+    """`bucket` is None when the model baked into the image (`baked`) is to be served.
+
+    `pickles` are the buckets whose pickles may be loaded, by their real paths.
+    """
 
     bucket: Path | None = None
     parameter: str | None = None
     baked: Path = BAKED
+    pickles: tuple[Path, ...] = ()
     max_body: int = 6 * 1024 * 1024
     max_rows: int = 10_000
     body_timeout: float = 30.0
@@ -49,6 +55,7 @@ class Settings:
             bucket=Path(bucket).absolute() if bucket else None,
             parameter=parameter or None,
             baked=Path(environ.get("MODEL_BAKED") or (HOSTED if hosted else BAKED)),
+            pickles=_trusted(environ),
             max_body=_whole(environ, "MAX_BODY_BYTES", cls.max_body, 1, 1 << 30),
             max_rows=_whole(environ, "MAX_ROWS", cls.max_rows, 1, 1_000_000),
             body_timeout=_whole(environ, "BODY_TIMEOUT_SECONDS", int(cls.body_timeout), 1, 600),
@@ -73,6 +80,18 @@ class Settings:
                 if environ.get(variable)
             ),
         )
+
+    def bucket_at(self, folder: Path) -> Bucket:
+        """The bucket in `folder`, and whether MODEL_PICKLES names it."""
+        return bucket_at(folder, self.pickles)
+
+
+def _trusted(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    try:
+        return trusted_by(environ.get("MODEL_PICKLES") or "")
+    except ValueError as error:
+        allowed = "absolute paths or file:///… of buckets, comma between"
+        raise SettingsError(f"MODEL_PICKLES: found {str(error)!r}, allowed are {allowed}") from None
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 class EngineError(ValueError):
@@ -23,8 +23,16 @@ class Engine(Protocol):
         ...
 
 
-def load(model_format: str, data: bytes, features: Sequence[Any], onnx: Any) -> Engine:
+def load(
+    model_format: str,
+    data: bytes,
+    features: Sequence[Any],
+    onnx: Any,
+    pickle_takes: Literal["codes", "values"] | None = None,
+) -> Engine:
     """The engine for a model file. Raises EngineError for what its library does not take.
+
+    `pickle_takes` is what a pickle's model is given; None where none may be loaded.
 
     Libraries are imported here: a task pays for the one that its model needs.
     """
@@ -37,4 +45,8 @@ def load(model_format: str, data: bytes, features: Sequence[Any], onnx: Any) -> 
         from ml_model_service.engines.onnx import Onnx
 
         return Onnx(data, features, onnx)
-    raise EngineError(f"model format {model_format!r}; allowed: lightgbm-text, onnx")
+    if model_format == "sklearn-pickle" and pickle_takes is not None:
+        from ml_model_service.engines.pickled import Pickled
+
+        return Pickled(data, features, pickle_takes == "values")
+    raise EngineError(f"model format {model_format!r}; allowed: lightgbm-text, onnx, and sklearn-pickle where trusted")

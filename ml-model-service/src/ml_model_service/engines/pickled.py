@@ -1,8 +1,4 @@
-"""Scikit-learn models as pickles: for what has no other form, and only from a bucket that the policy names.
-
-Loading a pickle runs whatever its author wrote, as this service. Its digest says that it is the file that somebody
-accepted when it was published, not that it is harmless; so the machine's owner says which bucket is trusted.
-"""
+"""Scikit-learn models as pickles: for what has no other form, and only from a bucket that is trusted (pickles.py)."""
 
 from __future__ import annotations
 
@@ -11,10 +7,8 @@ import io
 import warnings
 from array import array
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -22,15 +16,8 @@ from ml_model_service.engines import EngineError
 from ml_model_service.schema import Category, Feature
 
 
-def check_policy(bucket: Path, policy: str | None) -> None:
-    """Raises EngineError unless `policy` (MODEL_PICKLES: paths or file:// URIs, comma between) names the bucket."""
-    named = [_path(entry.strip()) for entry in (policy or "").split(",") if entry.strip()]
-    if bucket.resolve() not in named:
-        raise EngineError(f"the model is a pickle; MODEL_PICKLES must name its bucket, {bucket}, before it is loaded")
-
-
 class Pickled:
-    """A fitted estimator. Call `check_policy` first, and check the bytes' digest."""
+    """A fitted estimator. Whoever makes one has checked the bytes' digest and that their bucket is trusted."""
 
     def __init__(self, data: bytes, features: Sequence[Feature], takes_values: bool) -> None:
         """Unpickle it. Raises EngineError when a library is missing or of another version."""
@@ -88,9 +75,6 @@ def _library(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise EngineError(
-            f"the model is a pickle, and this image has no {name}: add it to requirements.lock"
+            f"the model is a pickle, and this image has no {name}: add scikit-learn, joblib and pandas to "
+            "pyproject.toml and requirements.lock"
         ) from error
-
-
-def _path(entry: str) -> Path:
-    return Path(unquote(urlsplit(entry).path) if entry.startswith("file://") else entry).resolve()
