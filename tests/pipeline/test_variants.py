@@ -320,6 +320,36 @@ def test_a_disagreeing_shadow_is_told_and_left(bench: Bench) -> None:
     assert (trial, Shadow("v1.3", 100.0)) == (bench.recorded(), trial.shadow)
 
 
+def test_a_task_that_comes_back_without_the_candidate_is_told_once(bench: Bench) -> None:
+    """With its reason, not while somebody waits for the tasks anyway, and again when it refuses anew."""
+    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    told: list[Event] = []
+    bench.store.add_event = told.append  # type: ignore[method-assign,assignment]
+    bench.assignments.refused = "v1.2"
+    bench.trials.tend()
+    assert [] == told
+    bench.now += module.PATIENCE
+    for refused in ("v1.2", "v1.2", "", "v1.2"):
+        bench.assignments.refused = refused
+        bench.trials.tend()
+    text = "task 1 does not follow v1.1 90 %, v1.2 10 %: it refuses: broken"
+    assert [("fail", text, "prod")] * 2 == [(event.kind, event.text, event.environment) for event in told]
+    assert (("v1.2", 10.0),) == bench.trials.show("prod").trial.split
+
+
+def test_a_task_that_comes_back_without_the_candidate_no_longer_follows(bench: Bench) -> None:
+    """What it told before still counts, what it counts now does not."""
+    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    bench.assignments.tell(trial, "one", "e1", v1_2=counted(10))
+    assert 1 == bench.trials.show("prod").tasks
+    bench.assignments.tell(Trial("prod", "v1.1"), "one", "e2", v1_1=counted(1000))
+    report = bench.trials.show("prod")
+    assert (0, 10) == (report.tasks, report.variants[1].requests)
+    bench.assignments.tell(trial, "one", "e3", v1_2=counted(5))
+    report = bench.trials.show("prod")
+    assert (1, 15) == (report.tasks, report.variants[1].requests)
+
+
 def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
     """A task that began anew, and one that went, count what they had; one that follows something else counts nothing."""
     trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial

@@ -32,8 +32,12 @@ class Ledger:
         for task in [task for task in self._told if task not in there]:
             self._bury(task)
         for figures in seen:
-            # One that has not heard of the trial yet, or of its last change, counts something else.
-            if figures.figures is None or figures.shares != self._shares or figures.shadow != self._shadow:
+            if figures.figures is None:
+                continue
+            # One that has not heard of the trial yet, or came back without a version of it, counts something else.
+            if figures.shares != self._shares or figures.shadow != self._shadow:
+                if figures.task in self._told:
+                    self._bury(figures.task)
                 continue
             before = self._told.get(figures.task)
             if before is not None and before.epoch != figures.epoch:

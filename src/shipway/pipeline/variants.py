@@ -37,6 +37,7 @@ class Trials:
         self._stopping = stopping
         self._locks = EnvironmentLocks(parts.store, parts.clock, lambda: None)
         self._comparing = Comparing(assignments, parts.clock)
+        self._refusals: dict[str, frozenset[tuple[str, str]]] = {}
 
     # -- what a person asks --------------------------------------------------------------------------------------
 
@@ -107,6 +108,18 @@ class Trials:
         for variant in self._look(trial).variants:
             if variant.verdict is not None and variant.verdict.kind == "rollback":
                 self._take_out(trial, variant.version, variant.verdict.reason)
+        self._tell_of_refusals(trial)
+
+    def _tell_of_refusals(self, trial: Trial) -> None:
+        """Tell, once for each reason, which tasks serve without what is tried out, as one does after a restart."""
+        if self._parts.clock() - trial.since <= PATIENCE:
+            # whoever has just changed it waits for the tasks, and is told
+            return
+        name = trial.environment
+        found = frozenset((task.task, task.says) for task in self._assignments.astray(name) if task.refuses)
+        for task, says in sorted(found - self._refusals.get(name, frozenset())):
+            self._tell("fail", f"{task} does not follow {_told(trial)}: it {says}", name)
+        self._refusals[name] = found
 
     def _take_out(self, trial: Trial, version: str, reason: str) -> None:
         """The candidate answers nobody from now on. Tasks follow within a moment; nobody waits for them."""
