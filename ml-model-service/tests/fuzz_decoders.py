@@ -59,6 +59,7 @@ SEEDS: list[tuple[Kind, bytes]] = [
             {"dataframe_split": {"columns": NAMES, "data": [_ARRAY]}},
         )
     ),
+    ("json", b"\xef\xbb\xbf" + json.dumps({"instances": [_OBJECT]}).encode()),
     ("csv", b"AA,JFK,1.5,480\n,EWR,,0\n"),
     ("csv", b'airline,minute,origin,temp\r\n"A""A",1,JFK,\r\n'),
     ("npy", write_npy([1.0, 0.0, float("nan"), 480.0] * 2, 4)),

@@ -314,3 +314,28 @@ def test_a_model_s_failures_are_counted_on_the_loop_s_thread(
     service.stop()
     assert (422, 1, 1) == (refused.status_code, variant["requests"], variant["errors"])
     assert {service.thread_name} == counted_in
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_compressed_body_is_415(client: Service, rows: int) -> None:
+    """The message says what is allowed, rather than that some byte is no JSON; `identity` is none."""
+    sent = json.dumps({"instances": [ROW] * rows})
+    for encoding, status in (("gzip", 415), ("br", 415), ("identity", 200)):
+        headers = {"content-encoding": encoding, "content-type": "application/json"}
+        answer = client.send("POST", "/predict", content=sent, headers=headers)
+        assert status == answer.status_code
+        if status == 415:
+            assert f"Content-Encoding: found '{encoding}', allowed: identity" == answer.json()["error"]["message"]
+
+
+def test_what_json_cannot_say_is_shown_as_text(client: Service) -> None:
+    """A number that is not finite is not told as null."""
+    body = json.dumps({"instances": [ROW | {"temp": float("inf")}]})
+    answer = client.send("POST", "/predict", content=body).json()
+    assert ["inf"] == [detail["found"] for detail in answer["error"]["details"]]
+
+
+def test_a_long_path_is_not_sent_back_whole(client: Service) -> None:
+    """The answer stays short."""
+    answer = client.send("GET", "/" + "a" * 10_000)
+    assert (404, True) == (answer.status_code, len(answer.content) < 400)

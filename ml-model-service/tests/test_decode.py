@@ -87,6 +87,56 @@ def test_what_is_not_json_is_400(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "found"), [("NaN", "nan"), ("-Infinity", "-inf"), ("1e999", "inf"), ("9" * 5000, "inf")]
+)
+@pytest.mark.parametrize(
+    ("envelope", "place"),
+    [
+        ('{"instances": [%s, {"airline": "AA", "origin": "JFK", "minute": 1, "temp": NUMBER}]}', "instances[1].temp"),
+        ('{"instances": [["AA", "JFK", NUMBER, 1]]}', "instances[0].temp"),
+        ('{"columns": ["minute", "temp", "origin", "airline"], "data": [[1, 2, "JFK", NUMBER]]}', "data[0].airline"),
+        (
+            '{"dataframe_records": [{"airline": "AA", "origin": NUMBER, "minute": 1, "temp": 2}]}',
+            "dataframe_records[0].origin",
+        ),
+    ],
+)
+def test_a_number_that_json_has_no_word_for_is_placed(envelope: str, place: str, number: str, found: str) -> None:
+    """Python's encoder writes NaN for what is missing: its row and field are named, though the body is no JSON."""
+    body = envelope.replace("%s", json.dumps(ROW)).replace("NUMBER", number)
+    status, message = refused(body.encode())
+    assert (400, True) == (status, message.startswith(f"the body is not JSON: {place}: expected "))
+    assert message.endswith(f", found {found}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"columns": ["airline", "origin", "temp", "minute"], "index": [NaN], "data": [["AA", "JFK", 1, 2]]}',
+        b'{"instances": [{"airline": "\\ud800", "origin": "JFK", "minute": 1, "temp": NaN}]}',
+        b'{"instances": [{"airline": "AA", "origin": "JFK", "minute": 1, "temp": NaN}]',
+    ],
+)
+def test_a_number_that_cannot_be_placed_is_no_json_either(body: bytes) -> None:
+    """Nothing that is not JSON is taken for that its wrong part is not read."""
+    status, message = refused(body)
+    assert (400, True) == (status, message.startswith("the body is not JSON: JSON is malformed"))
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    """As some clients put one first, here as in CSV."""
+    body = b"\xef\xbb\xbf" + json.dumps({"instances": [ROW]}).encode()
+    assert 1 == read_json(body, ENCODER, 2)[1]
+    assert 400 == refused(b"\xef\xbb\xbf")[0]
+
+
+def test_a_body_of_another_charset_names_its_byte() -> None:
+    """Counted from the body's start."""
+    body = b'{"instances": [{"airline": "\xe9", "origin": "JFK", "temp": 1, "minute": 2}]}'
+    assert (400, "the body is not UTF-8: invalid continuation byte at byte 28") == refused(body)
+
+
+@pytest.mark.parametrize(
     ("body", "found"),
     [
         (b'{"instances": ' + b"[" * 100_000, "100001 arrays and objects"),

@@ -11,6 +11,7 @@ import lightgbm
 import pytest
 
 from conftest import FEATURES, ROW, Publish, score, train
+from ml_model_service import engines
 from ml_model_service.model import ModelError, load
 from ml_model_service.schema import digest_of
 
@@ -102,3 +103,16 @@ def test_metadata_that_is_not_json_is_refused(tmp_path: Path, publish: Publish) 
     (folder / "metadata.json").write_text(json.dumps({"name": "x"})[:-3])
     with pytest.raises(ModelError):
         load(folder, "v1.0")
+
+
+def test_any_fault_of_a_library_is_a_model_error(
+    tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises: a version's fault must not end the task that goes on with another."""
+
+    def fails(*_: object) -> None:
+        raise IndexError("column 9")
+
+    monkeypatch.setattr(engines, "load", fails)
+    with pytest.raises(ModelError, match=r"v1\.0: IndexError: column 9"):
+        load(publish(tmp_path, "v1.0"), "v1.0")

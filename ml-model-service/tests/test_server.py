@@ -190,3 +190,61 @@ def test_the_server_knows_nothing_of_models() -> None:
     server = Server(lambda request: Answer(200, request.path), lambda *_: Answer(400, b""), max_body=1, body_timeout=1)
     answer = server.handler(Request(b"GET", b"/a?b=c", {}, b"", 0.0))
     assert isinstance(answer, Answer) and b"/a" == answer.body
+
+
+def test_an_offer_of_another_protocol_is_passed_over(service: Service) -> None:
+    """The request is answered, body and all, and so is the next: Java's client offers HTTP/2 with its first request."""
+    offer = (b"connection: Upgrade, HTTP2-Settings", b"upgrade: h2c", b"http2-settings: AAEAAEAAAAIAAAABAAMAAABk")
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n" + b"\r\n".join(offer) + b"\r\n\r\n"
+    for sent in (post(BODY, *offer) + post(BODY), head + chunked + post(BODY)):
+        for size in (1, 60, len(sent)):
+            with service.connect() as connection:
+                for start in range(0, len(sent), size):
+                    connection.sendall(sent[start : start + size])
+                found = answers(connection, 2)
+            assert [200, 200] == [status for status, _ in found]
+            assert found[0][1] == found[1][1]
+
+
+def test_a_proxy_s_request_is_refused_once(service: Service) -> None:
+    """One answer, then the connection ends."""
+    with service.connect() as connection:
+        connection.sendall(b"CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\n\r\n")
+        assert [400] == [status for status, _ in answers(connection, 1)]
+        assert b"" == connection.recv(1)
+
+
+def test_what_follows_a_body_is_no_header(service: Service) -> None:
+    """A trailer cannot ask for a variant that there is not, nor be one of a million that fill the memory."""
+    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    trailer = b"x-amzn-sagemaker-target-variant: v9-9\r\ncontent-type: text/html\r\n"
+    with service.connect() as connection:
+        connection.sendall(head + b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(BODY), BODY, trailer))
+        assert [200] == [status for status, _ in answers(connection, 1)]
+
+
+@pytest.mark.parametrize("size", [MAX_HEAD - 200, MAX_HEAD + 200])
+@pytest.mark.parametrize("names", [1, 20])
+def test_a_head_is_bounded_however_it_arrives(service: Service, size: int, names: int) -> None:
+    """Whole or in pieces, in one header or many."""
+    lines = [b"x-%d: %b" % (number, b"a" * (size // names)) for number in range(names)]
+    for step in (5000, 1 << 20):
+        sent = post(BODY, *lines)
+        with service.connect() as connection:
+            try:
+                for start in range(0, len(sent), step):
+                    connection.sendall(sent[start : start + step])
+            except (BrokenPipeError, ConnectionResetError):
+                # turned down before all was sent
+                pass
+            assert [200 if size < MAX_HEAD else 431] == [status for status, _ in answers(connection, 1)]
+
+
+def test_a_target_in_a_proxy_s_form_is_taken(service: Service) -> None:
+    """As every server must; where no path is named, that is the root."""
+    with service.connect() as connection:
+        connection.sendall(post(BODY, path=b"http://model.example:8080/predict?x=1") + post(BODY, path=b"HTTP://x"))
+        found = answers(connection, 2)
+    assert [200, 404] == [status for status, _ in found]
+    assert b"no such path: /;" in found[1][1]

@@ -9,11 +9,12 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 import msgspec
 
-from ml_model_service.errors import MISSING, Problem, shown
+from ml_model_service.errors import MISSING, Problem, shortened, shown
 from ml_model_service.hosting import Hosting
 from ml_model_service.logs import RequestLog
 from ml_model_service.metrics import Metrics
@@ -27,6 +28,7 @@ from ml_model_service.settings import Settings
 
 log = logging.getLogger(__name__)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_ORIGIN = re.compile(rb"https?://[^/]*", re.IGNORECASE)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -104,8 +106,13 @@ class App:
             return self._hosting.reply(request)
         read = self._reads.get(path)
         if read is None:
+            if (origin := _ORIGIN.match(path)) is not None:
+                # a proxy's form of a target, which every server must take (RFC 9112, 3.2.2)
+                request.path = path[origin.end() :] or b"/"
+                return self._reply(request, request_id)
             paths = ", ".join(known.decode() for known in (*PREDICT, *self._reads))
-            raise Problem(404, "not_found", f"no such path: {path.decode(errors='replace')}; there are {paths}")
+            found = shortened(path.decode(errors="replace"))
+            raise Problem(404, "not_found", f"no such path: {found}; there are {paths}")
         if request.method not in (b"GET", b"HEAD"):
             raise _not_allowed(request.method, "GET, HEAD")
         return read()
@@ -199,7 +206,10 @@ def failure(problem: Problem, request_id: bytes) -> Answer:
 
 def _short(found: Any) -> Any:
     """Numbers and short strings as they are, anything else as one short line."""
-    if isinstance(found, bool | float) or found is None or (isinstance(found, int) and abs(found) < 1 << 53):
+    if isinstance(found, float):
+        # JSON has no word for others
+        return found if isfinite(found) else shown(found)
+    if isinstance(found, bool) or found is None or (isinstance(found, int) and abs(found) < 1 << 53):
         return found
     return found if isinstance(found, str) and len(found) <= 80 else shown(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from array import array
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ _SHAPES = (
     'object {"instances": [...]}, {"dataframe_records": [...]}, '
     '{"columns": [...], "data": [...]} or {"dataframe_split": {...}}'
 )
+_MOST_DIGITS = 309
 # a string that never ends runs to the end of the body, so that this stays linear
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
 
@@ -39,6 +41,7 @@ def read_json(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple
 
     Raises Problem 400 for what is not JSON, 422 for another shape or a row that does not fit.
     """
+    body = without_mark(body)
     try:
         rows = encoder.decode_instances(body)
         if 1 <= len(rows) <= max_rows:
@@ -66,8 +69,50 @@ def _parsed(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Any:
             raise invalid([Detail("body", f"{bare.count(b',')} values", allowed)])
     try:
         return _decode(body)
+    except UnicodeDecodeError:
+        raise _not_utf_8(body) from None
     except _NOT_JSON as error:
+        place = _place_of_no_number(body, encoder, max_rows)
+        if place is not None:
+            raise Problem(400, "invalid_json", f"the body is not JSON: {place.message}", place.details) from None
         raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+def without_mark(body: bytes | bytearray) -> bytes | bytearray:
+    """The body without the byte order mark that some clients put first, as RFC 8259 lets a reader ignore it."""
+    return body[3:] if body[:3] == b"\xef\xbb\xbf" else body
+
+
+def _not_utf_8(body: bytes | bytearray) -> Problem:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return Problem(400, "invalid_json", f"the body is not UTF-8: {error.reason} at byte {error.start}")
+    return Problem(400, "invalid_json", "the body is not JSON: a string is not UTF-8")
+
+
+def _place_of_no_number(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Problem | None:
+    """What names row and field where NaN or the like stands for a value; None where something else is wrong.
+
+    JSON has no word for it, but Python's own encoder writes it for what is missing; and where a byte lies says nothing.
+    """
+    # halves of surrogate pairs, which the standard library reads, could not be sent back
+    if b"\\ud" in body.lower():
+        return None
+    try:
+        found = _rows(json.loads(body.decode(), parse_int=_whole), encoder, max_rows)
+        rows = found.rows if found.order is None else [dict(zip(found.order, row, strict=True)) for row in found.rows]
+        encoder.encode(rows, json_words(found.path))
+    except Problem as problem:
+        return problem
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _whole(digits: str) -> float:
+    """Python reads whole numbers of any length, in quadratic time."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _opened(body: bytes | bytearray) -> int:

@@ -30,6 +30,13 @@ _READERS = {"json": read_json, "csv": read_csv, "npy": read_npy}
 _encode = msgspec.json.Encoder().encode
 
 
+def check_encoding(content_encoding: bytes) -> None:
+    """Raise Problem 415 for a body that is compressed."""
+    if content_encoding.lower() not in (b"", b"identity"):
+        found = content_encoding[:80].decode("latin-1")
+        raise Problem(415, "unsupported_media_type", f"Content-Encoding: found {found!r}, allowed: identity")
+
+
 def request_kind(content_type: bytes) -> Kind:
     """The format that a Content-Type names; none is JSON. Raises Problem 415 for others."""
     kind = _KINDS.get(content_type)

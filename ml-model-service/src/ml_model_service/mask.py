@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ml_model_service.csv_rows import header_of, text_of
+from ml_model_service.decode import without_mark
 from ml_model_service.formats import Kind
 from ml_model_service.npy import columns_of, write_npy
 
@@ -41,7 +42,7 @@ class Mask:
         return self._npy(body, features)
 
     def _json(self, body: bytes | bytearray, features: tuple[str, ...]) -> bytes:
-        request: Any = _decode(body)
+        request: Any = _decode(without_mark(body))
         envelope = request.get("dataframe_split", request)
         if "data" in envelope:
             rows, order = envelope["data"], envelope["columns"]

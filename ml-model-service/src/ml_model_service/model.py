@@ -65,8 +65,13 @@ def load(folder: Path, version: str | None = None, bucket: Bucket | None = None)
         raise ModelError(f"{folder.name}: cannot read {error.filename}: {error.strerror}") from error
     except ModelError:
         raise
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except MemoryError:
+        raise
+    except ValueError as error:
         raise ModelError(f"{folder.name}: {error}") from error
+    except Exception as error:
+        # files of any content reach several libraries here, and a version's fault must not end the task
+        raise ModelError(f"{folder.name}: {type(error).__name__}: {error}") from error
 
 
 def _load(folder: Path, version: str | None, bucket: Bucket) -> Model:

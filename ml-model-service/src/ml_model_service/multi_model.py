@@ -158,7 +158,7 @@ class Models:
 
     def _load_from(self, name: str, url: str, folder: Path) -> Loaded:
         if not folder.is_dir():
-            raise Problem(404, "model_not_found", f"url: there is no folder {url}")
+            raise Problem(404, "model_not_found", f"there is no model {name} where it should lie")
         weight = weight_of(folder)
         with self._lock:
             if name in self._models or name in self._loading:

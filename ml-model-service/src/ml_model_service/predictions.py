@@ -10,7 +10,7 @@ from math import isfinite
 
 from ml_model_service.capture import Capture, folder_at
 from ml_model_service.errors import Problem
-from ml_model_service.formats import Kind, answer_kind, read_rows, request_kind, write_predictions
+from ml_model_service.formats import Kind, answer_kind, check_encoding, read_rows, request_kind, write_predictions
 from ml_model_service.model import Model
 from ml_model_service.reload import Served, Serving
 from ml_model_service.server import Answer, Reply, Request
@@ -47,7 +47,11 @@ class Predictions:
             index = _variant(serving, headers, request_id)
         if len(request.body) > IN_THREAD:
             return self._in_thread(request, request_id, serving, index)
-        if headers.get(b"content-type") in _JSON and headers.get(b"accept") in _ANYTHING:
+        if (
+            headers.get(b"content-type") in _JSON
+            and headers.get(b"accept") in _ANYTHING
+            and b"content-encoding" not in headers
+        ):
             values = serving.models[index].one_row.read(request.body)
             if values is not None:
                 return self._one_row(request, request_id, serving, index, values)
@@ -160,6 +164,7 @@ def no_model(served: Served) -> Problem:
 
 
 def _kinds(request: Request) -> tuple[Kind, Kind]:
+    check_encoding(request.headers.get(b"content-encoding", b""))
     asked = request_kind(request.headers.get(b"content-type", b""))
     return asked, answer_kind(request.headers.get(b"accept", b""), asked)
 

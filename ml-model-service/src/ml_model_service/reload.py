@@ -164,6 +164,8 @@ def _models(bucket: Bucket, wanted: Assignment, loaded: Mapping[str, Model], cur
             models[version] = loaded.get(version) or load(bucket.folder / version, version, bucket)
         except ModelError as error:
             raise Unserved(version, str(error)) from error
+        except MemoryError as error:
+            raise Unserved(version, f"{version}: there is not enough memory to load it") from error
     stable = models[wanted.version]
     for version, model in models.items():
         if model.schema_digest != stable.schema_digest:

@@ -166,13 +166,14 @@ class Connection(asyncio.Protocol):
             return
         if not self._in_body:
             if self._head > MAX_HEAD:
-                self._turn_down(431, "headers_too_large", f"request line and headers exceed {MAX_HEAD} bytes")
+                self._head_too_large()
                 return
             self._head += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._turn_down(400, "invalid_http", "this service does not upgrade connections")
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._ignoring:
+                self._go_on_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             if not self._ignoring:
                 self._turn_down(400, "invalid_http", f"this is not HTTP/1.1: {error}")
@@ -201,12 +202,16 @@ class Connection(asyncio.Protocol):
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self._headers[name.lower()] = value
+        """One header. Those after a body are nobody's: they must not speak over those before it."""
+        if not self._in_body:
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """The body may come, if it is not too large."""
-        self._in_body, self._head = True, 0
+        received, self._in_body, self._head = self._head, True, 0
+        if received > MAX_HEAD and self._head_size() > MAX_HEAD:
+            self._head_too_large()
+            return
         length = self._headers.get(b"content-length", b"")
         if length and int(length) > self._server.max_body:
             self._too_large()
@@ -227,9 +232,9 @@ class Connection(asyncio.Protocol):
             self._body += part
 
     def on_message_complete(self) -> None:
-        """A whole request."""
+        """A whole request, or the head of one that offers another protocol, as whose body the parser takes nothing."""
         self._begun = self._in_body = False
-        if self._ignoring:
+        if self._ignoring or self._parser.should_upgrade():
             return
         now = time.monotonic()
         # bytearrays came in parts, and are large: they are read where they lie
@@ -303,6 +308,22 @@ class Connection(asyncio.Protocol):
         # Closed now, with bytes of the client unread, the answer would be lost in a reset.
         self.deadline = time.monotonic() + LINGER
         self._transport.write_eof()
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Read the request as if it had offered no other protocol (RFC 9110, 7.8), as Java's client always does."""
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+        if method == b"CONNECT":
+            self._turn_down(400, "invalid_http", "this service is no proxy")
+            return
+        head = b"".join(b"%b: %b\r\n" % header for header in self._headers.items() if header[0] != b"upgrade")
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"%b %b HTTP/%b\r\n%b\r\n%b" % (method, self._target, version, head, rest))
+
+    def _head_size(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) for name, value in self._headers.items())
+
+    def _head_too_large(self) -> None:
+        self._turn_down(431, "headers_too_large", f"request line and headers exceed {MAX_HEAD} bytes")
 
     def _too_large(self) -> None:
         limit = self._server.max_body
