@@ -8,6 +8,8 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,17 @@ class Service:
         """A bare connection."""
         self.send("GET", "/health")
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Keep the event loop from looking at its sockets meanwhile."""
+        begun, done = threading.Event(), threading.Event()
+        self._loop.call_soon_threadsafe(lambda: (begun.set(), done.wait(10)))
+        assert begun.wait(10)
+        try:
+            yield
+        finally:
+            done.set()
 
     def begin_to_stop(self) -> None:
         """As SIGTERM does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ml_model_service.app import App
 from ml_model_service.assignment import Assignment
 from ml_model_service.model import load
 from ml_model_service.reload import Served
-from ml_model_service.server import Answer, Request
+from ml_model_service.server import Answer, Later, Request
 from ml_model_service.settings import Settings
 
 Ask = Callable[[str, str], tuple[int, Any]]
@@ -82,14 +82,18 @@ def ask(tmp_path_factory: pytest.TempPathFactory, publish: Publish) -> Iterator[
     app = App(Settings(), served, None)
     with asyncio.Runner() as runner:
 
-        async def answer(reply: Awaitable[Answer]) -> Answer:
-            return await reply
+        async def answer(request: Request) -> Answer:
+            reply = app(request)
+            if isinstance(reply, Later):
+                later: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+                reply.deliver = later.set_result
+                return await later
+            return reply if isinstance(reply, Answer) else await reply
 
         def ask(body: str, content_type: str) -> tuple[int, Any]:
             data = body.encode("utf-8", "surrogatepass")
             headers = {b"content-type": content_type.encode(), b"x-request-id": b"id"}
-            reply = app(Request(b"POST", b"/predict", headers, data, 0.0))
-            found = reply if isinstance(reply, Answer) else runner.run(answer(reply))
+            found = runner.run(answer(Request(b"POST", b"/predict", headers, data, 0.0)))
             return found.status, json.loads(found.body)
 
         yield ask

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -23,7 +24,7 @@ from ml_model_service.page import page
 from ml_model_service.predictions import PREDICT, Predictions, no_model
 from ml_model_service.reload import Served
 from ml_model_service.runtime_api import as_seen_by_clients, endpoint_in, invalid
-from ml_model_service.server import Answer, Reply, Request
+from ml_model_service.server import Answer, Later, Reply, Request
 from ml_model_service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,9 @@ class App:
             reply = self._failed(error, given)
         if isinstance(reply, Answer):
             return self._finished(request, reply, given)
+        if isinstance(reply, Later):
+            reply.steps += (partial(self._settled, request, given),)
+            return reply
         return self._later(request, reply, given)
 
     def close(self) -> None:
@@ -78,6 +82,10 @@ class App:
             answer = await reply
         except Exception as error:
             answer = self._failed(error, request_id)
+        return self._finished(request, answer, request_id)
+
+    def _settled(self, request: Request, request_id: bytes, found: Answer | Exception) -> Answer:
+        answer = self._failed(found, request_id) if isinstance(found, Exception) else found
         return self._finished(request, answer, request_id)
 
     def _finished(self, request: Request, answer: Answer, request_id: bytes) -> Answer:
@@ -138,14 +146,19 @@ class App:
             reply = self._failed(error, request_id)
         if isinstance(reply, Answer):
             return as_seen_by_clients(reply)
-        return self._invoked(reply, request_id)
+        if isinstance(reply, Later):
+            reply.steps += (partial(self._invoked, request_id),)
+            return reply
+        return self._invoked_later(reply, request_id)
 
-    async def _invoked(self, reply: Awaitable[Answer], request_id: bytes) -> Answer:
+    async def _invoked_later(self, reply: Awaitable[Answer], request_id: bytes) -> Answer:
         try:
-            answer = await reply
+            return self._invoked(request_id, await reply)
         except Exception as error:
-            answer = self._failed(error, request_id)
-        return as_seen_by_clients(answer)
+            return self._invoked(request_id, error)
+
+    def _invoked(self, request_id: bytes, found: Answer | Exception) -> Answer:
+        return as_seen_by_clients(self._failed(found, request_id) if isinstance(found, Exception) else found)
 
     # -- what is read ----------------------------------------------------------------------------------------------
 

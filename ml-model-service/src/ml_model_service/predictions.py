@@ -15,6 +15,7 @@ from ml_model_service.model import Model
 from ml_model_service.reload import Served, Serving
 from ml_model_service.server import Answer, Reply, Request
 from ml_model_service.settings import Settings
+from ml_model_service.turn import Row, Turn
 from ml_model_service.variants import Variant
 
 PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
@@ -33,6 +34,7 @@ class Predictions:
         self._settings, self._served = settings, served
         # One thread: a task is one worker, and the model's library would only fight itself for the core.
         self._thread = ThreadPoolExecutor(1, "large requests")
+        self._turn = Turn(self._one_row)
         self._capture: Capture | None = None
         self._capture_folder = folder_at(settings.capture) if settings.capture else None
 
@@ -54,7 +56,7 @@ class Predictions:
         ):
             values = serving.models[index].one_row.read(request.body)
             if values is not None:
-                return self._one_row(request, request_id, serving, index, values)
+                return self._turn.add(Row(request, request_id, serving, index, values))
         try:
             scored = self._score(request, serving.models[index])
         except Exception as error:
@@ -83,20 +85,18 @@ class Predictions:
         if self._capture is not None:
             self._capture.close()
 
-    def _one_row(
-        self, request: Request, request_id: bytes, serving: Serving, index: int, values: list[float]
-    ) -> Answer:
-        model, variant = serving.models[index], serving.variants.all[index]
-        try:
-            predictions = _finite([model.engine.predict_one(values)])
-        except Exception:
+    def _one_row(self, row: Row, found: float | Exception) -> Answer | Exception:
+        request, serving, model = row.request, row.serving, row.model
+        variant = serving.variants.all[row.index]
+        if isinstance(found, Exception) or not isfinite(found):
             variant.failed(time.monotonic() - request.arrived)
-            raise
-        content = b"%b%b]}" % (model.prefix, repr(predictions[0]).encode())
-        if serving.mirror is not None and index == 0:
-            serving.mirror.offer(array("d", values), 1, predictions)
+            return found if isinstance(found, Exception) else _no_prediction(0)
+        predictions = [found]
+        content = b"%b%b]}" % (model.prefix, repr(found).encode())
+        if serving.mirror is not None and row.index == 0:
+            serving.mirror.offer(array("d", row.values), 1, predictions)
         if self._capture_folder is not None:
-            self._captured(request, request_id, model, variant, "json", ("json", b"application/json", content))
+            self._captured(request, row.request_id, model, variant, "json", ("json", b"application/json", content))
         variant.answered(time.monotonic() - request.arrived, predictions)
         return Answer(200, content, headers=variant.headers, model_version=model.version)
 
@@ -173,8 +173,12 @@ def _finite(predictions: list[float]) -> list[float]:
     """The predictions. Raises Problem 500 for a row that has none: JSON has no word for it."""
     for row, prediction in enumerate(predictions):
         if not isfinite(prediction):
-            raise Problem(500, "no_prediction", f"instances[{row}]: the model's prediction is not a finite number")
+            raise _no_prediction(row)
     return predictions
+
+
+def _no_prediction(row: int) -> Problem:
+    return Problem(500, "no_prediction", f"instances[{row}]: the model's prediction is not a finite number")
 
 
 def _count(error: Exception, variant: Variant, request: Request) -> None:

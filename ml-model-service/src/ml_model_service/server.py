@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -63,7 +64,25 @@ class Answer:
         self.model_version = model_version
 
 
-Reply = Answer | Awaitable[Answer]
+class Later:
+    """An answer that follows: what an awaitable is, without the price of a task."""
+
+    __slots__ = ("deliver", "steps")
+
+    def __init__(self) -> None:
+        """`steps` are applied in turn to what is found, until it is an answer; the server says how to `deliver` it."""
+        self.steps: tuple[Callable[[Answer | Exception], Answer], ...] = ()
+        self.deliver: Callable[[Answer], None]
+
+    def resolve(self, found: Answer | Exception) -> None:
+        """Hand over what was found. Call it once, in the event loop, after the handler has returned."""
+        for step in self.steps:
+            found = step(found)
+        assert isinstance(found, Answer)
+        self.deliver(found)
+
+
+Reply = Answer | Later | Awaitable[Answer]
 Handler = Callable[[Request], Reply]
 """Must not raise: what goes wrong is an answer, too."""
 Refuse = Callable[[int, str, str], Answer]
@@ -251,23 +270,29 @@ class Connection(asyncio.Protocol):
     # -- answering -------------------------------------------------------------------------------------------------
 
     def _answer(self, request: Request, keep: bool) -> None:
-        answer = self._server.handler(request)
-        if isinstance(answer, Answer):
-            self._send(answer, keep and not answer.close, request.method == b"HEAD")
+        reply = self._server.handler(request)
+        if isinstance(reply, Answer):
+            self._send(reply, keep and not reply.close, request.method == b"HEAD")
             return
         self._busy = True
         self.deadline = float("inf")
+        if isinstance(reply, Later):
+            reply.deliver = partial(self._answered, request, keep)
+            return
         if self._transport is not None:
             self._transport.pause_reading()
-        task = asyncio.ensure_future(answer)
-        task.add_done_callback(lambda done: self._answered(request, keep, done))
+        task = asyncio.ensure_future(reply)
+        task.add_done_callback(partial(self._done, request, keep))
 
-    def _answered(self, request: Request, keep: bool, done: asyncio.Future[Answer]) -> None:
+    def _done(self, request: Request, keep: bool, task: asyncio.Future[Answer]) -> None:
+        if not task.cancelled():
+            self._answered(request, keep, task.result())
+
+    def _answered(self, request: Request, keep: bool, answer: Answer) -> None:
         self._busy = False
         self.deadline = time.monotonic() + KEEP_ALIVE
-        if self._transport is None or done.cancelled():
+        if self._transport is None:
             return
-        answer = done.result()
         keep = keep and not answer.close and not self._ignoring and (not self._eof or bool(self._queue))
         self._send(answer, keep, request.method == b"HEAD")
         while self._queue and not self._busy and not self._ignoring:

@@ -22,7 +22,7 @@ from ml_model_service.engines.tree_text import NEARLY_ZERO, Split, TreeText, Uns
 
 MOST_BYTES = 32 << 20
 # rows from which this takes less time than walking, and rows whose vectors stay together in a core's cache
-MANY, _AT_ONCE = 8, 64
+MANY, _AT_ONCE = 4, 64
 # for words of so many bits: a multiplier and a shift that number the powers of two without gaps (de Bruijn sequences)
 _NUMBERING = {32: (0x077CB531, 27), 64: (0x03F79D71B4CB0A89, 58)}
 _PROBES = 200

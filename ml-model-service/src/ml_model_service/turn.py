@@ -1,0 +1,81 @@
+"""Rows that arrive in the same turn of the event loop are predicted together and answered together.
+
+Under load many do: they cost one call of the model instead of many, and their clients are woken up at once. A row that
+is alone is answered before the loop waits again: nobody ever waits for company.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import chain
+
+from ml_model_service.engines import Engine
+from ml_model_service.model import Model
+from ml_model_service.reload import Serving
+from ml_model_service.server import Answer, Later, Request
+
+# from so many on, every engine takes less time for all at once
+TOGETHER = 4
+
+
+class Row(Later):
+    """A request of one row, of (features,) values, to a variant."""
+
+    __slots__ = ("index", "model", "request", "request_id", "serving", "values")
+
+    def __init__(self, request: Request, request_id: bytes, serving: Serving, index: int, values: list[float]) -> None:
+        super().__init__()
+        self.request, self.request_id, self.values = request, request_id, values
+        self.serving, self.index = serving, index
+        self.model: Model = serving.models[index]
+
+
+class Turn:
+    """Collects the rows of each turn. `answer` makes the answer to a row from its prediction, or from what failed."""
+
+    def __init__(self, answer: Callable[[Row, float | Exception], Answer | Exception]) -> None:
+        self._answer = answer
+        self._rows: list[Row] = []
+
+    def add(self, row: Row) -> Row:
+        """Answer the row at the end of this turn. Call it in the event loop."""
+        if not self._rows:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._rows.append(row)
+        return row
+
+    def _end(self) -> None:
+        rows, self._rows = self._rows, []
+        if len(rows) == 1:
+            self._resolve(rows)
+            return
+        by_model: dict[int, list[Row]] = {}
+        for row in rows:
+            by_model.setdefault(id(row.model), []).append(row)
+        for alike in by_model.values():
+            self._resolve(alike)
+
+    def _resolve(self, rows: Sequence[Row]) -> None:
+        """Answer rows of one model."""
+        for row, found in zip(rows, _predictions(rows[0].model.engine, rows), strict=True):
+            row.resolve(self._answer(row, found))
+
+
+def _predictions(engine: Engine, rows: Sequence[Row]) -> Sequence[float | Exception]:
+    """For each row its prediction, or what went wrong with it."""
+    if len(rows) >= TOGETHER:
+        try:
+            return engine.predict(array("d", chain.from_iterable(row.values for row in rows)), len(rows))
+        except Exception:
+            # whose fault it was shows when each is asked for alone
+            pass
+    return [_prediction(engine, row) for row in rows]
+
+
+def _prediction(engine: Engine, row: Row) -> float | Exception:
+    try:
+        return engine.predict_one(row.values)
+    except Exception as error:
+        return error

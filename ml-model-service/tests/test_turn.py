@@ -1,0 +1,165 @@
+"""Rows that arrive together are answered together, each with its own prediction."""
+
+from __future__ import annotations
+
+import json
+import socket
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import pytest
+
+from conftest import ROW, Publish, score
+from ml_model_service.assignment import Assignment
+from ml_model_service.engines import EngineError
+from ml_model_service.model import Model, load
+from ml_model_service.reload import Served
+from ml_model_service.settings import Settings
+from service import Service
+
+CLIENTS = 24
+BAD_MINUTE = 666.0
+
+
+class Counting:
+    """A real engine that notes how many rows each call had, and cannot predict rows of one minute."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.calls: list[int] = []
+
+    def predict(self, values: array[float], rows: int) -> list[float]:
+        self.calls.append(rows)
+        if BAD_MINUTE in values[3::4]:
+            raise EngineError("no such minute")
+        return list(self._engine.predict(values, rows))
+
+    def predict_one(self, values: Sequence[float]) -> float:
+        self.calls.append(1)
+        if values[3] == BAD_MINUTE:
+            raise EngineError("no such minute")
+        return float(self._engine.predict_one(values))
+
+
+def counting(model: Model) -> tuple[Model, Counting]:
+    """The model with its engine's calls noted."""
+    engine = Counting(model.engine)
+    return replace(model, engine=engine), engine
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    running = Service(Settings(), Served(), tmp_path / "log")
+    yield running
+    running.stop()
+
+
+def sent_together(service: Service, minutes: Sequence[float]) -> list[tuple[int, Any]]:
+    """Status and content for each row, all sent while the event loop is busy, so that it finds them at once."""
+    sockets = [service.connect() for _ in minutes]
+    with service.busy():
+        for connection, minute in zip(sockets, minutes, strict=True):
+            body = json.dumps({"instances": [ROW | {"minute": minute}]}).encode()
+            head = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            connection.sendall(head + body)
+    return [received(connection) for connection in sockets]
+
+
+def everything(connection: socket.socket) -> bytes:
+    """All that comes until the service closes the connection."""
+    data = b""
+    with connection:
+        while part := connection.recv(65536):
+            data += part
+    return data
+
+
+def received(connection: socket.socket) -> tuple[int, Any]:
+    """Status and content of a connection's one answer."""
+    head, _, body = everything(connection).partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_each_row_gets_its_own_prediction(
+    service: Service, publish: Publish, boosters: list[lightgbm.Booster], tmp_path: Path
+) -> None:
+    """In one call of the model, and each answer goes to who asked."""
+    model, engine = counting(load(publish(tmp_path, "v1.0")))
+    service.serve(model)
+    minutes = [float(50 * n) for n in range(CLIENTS)]
+    expected = [(200, score(boosters[0], ROW | {"minute": minute})) for minute in minutes]
+    found = sent_together(service, minutes)
+    assert expected == [(status, content["predictions"][0]) for status, content in found]
+    assert CLIENTS in engine.calls
+
+
+def test_a_row_that_fails_fails_alone(service: Service, publish: Publish, tmp_path: Path) -> None:
+    """Its neighbours are predicted without it, and it alone is counted as an error."""
+    model, _ = counting(load(publish(tmp_path, "v1.0")))
+    service.serve(model)
+    minutes = [BAD_MINUTE if n == 5 else float(n) for n in range(CLIENTS)]
+    statuses = [status for status, _ in sent_together(service, minutes)]
+    assert [500 if n == 5 else 200 for n in range(CLIENTS)] == statuses
+    variant = service.send("GET", "/variants").json()["variants"][0]
+    assert (CLIENTS, 1) == (variant["requests"], variant["errors"])
+
+
+def test_variants_are_kept_apart(
+    service: Service, publish: Publish, boosters: list[lightgbm.Booster], tmp_path: Path
+) -> None:
+    """Rows of two versions arrive in one turn; each is predicted by its own."""
+    models = [load(publish(tmp_path, version, which)) for which, version in enumerate(("v1.0", "v1.1"))]
+    service.serve(*models, assignment=Assignment("v1.0", (("v1.1", 50.0),)))
+    minutes = [float(50 * n) for n in range(CLIENTS)]
+    seen = set()
+    for minute, (status, content) in zip(minutes, sent_together(service, minutes), strict=True):
+        version = content["model_version"]
+        seen.add(version)
+        which = ("v1.0", "v1.1").index(version)
+        assert (200, score(boosters[which], ROW | {"minute": minute})) == (status, content["predictions"][0])
+    assert {"v1.0", "v1.1"} == seen
+
+
+def test_alone_a_row_is_answered_at_once(service: Service, publish: Publish, tmp_path: Path) -> None:
+    """Nobody waits for company."""
+    model, engine = counting(load(publish(tmp_path, "v1.0")))
+    service.serve(model)
+    assert 200 == service.send("POST", "/predict", json={"instances": [ROW]}).status_code
+    assert [1] == engine.calls
+
+
+def test_pipelined_rows_are_answered_in_order(
+    service: Service, publish: Publish, boosters: list[lightgbm.Booster], tmp_path: Path
+) -> None:
+    """One connection's requests wait for one another."""
+    service.serve(load(publish(tmp_path, "v1.0")))
+    minutes = [float(100 * n) for n in range(10)]
+    connection = service.connect()
+    for number, minute in enumerate(minutes):
+        body = json.dumps({"instances": [ROW | {"minute": minute}]}).encode()
+        last = b"connection: close\r\n" if number == len(minutes) - 1 else b""
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nhost: a\r\n%bcontent-length: %d\r\n\r\n" % (last, len(body)) + body
+        )
+    answers = everything(connection).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    bodies = [json.loads(answer.partition(b"\r\n\r\n")[2]) for answer in answers]
+    assert [score(boosters[0], ROW | {"minute": m}) for m in minutes] == [body["predictions"][0] for body in bodies]
+
+
+def test_who_leaves_before_the_answer_hurts_nobody(service: Service, publish: Publish, tmp_path: Path) -> None:
+    """Half of the clients cut their connections while they wait; the others are answered."""
+    service.serve(load(publish(tmp_path, "v1.0")))
+    body = json.dumps({"instances": [ROW]}).encode()
+    request = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body
+    sockets = [service.connect() for _ in range(CLIENTS)]
+    with service.busy():
+        for number, connection in enumerate(sockets):
+            connection.sendall(request)
+            if number % 2:
+                connection.close()
+    assert {200} == {received(connection)[0] for connection in sockets[::2]}
+    assert 200 == service.send("GET", "/health").status_code
