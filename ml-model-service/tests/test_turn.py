@@ -124,12 +124,19 @@ def test_variants_are_kept_apart(
     assert {"v1.0", "v1.1"} == seen
 
 
-def test_alone_a_row_is_answered_at_once(service: Service, publish: Publish, tmp_path: Path) -> None:
-    """Nobody waits for company."""
+@pytest.mark.parametrize("others", [0, CLIENTS])
+def test_a_row_without_company_is_answered_too(service: Service, publish: Publish, tmp_path: Path, others: int) -> None:
+    """Whether other clients are there, and silent, or not; what fails is told alike."""
     model, engine = counting(load(publish(tmp_path, "v1.0")))
     service.serve(model)
-    assert 200 == service.send("POST", "/predict", json={"instances": [ROW]}).status_code
-    assert [1] == engine.calls
+    silent = [service.connect() for _ in range(others)]
+    statuses = [
+        service.send("POST", "/predict", json={"instances": [ROW | {"minute": minute}]}).status_code
+        for minute in (1.0, BAD_MINUTE)
+    ]
+    for connection in silent:
+        connection.close()
+    assert ([200, 500], [1, 1]) == (statuses, engine.calls)
 
 
 def test_pipelined_rows_are_answered_in_order(

@@ -56,7 +56,7 @@ class Predictions:
         ):
             values = serving.models[index].one_row.read(request.body)
             if values is not None:
-                return self._turn.add(Row(request, request_id, serving, index, values))
+                return self._turn.reply(Row(request, request_id, serving, index, values))
         try:
             scored = self._score(request, serving.models[index])
         except Exception as error:

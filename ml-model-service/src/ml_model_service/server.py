@@ -27,18 +27,28 @@ LINGER = 2.0
 
 
 class Request:
-    """One request as it came. Header names are lower case; of a header given twice the last one counts."""
+    """One request as it came. Header names are lower case; of a header given twice the last one counts.
 
-    __slots__ = ("arrived", "body", "headers", "method", "path", "query")
+    `clients` is the number of connections that are open, its own included.
+    """
+
+    __slots__ = ("arrived", "body", "clients", "headers", "method", "path", "query")
 
     def __init__(
-        self, method: bytes, target: bytes, headers: dict[bytes, bytes], body: bytes | bytearray, arrived: float
+        self,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes | bytearray,
+        arrived: float,
+        clients: int = 1,
     ) -> None:
         self.method = method
         self.path, _, self.query = target.partition(b"?")
         self.headers = headers
         self.body = body
         self.arrived = arrived
+        self.clients = clients
 
 
 class Answer:
@@ -257,7 +267,9 @@ class Connection(asyncio.Protocol):
             return
         now = time.monotonic()
         # bytearrays came in parts, and are large: they are read where they lie
-        request = Request(self._parser.get_method(), self._target, self._headers, self._body, now)
+        request = Request(
+            self._parser.get_method(), self._target, self._headers, self._body, now, len(self._server.connections)
+        )
         keep = self._parser.should_keep_alive()
         if self._busy:
             self._queue.append((request, keep))

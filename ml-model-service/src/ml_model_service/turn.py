@@ -1,7 +1,8 @@
 """Rows that arrive in the same turn of the event loop are predicted together and answered together.
 
-Under load many do: they cost one call of the model instead of many, and their clients are woken up at once. A row that
-is alone is answered before the loop waits again: nobody ever waits for company.
+Under load many do: they cost one call of the model instead of many, and their clients are woken up at once. The turn
+ends before the loop waits again: nobody ever waits for company. With few clients there is none to be had, and a row is
+answered on the spot.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ml_model_service.model import Model
 from ml_model_service.reload import Serving
 from ml_model_service.server import Answer, Later, Request
 
-# from so many on, every engine takes less time for all at once
+# rows from which every engine takes less time for all at once, and clients from which there may be so many
 TOGETHER = 4
 
 
@@ -39,8 +40,16 @@ class Turn:
         self._answer = answer
         self._rows: list[Row] = []
 
-    def add(self, row: Row) -> Row:
-        """Answer the row at the end of this turn. Call it in the event loop."""
+    def reply(self, row: Row) -> Answer | Row:
+        """The answer, or the row, which is answered at the end of this turn. Raises what went wrong with it.
+
+        Call it in the event loop.
+        """
+        if row.request.clients < TOGETHER:
+            answer = self._answer(row, _prediction(row.model.engine, row))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
         if not self._rows:
             asyncio.get_running_loop().call_soon(self._end)
         self._rows.append(row)
