@@ -339,3 +339,13 @@ def test_a_long_path_is_not_sent_back_whole(client: Service) -> None:
     """The answer stays short."""
     answer = client.send("GET", "/" + "a" * 10_000)
     assert (404, True) == (answer.status_code, len(answer.content) < 400)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("my model/2", "my-model-2"), ("../..", "model"), ("ü", "model")])
+def test_a_model_of_any_name_is_captured(tmp_path: Path, publish: Publish, name: str, folder: str) -> None:
+    """Where no endpoint is named, its name becomes a folder's; no request fails by it."""
+    service = Service(Settings(capture=(tmp_path / "captured").as_uri()), Served(), tmp_path / "log")
+    service.serve(load(publish(tmp_path, "v1.0", name=name)))
+    assert 200 == service.send("POST", "/predict", json={"instances": [ROW]}).status_code
+    service.stop()
+    assert [folder] == [path.name for path in (tmp_path / "captured").iterdir()]

@@ -144,6 +144,44 @@ def test_a_swap_under_load_loses_no_request_and_a_stop_finishes_the_last(task: T
 
 
 @pytest.mark.slow
+def test_a_stop_under_load_loses_no_request(task: Task) -> None:
+    """Each on an open connection is answered, with the word that it was the last; then the port is shut."""
+    answered = threading.Barrier(9, timeout=DEADLINE)
+    lost: list[str] = []
+    last: list[str | None] = []
+
+    def ask() -> None:
+        connection = task.connect()
+        said = None
+        for number in range(100_000):
+            try:
+                connection.request("POST", "/predict", BODY)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                lost.append(repr(error))
+                return
+            if number == 20:
+                answered.wait()
+            if (said := answer.headers["connection"]) is not None:
+                break
+        last.append(said)
+        connection.close()
+
+    clients = [threading.Thread(target=ask) for _ in range(8)]
+    for client in clients:
+        client.start()
+    answered.wait()
+    task.process.send_signal(signal.SIGTERM)
+    for client in clients:
+        client.join(DEADLINE)
+    assert ([], ["close"] * 8) == (lost, last)
+    assert 0 == task.process.wait(DEADLINE)
+    with pytest.raises(ConnectionRefusedError):
+        task.ask("GET", "/health")
+
+
+@pytest.mark.slow
 def test_a_killed_task_leaves_nobody_behind(task: Task) -> None:
     """There is one process: after SIGKILL the port is free at once."""
     children = Path(f"/proc/{task.process.pid}/task/{task.process.pid}/children")

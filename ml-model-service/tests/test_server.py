@@ -170,7 +170,7 @@ def test_expect_continue_and_head(service: Service) -> None:
 
 
 def test_a_stop_finishes_what_is_in_flight_and_closes_what_is_idle(service: Service) -> None:
-    """Idle connections are closed at once; a request under way is answered, with the word that it was the last."""
+    """A request under way is answered, with the word that it was the last; who is silent is not waited for long."""
     idle, busy = service.connect(), service.connect()
     busy.sendall(post(BODY)[:-1])
     deadline = time.monotonic() + 10
@@ -183,6 +183,20 @@ def test_a_stop_finishes_what_is_in_flight_and_closes_what_is_idle(service: Serv
     assert received.startswith(b"HTTP/1.1 200 ") and b"connection: close" in received
     idle.close()
     busy.close()
+
+
+def test_a_client_hears_of_a_stop_in_its_next_answer(service: Service) -> None:
+    """Closed at once instead, a request that is on its way would be lost."""
+    with service.connect() as connection:
+        connection.sendall(post(BODY))
+        answers(connection, 1)
+        service.begin_to_stop()
+        deadline = time.monotonic() + 10
+        while not service._server.stopping and time.monotonic() < deadline:
+            time.sleep(0.005)
+        connection.sendall(post(BODY))
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 ") and b"connection: close" in received
 
 
 def test_the_server_knows_nothing_of_models() -> None:

@@ -24,6 +24,7 @@ def test_a_bucket_alone_follows_its_latest() -> None:
         ({"MODEL_VERSION_PARAMETER": "file:///x"}, "MODEL_BUCKET is not"),
         ({"MAX_ROWS": "many"}, "MAX_ROWS: found 'many', allowed is a whole number from 1 to 1000000"),
         ({"MAX_BODY_BYTES": "0"}, "MAX_BODY_BYTES: found '0'"),
+        ({"ENDPOINT_NAME": "../models"}, "ENDPOINT_NAME: found '../models', allowed are letters, digits"),
         ({"MODEL_PICKLES": "models"}, "MODEL_PICKLES: found 'models', allowed are absolute paths or file:///"),
         ({"MODEL_PICKLES": "/models, s3://models"}, "MODEL_PICKLES: found 's3://models'"),
         ({"MODEL_PICKLES": "file://elsewhere/models"}, "MODEL_PICKLES: found"),

@@ -17,9 +17,9 @@ from ml_model_service.capture_files import Files
 from ml_model_service.capture_lines import line
 from ml_model_service.formats import Kind
 from ml_model_service.mask import Mask
-from ml_model_service.settings import SettingsError
+from ml_model_service.settings import SettingsError, check_endpoint
 
-_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 # what an entry weighs besides its bodies
 _OVERHEAD = 500
 _INTERVAL = 0.1
@@ -37,6 +37,11 @@ def folder_at(url: str) -> Path:
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return Path(url2pathname(parts.path))
     raise SettingsError(f"CAPTURE: found {url!r}, allowed is file:///path/of/a/folder")
+
+
+def captured_as(model_name: str) -> str:
+    """The endpoint's name where only the model's is known, which may hold what no folder's name should."""
+    return _NO_NAME.sub("-", model_name)[:63].lstrip("._-") or "model"
 
 
 class Capture:
@@ -57,8 +62,7 @@ class Capture:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Write below `<folder>/<endpoint>`; at most `memory` bytes wait. Raises SettingsError for a bad endpoint."""
-        if _ENDPOINT.fullmatch(endpoint) is None:
-            raise SettingsError(f"ENDPOINT_NAME: found {endpoint!r}, allowed are letters, digits and . _ - (up to 63)")
+        check_endpoint(endpoint)
         self.captured = 0
         self._share, self._memory, self._clock = percent / 100, memory, clock
         self._log = log or logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from array import array
 from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
 
-from ml_model_service.capture import Capture, folder_at
+from ml_model_service.capture import Capture, captured_as, folder_at
 from ml_model_service.errors import Problem
 from ml_model_service.formats import Kind, answer_kind, check_encoding, read_rows, request_kind, write_predictions
 from ml_model_service.model import Model
@@ -150,8 +150,8 @@ class Predictions:
         settings = self._settings
         assert self._capture_folder is not None
         self._capture = Capture(
-            self._capture_folder, settings.endpoint or model.name, settings.capture_percent, settings.capture_mask,
-            settings.capture_memory,
+            self._capture_folder, settings.endpoint or captured_as(model.name), settings.capture_percent,
+            settings.capture_mask, settings.capture_memory,
         )  # fmt: skip
         self._capture.start()
         return self._capture

@@ -24,6 +24,8 @@ MAX_PIPELINED = 64
 # longer than the 60 s for which load balancers and clients keep an idle connection: who closes last sees no reset
 KEEP_ALIVE = 75.0
 LINGER = 2.0
+# when stopping, a client that asked less than this ago is given the time to hear of it in the answer to its next request
+LAST_CALL = 0.5
 
 
 class Request:
@@ -122,10 +124,10 @@ class Server:
             self.stopping = True
             listening.close()
             log.info("stopping: %d connections are open", len(self.connections))
-            for connection in list(self.connections):
-                connection.finish()
             deadline = loop.time() + drain_timeout
             while self.connections and loop.time() < deadline:
+                for connection in list(self.connections):
+                    connection.finish()
                 await asyncio.sleep(0.01)
             if self.connections:
                 log.warning("%d connections cut after %g s of draining", len(self.connections), drain_timeout)
@@ -369,8 +371,12 @@ class Connection(asyncio.Protocol):
     # -- what the server wants -------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Close at once if nothing is in flight, else after the answer."""
-        if not self._busy and not self._begun and self._transport is not None:
+        """Close if nothing is in flight and the client has been silent for a moment; else after the next answer.
+
+        Closed sooner, a request that is on its way would be lost.
+        """
+        silent = time.monotonic() - (self.deadline - KEEP_ALIVE)
+        if not self._busy and not self._begun and silent > LAST_CALL and self._transport is not None:
             self._transport.close()
 
     def expire(self) -> None:

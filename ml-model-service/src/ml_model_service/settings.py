@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml_model_service.pickles import Bucket, bucket_at, trusted_by
 
+_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 BAKED = Path(__file__).parents[2] / "models"
 # where SageMaker puts the model of an endpoint, and those of a multi-model endpoint
 HOSTED, HOSTED_MODELS = Path("/opt/ml/model"), Path("/opt/ml/models")
@@ -61,7 +63,7 @@ class Settings:
             body_timeout=_whole(environ, "BODY_TIMEOUT_SECONDS", int(cls.body_timeout), 1, 600),
             drain_timeout=_whole(environ, "DRAIN_TIMEOUT_SECONDS", cls.drain_timeout, 1, 600),
             request_log=_one_of(environ, "REQUEST_LOG", ("all", "none")) == "all",
-            endpoint=environ.get("ENDPOINT_NAME") or None,
+            endpoint=check_endpoint(environ.get("ENDPOINT_NAME") or None),
             capture=environ.get("CAPTURE") or None,
             capture_percent=_whole(environ, "CAPTURE_PERCENT", 100, 0, 100),
             capture_mask=tuple(name.strip() for name in environ.get("CAPTURE_MASK", "").split(",") if name.strip()),
@@ -92,6 +94,13 @@ def _trusted(environ: Mapping[str, str]) -> tuple[Path, ...]:
     except ValueError as error:
         allowed = "absolute paths or file:///… of buckets, comma between"
         raise SettingsError(f"MODEL_PICKLES: found {str(error)!r}, allowed are {allowed}") from None
+
+
+def check_endpoint(name: str | None) -> str | None:
+    """The endpoint's name, which becomes a folder's where answers are captured. Raises SettingsError."""
+    if name is not None and _ENDPOINT.fullmatch(name) is None:
+        raise SettingsError(f"ENDPOINT_NAME: found {name!r}, allowed are letters, digits and . _ - (up to 63)")
+    return name
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
