@@ -39,7 +39,7 @@ class Service:
             self.port: int = free.getsockname()[1]
         self._loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", transport=httpx.HTTPTransport(retries=20))
 

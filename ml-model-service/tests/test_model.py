@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,16 @@ def test_a_missing_file_is_named(tmp_path: Path, publish: Publish, name: str) ->
     folder = publish(tmp_path, "v1.0")
     (folder / name).unlink()
     with pytest.raises(ModelError, match=f"{name}: No such file"):
+        load(folder, "v1.0")
+
+
+@pytest.mark.parametrize("name", ["model.txt", "metadata.json"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, publish: Publish, name: str) -> None:
+    """A pipe that nobody writes to would hold up every later version."""
+    folder = publish(tmp_path, "v1.0")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelError, match=f"{name}: it is no regular file"):
         load(folder, "v1.0")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +133,17 @@ def _check_golden(folder: Path, model: Model, tolerance: float) -> None:
             )
 
 
+def open_regular(path: str, flags: int) -> int:
+    """The descriptor of a file. Raises OSError for a pipe or the like, which would be waited for without end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no regular file", path)
+
+
 def _read(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_regular) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise ModelError(f"{path.parent.name}: {path.name} is larger than {limit} bytes")

@@ -23,7 +23,7 @@ import msgspec
 
 from ml_model_service.errors import Problem
 from ml_model_service.memory import give_back
-from ml_model_service.model import MAX_METADATA, Model, ModelError
+from ml_model_service.model import MAX_METADATA, Model, ModelError, open_regular
 from ml_model_service.schema import Category, FeatureSchema
 
 log = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ def weight_of(folder: Path) -> int:
     what checks requests. ONNX Runtime takes 4 to 6 times the file, and 0.1 MB a session.
     """
     try:
-        with (folder / "metadata.json").open("rb") as file:
+        with open(folder / "metadata.json", "rb", opener=open_regular) as file:
             described = msgspec.json.decode(file.read(MAX_METADATA), type=_Described)
         size = (folder / described.model_file).stat().st_size
     except (OSError, ValueError, RecursionError):

@@ -24,7 +24,7 @@ MAX_PIPELINED = 64
 # longer than the 60 s for which load balancers and clients keep an idle connection: who closes last sees no reset
 KEEP_ALIVE = 75.0
 LINGER = 2.0
-# when stopping, a client that asked less than this ago is given the time to hear of it in the answer to its next request
+# when stopping: a client that asked less than this ago hears of it in the answer to its next request
 LAST_CALL = 0.5
 
 
