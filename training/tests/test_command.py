@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from training import source
 from training.__main__ import main, parse, run
 from training.features import NAMES, schema_digest
+from training.package import write_model
 
 SHORT = ["--from", "2013-01-01", "--until", "2013-02-01", "--test-until", "2013-02-15", "--rounds", "15"]
 
@@ -94,3 +96,20 @@ def test_wrong_arguments_are_refused(tmp_path: Path, wrong: list[str], capsys: p
     assert 2 == main(["--output", str(tmp_path / "none"), *wrong])
     assert capsys.readouterr().err.startswith("error: ")
     assert not (tmp_path / "none").exists()
+
+
+def test_options_are_not_guessed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The beginning of an option's name is no option."""
+    assert 2 == main(["--output", str(tmp_path / "none"), "--round", "5"])
+    assert "--round" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_model_before(tmp_path: Path) -> None:
+    """When a file cannot be written, those of an earlier model are as they were, and nothing lies beside them."""
+    write_model(tmp_path, {"model.txt": b"before"}, {"version": 1})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    blocked = tmp_path / f".holdout.csv.{os.getpid()}"
+    blocked.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        write_model(tmp_path, {"model.txt": b"after", "holdout.csv": b"rows"}, {"version": 2})
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}

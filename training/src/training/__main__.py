@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,6 +21,18 @@ from training.package import MODEL_FILE, metadata, write_model
 from training.prepare import Rows, categories, prepare, window
 
 GOLDEN = 20
+HYPERPARAMETERS: dict[str, dict[str, Any]] = {
+    "from": {"dest": "begin", "type": date.fromisoformat, "default": date(2013, 1, 1)},
+    "until": {"type": date.fromisoformat, "default": date(2013, 7, 1), "help": "first day not trained on"},
+    "test-until": {"type": date.fromisoformat, "default": date(2013, 8, 1), "help": "first day not tested on"},
+    "rounds": {"type": int, "default": 200, "help": "number of trees, 1 to 5000"},
+    "learning-rate": {"type": float, "default": SETTINGS["learning_rate"], "help": "above 0, up to 1"},
+    "leaves": {"type": int, "default": SETTINGS["num_leaves"], "help": "leaves of a tree, 2 to 1024"},
+    "author": {"default": "training"},
+}
+"""What shapes a model: a command line's options, a container's hyperparameters."""
+Write = Callable[[Path, dict[str, bytes], dict[str, Any]], None]
+"""Lays the files of a model and its metadata into a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +76,11 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(arguments: list[str] | None) -> Options:
     """Options from the command line. Raises ValueError on a mistake."""
-    parser = _Parser(prog="python -m training", description=__doc__)
+    # a hyperparameter of a container is one of these by its whole name
+    parser = _Parser(prog="python -m training", description=__doc__, allow_abbrev=False)
     parser.add_argument("--output", type=Path, required=True, help="folder for the model's files")
-    parser.add_argument("--from", dest="begin", type=date.fromisoformat, default=date(2013, 1, 1))
-    parser.add_argument("--until", type=date.fromisoformat, default=date(2013, 7, 1), help="first day not trained on")
-    parser.add_argument(
-        "--test-until", type=date.fromisoformat, default=date(2013, 8, 1), help="first day not tested on"
-    )
-    parser.add_argument("--rounds", type=int, default=200, help="number of trees, 1 to 5000")
-    parser.add_argument("--learning-rate", type=float, default=SETTINGS["learning_rate"], help="above 0, up to 1")
-    parser.add_argument("--leaves", type=int, default=SETTINGS["num_leaves"], help="leaves of a tree, 2 to 1024")
-    parser.add_argument("--author", default="training")
+    for name, settings in HYPERPARAMETERS.items():
+        parser.add_argument(f"--{name}", **settings)
     given = parser.parse_args(arguments)
     if not given.begin < given.until < given.test_until:
         parser.error("the days must be in order: --from before --until before --test-until")
@@ -87,7 +94,7 @@ def parse(arguments: list[str] | None) -> Options:
     return Options(given.output, given.begin, given.until, given.test_until, given.rounds, given.author, settings)
 
 
-def run(options: Options, folder: Path, table: pl.DataFrame, tell: source.Tell) -> str:
+def run(options: Options, folder: Path, table: pl.DataFrame, tell: source.Tell, write: Write = write_model) -> str:
     """Train on the prepared `table` of the data in `folder` and write the model; answers a summary.
 
     Raises ValueError when a window has too few flights.
@@ -124,7 +131,7 @@ def run(options: Options, folder: Path, table: pl.DataFrame, tell: source.Tell) 
         golden=golden(test, scores),
         holdout_rows=picked.size,
     )
-    write_model(options.output, files, described)
+    write(options.output, files, described)
     return f"wrote {options.output}: {describe(metrics)}"
 
 

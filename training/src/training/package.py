@@ -49,21 +49,40 @@ def metadata(
 
 
 def write_model(folder: Path, files: dict[str, bytes], described: dict[str, Any]) -> None:
-    """Write the files into `folder`, making it; metadata.json last, so a folder that has it is whole."""
+    """Write the files into `folder`, making it; metadata.json last, so a folder that has it is whole.
+
+    What lies there before stays as it is when there is no room for the new files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        write_atomically(folder / name, data)
-    write_atomically(folder / "metadata.json", json.dumps(described, indent=1, allow_nan=False).encode() + b"\n")
+    metadata_file = folder / "metadata.json"
+    content = json.dumps(described, indent=1, allow_nan=False).encode() + b"\n"
+    places = {folder / name: data for name, data in files.items()} | {metadata_file: content}
+    try:
+        for path, data in places.items():
+            _write_through(_beside(path), data)
+        metadata_file.unlink(missing_ok=True)
+        for path in places:
+            _beside(path).replace(path)
+    finally:
+        for path in places:
+            _beside(path).unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` so that a reader sees the old bytes or the new ones, also after a power cut."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        _write_through(_beside(path), data)
+        _beside(path).replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        _beside(path).unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
