@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.programs import Answer, Image, Program, Service, engine, publish
+from tests.contracts.images import Image, built
+from tests.contracts.programs import Answer, Program, Service, publish
+from tests.contracts.training_jobs import Job, Trainer
 
 VARIANT, VERSION = "v1-0", "v1.0"
 ENDPOINT = "ontime-test"
@@ -31,58 +31,21 @@ class Holdout:
     predictions: list[float]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A training job that ran: the root it saw as /opt/ml, exit code and output."""
-
-    root: Path
-    exit_code: int
-    output: str
-
-    @property
-    def failure(self) -> str | None:
-        """What it wrote for the platform to show as FailureReason."""
-        path = self.root / "output" / "failure"
-        return path.read_text() if path.exists() else None
-
-
-Train = Callable[[Path, Mapping[str, object]], Job]
-
-
 @pytest.fixture(scope="session")
 def model_service() -> Program:
     return Program("ml-model-service")
 
 
 @pytest.fixture(scope="session")
-def train() -> Train:
-    """Runs a training job as the platform does, in a folder that stands for /opt/ml."""
-    program = Program("training")
-    # the platform's own words are `train`; the folder is the one thing that cannot be /opt/ml here
-    code = "import sys, pathlib, training.container as c; sys.exit(c.main(sys.argv[2:], pathlib.Path(sys.argv[1])))"
-
-    def run(root: Path, hyperparameters: Mapping[str, object]) -> Job:
-        config, data = root / "input" / "config", root / "input" / "data" / "training"
-        config.mkdir(parents=True)
-        data.mkdir(parents=True)
-        channel = {"ContentType": "text/csv", "TrainingInputMode": "File", "S3DistributionType": "FullyReplicated",
-                   "RecordWrapperType": "None"}  # fmt: skip
-        cluster = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
-        (config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
-        (config / "inputdataconfig.json").write_text(json.dumps({"training": channel}))
-        (config / "resourceconfig.json").write_text(json.dumps(cluster))
-        for folder in ("model", "output/data"):
-            (root / folder).mkdir(parents=True)
-        done = program.run("-c", code, str(root), "train", TRAINING_JOB_NAME="test")
-        return Job(root, done.returncode, done.stdout + done.stderr)
-
-    return run
+def training() -> Program:
+    return Program("training")
 
 
 @pytest.fixture(scope="session")
-def trained(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Job:
+def trained(training: Program, tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A job of 40 rounds that succeeded."""
-    job = train(tmp_path_factory.mktemp("training") / "ml", {"rounds": "40", "learning-rate": "0.2"})
+    root = tmp_path_factory.mktemp("training") / "ml"
+    job = Trainer(training, None).run(root, {"rounds": "40", "learning-rate": "0.2"})
     assert 0 == job.exit_code, job.output
     return job
 
@@ -122,21 +85,9 @@ def holdout(bucket: Path, metadata: Any) -> Holdout:
 
 @pytest.fixture(scope="session")
 def image(bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The model service's image, built once; skips where no container engine answers."""
-    found = engine()
-    if found is None:
-        pytest.skip("no container engine answers: neither `docker info` nor `podman info` succeeds")
-    context = tmp_path_factory.mktemp("image") / "ml-model-service"
-    shutil.copytree(Program("ml-model-service").folder, context, ignore=shutil.ignore_patterns("__pycache__", "tests"))
-    shutil.copytree(bucket / VERSION, context / "models", dirs_exist_ok=True)
-    name = "shipway-contract-test"
-    built = subprocess.run(
-        [found, "build", "--tag", name, str(context)], capture_output=True, text=True, timeout=600, check=False
-    )
-    if built.returncode != 0:
-        pytest.skip(f"{found} answers but cannot build the image: {built.stderr[-300:]}")
-    yield Image(found, name)
-    subprocess.run([found, "image", "rm", "--force", name], capture_output=True, check=False)
+    """The model service's image with the model baked in, built once; skips where that is not possible."""
+    with built("ml-model-service", tmp_path_factory.mktemp("image"), bucket / VERSION) as image:
+        yield image
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +103,10 @@ class Start:
         several = "SAGEMAKER_MULTI_MODEL" in variables
         given = {"ENDPOINT_NAME": ENDPOINT, **variables}
         if self.image is not None:
-            return self.image.serving(self.logs(), given, {model: HOSTED_MODELS if several else HOSTED}, ready)
+            # readable for whatever user the image has, as the platform's are
+            model.chmod(0o755)
+            mounts = {model: HOSTED_MODELS if several else HOSTED}
+            return self.image.serving(self.logs(), "serve", variables=given, mounts=mounts, ready=ready)
         given["MODELS_ROOT" if several else "MODEL_BAKED"] = str(model)
         return self.program.serving(["-m", "ml_model_service", "serve"], self.logs(), given, ready)
 

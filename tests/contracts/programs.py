@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from shipway.local.processes import free_port
 from shipway.local.python_environment import PythonEnvironments
@@ -109,6 +108,15 @@ class Program:
             capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
 
+    def begin(
+        self, arguments: Sequence[str], output: IO[bytes], variables: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start `python ARGUMENTS`; who calls ends it."""
+        return subprocess.Popen(
+            [f"{self.environment}/bin/python", *arguments], cwd=self.folder, env=self.variables | dict(variables),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
     @contextmanager
     def serving(
         self, arguments: Sequence[str], log: Path, variables: Mapping[str, str], ready: str | None = "/ping"
@@ -117,36 +125,12 @@ class Program:
         port = free_port()
         told = {"PORT": str(port), "SAGEMAKER_BIND_TO_PORT": str(port)}
         with log.open("wb") as file:
-            process = subprocess.Popen(
-                [f"{self.environment}/bin/python", *arguments, "--host", "127.0.0.1"],
-                cwd=self.folder, env=self.variables | told | dict(variables), stdin=subprocess.DEVNULL,
-                stdout=file, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        yield from _kept(Service(process, port, log), ready)
+            process = self.begin([*arguments, "--host", "127.0.0.1"], file, told | dict(variables))
+        yield from kept(Service(process, port, log), ready)
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """The model service's image, and the engine that runs it."""
-
-    engine: str
-    name: str
-
-    @contextmanager
-    def serving(
-        self, log: Path, variables: Mapping[str, str], mounts: Mapping[Path, str], ready: str | None = "/ping"
-    ) -> Iterator[Service]:
-        """`<image> serve` as the platform starts it, folders mounted (host → container)."""
-        port = free_port()
-        given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
-        laid = [word for host, inside in mounts.items() for word in ("--volume", f"{host}:{inside}")]
-        command = [self.engine, "run", "--rm", "--publish", f"127.0.0.1:{port}:8080", *given, *laid, self.name, "serve"]
-        with log.open("wb") as file:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
-        yield from _kept(Service(process, port, log), ready)
-
-
-def _kept(service: Service, ready: str | None) -> Iterator[Service]:
+def kept(service: Service, ready: str | None) -> Iterator[Service]:
+    """The service, once `ready` answers 200; stopped afterwards."""
     try:
         if ready is not None:
             service.wait(ready)
@@ -154,18 +138,6 @@ def _kept(service: Service, ready: str | None) -> Iterator[Service]:
     finally:
         with suppress(subprocess.TimeoutExpired):
             service.stop()
-
-
-def engine() -> str | None:
-    """A container engine that answers, if there is one."""
-    for name in ("docker", "podman"):
-        try:
-            done = subprocess.run([name, "info"], capture_output=True, text=True, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if done.returncode == 0 and not re.search("^(ERROR|Cannot connect)", done.stdout + done.stderr, re.MULTILINE):
-            return name
-    return None
 
 
 def publish(trained: Path, bucket: Path, version: str) -> Path:

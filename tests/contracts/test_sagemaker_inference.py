@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.contracts.conftest import ENDPOINT, VARIANT, VERSION, Holdout, Start, probability
+from tests.contracts.conftest import ENDPOINT, HOSTED, VARIANT, VERSION, Holdout, Start, probability
+from tests.contracts.images import Image
 from tests.contracts.programs import ROOT, Service, wait_for
 
 LIMIT = 6_291_456
 PING_SECONDS = 2.0
 ACCEPT_SECONDS = 0.25
 KILL_SECONDS = 30.0
+CLIENTS, BUSY = 8, 300
 
 
 def runtime_client(service: Service) -> Any:
@@ -81,6 +84,33 @@ def test_image_says_what_it_can() -> None:
     assert "com.amazonaws.sagemaker.capabilities.multi-models=true" in text
     # the tests' processes get their port by that variable alone
     assert "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [
+        (["--user", "10001", "--read-only", "--cap-drop", "ALL"], {}),
+        (["--user", "0"], {}),
+        (["--user", "0", "--read-only"], {"SAGEMAKER_BIND_TO_PORT": "9123"}),
+        ([], {"SAGEMAKER_BIND_TO_PORT": "9123"}),
+    ],
+)
+def test_image_serves_for_any_user_on_any_port(
+    image: Image, bucket: Path, tmp_path: Path, body: bytes, options: list[str], variables: dict[str, str]
+) -> None:
+    """As SageMaker's root or its own user, on the port that SAGEMAKER_BIND_TO_PORT names, writing nowhere."""
+    mounts = {bucket / VERSION: HOSTED}
+    with image.serving(tmp_path / "log", "serve", variables=variables, mounts=mounts, options=options) as service:
+        assert 200 == service.ask("POST", "/invocations", body, {"content-type": "application/json"}).status
+        assert 0 == service.stop()
+
+
+def test_image_serves_its_baked_model(image: Image, tmp_path: Path, body: bytes) -> None:
+    """Elsewhere than on SageMaker it is started by its own command: the model that it was built with, on PORT."""
+    with image.serving(tmp_path / "log", variables={"PORT": "9124"}, mounts={}) as service:
+        assert VERSION == service.ask("GET", "/ready").json()["model_version"]
+        assert 200 == service.ask("POST", "/predict", body, {"content-type": "application/json"}).status
+        assert 0 == service.stop()
 
 
 def test_ping_answers_200(service: Service) -> None:
@@ -158,6 +188,46 @@ def test_sigterm_finishes_what_is_in_flight(start: Start, bucket: Path, body: by
             answer = connection.recv(65536)
         assert answer.startswith(b"HTTP/1.1 200 "), answer
         assert 0 == service.process.wait(KILL_SECONDS)
+
+
+def test_sigterm_does_not_wait_for_a_model_that_loads(start: Start, bucket: Path, tmp_path: Path) -> None:
+    """“SIGTERM … then SIGKILL after 30 seconds”: a model that takes longer than that to load does not keep it."""
+    folder = tmp_path / "model"
+    shutil.copytree(bucket / VERSION, folder)
+    (folder / "model.txt").unlink()
+    os.mkfifo(folder / "model.txt")
+    with start(folder, ready="/health") as service:
+        assert 503 == ping(service)
+        service.process.terminate()
+        assert 0 == service.process.wait(KILL_SECONDS / 3)
+
+
+def test_sigterm_under_load_loses_no_answer(start: Start, bucket: Path, body: bytes) -> None:
+    """Whatever the service has taken by SIGTERM is answered, every answer arrives whole, and the program ends with 0."""
+    answered, enough = [0] * CLIENTS, threading.Event()
+
+    def ask_until_turned_away(client: int) -> None:
+        connection = Service(service.process, service.port, service.log)
+        # between two answers a connection may be closed, and then no other is to be had
+        with suppress(ConnectionError):
+            while True:
+                answer = connection.ask("POST", "/invocations", body, {"content-type": "application/json"})
+                assert 200 == answer.status, answer.body
+                answered[client] += 1
+                if sum(answered) > BUSY:
+                    enough.set()
+
+    with start(bucket / VERSION) as service, ThreadPoolExecutor(CLIENTS) as pool:
+        clients = [pool.submit(ask_until_turned_away, client) for client in range(CLIENTS)]
+        assert enough.wait(KILL_SECONDS)
+        service.process.terminate()
+        assert 0 == service.process.wait(KILL_SECONDS)
+        # one that was cut within an answer raises here what is no ConnectionError
+        for client in clients:
+            client.result(KILL_SECONDS)
+        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    taken = [line for line in lines if line.get("path") == "/invocations"]
+    assert sum(answered) == len(taken)
 
 
 # -- what runtime clients see -------------------------------------------------------------------------------------

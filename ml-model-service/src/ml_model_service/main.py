@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvloop
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     settle()
     server = Server(app, refusal, max_body=settings.max_body, body_timeout=settings.body_timeout)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.get_loop().set_default_executor(Workers())
         try:
             runner.run(serve(server, keeper, host, port, settings.drain_timeout))
         except OSError as error:
@@ -51,6 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             app.close()
     return 0
+
+
+class Workers(ThreadPoolExecutor):
+    """Threads that a stop does not wait for: requests are answered by then, but a model may load for minutes."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 def keep(served: Served, settings: Settings) -> Coroutine[Any, Any, None]:
