@@ -10,12 +10,17 @@ import os
 import signal
 import sys
 
-import uvicorn
-from pydantic import ValidationError
+# Before the rest is loaded: PID 1 of a container hears no signal that it has not asked for. uvicorn raises it again
+# once it has shut down; being asked to stop is no failure.
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: sys.exit(0))
 
-from backend_api import logs
-from backend_api.config.settings import Settings
-from backend_api.main import create_app
+import uvicorn  # noqa: E402
+from pydantic import ValidationError  # noqa: E402
+
+from backend_api import logs  # noqa: E402
+from backend_api.config.settings import Settings  # noqa: E402
+from backend_api.main import create_app  # noqa: E402
 
 
 def main() -> None:
@@ -50,9 +55,6 @@ def main() -> None:
             backlog=2048,
         )
     )
-    # uvicorn raises the signal again once it has shut down; being asked to stop is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     server.run()
     if not server.started:
         raise SystemExit(3)
