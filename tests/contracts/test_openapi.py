@@ -63,7 +63,6 @@ def test_backend(backend: Service) -> None:
     assert {"POST /api/predict", "GET /api/predictions/{id}"} >= operations - good
 
 
-@pytest.mark.xfail(reason="departure is declared a date-time, which has an offset, and is a local time", strict=True)
 def test_backend_answers_for_a_flight(backend: Service) -> None:
     """A flight's answer, made and read again, is one that the backend's document describes."""
     document = schemathesis.openapi.from_url(f"{backend.url}/api/openapi.json")

@@ -23,11 +23,12 @@ def _local_time(value: object) -> datetime:
     raise ValueError("a local date and time without an offset, such as 2013-07-04T08:15")
 
 
-LocalTime = Annotated[
+# Not the format `date-time`, which has an offset.
+_Local = Annotated[
     datetime,
-    BeforeValidator(_local_time),
     WithJsonSchema({"type": "string", "pattern": f"^{_LOCAL_TIME.pattern}$", "examples": ["2013-07-04T08:15"]}),
 ]
+LocalTime = Annotated[_Local, BeforeValidator(_local_time)]
 
 
 class _Strict(BaseModel):
@@ -74,7 +75,7 @@ class Prediction(BaseModel):
     origin: str
     destination: str
     carrier: str
-    departure: datetime = Field(description="local time at the origin")
+    departure: _Local = Field(description="local time at the origin")
     probability: float = Field(ge=0, le=1, description="that the flight arrives more than 15 minutes late")
     late: bool = Field(description="`probability` reaches `threshold`")
     threshold: float
