@@ -6,6 +6,8 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import pytest
+
 from backend import FLIGHT, Backend
 from conftest import Start
 from standin import Reply, StandIn
@@ -64,6 +66,19 @@ def test_insane_request_id_is_replaced(backend: Backend, model: StandIn) -> None
         assert 32 == len(answer.headers["x-request-id"])
         assert answer.headers["x-request-id"] == model.asked[-1].headers["x-request-id"]
         assert "traceparent" not in model.asked[-1].headers
+
+
+def test_the_model_service_hears_of_the_device(backend: Backend, model: StandIn) -> None:
+    """The service's split of versions is by device."""
+    backend.predict(x_device_id="device 7/a")
+    assert "device 7/a" == model.asked[0].headers["x-device-id"]
+
+
+@pytest.mark.parametrize("device", ["", " ", "x" * 129, "caf\xe9"])
+def test_a_senseless_device_is_not_passed_on(backend: Backend, model: StandIn, device: str) -> None:
+    """Only bounded, printable ASCII goes further."""
+    assert 200 == backend.predict(x_device_id=device).status
+    assert "x-device-id" not in model.asked[0].headers
 
 
 def test_same_idempotency_key_returns_the_stored_answer(backend: Backend, model: StandIn, key: str) -> None:

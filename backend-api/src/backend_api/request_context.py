@@ -15,6 +15,7 @@ from backend_api.errors import ApiError
 from backend_api.logs import WriteLine
 
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}", re.ASCII)
+_SANE_DEVICE = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?", re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _PROBES = frozenset({"/health", "/api/health", "/ready"})
 _CLIENT_LEFT = 499
@@ -23,10 +24,11 @@ _SCOPE_KEY = "backend_api.request"
 
 @dataclass(slots=True)
 class RequestContext:
-    """Who asked: the id that the caller or we gave, and the trace that it belongs to. `notes` end in the log line."""
+    """Who asked: the id that they or we gave, the trace that it belongs to, the device. `notes` end in the log line."""
 
     request_id: str
     traceparent: str | None
+    device_id: str | None = None
     notes: dict[str, object] = field(default_factory=dict)
 
     def headers(self) -> dict[str, str]:
@@ -34,6 +36,8 @@ class RequestContext:
         headers = {"x-request-id": self.request_id}
         if self.traceparent is not None:
             headers["traceparent"] = self.traceparent
+        if self.device_id is not None:
+            headers["x-device-id"] = self.device_id
         return headers
 
 
@@ -120,7 +124,7 @@ class RequestContextMiddleware:
 
 def _read_headers(scope: Scope) -> tuple[RequestContext, int]:
     """The request's context and the length that it announces (0 for chunked bodies)."""
-    request_id = traceparent = None
+    request_id = traceparent = device_id = None
     length = 0
     for name, value in scope["headers"]:
         if name == b"x-request-id":
@@ -129,6 +133,9 @@ def _read_headers(scope: Scope) -> tuple[RequestContext, int]:
         elif name == b"traceparent":
             text = value.decode("latin-1")
             traceparent = text if _TRACEPARENT.fullmatch(text) else None
+        elif name == b"x-device-id":
+            text = value.decode("latin-1")
+            device_id = text if _SANE_DEVICE.fullmatch(text) else None
         elif name == b"content-length" and value.isdigit():
             length = int(value)
-    return RequestContext(request_id or uuid.uuid4().hex, traceparent), length
+    return RequestContext(request_id or uuid.uuid4().hex, traceparent, device_id), length
