@@ -6,7 +6,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,22 @@ class Backend:
         """`POST /api/predict`; header names are written with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.call("POST", "/api/predict", FLIGHT if body is None else body, named)
+
+    def figures(self) -> dict[str, Any]:
+        """What `GET /model-routes` tells."""
+        return self.call("GET", "/model-routes").json
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The lines of this kind."""
+        return [line for line in self.lines if line.get("event") == event]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Returns once it holds; fails when it does not within 10 s."""
+    deadline, pause = time.monotonic() + 10, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        pause.wait(0.005)
 
 
 class Serving:

@@ -19,6 +19,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from backend import Backend, Serving
 from backend_api.config.settings import Settings
 from backend_api.migrate import migrate
+from backend_api.model import aws
 from standin import StandIn
 
 set_hypothesis_home_dir(Path(tempfile.gettempdir(), "backend-api-hypothesis"))
@@ -29,7 +30,26 @@ hypothesis.settings.load_profile("build")
 RETRY_PAUSE = 0.002
 """Seconds; the default spares a model service that others ask too, and here are no others."""
 
+FIND = aws.Runtime.find.__func__  # type: ignore[attr-defined]
+AWS = {
+    "AWS_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
+    "AWS_SESSION_TOKEN": "a-session",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
 Start = Callable[..., Backend]
+
+
+def set_aws_variables(patch: pytest.MonkeyPatch, runtime_url: str) -> None:
+    """Those of `AWS` and no others, with SageMaker Runtime at this address."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    for name, value in AWS.items():
+        patch.setenv(name, value)
+    patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime_url)
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +79,38 @@ def model(shared_model: StandIn) -> StandIn:
     """A model service that answers 0.31 unless it is told otherwise, and was asked nothing yet."""
     shared_model.reset()
     return shared_model
+
+
+@pytest.fixture(scope="session")
+def shared_endpoint() -> Iterator[StandIn]:
+    """A second stand-in: use `endpoint`."""
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="session")
+def runtime(shared_endpoint: StandIn) -> aws.Runtime:
+    """SageMaker Runtime as AWS's own variables name it, found once: that takes botocore 0.1 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        set_aws_variables(patch, shared_endpoint.url)
+        found = aws.Runtime.find()
+        assert found.session.get_credentials() is not None
+        return found
+
+
+@pytest.fixture
+def endpoint(shared_endpoint: StandIn, runtime: aws.Runtime, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Behind SageMaker Runtime: answers as `model` does, and was asked nothing yet."""
+    set_aws_variables(monkeypatch, shared_endpoint.url)
+    monkeypatch.setattr(aws.Runtime, "find", lambda: runtime)
+    shared_endpoint.reset()
+    return shared_endpoint
+
+
+@pytest.fixture
+def found_anew(endpoint: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests with AWS variables of their own: SageMaker Runtime and keys are looked for as in a new task."""
+    monkeypatch.setattr(aws.Runtime, "find", classmethod(FIND))
 
 
 @pytest.fixture(scope="session")

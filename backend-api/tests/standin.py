@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ class Reply:
 
     status: int = 200
     body: object = field(default_factory=lambda: PREDICTION)
+    headers: Mapping[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     hang_up: bool = False
     close_after: bool = False
@@ -30,7 +31,8 @@ class Reply:
         if self.raw is not None:
             return self.raw
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        return f"HTTP/1.1 {self.status} Told\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+        fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        return f"HTTP/1.1 {self.status} Told\r\n{fields}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import uvicorn  # noqa: E402
 from pydantic import ValidationError  # noqa: E402
 
 from backend_api import logs  # noqa: E402
-from backend_api.config.settings import Settings  # noqa: E402
+from backend_api.config.settings import Settings, WrongSetting  # noqa: E402
 from backend_api.main import create_app  # noqa: E402
 
 
@@ -34,13 +34,19 @@ def main() -> None:
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             name = ".".join(str(part) for part in fault["loc"]).upper()
-            sys.stderr.write(f"{name}: {fault['msg'].removeprefix('Value error, ')}\n")
+            # Faults of several settings together name them themselves.
+            sys.stderr.write(f"{name}{': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}\n")
         raise SystemExit(2) from error
     write = logs.line_writer(settings)
+    try:
+        app = create_app(settings, write)
+    except WrongSetting as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from error
     logs.configure(write)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings, write),
+            app,
             host=arguments.host,
             port=arguments.port,
             http="httptools",

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
 _ANSWER_LIMIT = 256 * 1024
+Answer = tuple[int, bytes, bytes]
+"""Status, body, and the value of the header that the pool was told to note (empty when there is none)."""
 
 
 class BadAnswer(Exception):
@@ -30,20 +32,22 @@ class _Connection(asyncio.Protocol):
         self.reusable = False
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._answer: asyncio.Future[Answer] | None = None
         self._body: list[bytes] = []
+        self._noted = b""
         self._received = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports behave like asyncio's but do not inherit from them.
         self._transport = cast(asyncio.Transport, transport)
 
-    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
-        """Sends the request; the future is the status and the body of the answer."""
+    def ask(self, request: bytes) -> asyncio.Future[Answer]:
+        """Sends the request; the future is its answer."""
         assert self._transport is not None
         self.reusable = False
         self._parser = httptools.HttpResponseParser(self)
         self._body = []
+        self._noted = b""
         self._received = 0
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -79,7 +83,7 @@ class _Connection(asyncio.Protocol):
         if status < 200 or self._answer is None or self._answer.done():
             return  # an interim answer; the real one follows
         self.reusable = self._parser.should_keep_alive()
-        self._answer.set_result((status, b"".join(self._body)))
+        self._answer.set_result((status, b"".join(self._body), self._noted))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
@@ -91,25 +95,40 @@ class _Connection(asyncio.Protocol):
         self.close()
 
 
+def _noting(header: str) -> Callable[[], _Connection]:
+    """Makes connections that note a header of each answer. The parser calls back for headers only where it is asked."""
+    wanted = header.lower().encode()
+
+    class Noting(_Connection):
+        def on_header(self, name: bytes, value: bytes) -> None:
+            """Called by the parser."""
+            if name.lower() == wanted:
+                self._noted = value
+
+    return Noting
+
+
 class HttpPool:
     """Keep-alive connections to the service at `url` (http or https). Use from one event loop; `close` at the end."""
 
-    def __init__(self, url: str, *, connect_timeout: float, idle_timeout: float, connections: int) -> None:
+    def __init__(
+        self, url: str, *, connect_timeout: float, idle_timeout: float, connections: int, note: str | None = None
+    ) -> None:
         parts = urlsplit(url)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._tls else 80)
         self._prefix = parts.path.rstrip("/")
-        self._head = f" HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n"
+        self.host = parts.netloc.rpartition("@")[2]
+        self._head = f" HTTP/1.1\r\nhost: {self.host}\r\n"
+        self._new_connection = _Connection if note is None else _noting(note)
         self._connect_timeout = connect_timeout
         self._idle_timeout = idle_timeout
         self._free = asyncio.Semaphore(connections)
         self._idle: deque[_Connection] = deque()
 
-    async def request(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float
-    ) -> tuple[int, bytes]:
-        """Status and body; ConnectionError or OSError when unreachable, TimeoutError, BadAnswer.
+    async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        """The answer; ConnectionError or OSError when unreachable, TimeoutError, BadAnswer.
 
         Only for requests that may be sent twice: one that meets a connection which the other side had just closed
         goes out again on a new one.
@@ -126,7 +145,7 @@ class HttpPool:
                     self.close()  # those opened with it are likely as dead
             return await self._exchange(await self._connect(), request)
 
-    async def _exchange(self, connection: _Connection, request: bytes) -> tuple[int, bytes]:
+    async def _exchange(self, connection: _Connection, request: bytes) -> Answer:
         try:
             answer = await connection.ask(request)
         except BaseException:
@@ -153,7 +172,9 @@ class HttpPool:
         try:
             async with asyncio.timeout(self._connect_timeout):
                 loop = asyncio.get_running_loop()
-                _, connection = await loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
+                _, connection = await loop.create_connection(
+                    self._new_connection, self._host, self._port, ssl=self._tls
+                )
         except TimeoutError as error:
             raise ConnectionError(f"no connection within {self._connect_timeout:g} s") from error
         return connection

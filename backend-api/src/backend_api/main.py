@@ -18,9 +18,9 @@ from backend_api import logs
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
 from backend_api.features import Reference
-from backend_api.model_client import ModelClient
+from backend_api.model.client import ModelClient
 from backend_api.request_context import RequestContextMiddleware, context_of
-from backend_api.routes import docs, health, predict
+from backend_api.routes import docs, health, model_routes, predict
 from backend_api.storage.database import open_database
 from backend_api.storage.store import Store, stop_writer
 
@@ -28,6 +28,7 @@ ROUTES = [
     Route("/health", health.health),
     Route("/api/health", health.health),
     Route("/ready", health.ready),
+    Route("/model-routes", model_routes.model_routes),
     Route("/api/predict", predict.predict, methods=["POST"]),
     Route("/api/predictions/{id}", predict.prediction),
     Route("/api/openapi.json", docs.openapi),
@@ -36,15 +37,19 @@ ROUTES = [
 
 
 def create_app(settings: Settings | None = None, write: logs.WriteLine | None = None) -> Starlette:
-    """The ASGI application; without arguments it reads the environment and logs to standard output."""
+    """The ASGI application; without arguments it reads the environment and logs to standard output.
+
+    Raises WrongSetting.
+    """
     settings = settings or Settings()
     write = write or logs.line_writer(settings)
     reference = Reference.load(settings.reference_file)
+    model = ModelClient(settings, write)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         database = open_database(settings)
-        model = ModelClient(settings)
+        await model.start()
         store = Store(database, settings)
         writer = asyncio.create_task(store.run())
         app.state.store = store
@@ -54,7 +59,7 @@ def create_app(settings: Settings | None = None, write: logs.WriteLine | None = 
             yield
         finally:
             await stop_writer(writer)
-            model.close()
+            await model.close()
             await database.close()
 
     middleware = [Middleware(RequestContextMiddleware, write=write, body_limit=settings.body_limit)]

@@ -28,6 +28,7 @@ def document() -> dict[str, Any]:
             "/health": {"get": _health("health")},
             "/api/health": {"get": _health("api_health")},
             "/ready": {"get": _ready()},
+            "/model-routes": {"get": _model_routes()},
             "/api/predict": {"post": _predict()},
             "/api/predictions/{id}": {"get": _prediction()},
         },
@@ -47,8 +48,16 @@ def _ready() -> dict[str, Any]:
     state = {"type": "object"}
     return {
         "operationId": "ready",
-        "summary": "Readiness: 200 once the database answers; tells the model service's state",
+        "summary": "Readiness: 200 once the database answers; tells how the routes to the model are",
         "responses": {"200": _content("Ready", state), "503": _content("Not ready", state)},
+    }
+
+
+def _model_routes() -> dict[str, Any]:
+    return {
+        "operationId": "model_routes",
+        "summary": "What each route to the model was asked and how it did, and what comparing them found; not public",
+        "responses": {"200": _content("Figures of this task since its start", {"type": "object"})},
     }
 
 
@@ -60,6 +69,7 @@ def _predict() -> dict[str, Any]:
             _header("Idempotency-Key", "the same key and flight return the stored answer instead of a new one", 255),
             _header("x-request-id", "echoed, logged and passed on; made when absent", 128),
             _header("traceparent", "W3C trace context, passed on", 55),
+            _header("x-device-id", "whoever sends the same one gets the same model and route; passed on", 128),
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Flight")}}},
         "responses": {
@@ -68,8 +78,8 @@ def _predict() -> dict[str, Any]:
             "408": _problem("The body arrived too slowly"),
             "413": _problem("The body is too large"),
             "422": _problem("The content is wrong, or the Idempotency-Key belongs to another body"),
-            "502": _problem("The model service's answer was not usable"),
-            "503": _problem("The model service or the database is away: see Retry-After"),
+            "502": _problem("The model's answer was not usable"),
+            "503": _problem("The model or the database is away: see Retry-After"),
         },
     }
 

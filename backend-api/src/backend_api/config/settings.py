@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import Field, HttpUrl, TypeAdapter, field_validator
+from pydantic import Field, HttpUrl, TypeAdapter, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, le=300)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+_LOCAL_MODEL_SERVICE = "http://127.0.0.1:8001"
+_AWS_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", re.ASCII)
 _HTTP_URL = TypeAdapter(HttpUrl)
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -17,6 +21,14 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
+
+
+class WrongSetting(ValueError):
+    """A setting that can't be used, found only when it is; the message begins with its name."""
+
+
+def _without_endpoint(found: dict[str, Any]) -> str | None:
+    return None if found.get("sagemaker_endpoint") else _LOCAL_MODEL_SERVICE
 
 
 class Settings(BaseSettings):
@@ -29,7 +41,14 @@ class Settings(BaseSettings):
     store_timeout: Seconds = Field(default=3.0, description="a request waits this long for its commit")
     store_queue: int = Field(default=2000, ge=1, description="requests that may wait for a commit; more is a 503")
 
-    model_service_url: str = "http://127.0.0.1:8001"
+    sagemaker_endpoint: str | None = Field(default=None, description="the endpoint's name")
+    sagemaker_variant: str | None = Field(
+        default=None, description="default: by the weights of the endpoint's variants"
+    )
+    model_service_url: str | None = Field(default_factory=_without_endpoint)
+    model_sagemaker_percent: Percent = Field(default=0, description="share of the clients that the endpoint answers")
+    model_compare_percent: Percent = Field(default=0, description="share of the requests that both routes are asked")
+    model_compare_tolerance: float = Field(default=1e-6, ge=0, le=1, description="probabilities this close agree")
     model_connect_timeout: Seconds = 0.5
     model_read_timeout: Seconds = 2.0
     model_deadline: Seconds = Field(default=3.0, description="all attempts together")
@@ -57,9 +76,18 @@ class Settings(BaseSettings):
             raise ValueError(f"expected a URL that starts with one of {', '.join(_DRIVERS)}, found scheme {scheme!r}")
         return f"{_DRIVERS[scheme]}://{rest}"
 
+    @field_validator("sagemaker_endpoint", "sagemaker_variant")
+    @classmethod
+    def _name_on_aws(cls, name: str | None) -> str | None:
+        if name is not None and not _AWS_NAME.fullmatch(name):
+            raise ValueError(f"expected 1 to 63 letters and digits with dashes between them, found {name[:100]!r}")
+        return name
+
     @field_validator("model_service_url")
     @classmethod
-    def _no_trailing_slash(cls, url: str) -> str:
+    def _no_trailing_slash(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
         _HTTP_URL.validate_python(url)
         return url.rstrip("/")
 
@@ -67,3 +95,20 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _routes_fit_together(self) -> Self:
+        percent, compared = self.model_sagemaker_percent, self.model_compare_percent
+        if self.sagemaker_endpoint is None:
+            if percent:
+                raise ValueError(f"MODEL_SAGEMAKER_PERCENT: {percent:g} needs SAGEMAKER_ENDPOINT, found none")
+            if self.sagemaker_variant is not None:
+                raise ValueError("SAGEMAKER_VARIANT: needs SAGEMAKER_ENDPOINT, found none")
+            if compared:
+                raise ValueError(f"MODEL_COMPARE_PERCENT: {compared:g} needs SAGEMAKER_ENDPOINT, found none")
+        elif self.model_service_url is None:
+            if percent < 100:
+                raise ValueError(f"MODEL_SERVICE_URL: needed while MODEL_SAGEMAKER_PERCENT is {percent:g}, found none")
+            if compared:
+                raise ValueError(f"MODEL_COMPARE_PERCENT: {compared:g} needs MODEL_SERVICE_URL, found none")
+        return self

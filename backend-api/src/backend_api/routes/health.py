@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backend_api.model_client import ModelClient
+from backend_api.model.client import ModelClient
 from backend_api.storage.store import Store
 
 _DATABASE_WAIT = 1.0
@@ -22,13 +22,13 @@ async def health(_request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """200 once the migrated database answers; the model service's state is told but does not decide."""
+    """200 once the migrated database answers; the state of the routes to the model is told but does not decide."""
     store: Store = request.app.state.store
     model: ModelClient = request.app.state.model
-    fault, model_service = await asyncio.gather(store.check(_DATABASE_WAIT), model.state(_MODEL_WAIT))
+    fault, routes = await asyncio.gather(store.check(_DATABASE_WAIT), model.states(_MODEL_WAIT))
     body = {
         "status": "ready" if fault is None else "not ready",
         "database": {"status": "ready"} if fault is None else {"status": "unreachable", "reason": fault},
-        "model_service": model_service,
+        **routes,
     }
     return Response(to_json(body), 200 if fault is None else 503, media_type="application/json")

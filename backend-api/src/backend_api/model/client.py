@@ -1,0 +1,143 @@
+"""What the endpoints ask: chooses the route of a client, and the other one when that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from pydantic_core import to_json
+
+from backend_api.config.settings import Settings
+from backend_api.errors import ApiError
+from backend_api.features import Feature
+from backend_api.logs import WriteLine
+from backend_api.model.comparison import Comparison
+from backend_api.model.http_route import HttpRoute
+from backend_api.model.route import Away, Nonsense, Route, Scored
+from backend_api.model.share import in_share
+from backend_api.request_context import RequestContext
+
+FIGURES_EVERY = 60.0
+"""Seconds between log lines with the figures of both routes: a task's own can't be asked from everywhere."""
+
+
+class ModelClient:
+    """Shared by all requests of a task: `start` first, `close` at the end."""
+
+    def __init__(self, settings: Settings, write: WriteLine) -> None:
+        """Raises WrongSetting where AWS's own settings are unusable."""
+        self._settings = settings
+        self._write = write
+        self._http = HttpRoute(settings, settings.model_service_url) if settings.model_service_url else None
+        self._sagemaker = None
+        if settings.sagemaker_endpoint:
+            # Imported here: a task without an endpoint does not pay for it.
+            from backend_api.model.aws import Runtime
+            from backend_api.model.sagemaker_route import SageMakerRoute
+
+            self._sagemaker = SageMakerRoute(settings, Runtime.find(), write)
+        self._both = self._http is not None and self._sagemaker is not None
+        self._comparison = Comparison(settings, write) if settings.model_compare_percent else None
+        self._telling: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Whatever has to be there before the first request."""
+        if self._sagemaker is not None:
+            await self._sagemaker.start()
+        if self._both:
+            self._telling = asyncio.create_task(self._tell_figures())
+
+    async def close(self) -> None:
+        """Gives up comparisons and closes the idle connections."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._write({"level": "info", "event": "model_routes", **self.figures()})
+        if self._comparison is not None:
+            await self._comparison.close()
+        for route in self._routes():
+            await route.close()
+
+    async def score(self, features: Mapping[str, Feature], context: RequestContext) -> Scored:
+        """The probability for one row; ApiError 503 when no route has the model, 502 when its answer is nonsense."""
+        body = to_json({"instances": [features]})
+        deadline = asyncio.get_running_loop().time() + self._settings.model_deadline
+        own, other = self._routes_of(context)
+        context.notes["model_route"] = own.name
+        try:
+            scored = await own.score(body, context, deadline, self._settings.model_retries)
+        except Away as away:
+            _note_detail(context, away)
+            reason = f"{own.who} {away}"
+            if other is None:
+                raise _away(reason) from away
+            scored = await self._by_the_other(other, body, context, deadline, reason)
+            own.figures.fell_back += 1
+        except Nonsense as error:
+            raise _nonsense(own, error) from error
+        else:
+            if self._comparison is not None and other is not None:
+                self._comparison.offer(body, context, own, scored, other)
+        return scored
+
+    async def _by_the_other(
+        self, other: Route, body: bytes, context: RequestContext, deadline: float, reason: str
+    ) -> Scored:
+        """The answer of a client's other route, in what is left of the time."""
+        if asyncio.get_running_loop().time() >= deadline:
+            raise _away(reason)
+        context.notes.update(model_route=other.name, model_fell_back=reason)
+        try:
+            return await other.score(body, context, deadline, self._settings.model_retries)
+        except Away as also:
+            _note_detail(context, also)
+            raise _away(f"{reason}, and {other.who} {also}") from also
+        except Nonsense as error:
+            raise _nonsense(other, error) from error
+
+    def _routes_of(self, context: RequestContext) -> tuple[Route, Route | None]:
+        """The client's own route, and the other one where there is one."""
+        http, sagemaker = self._http, self._sagemaker
+        if http is None or sagemaker is None:
+            only = http or sagemaker
+            assert only is not None  # the settings see to it
+            return only, None
+        if in_share(context.device_id or context.request_id, self._settings.model_sagemaker_percent):
+            return sagemaker, http
+        return http, sagemaker
+
+    def _routes(self) -> list[Route]:
+        return [route for route in (self._http, self._sagemaker) if route is not None]
+
+    async def states(self, timeout: float) -> dict[str, dict[str, str]]:
+        """How each route is, for `/ready`."""
+        states = await asyncio.gather(*(route.state(timeout) for route in self._routes()))
+        names = {"http": "model_service", "sagemaker": "sagemaker_endpoint"}
+        return {names[route.name]: state for route, state in zip(self._routes(), states, strict=True)}
+
+    def figures(self) -> dict[str, object]:
+        """What each route was asked and how it did, and what comparing them found, since this task's start."""
+        figures: dict[str, object] = {"routes": {route.name: route.figures.to_json() for route in self._routes()}}
+        if self._both:
+            figures["sagemaker_percent"] = self._settings.model_sagemaker_percent
+        if self._comparison is not None:
+            figures["comparison"] = self._comparison.to_json()
+        return figures
+
+    async def _tell_figures(self) -> None:
+        while True:
+            await asyncio.sleep(FIGURES_EVERY)
+            self._write({"level": "info", "event": "model_routes", **self.figures()})
+
+
+def _note_detail(context: RequestContext, away: Away) -> None:
+    if away.detail:
+        context.notes["model_detail"] = away.detail
+
+
+def _away(reason: str) -> ApiError:
+    message = f"{reason}; nothing was stored, try again"
+    return ApiError(503, "model_unavailable", message, headers={"retry-after": "1"})
+
+
+def _nonsense(route: Route, error: Nonsense) -> ApiError:
+    return ApiError(502, "model_answer_invalid", f"{route.who}'s answer is not usable: {error}")

@@ -1,0 +1,90 @@
+"""Asks the other route what a client was already told by its own, and counts where the two differ."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import asdict
+
+from backend_api.config.settings import Settings
+from backend_api.logs import WriteLine
+from backend_api.model.route import Away, Nonsense, Route, Scored
+from backend_api.request_context import RequestContext
+
+_LOG_PAUSE = 1.0
+
+
+class Comparison:
+    """Beside the requests: whatever happens here changes no answer. Bounded in number and in time."""
+
+    def __init__(self, settings: Settings, write: WriteLine) -> None:
+        self._percent = settings.model_compare_percent
+        self._tolerance = settings.model_compare_tolerance
+        self._time_limit = settings.model_deadline
+        # A share of the connections, so that those whom the other route answers always find one.
+        self._room = max(1, settings.model_connections // 4)
+        self._write = write
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._counts: Counter[str] = Counter()
+        self._largest = 0.0
+        self._log_again = dict.fromkeys(("disagreed", "other_version", "failed"), 0.0)
+        self._unlogged: Counter[str] = Counter()
+
+    def offer(self, body: bytes, context: RequestContext, route: Route, scored: Scored, other: Route) -> None:
+        """Compares this request if it is among the chosen share and there is room; returns at once."""
+        if random.random() * 100 >= self._percent:
+            return
+        if len(self._under_way) >= self._room:
+            self._counts["dropped"] += 1
+            return
+        task = asyncio.create_task(self._compare(body, context, route, scored, other))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _compare(self, body: bytes, context: RequestContext, route: Route, scored: Scored, other: Route) -> None:
+        deadline = asyncio.get_running_loop().time() + self._time_limit
+        try:
+            also = await other.score(body, context, deadline, retries=0)
+        except (Away, Nonsense) as error:
+            self._tell("failed", context, {"message": f"{other.who}: {error}"})
+            return
+        difference = abs(scored.probability - also.probability)
+        self._largest = max(self._largest, difference)
+        self._counts["compared"] += 1
+        said = {route.name: asdict(scored), other.name: asdict(also), "difference": difference}
+        agreed = True
+        if difference > self._tolerance:
+            agreed = False
+            self._tell("disagreed", context, said)
+        if scored.model_version != also.model_version:
+            agreed = False
+            self._tell("other_version", context, said)
+        self._counts["agreed"] += agreed
+
+    def _tell(self, outcome: str, context: RequestContext, fields: dict[str, object]) -> None:
+        """Counts it, and logs it unless the last such line is too recent."""
+        self._counts[outcome] += 1
+        now = asyncio.get_running_loop().time()
+        if now < self._log_again[outcome]:
+            self._unlogged[outcome] += 1
+            return
+        self._log_again[outcome] = now + _LOG_PAUSE
+        line = {"level": "warning", "event": "model_comparison", "outcome": outcome, "request_id": context.request_id}
+        self._write(line | fields | {"unlogged_before": self._unlogged.pop(outcome, 0)})
+
+    def to_json(self) -> dict[str, object]:
+        """The counts since the task's start; `agreed` are those of the same version and within the tolerance."""
+        outcomes = ("compared", "agreed", "disagreed", "other_version", "failed", "dropped")
+        return {
+            "percent": self._percent,
+            "tolerance": self._tolerance,
+            **{outcome: self._counts[outcome] for outcome in outcomes},
+            "largest_difference": self._largest,
+        }
+
+    async def close(self) -> None:
+        """Gives up what is under way."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -1,0 +1,111 @@
+"""Settings that make no sense end the start with exit code 2, the name, and what would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from backend_api.__main__ import main
+from backend_api.config.settings import Settings
+from conftest import set_aws_variables
+from test_process import environment
+
+
+@pytest.fixture(autouse=True)
+def _aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_aws_variables(monkeypatch, "https://runtime.sagemaker.eu-central-1.amazonaws.com")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME")
+    monkeypatch.setattr(sys, "argv", ["backend_api"])
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], **variables: str) -> str:
+    """What a start with these variables says before it ends."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert 2 == ended.value.code
+    return capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"DATABASE_URL": "mysql://user:secret@host/db"},
+            "DATABASE_URL: expected a URL that starts with",
+        ),
+        ({"LATE_THRESHOLD": "2"}, "LATE_THRESHOLD: "),
+        ({"MODEL_SAGEMAKER_PERCENT": "10"}, "MODEL_SAGEMAKER_PERCENT: 10 needs SAGEMAKER_ENDPOINT, found none"),
+        ({"MODEL_COMPARE_PERCENT": "1"}, "MODEL_COMPARE_PERCENT: 1 needs SAGEMAKER_ENDPOINT, found none"),
+        ({"SAGEMAKER_VARIANT": "v1-0"}, "SAGEMAKER_VARIANT: needs SAGEMAKER_ENDPOINT, found none"),
+        (
+            {"SAGEMAKER_ENDPOINT": "ontime", "MODEL_SAGEMAKER_PERCENT": "99.5"},
+            "MODEL_SERVICE_URL: needed while MODEL_SAGEMAKER_PERCENT is 99.5, found none",
+        ),
+        ({"SAGEMAKER_ENDPOINT": "ontime"}, "MODEL_SERVICE_URL: needed while MODEL_SAGEMAKER_PERCENT is 0, found none"),
+        (
+            {"SAGEMAKER_ENDPOINT": "ontime", "MODEL_SAGEMAKER_PERCENT": "100", "MODEL_COMPARE_PERCENT": "5"},
+            "MODEL_COMPARE_PERCENT: 5 needs MODEL_SERVICE_URL, found none",
+        ),
+        ({"SAGEMAKER_ENDPOINT": "a_b"}, "SAGEMAKER_ENDPOINT: expected 1 to 63 letters and digits with dashes"),
+        ({"SAGEMAKER_VARIANT": "v" * 64}, "SAGEMAKER_VARIANT: expected 1 to 63 letters"),
+        ({"MODEL_SAGEMAKER_PERCENT": "101"}, "MODEL_SAGEMAKER_PERCENT: Input should be less than or equal to 100"),
+        ({"MODEL_SAGEMAKER_PERCENT": "nan"}, "MODEL_SAGEMAKER_PERCENT: "),
+        ({"MODEL_COMPARE_PERCENT": "-1"}, "MODEL_COMPARE_PERCENT: Input should be greater than or equal to 0"),
+        ({"MODEL_COMPARE_TOLERANCE": "few"}, "MODEL_COMPARE_TOLERANCE: "),
+        ({"MODEL_SERVICE_URL": "ftp://host"}, "MODEL_SERVICE_URL: "),
+    ],
+)
+def test_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], variables: dict[str, str], said: str
+) -> None:
+    """The message begins with the name and says what is allowed, without echoing secrets."""
+    shown = refused(monkeypatch, capfd, **variables)
+    assert said in shown.splitlines()[0]
+    assert "secret" not in shown
+
+
+def test_all_wrong_settings_at_once(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each has its line."""
+    shown = refused(monkeypatch, capfd, LATE_THRESHOLD="2", MODEL_COMPARE_PERCENT="x")
+    assert {"LATE_THRESHOLD", "MODEL_COMPARE_PERCENT"} == {line.partition(":")[0] for line in shown.splitlines()}
+
+
+ALONE = {"SAGEMAKER_ENDPOINT": "ontime", "MODEL_SAGEMAKER_PERCENT": "100"}
+
+
+def test_endpoint_without_a_region(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """An endpoint lives in a region, which AWS's own variable has to name."""
+    monkeypatch.delenv("AWS_REGION")
+    assert "AWS_REGION: SAGEMAKER_ENDPOINT needs a region, found none\n" == refused(monkeypatch, capfd, **ALONE)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"AWS_PROFILE": "nobody"}, {"AWS_ENDPOINT_URL": "nowhere"}, {"AWS_REGION": "not a region"}]
+)
+def test_unusable_aws_settings(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], variables: dict[str, str]
+) -> None:
+    """What AWS's own library refuses ends the start in its words."""
+    shown = refused(monkeypatch, capfd, **ALONE, **variables)
+    assert shown.startswith("SAGEMAKER_ENDPOINT: AWS's own settings are unusable: ")
+    assert next(iter(variables.values())) in shown
+
+
+def test_endpoint_alone_needs_no_model_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 100 percent there is one route; without an endpoint there is the model service of this machine."""
+    assert "http://127.0.0.1:8001" == Settings().model_service_url
+    for name, value in ALONE.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().model_service_url is None
+
+
+@pytest.mark.slow
+def test_a_task_without_an_endpoint_does_not_load_the_aws_library() -> None:
+    """It would cost every start a third of a second and 17 MB."""
+    code = "import sys, backend_api.main as m; m.create_app(); print(sorted(n for n in sys.modules if 'boto' in n))"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert "[]\n" == done.stdout
