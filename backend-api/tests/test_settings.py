@@ -9,6 +9,7 @@ import pytest
 
 from backend_api.__main__ import main
 from backend_api.config.settings import Settings
+from backend_api.model.aws import Runtime
 from conftest import set_aws_variables
 from test_process import environment
 
@@ -93,6 +94,16 @@ def test_unusable_aws_settings(
     shown = refused(monkeypatch, capfd, **ALONE, **variables)
     assert shown.startswith("SAGEMAKER_ENDPOINT: AWS's own settings are unusable: ")
     assert next(iter(variables.values())) in shown
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_region_by_both_its_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The container platform sets the one, AWS's Python library reads the other; the address follows."""
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv(name, "eu-west-3")
+    found = Runtime.find()
+    expected = ("eu-west-3", "https://runtime.sagemaker.eu-west-3.amazonaws.com", "sagemaker")
+    assert expected == (found.region, found.url, found.signing_name)
 
 
 def test_endpoint_alone_needs_no_model_service(monkeypatch: pytest.MonkeyPatch) -> None:

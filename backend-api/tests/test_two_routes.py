@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from backend import wait_for
+from backend_api.model import client
 from backend_api.model.share import in_share
 from conftest import Start
 from standin import PREDICTION, Reply, StandIn
@@ -176,3 +178,11 @@ def test_figures_tell_latency(start: Start, endpoint: StandIn) -> None:
     latency = figures["routes"]["sagemaker"]["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] < 2000
     assert figures["routes"]["http"]["latency_ms"] is None
+
+
+def test_figures_are_logged(start: Start, endpoint: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody can ask a task for its figures, its log has them from time to time."""
+    monkeypatch.setattr(client, "FIGURES_EVERY", 0.02)
+    backend = start(**BOTH)
+    backend.predict()
+    wait_for(lambda: any(line["routes"]["http"]["asked"] == 1 for line in backend.logged("model_routes")))
