@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.conftest import ENDPOINT, VERSION, Train
+from tests.contracts.conftest import ENDPOINT, VERSION
 from tests.contracts.programs import Program, Service, publish, wait_for
+from tests.contracts.training_jobs import Trainer
 
 FLIGHTS = [
     {"origin": origin, "destination": "LAX", "carrier": carrier, "departure": f"2013-07-04T{hour:02}:15"}
@@ -52,10 +53,12 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Backends:
 
 
 @pytest.fixture(scope="module")
-def other_model(train: Train, model_service: Program, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def other_model(
+    training: Program, model_service: Program, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     """An endpoint with a model that learnt less, as v2.0."""
     folder = tmp_path_factory.mktemp("other")
-    job = train(folder / "ml", {"rounds": "5", "learning-rate": "0.2"})
+    job = Trainer(training, None).run(folder / "ml", {"rounds": "5", "learning-rate": "0.2"})
     assert 0 == job.exit_code, job.output
     version = publish(job.root / "model", folder / "bucket", "v2.0")
     variables = {"MODEL_BAKED": str(version), "ENDPOINT_NAME": ENDPOINT}
