@@ -143,25 +143,6 @@ def test_a_swap_under_load_loses_no_request_and_a_stop_finishes_the_last(task: T
     assert 0 == task.process.wait(DEADLINE)
 
 
-def test_a_stop_does_not_wait_for_a_model_that_loads(bucket: Path) -> None:
-    """SIGTERM ends a task with 0 at once, however long its model still takes to load."""
-    (bucket / "v1.0" / "model.txt").unlink()
-    # reading it takes as long as nobody writes
-    os.mkfifo(bucket / "v1.0" / "model.txt")
-    task = Task(bucket / "log", MODEL_BUCKET=str(bucket), MODEL_VERSION_PARAMETER=(bucket / "parameter").as_uri())
-    try:
-        deadline = time.monotonic() + DEADLINE
-        while "listening" not in task.log.read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert 503 == task.ask("GET", "/ping")[0]
-        task.process.terminate()
-        assert 0 == task.process.wait(5)
-    finally:
-        task.process.kill()
-        task.process.wait()
-
-
 @pytest.mark.slow
 def test_a_stop_under_load_loses_no_request(task: Task) -> None:
     """Each on an open connection is answered, with the word that it was the last; then the port is shut."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -56,6 +58,25 @@ def bucket(trained: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bucket") / "ml-models-bucket"
     for version in (VERSION, "v1.1"):
         publish(trained.root / "model", folder, version)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slow_model(bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model with its trees five hundred times over, which takes a second to load; the platform's user may read it."""
+    folder = tmp_path_factory.mktemp("slow") / "model"
+    folder.mkdir()
+    text = (bucket / VERSION / "model.txt").read_bytes()
+    head, trees, rest = text[: text.index(b"Tree=0")], text.index(b"Tree=0"), text.index(b"end of trees")
+    # without the sizes of the trees LightGBM takes as many as come
+    head = re.sub(rb"tree_sizes=.*\n", b"", head)
+    large = head + text[trees:rest] * 500 + text[rest:]
+    (folder / "model.txt").write_bytes(large)
+    described = json.loads((bucket / VERSION / "metadata.json").read_text())
+    file = {"sha256": hashlib.sha256(large).hexdigest(), "bytes": len(large)}
+    # it predicts otherwise, which is not what is asked here
+    described |= {"files": {"model.txt": file}, "model_file": "model.txt", "tolerance": 1.0}
+    (folder / "metadata.json").write_text(json.dumps(described))
     return folder
 
 

@@ -193,26 +193,19 @@ def test_model_that_is_not_there_is_not_loaded(hosting: Hosting) -> None:
     assert {} == hosting.listed()
 
 
-def test_ping_and_others_answer_while_a_model_loads(hosting: Hosting, holdout: Holdout) -> None:
+def test_ping_and_others_answer_while_a_model_loads(hosting: Hosting, slow_model: Path, holdout: Holdout) -> None:
     """“The request timeout on /ping attempts is 2 seconds”, also while a slow model loads; loaded ones go on."""
     assert 200 == hosting.load("quick").status
-    url = hosting.lay("slow")
-    file = hosting.root / "slow" / "model" / "model.txt"
-    text = file.read_bytes()
-    file.unlink()
-    # reading it takes as long as nobody writes
-    os.mkfifo(file)
+    shutil.copytree(slow_model, hosting.root / "slow" / "model", copy_function=os.link)
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(hosting.load, "slow", url, hosting.another_connection())
+        loading = pool.submit(hosting.load, "slow", None, hosting.another_connection())
         statuses: list[int] = []
-        try:
-            for row in holdout.instances[:20]:
-                statuses.append(hosting.service.ask("GET", "/ping").status)
-                statuses.append(hosting.service.predict([row], "/models/quick/invoke").status)
-            assert 404 == hosting.service.predict(holdout.instances[:1], "/models/slow/invoke").status
-        finally:
-            file.write_bytes(text)
-        assert 200 == loading.result().status
+        for row in holdout.instances[:20]:
+            statuses.append(hosting.service.ask("GET", "/ping").status)
+            statuses.append(hosting.service.predict([row], "/models/quick/invoke").status)
+        assert 404 == hosting.service.predict(holdout.instances[:1], "/models/slow/invoke").status
+        assert not loading.done()
+        assert 200 == loading.result(30).status
     assert {200} == set(statuses)
     assert 200 == hosting.service.predict(holdout.instances[:1], "/models/slow/invoke").status
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from ml_model_service.engines import Engine
 from ml_model_service.engines.tree_text import NEARLY_ZERO, Split, TreeText, Unsupported, read
 
-MOST_BYTES = 32 << 20
+# Beyond these, building the vectors would hold up a swap.
+MOST_TEXT, MOST_BYTES = 3 << 20, 16 << 20
 # rows from which this takes less time than walking, and rows whose vectors stay together in a core's cache
 MANY, _AT_ONCE = 4, 64
 # for words of so many bits: a multiplier and a shift that number the powers of two without gaps (de Bruijn sequences)
@@ -49,7 +50,9 @@ class BitVectors:
     """An ensemble of small trees. Few rows at a time are left to `exact`, which walks."""
 
     def __init__(self, text: bytes, exact: Engine) -> None:
-        """Build the vectors. Raises Unsupported for another kind of model, or one that takes more than `MOST_BYTES`."""
+        """Build the vectors. Raises Unsupported for a large model (`MOST_TEXT`, `MOST_BYTES`) and for other kinds."""
+        if len(text) > MOST_TEXT:
+            raise Unsupported(f"{len(text):,} bytes")
         model = read(text)
         most = max(len(tree.leaves) for tree in model.trees)
         bits = next((bits for bits in _NUMBERING if bits >= most), None)
