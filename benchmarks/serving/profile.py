@@ -16,6 +16,14 @@ from shipway.local.router.ports import draw_free
 
 _SECONDS = 3
 _LINES = 20
+_PROGRAM = """
+import cProfile, os, sys
+from ml_model_service.main import main
+profile = cProfile.Profile()
+profile.runcall(main, sys.argv[2:])
+profile.dump_stats(sys.argv[1])
+os._exit(0)
+"""
 
 
 def profile(cell: Cell, folder: Path, material: Material, tell: Tell) -> list[str]:
@@ -28,7 +36,8 @@ def profile(cell: Cell, folder: Path, material: Material, tell: Tell) -> list[st
     launch = contestant.launch(Stand(draw_free([]), folder, material, tell))
     argv, port = list(launch.argv), int(launch.env["PORT"])
     stats = folder / "profile"
-    argv[1:1] = ["-m", "cProfile", "-o", str(stats)]
+    # `python -m ml_model_service` leaves without the interpreter's goodbye, in which cProfile writes.
+    argv[1:3] = ["-c", _PROGRAM, str(stats)]
     server = Server(OURS, port, replace(launch, argv=argv), folder / "log")
     try:
         bodies = material.bodies_file(contestant.protocol, cell.rows)
