@@ -272,3 +272,12 @@ def test_one_row_is_predicted_as_among_others() -> None:
     engine = Pickled(dumped(model), SCHEMA, takes_values=False)
     many = engine.predict(array("d", matrix.ravel()), 300)
     assert many == [engine.predict_one(row) for row in matrix.tolist()]
+
+
+def test_a_model_that_loses_rows_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prediction for another row would be no better than none."""
+    model, matrix = trained(takes_values=False)
+    engine = Pickled(dumped(model), SCHEMA, takes_values=False)
+    monkeypatch.setattr(HistGradientBoostingClassifier, "predict_proba", lambda _, rows: np.zeros((len(rows) - 1, 2)))
+    with pytest.raises(EngineError, match=r"shape \(299,\) for 300 rows"):
+        engine.predict(array("d", matrix.ravel()), 300)

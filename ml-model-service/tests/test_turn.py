@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from array import array
@@ -18,7 +19,9 @@ from ml_model_service.assignment import Assignment
 from ml_model_service.engines import EngineError
 from ml_model_service.model import Model, load
 from ml_model_service.reload import Served
+from ml_model_service.server import Answer, Request
 from ml_model_service.settings import Settings
+from ml_model_service.turn import TOGETHER, Row, Turn
 from service import Service
 
 CLIENTS = 24
@@ -43,6 +46,13 @@ class Counting:
         if values[3] == BAD_MINUTE:
             raise EngineError("no such minute")
         return float(self._engine.predict_one(values))
+
+
+class Losing(Counting):
+    """A real engine that loses the last of many rows."""
+
+    def predict(self, values: array[float], rows: int) -> list[float]:
+        return super().predict(values, rows)[:-1]
 
 
 def counting(model: Model) -> tuple[Model, Counting]:
@@ -108,6 +118,44 @@ def test_a_row_that_fails_fails_alone(service: Service, publish: Publish, tmp_pa
     assert (CLIENTS, 1) == (variant["requests"], variant["errors"])
 
 
+def test_an_engine_that_loses_rows_costs_none_its_answer(
+    service: Service, publish: Publish, boosters: list[lightgbm.Booster], tmp_path: Path
+) -> None:
+    """Whose prediction is missing cannot be told, so each row is asked for alone."""
+    model = load(publish(tmp_path, "v1.0"))
+    service.serve(replace(model, engine=Losing(model.engine)))
+    minutes = [float(50 * n) for n in range(CLIENTS)]
+    expected = [(200, [score(boosters[0], ROW | {"minute": minute})]) for minute in minutes]
+    assert expected == [(status, content["predictions"]) for status, content in sent_together(service, minutes)]
+
+
+def test_an_answer_that_cannot_be_made_keeps_no_other_waiting(publish: Publish, tmp_path: Path) -> None:
+    """What was raised is that row's own; its neighbours get theirs."""
+    served = Served()
+    model = load(publish(tmp_path, "v1.0"))
+    served.take(Assignment("v1.0"), {"v1.0": model})
+    assert served.serving is not None
+    bad, failed, sent = b"2", Answer(500, b"failed"), []
+
+    def answer(row: Row, _: float | Exception) -> Answer:
+        if row.request_id == bad:
+            raise RuntimeError("can't start new thread")
+        return Answer(200, row.request_id)
+
+    async def one_turn() -> None:
+        turn = Turn(answer)
+        for number in range(TOGETHER):
+            request = Request(b"POST", b"/predict", {}, b"", 0.0, clients=TOGETHER)
+            row = Row(request, b"%d" % number, served.serving, 0, [1.0, 0.0, 60.0, 480.0])
+            row.steps = (lambda found: failed if isinstance(found, Exception) else found,)
+            row.deliver = sent.append
+            assert row is turn.reply(row)
+        await asyncio.sleep(0)
+
+    asyncio.run(one_turn())
+    assert [b"0", b"1", b"failed", b"3"] == [answer.body for answer in sent]
+
+
 def test_variants_are_kept_apart(
     service: Service, publish: Publish, boosters: list[lightgbm.Booster], tmp_path: Path
 ) -> None:
@@ -170,3 +218,20 @@ def test_who_leaves_before_the_answer_hurts_nobody(service: Service, publish: Pu
                 connection.close()
     assert {200} == {received(connection)[0] for connection in sockets[::2]}
     assert 200 == service.send("GET", "/health").status_code
+
+
+@pytest.mark.parametrize("depth", [2, 200])
+def test_any_number_of_rows_may_be_pipelined(service: Service, publish: Publish, tmp_path: Path, depth: int) -> None:
+    """Also while others are connected: those that wait are taken up one after the other, to the last."""
+    service.serve(load(publish(tmp_path, "v1.0")))
+    others = [service.connect() for _ in range(TOGETHER)]
+    body = json.dumps({"instances": [ROW]}).encode()
+    request = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    connection = service.connect()
+    with service.busy():
+        connection.sendall(depth * request + b"GET /health HTTP/1.1\r\nhost: a\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+    # all are answered, and then the connection ends, as the client said that it sends no more
+    assert depth + 1 == everything(connection).count(b"HTTP/1.1 200 OK\r\n")
+    for other in others:
+        other.close()

@@ -85,12 +85,12 @@ class Predictions:
         if self._capture is not None:
             self._capture.close()
 
-    def _one_row(self, row: Row, found: float | Exception) -> Answer | Exception:
+    def _one_row(self, row: Row, found: float | Exception) -> Answer:
         request, serving, model = row.request, row.serving, row.model
         variant = serving.variants.all[row.index]
         if isinstance(found, Exception) or not isfinite(found):
             variant.failed(time.monotonic() - request.arrived)
-            return found if isinstance(found, Exception) else _no_prediction(0)
+            raise found if isinstance(found, Exception) else _no_prediction(0)
         predictions = [found]
         content = b"%b%b]}" % (model.prefix, repr(found).encode())
         if serving.mirror is not None and row.index == 0:

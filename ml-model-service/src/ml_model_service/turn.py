@@ -34,9 +34,9 @@ class Row(Later):
 
 
 class Turn:
-    """Collects the rows of each turn. `answer` makes the answer to a row from its prediction, or from what failed."""
+    """Collects the rows of each turn. `answer` makes the answer to a row from its prediction, or raises what failed."""
 
-    def __init__(self, answer: Callable[[Row, float | Exception], Answer | Exception]) -> None:
+    def __init__(self, answer: Callable[[Row, float | Exception], Answer]) -> None:
         self._answer = answer
         self._rows: list[Row] = []
 
@@ -46,10 +46,7 @@ class Turn:
         Call it in the event loop.
         """
         if row.request.clients < TOGETHER:
-            answer = self._answer(row, _prediction(row.model.engine, row))
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+            return self._answer(row, _prediction(row.model.engine, row))
         if not self._rows:
             asyncio.get_running_loop().call_soon(self._end)
         self._rows.append(row)
@@ -57,9 +54,6 @@ class Turn:
 
     def _end(self) -> None:
         rows, self._rows = self._rows, []
-        if len(rows) == 1:
-            self._resolve(rows)
-            return
         by_model: dict[int, list[Row]] = {}
         for row in rows:
             by_model.setdefault(id(row.model), []).append(row)
@@ -69,17 +63,26 @@ class Turn:
     def _resolve(self, rows: Sequence[Row]) -> None:
         """Answer rows of one model."""
         for row, found in zip(rows, _predictions(rows[0].model.engine, rows), strict=True):
-            row.resolve(self._answer(row, found))
+            row.resolve(self._answer_or_fault(row, found))
+
+    def _answer_or_fault(self, row: Row, found: float | Exception) -> Answer | Exception:
+        """What is wrong with one answer must not leave the other rows without theirs."""
+        try:
+            return self._answer(row, found)
+        except Exception as error:
+            return error
 
 
 def _predictions(engine: Engine, rows: Sequence[Row]) -> Sequence[float | Exception]:
     """For each row its prediction, or what went wrong with it."""
     if len(rows) >= TOGETHER:
         try:
-            return engine.predict(array("d", chain.from_iterable(row.values for row in rows)), len(rows))
+            found = engine.predict(array("d", chain.from_iterable(row.values for row in rows)), len(rows))
+            if len(found) == len(rows):
+                return found
         except Exception:
-            # whose fault it was shows when each is asked for alone
             pass
+    # whose fault it was shows when each is asked for alone
     return [_prediction(engine, row) for row in rows]
 
 

@@ -47,8 +47,10 @@ class Pickled:
             found = self._model.predict_proba(given)[:, 1] if self._is_classifier else self._model.predict(given)
         except Exception as error:  # whatever someone's pipeline raises
             raise EngineError(f"the model failed: {error}") from error
-        predictions: list[float] = np.asarray(found, dtype=np.float64).tolist()
-        return predictions
+        predictions = np.asarray(found, dtype=np.float64)
+        if predictions.shape != (rows,):
+            raise EngineError(f"the model gave predictions of shape {predictions.shape} for {rows} rows")
+        return list(predictions.tolist())
 
     def predict_one(self, values: Sequence[float]) -> float:
         """The prediction for one row."""
