@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from conftest import FEATURES, train
 from ml_model_service import engines
-from ml_model_service.engines import bit_vectors
+from ml_model_service.engines import bit_vectors, tree_text
 from ml_model_service.engines.bit_vectors import MANY, BitVectors, with_bit_vectors
 from ml_model_service.engines.lightgbm import LightGBM
 from ml_model_service.engines.tree_text import NEARLY_ZERO, Unsupported, read
@@ -102,6 +102,48 @@ def test_many_categories() -> None:
     data = lightgbm.Dataset(codes.reshape(-1, 1), np.sin(codes), categorical_feature=[0])
     booster = lightgbm.train({"objective": "regression", "verbose": -1, "num_threads": 1}, data, num_boost_round=20)
     assert_same(booster, [[code] for code in (*map(float, range(95)), nan)])
+
+
+def test_numbers_that_a_model_takes_for_categories() -> None:
+    """Fractions count as the whole number towards zero, negative and huge numbers as no category."""
+    random = np.random.default_rng(8)
+    codes = random.integers(0, 9, (2000, 1)).astype(np.float64)
+    labels = (codes[:, 0] % 3 == 0) + codes[:, 0] / 9
+    data = lightgbm.Dataset(codes, labels, categorical_feature=[0])
+    booster = lightgbm.train({"objective": "regression", "verbose": -1, "num_threads": 1}, data, num_boost_round=20)
+    near = [code + part for code in range(-3, 12) for part in (-0.5, -1e-9, 0.0, 1e-300, 0.5)]
+    assert_same(booster, [[value] for value in (*near, -0.0, 1e9, -1e9, 1e10, -1e10, 1e300, -1e300, nan)])
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("_DEFAULT_LEFT", 0), ("_MISSING_IS_NAN", 1), ("_MISSING_IS_ZERO", 3), ("NEARLY_ZERO", 1e-34), ("_WORD", 31)],
+)
+def test_what_is_read_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch, name: str, wrong: float) -> None:
+    """Also in a model of so many thresholds that values beside them are nearly all there is."""
+    random = np.random.default_rng(9)
+    table = random.normal(0, 10, (20_000, 6))
+    table[random.random(table.shape) < 0.1] = nan
+    table[:, 5] = random.integers(0, 40, 20_000)
+    labels = np.isnan(table[:, 0]) * 3.0 + table[:, 1:5].clip(-9, 9).sum(axis=1, where=~np.isnan(table[:, 1:5]))
+    parameters = {"verbose": -1, "num_threads": 1, "zero_as_missing": name in ("_MISSING_IS_ZERO", "NEARLY_ZERO")}
+    data = lightgbm.Dataset(table, labels + table[:, 5] % 3, categorical_feature=[5])
+    booster = lightgbm.train(parameters, data, num_boost_round=100)
+    text = booster.model_to_string().encode()
+    exact = LightGBM(text, booster.feature_name())
+    assert isinstance(with_bit_vectors(text, exact, 6), BitVectors)
+    for module in (tree_text, bit_vectors):
+        monkeypatch.setattr(module, name, wrong, raising=False)
+    assert exact is with_bit_vectors(text, exact, 6)
+
+
+def test_what_is_rare_among_thresholds_is_probed() -> None:
+    """Every feature is missing and near zero in many of the rows that both engines are compared by, not in a few."""
+    booster = trained(objective="regression", num_leaves=63)
+    probes = engine_of(booster)[0].probes(6)
+    assert (np.isnan(probes).sum(axis=0) > 20).all()
+    assert ((abs(probes) <= 2 * NEARLY_ZERO).sum(axis=0) > 20).all()
+    assert all(len(set(column)) > 40 for column in probes.T)
 
 
 def test_few_rows_are_walked(boosters: list[lightgbm.Booster]) -> None:

@@ -41,7 +41,6 @@ class _Feature:
     """
 
     position: int
-    is_category: bool
     cuts: NDArray[np.float64]
     words: _Words
 
@@ -80,10 +79,10 @@ class BitVectors:
         return [self._prediction(total / self._divisor) for part in parts for total in part]
 
     def probes(self, features: int) -> NDArray[np.float64]:
-        """Rows of so many features with values at, just below and just above thresholds, near zero, and missing."""
+        """Rows of so many features; a value is missing, near zero, far out, or at or just beside a threshold."""
         draw = Random(0)
-        choices = {feature.position: _borders(feature) for feature in self._features}
-        rows = [[draw.choice(choices.get(n, (0.0,))) for n in range(features)] for _ in range(_PROBES)]
+        kinds = {feature.position: (*_ANYWHERE, _beside(feature.cuts.tolist())) for feature in self._features}
+        rows = [[draw.choice(draw.choice(kinds.get(n, _ANYWHERE))) for n in range(features)] for _ in range(_PROBES)]
         return np.array(rows, dtype=np.float64)
 
     def _sums(self, matrix: NDArray[np.float64]) -> list[float]:
@@ -118,12 +117,9 @@ class BitVectors:
         if sum(len(ends) + 1 for ends in cuts.values()) * self._all_leaves.nbytes > MOST_BYTES:
             raise Unsupported("its bit vectors would be too large")
         return [
-            _Feature(
-                position, placed[0][1].codes is not None, np.array(cuts[position]),
-                self._left_over(placed, cuts[position]),
-            )
+            _Feature(position, np.array(cuts[position]), self._left_over(placed, cuts[position]))
             for position, placed in splits.items()
-        ]  # fmt: skip
+        ]
 
     def _left_over(self, placed: Sequence[_Placed], cuts: Sequence[float]) -> _Words:
         # All values of a cell go where the cell's end goes, zero's neighbours where zero goes.
@@ -160,14 +156,19 @@ def _by_feature(model: TreeText) -> dict[int, list[_Placed]]:
 
 
 def _cuts(splits: Sequence[Split]) -> list[float]:
-    """Where cells end, in ascending order: at the thresholds, on both sides of what counts as zero, or at each code."""
+    """Where cells end, in ascending order: at the thresholds and around zero, or before and after each code."""
     if splits[0].codes is not None:
-        return [*map(float, range(1 + max(max(split.codes or (0,)) for split in splits))), inf]
+        codes = {code for split in splits for code in split.codes or ()}
+        # fractions count as the whole number towards zero
+        ends = {nextafter(end, -inf) if end else -1.0 for code in codes for end in (code, code + 1)}
+        return sorted(ends | {inf})
     return sorted({split.threshold for split in splits} | {nextafter(-NEARLY_ZERO, -inf), NEARLY_ZERO, inf})
 
 
-def _borders(feature: _Feature) -> Sequence[float]:
-    cuts = feature.cuts[:-1].tolist()
-    if feature.is_category:
-        return (nan, *cuts, float(len(cuts)))
-    return (nan, 0.0, -0.0, *(near for cut in cuts for near in (cut, nextafter(cut, inf), nextafter(cut, -inf))))
+def _beside(values: Sequence[float]) -> Sequence[float]:
+    """The values and the numbers next to them."""
+    return [near for value in values for near in (value, nextafter(value, inf), nextafter(value, -inf))]
+
+
+# kinds of values that matter to every feature
+_ANYWHERE = ((nan,), (0.0, -0.0, *_beside((NEARLY_ZERO, -NEARLY_ZERO))), (1e300, -1e300))

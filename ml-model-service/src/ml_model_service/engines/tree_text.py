@@ -40,7 +40,7 @@ class Split:
     def goes_left(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which of the values LightGBM sends to the left; NaN is missing."""
         if self.codes is not None:
-            return np.isin(values, list(self.codes))
+            return np.isin(np.trunc(values), list(self.codes))
         missing = np.isnan(values)
         if not self.missing_is_nan:
             values, missing = np.where(missing, 0.0, values), np.zeros(len(values), dtype=np.bool_)
@@ -144,6 +144,7 @@ def _code_sets(fields: dict[str, str]) -> Sequence[frozenset[int]]:
         frozenset(
             position * _WORD + bit
             for position, word in enumerate(words[start:end])
+            if word
             for bit in range(_WORD)
             if word >> bit & 1
         )
