@@ -255,6 +255,17 @@ def test_metrics_count_across_a_swap(client: Service, tmp_path: Path, publish: P
         assert line in text.splitlines()
 
 
+def test_metrics_count_what_is_answered_after_a_swap(client: Service, tmp_path: Path, publish: Publish) -> None:
+    """A request under way when its version was replaced is one of that version's."""
+    before = client.served.serving
+    assert before is not None
+    for version in ("v1.1", "v1.2"):
+        client.serve(load(publish(tmp_path, version, 1)))
+        if version == "v1.1":
+            before.variants.all[0].answered(0.001, [0.5])
+        assert 'model_rows_total{version="v1.0"} 1.0' in client.send("GET", "/metrics").text.splitlines()
+
+
 def test_answers_are_captured_with_their_requests(tmp_path: Path, publish: Publish) -> None:
     """One line an answer, below endpoint and variant, written whole once the service has stopped."""
     settings = Settings(capture=(tmp_path / "captured").as_uri(), endpoint="small-test")

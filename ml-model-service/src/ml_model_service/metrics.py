@@ -35,6 +35,7 @@ class Metrics:
     def __init__(self, served: Served) -> None:
         self._served = served
         self._over: dict[str, _Total] = {}
+        self._ended: tuple[Variant, ...] = ()
         self.statuses: Counter[int] = Counter()
         served.on_change = self._keep
 
@@ -47,8 +48,10 @@ class Metrics:
         return bytes(generate_latest(registry))
 
     def _keep(self, ended: Serving) -> None:
-        for variant in ended.variants.all:
+        # requests under way at a change are counted there: what has ended is added up a change later
+        for variant in self._ended:
             self._over.setdefault(variant.version, _Total()).add(variant)
+        self._ended = ended.variants.all
 
     def _families(self, further: dict[str, float]) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -59,7 +62,7 @@ class Metrics:
             merged.requests, merged.errors, merged.rows = total.requests, total.errors, total.rows
             merged.latency.merge(total.latency)
         serving = self._served.serving
-        for variant in serving.variants.all if serving else ():
+        for variant in (*self._ended, *(serving.variants.all if serving else ())):
             totals.setdefault(variant.version, _Total()).add(variant)
         statuses = CounterMetricFamily("model_http_requests", "Requests answered, by status", labels=["status"])
         for status, count in sorted(self.statuses.items()):
