@@ -118,6 +118,7 @@ def service_has_answered(connection: socket.socket) -> bool:
         (b"POST /predict HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n", 413),
         (b"GET /health HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 200),
         (b"GET /health HTTP/1.0\r\n\r\n", 200),
+        (b"GET /health HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", 200),
         (b"GET /health HTTP/1.1\r\nconnection: close\r\n\r\n", 200),
     ],
 )
@@ -130,10 +131,26 @@ def test_what_ends_a_connection(service: Service, sent: bytes, status: int) -> N
     assert received.startswith(b"HTTP/1.1 %d " % status)
 
 
-def test_endless_headers_are_refused(service: Service) -> None:
-    """A request line or header without end costs bounded memory."""
+def test_http_1_0_is_answered_once(service: Service) -> None:
+    """A client of that version would have to be told in its own words that the connection stays: it is closed."""
     with service.connect() as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nx: ")
+        connection.sendall(b"GET /health HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 ") and b"connection: close" in received
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /health HTTP/1.1\r\nx: ",
+        b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nx: ",
+        b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1;x=",
+    ],
+)
+def test_endless_headers_are_refused(service: Service, begun: bytes) -> None:
+    """A request line, header, trailer or chunk's extension without end costs bounded memory."""
+    with service.connect() as connection:
+        connection.sendall(begun)
         received = b""
         try:
             for _ in range(100):
@@ -145,6 +162,17 @@ def test_endless_headers_are_refused(service: Service) -> None:
         except ConnectionResetError:
             return
     assert received.startswith(b"HTTP/1.1 431 ")
+
+
+def test_who_does_not_read_is_not_read_from(service: Service) -> None:
+    """Answers that nobody takes do not pile up: the client's own requests stop being taken."""
+    request = post(LARGE[: LARGE.index(b"[") + 1] + b", ".join([json.dumps(ROW).encode()] * 9000) + b"]}")
+    with service.connect() as connection:
+        connection.settimeout(1)
+        with pytest.raises(TimeoutError):
+            for _ in range(300):
+                connection.sendall(request)
+        assert max(c._transport.get_write_buffer_size() for c in service._server.connections) < 1 << 20
 
 
 @pytest.mark.slow
@@ -185,6 +213,17 @@ def test_a_stop_finishes_what_is_in_flight_and_closes_what_is_idle(service: Serv
     busy.close()
 
 
+def test_a_stop_answers_what_was_pipelined(service: Service) -> None:
+    """The last of the requests that had come is told that it is the last, not the first."""
+    with service.connect() as connection:
+        with service.busy():
+            connection.sendall(post(LARGE) + b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n" * 3)
+            service.begin_to_stop()
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert 4 == received.count(b"HTTP/1.1 200 OK\r\n")
+    assert 1 == received.count(b"connection: close\r\n")
+
+
 def test_a_client_hears_of_a_stop_in_its_next_answer(service: Service) -> None:
     """Closed at once instead, a request that is on its way would be lost."""
     with service.connect() as connection:
@@ -219,6 +258,14 @@ def test_an_offer_of_another_protocol_is_passed_over(service: Service) -> None:
                 found = answers(connection, 2)
             assert [200, 200] == [status for status, _ in found]
             assert found[0][1] == found[1][1]
+
+
+def test_offers_of_another_protocol_may_be_pipelined(service: Service) -> None:
+    """However many come at once, all are answered."""
+    offer = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    with service.connect() as connection:
+        connection.sendall(offer * 2000)
+        assert [200] * 2000 == [status for status, _ in answers(connection, 2000)]
 
 
 def test_a_proxy_s_request_is_refused_once(service: Service) -> None:

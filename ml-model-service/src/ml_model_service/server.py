@@ -20,7 +20,6 @@ import httptools
 
 log = logging.getLogger(__name__)
 MAX_HEAD = 64 * 1024
-MAX_PIPELINED = 64
 # longer than the 60 s for which load balancers and clients keep an idle connection: who closes last sees no reset
 KEEP_ALIVE = 75.0
 LINGER = 2.0
@@ -157,8 +156,8 @@ class Connection(asyncio.Protocol):
     """One client. Requests are answered in their order, one at a time."""
 
     __slots__ = (
-        "_begun", "_body", "_busy", "_eof", "_head", "_headers", "_ignoring", "_in_body", "_parser", "_queue",
-        "_server", "_target", "_transport", "deadline",
+        "_begun", "_behind", "_body", "_busy", "_eof", "_headers", "_ignoring", "_in_body", "_overhead", "_parser",
+        "_queue", "_server", "_target", "_transport", "deadline",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -166,8 +165,9 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._queue: deque[tuple[Request, bool]] = deque()
-        self._begun = self._in_body = self._busy = self._ignoring = self._eof = False
-        self._head = 0
+        self._begun = self._in_body = self._busy = self._behind = self._ignoring = self._eof = False
+        # bytes of a head, or of what else is no body: trailers, extensions of chunks
+        self._overhead = 0
         self._target: bytes = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: bytes | bytearray = b""
@@ -195,29 +195,53 @@ class Connection(asyncio.Protocol):
         """Bytes arrived: parse them, and answer whatever is complete."""
         if self._ignoring:
             return
-        if not self._in_body:
-            if self._head > MAX_HEAD:
-                self._head_too_large()
-                return
-            self._head += len(data)
+        if self._overhead > MAX_HEAD:
+            self._head_too_large()
+            return
+        self._overhead += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if not self._ignoring:
-                self._go_on_without_upgrade(data[upgrade.args[0] :])
+            self._parse(data)
         except httptools.HttpParserError as error:
             if not self._ignoring:
                 self._turn_down(400, "invalid_http", f"this is not HTTP/1.1: {error}")
 
     def pause_writing(self) -> None:
         """The client reads too slowly: take no more from it."""
+        self._behind = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It caught up."""
-        if self._transport is not None and not self._busy:
+        self._behind = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._busy and not self._behind:
             self._transport.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        """Read requests that offer another protocol as if they did not (RFC 9110, 7.8): Java's client always does."""
+        rest: bytes | memoryview = data
+        while not self._ignoring:
+            try:
+                self._parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._ignoring:
+                    return
+                # not a copy: there may be many such requests
+                rest = memoryview(rest)[upgrade.args[0] :]
+            self._parse_head_without_upgrade()
+
+    def _parse_head_without_upgrade(self) -> None:
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+        if method == b"CONNECT":
+            self._turn_down(400, "invalid_http", "this service is no proxy")
+            return
+        head = b"".join(b"%b: %b\r\n" % header for header in self._headers.items() if header[0] != b"upgrade")
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self._target, version, head))
 
     # -- what the parser tells -------------------------------------------------------------------------------------
 
@@ -239,7 +263,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The body may come, if it is not too large."""
-        received, self._in_body, self._head = self._head, True, 0
+        received, self._in_body, self._overhead = self._overhead, True, 0
         if received > MAX_HEAD and self._head_size() > MAX_HEAD:
             self._head_too_large()
             return
@@ -251,6 +275,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         """Some of the body."""
+        self._overhead = 0
         if self._ignoring:
             return
         if len(self._body) + len(part) > self._server.max_body:
@@ -265,6 +290,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """A whole request, or the head of one that offers another protocol, as whose body the parser takes nothing."""
         self._begun = self._in_body = False
+        self._overhead = 0
         if self._ignoring or self._parser.should_upgrade():
             return
         now = time.monotonic()
@@ -272,11 +298,12 @@ class Connection(asyncio.Protocol):
         request = Request(
             self._parser.get_method(), self._target, self._headers, self._body, now, len(self._server.connections)
         )
-        keep = self._parser.should_keep_alive()
+        # a client that speaks 1.0 would wait for its own version's word that the connection stays
+        keep = self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
         if self._busy:
             self._queue.append((request, keep))
-            if len(self._queue) > MAX_PIPELINED:
-                self.abort()
+            if self._transport is not None:
+                self._transport.pause_reading()
             return
         self.deadline = now + KEEP_ALIVE
         self._answer(request, keep)
@@ -307,18 +334,17 @@ class Connection(asyncio.Protocol):
         self.deadline = time.monotonic() + KEEP_ALIVE
         if self._transport is None:
             return
-        keep = keep and not answer.close and not self._ignoring and (not self._eof or bool(self._queue))
-        self._send(answer, keep, request.method == b"HEAD")
+        self._send(answer, keep and not answer.close and not self._ignoring, request.method == b"HEAD")
         while self._queue and not self._busy and not self._ignoring:
             self._answer(*self._queue.popleft())
-        if self._transport is not None and not self._busy:
-            self._transport.resume_reading()
+        self._read_on()
 
     def _send(self, answer: Answer, keep: bool, head_only: bool = False) -> None:
         transport = self._transport
         if transport is None:
             return
-        keep = keep and not self._server.stopping
+        # the last answer, if nothing waits
+        keep = keep and (bool(self._queue) or not (self._eof or self._server.stopping))
         body = answer.body
         head = b"%bcontent-type: %b\r\ncontent-length: %d\r\ndate: %b\r\n%b%b\r\n" % (
             _STATUS_LINES[answer.status],
@@ -347,16 +373,6 @@ class Connection(asyncio.Protocol):
         # Closed now, with bytes of the client unread, the answer would be lost in a reset.
         self.deadline = time.monotonic() + LINGER
         self._transport.write_eof()
-
-    def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """Read the request as if it had offered no other protocol (RFC 9110, 7.8), as Java's client always does."""
-        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
-        if method == b"CONNECT":
-            self._turn_down(400, "invalid_http", "this service is no proxy")
-            return
-        head = b"".join(b"%b: %b\r\n" % header for header in self._headers.items() if header[0] != b"upgrade")
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received(b"%b %b HTTP/%b\r\n%b\r\n%b" % (method, self._target, version, head, rest))
 
     def _head_size(self) -> int:
         return len(self._target) + sum(len(name) + len(value) for name, value in self._headers.items())
