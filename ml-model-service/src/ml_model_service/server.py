@@ -400,8 +400,11 @@ class Connection(asyncio.Protocol):
         if self._begun and not self._ignoring:
             timeout = self._server.body_timeout
             self._turn_down(408, "request_timeout", f"the request did not arrive whole within {timeout:g} s")
-        elif self._transport is not None:
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+        else:
+            # closed already, but it does not take its last answer
+            self.abort()
 
     def abort(self) -> None:
         """Cut it."""
