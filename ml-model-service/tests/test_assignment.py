@@ -185,6 +185,7 @@ def xxh32(data: bytes) -> int:
     return value ^ value >> 16
 
 
+@pytest.mark.slow
 def test_model_cohorts_and_router_cohorts_are_independent() -> None:
     """Among those whom the router gives the new release, as many get the new model as among the others."""
     assert (0x02CC5D05, 0x32D153FF) == (xxh32(b""), xxh32(b"abc"))

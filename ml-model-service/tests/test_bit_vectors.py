@@ -20,6 +20,8 @@ from ml_model_service.engines.bit_vectors import MANY, BitVectors, with_bit_vect
 from ml_model_service.engines.lightgbm import LightGBM
 from ml_model_service.engines.tree_text import NEARLY_ZERO, Unsupported, read
 
+pytestmark = pytest.mark.slow
+
 NAMES = [feature["name"] for feature in FEATURES]
 Rows = Sequence[Sequence[float]]
 

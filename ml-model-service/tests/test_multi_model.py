@@ -17,6 +17,8 @@ from ml_model_service.errors import Problem
 from ml_model_service.model import Model, load
 from ml_model_service.multi_model import PAGE, Models, weight_of
 
+pytestmark = pytest.mark.slow
+
 GENEROUS = 1 << 30
 Refused = Callable[..., tuple[int, str]]
 

@@ -20,6 +20,8 @@ from ml_model_service.reload import Served
 from ml_model_service.server import Answer, Later, Request
 from ml_model_service.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 Ask = Callable[[str, str], tuple[int, Any]]
 NAMES = ("airline", "origin", "temp", "minute")
 # as they stand in JSON, or pretend to

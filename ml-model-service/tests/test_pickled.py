@@ -30,6 +30,8 @@ from ml_model_service.schema import Feature
 from ml_model_service.settings import Settings
 from service import Service
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = msgspec.convert(FEATURES, tuple[Feature, ...])
 Keep = Callable[..., Path]
 

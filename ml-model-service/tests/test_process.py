@@ -21,6 +21,8 @@ import pytest
 from conftest import ROW, Publish
 from test_reload import point
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 20.0
 SOURCE = Path(__file__).parents[1] / "src"
 BODY = json.dumps({"instances": [ROW]})
@@ -143,7 +145,6 @@ def test_a_swap_under_load_loses_no_request_and_a_stop_finishes_the_last(task: T
     assert 0 == task.process.wait(DEADLINE)
 
 
-@pytest.mark.slow
 def test_a_stop_under_load_loses_no_request(task: Task) -> None:
     """Each on an open connection is answered, with the word that it was the last; then the port is shut."""
     answered = threading.Barrier(9, timeout=DEADLINE)
@@ -181,7 +182,6 @@ def test_a_stop_under_load_loses_no_request(task: Task) -> None:
         task.ask("GET", "/health")
 
 
-@pytest.mark.slow
 def test_a_killed_task_leaves_nobody_behind(task: Task) -> None:
     """There is one process: after SIGKILL the port is free at once."""
     children = Path(f"/proc/{task.process.pid}/task/{task.process.pid}/children")
@@ -192,7 +192,6 @@ def test_a_killed_task_leaves_nobody_behind(task: Task) -> None:
         task.ask("GET", "/health")
 
 
-@pytest.mark.slow
 def test_a_read_only_copy_serves_its_baked_model(tmp_path: Path, publish: Publish) -> None:
     """Without a bucket the model beside the code serves, and the service writes nothing into its own folder."""
     tree = tmp_path / "tree"
@@ -213,7 +212,6 @@ def test_a_read_only_copy_serves_its_baked_model(tmp_path: Path, publish: Publis
     assert (0, before) == (code, sorted(tree.rglob("*")))
 
 
-@pytest.mark.slow
 def test_a_bad_setting_ends_with_two(tmp_path: Path) -> None:
     """A parameter address of an unknown kind is said on standard error, with exit code 2."""
     task = Task(tmp_path / "log", MODEL_BUCKET=str(tmp_path), MODEL_VERSION_PARAMETER="ftp://x")

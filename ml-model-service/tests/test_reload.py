@@ -115,6 +115,7 @@ def test_the_baked_model_is_served(tmp_path: Path, publish: Publish) -> None:
     assert served.model is not None and served.model.version == "v1.0"
 
 
+@pytest.mark.slow
 def test_a_swap_to_narrower_features_is_refused_but_the_way_back_is_open(tmp_path: Path, publish: Publish) -> None:
     """A version that would refuse requests made for the current one only comes with a release of its callers."""
     publish(tmp_path, "v1.0")
@@ -136,6 +137,7 @@ def test_a_swap_to_narrower_features_is_refused_but_the_way_back_is_open(tmp_pat
     following(tmp_path, story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "assignment",
     [
@@ -205,6 +207,7 @@ def test_a_broken_stable_version_serves_nothing(tmp_path: Path, publish: Publish
     following(tmp_path, story)
 
 
+@pytest.mark.slow
 def test_the_version_before_stays_warm(tmp_path: Path, publish: Publish) -> None:
     """The way back takes the model that is still in memory, even when its files are gone; older ones are let go."""
     for which, version in enumerate(["v1.0", "v1.1", "v1.2"]):

@@ -204,6 +204,7 @@ def test_expect_continue_and_head(service: Service) -> None:
     assert (200, "15", b"") == (answer.status_code, answer.headers["content-length"], answer.content)
 
 
+@pytest.mark.slow
 def test_a_stop_finishes_what_is_in_flight_and_closes_what_is_idle(service: Service) -> None:
     """A request under way is answered, with the word that it was the last; who is silent is not waited for long."""
     idle, busy = service.connect(), service.connect()

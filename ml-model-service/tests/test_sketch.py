@@ -67,6 +67,7 @@ def test_what_is_no_usual_number_is_counted_sensibly() -> None:
     assert 6 == found["count"]
 
 
+@pytest.mark.slow
 def test_memory_is_bounded() -> None:
     """A million different numbers take some hundred buckets, the worst ones a few thousand."""
     sketch = Sketch()

@@ -24,6 +24,8 @@ from ml_model_service.settings import Settings
 from ml_model_service.turn import TOGETHER, Row, Turn
 from service import Service
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 24
 BAD_MINUTE = 666.0
 

@@ -31,25 +31,29 @@ def line(
         more += b',"inferenceId":' + _encode(inference_id.decode("latin-1"))
     if custom_attributes:
         more += b',"customAttributes":' + _encode(custom_attributes.decode("latin-1"))
-    return (
-        b'{"captureData":{"endpointInput":%b,"data":%b,"encoding":"%b"},"endpointOutput":%b,"data":%b,"encoding":"%b"}},'
-        b'"eventMetadata":{"eventId":"%b","inferenceTime":"%b"%b},"eventVersion":"0"}\n'
-    ) % (
-        _beginning(request[1] or MEDIA_TYPES[request[0]].encode(), "INPUT"),
-        _data(request[0], request[2]),
-        _ENCODINGS[request[0]],
-        _beginning(answer[1], "OUTPUT"),
-        _data(answer[0], answer[2]),
-        _ENCODINGS[answer[0]],
-        _event_id(request_id),
-        _time(int(moment)),
-        more,
-    )
+    return _frame(request[0], request[1], answer[0], answer[1]) % (
+        _data(request[0], request[2]), _data(answer[0], answer[2]), _event_id(request_id), _time(int(moment)), more,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
+def _frame(asked: Kind, content_type: bytes, answered: Kind, answer_type: bytes) -> bytes:
+    """A line with places for what differs from request to request."""
+    return (
+        b'{"captureData":{"endpointInput":%b,"data":%%b,"encoding":"%b"},'
+        b'"endpointOutput":%b,"data":%%b,"encoding":"%b"}},'
+        b'"eventMetadata":{"eventId":"%%b","inferenceTime":"%%b"%%b},"eventVersion":"0"}\n'
+    ) % (
+        _beginning(content_type or MEDIA_TYPES[asked].encode(), "INPUT"),
+        _ENCODINGS[asked],
+        _beginning(answer_type, "OUTPUT"),
+        _ENCODINGS[answered],
+    )
+
+
 def _beginning(content_type: bytes, mode: str) -> bytes:
-    return _encode({"observedContentType": content_type.decode("latin-1"), "mode": mode})[:-1]
+    text = _encode({"observedContentType": content_type.decode("latin-1"), "mode": mode})[:-1]
+    return text.replace(b"%", b"%%")
 
 
 def _data(kind: Kind, body: bytes | bytearray) -> bytes:
@@ -60,11 +64,13 @@ def _data(kind: Kind, body: bytes | bytearray) -> bytes:
 
 def _event_id(request_id: bytes) -> bytes:
     """The request's id if that is a UUID, with or without dashes; else a random one."""
-    if _UUID.fullmatch(request_id) is None:
+    found = _UUID.fullmatch(request_id)
+    if found is not None and found[1]:
+        return request_id
+    if found is None:
         # version 4, variant 1; it has to be rare, not secret
         request_id = b"%032x" % (getrandbits(128) & ~(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62)
-    plain = request_id.replace(b"-", b"")
-    return b"%b-%b-%b-%b-%b" % (plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:])
+    return b"%b-%b-%b-%b-%b" % (request_id[:8], request_id[8:12], request_id[12:16], request_id[16:20], request_id[20:])
 
 
 @lru_cache(maxsize=4)
