@@ -1,16 +1,19 @@
 """Contestants measured in turns, so that what else the machine does meets all of them alike.
 
 Everyone in a seating is started before its first round and idles while others are measured. Who does not idle quietly
-gets a seating with ours alone, and is compared with what ours did there.
+gets a seating with ours alone, is suspended while ours is asked, and is compared with what ours did there.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from benchmarks.figures import Tell
 from benchmarks.serving.bare_call import BARE, BareCall
@@ -148,11 +151,26 @@ class Seating:
         contestant, server = CONTESTANTS[name], self._servers[name]
         bodies = self._material.bodies_file(contestant.protocol, cell.rows)
         processes = server.processes()
-        sample = load(server.port, contestant.path, bodies, cell.connections, seconds, processes)
-        settle(processes)
+        with self._loud_ones_suspended(name):
+            sample = load(server.port, contestant.path, bodies, cell.connections, seconds, processes)
+            settle(processes)
         if name == OURS:
             self._results.answered += sample.requests
         return sample
+
+    @contextmanager
+    def _loud_ones_suspended(self, name: str) -> Iterator[None]:
+        """Meanwhile nobody but the one who is asked takes any of the machine."""
+        others = (server for other, server in self._servers.items() if other != name and not CONTESTANTS[other].quiet)
+        suspended = [process for server in others for process in server.processes()]
+        try:
+            for process in suspended:
+                process.suspend()
+            yield
+        finally:
+            for process in suspended:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def _put_out(self, name: str, error: ShipwayError) -> None:
         server = self._servers.pop(name, None)
