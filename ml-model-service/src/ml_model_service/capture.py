@@ -104,8 +104,12 @@ class Capture:
             self._no_memory += 1
             return
         moment = self._clock()
-        make = partial(self._line, moment, features, request, answer, request_id, inference_id, custom_attributes)
-        waits = make if self._mask is not None or size > _SMALL else make()
+        ids = (request_id, inference_id, custom_attributes)
+        waits: bytes | Callable[[], bytes | None] | None
+        if self._mask is not None or size > _SMALL:
+            waits = partial(self._line, moment, features, request, answer, *ids)
+        else:
+            waits = self._line(moment, features, request, answer, *ids)
         if waits is None:
             self._unfit += 1
             return
