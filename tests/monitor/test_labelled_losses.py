@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,25 @@ def test_a_look_is_bounded(files: Files, monkeypatch: pytest.MonkeyPatch) -> Non
     files.write("ground-truth/ontime-prod", truth("a", "1"), truth("b", "1"))
     monkeypatch.setattr(module, "MAX_BYTES", len(line) * 12)
     assert Losses(12, 2 + 10 * 0.25, 2 + 10 * 0.0625) == files.losses()["v1-0"]
+
+
+def test_a_line_without_an_end_is_bounded(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is one endless line costs no more memory than the bound."""
+    files.write("ontime-prod/v1-0", b" " * 10_000_000 + captured("a", predicted(0.5)))
+    files.write("ground-truth/ontime-prod", truth("a", "1"))
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    tracemalloc.start()
+    try:
+        assert Losses() == files.losses()["v1-0"]
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
+    """Whatever the system says against it, nothing is known of it."""
+    (tmp_path / "ground-truth").mkdir()
+    assert {} == labelled_losses(tmp_path, "e" * 300, ["v1-0"], NOON, NOON)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30))

@@ -16,6 +16,9 @@ class Losses:
     sum: float = 0.0
     squares: float = 0.0
 
+    def __add__(self, other: Losses) -> Losses:
+        return Losses(self.count + other.count, self.sum + other.sum, self.squares + other.squares)
+
     @property
     def mean(self) -> float:
         """The mean loss; 0 where there is none."""

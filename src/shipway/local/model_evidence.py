@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,9 +21,22 @@ from shipway.local.task_specs import TaskSpecs
 from shipway.local.variant_counters import all_predictions
 
 LOSSES_AGE = 10.0
+"""Seconds from the end of one reading to the next."""
 _SERVING = ("ready", "unready")
+_Capture = tuple[Path, str, str]
+"""Bucket, endpoint, variant."""
 LossReader = Callable[[Path, str, Collection[str], float, float], Mapping[str, Losses]]
 """(bucket, endpoint, variants, since, until) → each variant's losses."""
+
+
+@dataclass
+class _Reading:
+    """The losses since a rollout's start, as far as they have been read."""
+
+    since: float
+    thread: threading.Thread | None = None
+    ended: float = -math.inf
+    found: Mapping[Side, Losses] = field(default_factory=dict)
 
 
 class LocalModelEvidence(ModelEvidence):
@@ -33,7 +48,7 @@ class LocalModelEvidence(ModelEvidence):
         self._specs = specs
         self._read_losses = read_losses
         self._predictions: dict[str, tuple[float, Mapping[Side, tuple[TaskPredictions, ...]]]] = {}
-        self._losses: dict[tuple[str, float], tuple[float, Mapping[Side, Losses]]] = {}
+        self._readings: dict[str, _Reading] = {}
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
         read_at, known = self._predictions.get(environment, (-math.inf, {}))
@@ -45,26 +60,42 @@ class LocalModelEvidence(ModelEvidence):
         return whole
 
     def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
-        read_at, known = self._losses.get((environment, since), (-math.inf, {}))
-        if time.monotonic() - read_at <= LOSSES_AGE:
-            return known
-        found: dict[Side, Losses] = {}
-        for side in SIDES:
-            release = self._release_on(environment, side)
-            for service in release.artifacts if release is not None else ():
-                if release is not None and (losses := self._losses_of(environment, release, service, since)):
-                    found[side] = losses
-        self._losses = {(environment, since): (time.monotonic(), found)}
-        return found
+        """What was read so far: a thread reads, because whoever asks decides about rollbacks and can't wait."""
+        reading = self._readings.get(environment)
+        if reading is None or reading.since != since:
+            reading = self._readings[environment] = _Reading(since)
+        if reading.thread is None and time.monotonic() - reading.ended > LOSSES_AGE:
+            captures = {side: self._captures(environment, side) for side in SIDES}
+            reading.thread = threading.Thread(target=self._read, args=(reading, captures), name="losses", daemon=True)
+            reading.thread.start()
+        return reading.found
 
-    def _losses_of(self, environment: str, release: Release, service: str, since: float) -> Losses | None:
-        version, captured = release.model_of(service), self._specs.capture(environment, release, service)
-        if version is None or captured is None:
-            return None
-        address, endpoint = captured
-        variant = version.replace(".", "-")  # SageMaker allows no dots in a variant's name
-        folder = Path(unquote(urlsplit(address).path))
-        return self._read_losses(folder, endpoint, [variant], since, time.time()).get(variant)
+    def _read(self, reading: _Reading, captures: Mapping[Side, set[_Capture]]) -> None:
+        try:
+            # What both sides write to one place says nothing about either.
+            shared = captures["blue"] & captures["green"]
+            reading.found = {side: self._read_all(captures[side] - shared, reading.since) for side in SIDES}
+        finally:
+            reading.ended, reading.thread = time.monotonic(), None
+
+    def _read_all(self, captures: set[_Capture], since: float) -> Losses:
+        read = (
+            self._read_losses(bucket, endpoint, [variant], since, time.time()) for bucket, endpoint, variant in captures
+        )
+        return sum((losses for found in read for losses in found.values()), Losses())
+
+    def _captures(self, environment: str, side: Side) -> set[_Capture]:
+        """Where the side's services capture what their models predict; two of them may do so in one place."""
+        release = self._release_on(environment, side)
+        found = set()
+        for service in release.artifacts if release is not None else ():
+            assert release is not None
+            version, captured = release.model_of(service), self._specs.capture(environment, release, service)
+            if version is not None and captured is not None:
+                address, endpoint = captured
+                variant = version.replace(".", "-")  # SageMaker allows no dots in a variant's name
+                found.add((Path(unquote(urlsplit(address).path)), endpoint, variant))
+        return found
 
     def _predictions_on(self, environment: str, side: Side) -> tuple[TaskPredictions, ...] | None:
         release = self._release_on(environment, side)

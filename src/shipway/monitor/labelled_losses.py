@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ def _lines(folder: Path, since: float, until: float) -> Iterator[bytes]:
     for path in _files(folder, since, until):
         try:
             with path.open("rb") as file:
-                for line in file:
+                # Bounded, as what is no such file may have no line's end at all.
+                while line := file.readline(left + 1):
                     left -= len(line)
                     if left < 0:
                         return
@@ -121,4 +123,6 @@ def _files(folder: Path, since: float, until: float) -> Iterator[Path]:
     newest = int(until // 3600)
     for hour in range(newest, max(int(since // 3600), newest - _MAX_HOURS) - 1, -1):
         inside = folder / f"{datetime.fromtimestamp(hour * 3600, UTC):%Y/%m/%d/%H}"
-        yield from sorted(inside.glob("[!.]*.jsonl"), reverse=True)
+        # One that may not be looked into, or has an impossible name, holds nothing.
+        with suppress(OSError):
+            yield from sorted(inside.glob("[!.]*.jsonl"), reverse=True)
