@@ -187,8 +187,7 @@ def test_sigterm_does_not_wait_for_a_model_that_loads(start: Start, slow_model: 
     """“SIGTERM … then SIGKILL after 30 seconds”: a model that takes longer than that to load does not keep it."""
     with start(slow_model, ready="/health") as service:
         assert 503 == ping(service)
-        service.process.terminate()
-        assert 0 == service.process.wait(KILL_SECONDS)
+        assert 0 == service.stop()
         assert "serving model" not in service.log.read_text()
 
 
