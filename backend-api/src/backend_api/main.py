@@ -24,12 +24,13 @@ from backend_api.routes import docs, health, model_routes, predict
 from backend_api.storage.database import open_database
 from backend_api.storage.store import Store, stop_writer
 
+# Looked through in their order: what is asked most comes first.
 ROUTES = [
+    Route("/api/predict", predict.predict, methods=["POST"]),
     Route("/health", health.health),
     Route("/api/health", health.health),
     Route("/ready", health.ready),
     Route("/model-routes", model_routes.model_routes),
-    Route("/api/predict", predict.predict, methods=["POST"]),
     Route("/api/predictions/{id}", predict.prediction),
     Route("/api/openapi.json", docs.openapi),
     Route("/api/docs", docs.docs),

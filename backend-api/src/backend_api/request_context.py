@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 import traceback
-import uuid
 from dataclasses import dataclass, field
 
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -138,4 +138,4 @@ def _read_headers(scope: Scope) -> tuple[RequestContext, int]:
             device_id = text if _SANE_DEVICE.fullmatch(text) else None
         elif name == b"content-length" and value.isdigit():
             length = int(value)
-    return RequestContext(request_id or uuid.uuid4().hex, traceparent, device_id), length
+    return RequestContext(request_id or f"{random.getrandbits(128):032x}", traceparent, device_id), length
