@@ -105,11 +105,26 @@ def decided(status: str, **changes: Any) -> Json:
                 "  Next: shipway model rollback, or shipway model promote VERSION",
             ],
         ),
+        (
+            decided("rejected", serves=["prod"]),
+            [
+                "✔ v1.2 is rejected: promotions and new releases refuse it",
+                "  ‖ it still serves prod; nothing was taken away",
+                "  Next: shipway model split --off --env ENV where it is a candidate; else shipway model rollback, "
+                "or shipway model promote VERSION",
+            ],
+        ),
     ],
 )
 def test_a_decision_says_what_is_to_be_done_next(answer: Json, lines: list[str]) -> None:
     """Above all for a rejected version that still serves."""
     assert lines == decided_lines(answer)
+
+
+def test_rows_that_both_held_out_are_nobodys_own() -> None:
+    """As where two trainings hold out the same month, the usual case."""
+    scores = comparison()["scores"] | {"rows": {"count": 2000, "a": 2000, "b": 0, "both": 2000, "left_out": 0}}
+    assert "on the same 2,000 held-out rows (of both)" in comparison_lines(comparison(scores=scores))
 
 
 def test_baking_says_what_shipway_yaml_lacks() -> None:
@@ -147,7 +162,7 @@ def comparison(**changes: Any) -> Json:
                    "reordered": True},
         "size": {"a": 700_000, "b": 350_000},
         "scores": {
-            "rows": {"count": 2000, "a": 1000, "b": 1000, "left_out": 3},
+            "rows": {"count": 2000, "a": 1000, "b": 1000, "both": 0, "left_out": 3},
             "a": scored(0.3, 0.15, 10.0), "b": scored(0.31, 0.14, 8.0), "ks_distance": 0.04,
             "disagreement": {"count": 20, "share": 0.01, "threshold": 0.5, "mean_difference": 0.012,
                              "largest_difference": 0.21, "worst": [row]},

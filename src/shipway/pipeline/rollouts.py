@@ -138,9 +138,7 @@ class Rollouts:
                 AuditEntry(now, by, record.kind, name, "", {"release": release.id, "from": environment.stable})
             )
         if record.plan.needs_predictions and not any(step.evidence for step in record.plan.steps):
-            text = (
-                f"{record.plan.strategy} compares no predictions: no step waits for evidence, as in canary and linear"
-            )
+            text = f"{record.plan.strategy} compares no predictions: only steps of canary and linear wait for evidence"
             self._tell(record, "note", text)
         return record
 

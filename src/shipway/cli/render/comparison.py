@@ -30,7 +30,8 @@ def comparison_lines(answer: dict[str, Any]) -> list[str]:
 def _scored(scores: dict[str, Any], a: str, b: str) -> list[str]:
     one, two, rows, apart = scores["a"], scores["b"], scores["rows"], scores["disagreement"]
     left_out = f", {rows['left_out']:,} left out: they fit one schema only" if rows["left_out"] else ""
-    lines = [f"on the same {rows['count']:,} held-out rows ({rows['a']:,} of {a}, {rows['b']:,} of {b}{left_out})", ""]
+    whose = "of both" if rows["both"] == rows["count"] else f"{rows['a']:,} of {a}, {rows['b']:,} of {b}"
+    lines = [f"on the same {rows['count']:,} held-out rows ({whose}{left_out})", ""]
     if one["quality"] and two["quality"]:
         found = {name: (one["quality"][name], two["quality"][name]) for name in _SCORES}
         lines += [*_numbers("LABELS", {k: v for k, v in found.items() if v != (None, None)}, a, b), ""]

@@ -70,7 +70,9 @@ def decided_lines(answer: dict[str, Any]) -> list[str]:
     if state == "rejected" and answer["serves"]:
         lines.append(f"  ‖ it still serves {plain(', '.join(answer['serves']))}; nothing was taken away")
     if state == "rejected" and (answer["serves"] or answer["latest"]):
-        lines.append("  Next: shipway model rollback, or shipway model promote VERSION")
+        # Where it only answers a share, a rollback would take stable back, not it.
+        share = "" if answer["latest"] else "shipway model split --off --env ENV where it is a candidate; else "
+        lines.append(f"  Next: {share}shipway model rollback, or shipway model promote VERSION")
     if refusal := answer["not_promoted"]:
         lines += [f"  ‖ not promoted: {plain(refusal['what'])}", f"  Next: {plain(refusal['fix'])}"]
     elif state == "approved" and not answer["run"] and not answer["serves"]:
