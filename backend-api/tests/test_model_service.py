@@ -60,6 +60,14 @@ def test_breaking_off_within_the_answer_is_retried(backend: Backend, model: Stan
     assert 200 == backend.predict().status
 
 
+@pytest.mark.parametrize("more", [Reply().render(), b"HTTP/1.1 2"])
+def test_more_than_was_asked_for_is_thrown_away(backend: Backend, model: StandIn, more: bytes) -> None:
+    """Whatever follows an answer is nobody's: its connection is not used again."""
+    model.replies.append(Reply(raw=Reply().render() + more))
+    assert [200, 200] == [backend.predict().status for _ in range(2)]
+    assert 2 == model.connections
+
+
 def test_connections_that_died_idle_are_not_noticed(start: Start, model: StandIn) -> None:
     """After the model service's restart the first request succeeds, even without any retry to spend."""
     backend = start(model_retries=0)

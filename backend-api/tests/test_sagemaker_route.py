@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -272,3 +273,26 @@ def test_credentials_of_a_task_role_are_renewed_beside_the_requests(
 
     wait_for(newly_signed)
     assert "NEW" == signed_by(endpoint.asked[-1], "secret of NEW")
+
+
+def test_a_fault_that_comes_back_is_told_again(endpoint: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once each time, not at every look."""
+    looks = iter([False, False, True, False, True])
+    over = threading.Event()
+
+    class Session:
+        def get_credentials(self) -> aws.ReadOnlyCredentials | None:
+            if (found := next(looks, None)) is None:
+                over.set()
+            return self if found in (True, None) else None  # type: ignore[return-value]
+
+        def get_frozen_credentials(self) -> aws.ReadOnlyCredentials:
+            return aws.ReadOnlyCredentials("key", "secret", None)
+
+    monkeypatch.setattr(aws, "RENEW_EVERY", 0.001)
+    lines: list[object] = []
+    credentials = aws.Credentials(Session(), lines.append)
+    asyncio.run(credentials.start())
+    assert over.wait(10)
+    credentials.stop()
+    assert 2 == len(lines)

@@ -58,6 +58,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
         ({"MODEL_COMPARE_PERCENT": "-1"}, "MODEL_COMPARE_PERCENT: Input should be greater than or equal to 0"),
         ({"MODEL_COMPARE_TOLERANCE": "few"}, "MODEL_COMPARE_TOLERANCE: "),
         ({"MODEL_SERVICE_URL": "ftp://host"}, "MODEL_SERVICE_URL: "),
+        ({"MODEL_SERVICE_URL": "http://host/?key=secret"}, "MODEL_SERVICE_URL: expected an address without ? and #"),
     ],
 )
 def test_wrong_setting_is_named(
@@ -96,6 +97,16 @@ def test_unusable_aws_settings(
     assert next(iter(variables.values())) in shown
 
 
+@pytest.mark.parametrize("url", ["http://host:99999", "ftp://host", "http://host/?key=secret"])
+def test_address_of_sagemaker_that_no_request_can_go_to(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], url: str
+) -> None:
+    """AWS's library takes it; it is refused at the start all the same, rather than at each request."""
+    shown = refused(monkeypatch, capfd, **ALONE, AWS_ENDPOINT_URL=url)
+    assert shown.startswith("SAGEMAKER_ENDPOINT: AWS's own settings are unusable: ")
+    assert "secret" not in shown
+
+
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_region_by_both_its_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The container platform sets the one, AWS's Python library reads the other; the address follows."""
@@ -104,6 +115,25 @@ def test_region_by_both_its_names(monkeypatch: pytest.MonkeyPatch, name: str) ->
     found = Runtime.find()
     expected = ("eu-west-3", "https://runtime.sagemaker.eu-west-3.amazonaws.com", "sagemaker")
     assert expected == (found.region, found.url, found.signing_name)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("http://[::1]:8001/", "http://[::1]:8001"),
+        ("https://host/models for/日", "https://host/models%20for/%E6%97%A5"),
+        ("http://bücher.example:81", "http://xn--bcher-kva.example:81"),
+    ],
+)
+def test_model_service_url_is_one_that_can_be_sent(monkeypatch: pytest.MonkeyPatch, given: str, sent: str) -> None:
+    """What a request line can't hold is escaped, as every client does."""
+    monkeypatch.setenv("MODEL_SERVICE_URL", given)
+    assert sent == Settings().model_service_url
+
+
+def test_wrong_port(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """The platform's own variable is no exception."""
+    assert "'none'" in refused(monkeypatch, capfd, PORT="none")
 
 
 def test_endpoint_alone_needs_no_model_service(monkeypatch: pytest.MonkeyPatch) -> None:

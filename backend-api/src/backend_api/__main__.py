@@ -6,6 +6,7 @@ One process: uvicorn's single server starts faster than a supervisor with a work
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ def main() -> None:
     """Exit code 2 when a setting is wrong, 3 when the server could not start."""
     parser = argparse.ArgumentParser(prog="backend_api", description="Ontime's backend")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+    parser.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"))
     arguments = parser.parse_args()
     try:
         settings = Settings()
@@ -57,7 +58,7 @@ def main() -> None:
             server_header=False,
             # Longer than a router keeps an idle connection, so that the router is the one who closes it.
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=int(settings.shutdown_timeout),
+            timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
             backlog=2048,
         )
     )

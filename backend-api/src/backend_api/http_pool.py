@@ -72,6 +72,11 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BadAnswer(f"not an HTTP/1.1 answer: {error}"))
 
+    def on_message_begin(self) -> None:
+        """Called by the parser."""
+        if self._answer is not None and self._answer.done():
+            self.reusable = False  # more than was asked for: its rest could be taken for the next answer
+
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
         self._body.append(body)

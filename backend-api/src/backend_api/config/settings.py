@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, HttpUrl, TypeAdapter, field_validator, model_validator
+from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0, le=300)]
@@ -25,6 +25,17 @@ _DRIVERS = {
 
 class WrongSetting(ValueError):
     """A setting that can't be used, found only when it is; the message begins with its name."""
+
+
+def http_address(url: str) -> str:
+    """The URL as requests need it: escaped, and without a slash at its end. Raises ValueError."""
+    try:
+        checked = _HTTP_URL.validate_python(url)
+    except ValidationError as error:
+        raise ValueError(error.errors(include_url=False)[0]["msg"]) from error
+    if checked.query is not None or checked.fragment is not None:
+        raise ValueError("expected an address without ? and #")
+    return str(checked).rstrip("/")
 
 
 def _without_endpoint(found: dict[str, Any]) -> str | None:
@@ -85,11 +96,8 @@ class Settings(BaseSettings):
 
     @field_validator("model_service_url")
     @classmethod
-    def _no_trailing_slash(cls, url: str | None) -> str | None:
-        if url is None:
-            return None
-        _HTTP_URL.validate_python(url)
-        return url.rstrip("/")
+    def _as_it_is_sent(cls, url: str | None) -> str | None:
+        return None if url is None else http_address(url)
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -14,7 +14,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, NoRegionError
 from botocore.session import Session
 
-from backend_api.config.settings import WrongSetting
+from backend_api.config.settings import WrongSetting, http_address
 from backend_api.logs import WriteLine
 
 RENEW_EVERY = 15.0
@@ -42,12 +42,13 @@ class Runtime:
             client = session.create_client(
                 "sagemaker-runtime", region, aws_access_key_id="unused", aws_secret_access_key="unused"
             )
+            url = http_address(client.meta.endpoint_url)
         except NoRegionError as error:
             raise WrongSetting("AWS_REGION: SAGEMAKER_ENDPOINT needs a region, found none") from error
         except (BotoCoreError, ValueError) as error:
             raise WrongSetting(f"SAGEMAKER_ENDPOINT: AWS's own settings are unusable: {error}") from error
         meta = client.meta
-        return cls(session, meta.endpoint_url, meta.region_name, meta.service_model.signing_name)
+        return cls(session, url, meta.region_name, meta.service_model.signing_name)
 
 
 class Credentials:
@@ -73,11 +74,13 @@ class Credentials:
         self._stop.set()
 
     def _renew(self) -> None:
+        told = None
         while not self._stop.is_set():
             fault = self._look()
-            if fault is not None and fault != self.fault:
+            if fault is not None and fault != told:
                 self._write({"level": "error", "event": "credentials", "message": fault})
                 self.fault = fault
+            told = fault
             self._looked.set()
             self._stop.wait(RENEW_EVERY)
 
