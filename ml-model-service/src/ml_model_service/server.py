@@ -2,6 +2,7 @@
 
 llhttp (by httptools) parses, uvloop moves bytes; in between a request costs 13 µs where an ASGI server takes 40 to
 100 (benchmarks/serving). What answers at once is answered inside the parser's callback: no task, no queue.
+One long file, as a connection is one state machine, and each of its states has to be seen beside the others.
 """
 
 from __future__ import annotations
