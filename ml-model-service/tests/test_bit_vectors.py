@@ -31,7 +31,7 @@ def engine_of(booster: lightgbm.Booster) -> tuple[BitVectors, LightGBM]:
     """Both engines on the same text."""
     text = booster.model_to_string().encode()
     exact = LightGBM(text, booster.feature_name())
-    return BitVectors(text, exact), exact
+    return BitVectors(text, exact, booster.num_feature()), exact
 
 
 def matrix(rows: Rows) -> array[float]:
@@ -142,7 +142,7 @@ def test_what_is_read_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch, name: 
 def test_what_is_rare_among_thresholds_is_probed() -> None:
     """Every feature is missing and near zero in many of the rows that both engines are compared by, not in a few."""
     booster = trained(objective="regression", num_leaves=63)
-    probes = engine_of(booster)[0].probes(6)
+    probes = engine_of(booster)[0].probes()
     assert (np.isnan(probes).sum(axis=0) > 20).all()
     assert ((abs(probes) <= 2 * NEARLY_ZERO).sum(axis=0) > 20).all()
     assert all(len(set(column)) > 40 for column in probes.T)
@@ -181,15 +181,16 @@ def test_what_is_left_to_lightgbm(parameters: dict[str, object], reason: str) ->
     text = booster.model_to_string().encode()
     exact = LightGBM(text, booster.feature_name())
     with pytest.raises(Unsupported, match=reason):
-        BitVectors(text, exact)
+        BitVectors(text, exact, booster.num_feature())
     assert exact is with_bit_vectors(text, exact, booster.num_feature())
 
 
 def test_memory_is_bounded(boosters: list[lightgbm.Booster], monkeypatch: pytest.MonkeyPatch) -> None:
     """Vectors that would take too much are not built."""
     monkeypatch.setattr(bit_vectors, "MOST_BYTES", 1000)
+    text = boosters[0].model_to_string().encode()
     with pytest.raises(Unsupported, match="too large"):
-        BitVectors(boosters[0].model_to_string().encode(), LightGBM(boosters[0].model_to_string().encode(), NAMES))
+        BitVectors(text, LightGBM(text, NAMES), len(NAMES))
 
 
 @pytest.mark.parametrize(

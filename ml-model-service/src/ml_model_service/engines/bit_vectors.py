@@ -7,9 +7,9 @@ over one leaf of each tree. Leaves are summed in LightGBM's order: predictions a
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, inf, nan, nextafter
 from random import Random
 from typing import Any
@@ -27,28 +27,16 @@ MANY, _AT_ONCE = 4, 64
 # for words of so many bits: a multiplier and a shift that number the powers of two without gaps (de Bruijn sequences)
 _NUMBERING = {32: (0x077CB531, 27), 64: (0x03F79D71B4CB0A89, 58)}
 _PROBES = 200
+_LARGEST, _ENDS = sys.float_info.max, 2
 
 _Placed = tuple[int, Split]
 _Words = NDArray[np.unsignedinteger[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Feature:
-    """What a feature's values leave over: of `words`, (cells, trees), the row of a value's cell.
-
-    Cell `n` holds the values above `cuts[n - 1]`, up to `cuts[n]`. The last cut is infinity; one more cell is for
-    missing values.
-    """
-
-    position: int
-    cuts: NDArray[np.float64]
-    words: _Words
-
-
 class BitVectors:
     """An ensemble of small trees. Few rows at a time are left to `exact`, which walks."""
 
-    def __init__(self, text: bytes, exact: Engine) -> None:
+    def __init__(self, text: bytes, exact: Engine, features: int) -> None:
         """Build the vectors. Raises Unsupported for a large model (`MOST_TEXT`, `MOST_BYTES`) and for other kinds."""
         if len(text) > MOST_TEXT:
             raise Unsupported(f"{len(text):,} bytes")
@@ -65,7 +53,7 @@ class BitVectors:
         self._values = self._numbered_values(model, bits)
         leaves = ((1 << len(tree.leaves)) - 1 for tree in model.trees)
         self._all_leaves: _Words = np.array(list(leaves), dtype=f"u{bits // 8}")
-        self._features = self._cut_up(_by_feature(model))
+        self._cut_up(_by_feature(model), features)
 
     def predict(self, values: array[float], rows: int) -> list[float]:
         """One prediction a row; see Engine."""
@@ -78,19 +66,19 @@ class BitVectors:
         parts = [self._sums(matrix[start : start + _AT_ONCE]) for start in range(0, len(matrix), _AT_ONCE)]
         return [self._prediction(total / self._divisor) for part in parts for total in part]
 
-    def probes(self, features: int) -> NDArray[np.float64]:
-        """Rows of so many features; a value is missing, near zero, far out, or at or just beside a threshold."""
+    def probes(self) -> NDArray[np.float64]:
+        """Rows, (rows, features); a value is missing, near zero, far out, or at or just beside a threshold."""
         draw = Random(0)
-        kinds = {feature.position: (*_ANYWHERE, _beside(feature.cuts.tolist())) for feature in self._features}
-        rows = [[draw.choice(draw.choice(kinds.get(n, _ANYWHERE))) for n in range(features)] for _ in range(_PROBES)]
+        of_feature = [self._cuts.imag[self._cuts.real == feature][:-_ENDS] for feature in range(len(self._keys))]
+        kinds = [(*_ANYWHERE, *([_beside(cuts.tolist())] if len(cuts) else [])) for cuts in of_feature]
+        rows = [[draw.choice(draw.choice(kind)) for kind in kinds] for _ in range(_PROBES)]
         return np.array(rows, dtype=np.float64)
 
     def _sums(self, matrix: NDArray[np.float64]) -> list[float]:
-        """The sum of the leaves that are left over, for each row."""
-        left = np.tile(self._all_leaves, (len(matrix), 1))
-        for feature in self._features:
-            # NaN sorts behind infinity, the last cut
-            left &= feature.words.take(feature.cuts.searchsorted(matrix[:, feature.position]), axis=0)
+        """The sum of the leaves that are left over, for each of at most `_AT_ONCE` rows."""
+        keys = self._keys[:, : len(matrix)].copy()
+        np.fmin(matrix.T, inf, out=keys.imag)
+        left = np.bitwise_and.reduce(self._words.take(self._cuts.searchsorted(keys), axis=0), axis=0)
         # Each word has one bit now, which the multiplication numbers.
         leaves = (left * self._multiplier >> self._shift).view(self._signed) + self._firsts
         sums: list[float] = self._values.take(leaves).cumsum(axis=1)[:, -1].tolist()
@@ -112,18 +100,25 @@ class BitVectors:
                 values[number, (self._multiplier << leaf & (1 << bits) - 1) >> self._shift] = value
         return values.ravel()
 
-    def _cut_up(self, splits: dict[int, list[_Placed]]) -> list[_Feature]:
-        cuts = {position: _cuts([split for _, split in placed]) for position, placed in splits.items()}
-        if sum(len(ends) + 1 for ends in cuts.values()) * self._all_leaves.nbytes > MOST_BYTES:
+    def _cut_up(self, splits: dict[int, list[_Placed]], features: int) -> None:
+        """Make one table of all features' cells.
+
+        Its row `n` says what is left over by values above cut `n - 1`, up to cut `n`. A cut is a complex number: the
+        feature, then the value. NumPy puts those in order by feature first, so that one search finds the cells of all.
+        A feature's last cell, which ends at infinity, is for missing values.
+        """
+        cuts = [_cuts([split for _, split in splits.get(feature, ())]) for feature in range(features)]
+        if sum(map(len, cuts)) * self._all_leaves.nbytes > MOST_BYTES:
             raise Unsupported("its bit vectors would be too large")
-        return [
-            _Feature(position, np.array(cuts[position]), self._left_over(placed, cuts[position]))
-            for position, placed in splits.items()
-        ]
+        self._cuts = np.array([complex(feature, cut) for feature in range(features) for cut in cuts[feature]])
+        self._words: _Words = np.concatenate(
+            [self._left_over(splits.get(feature, ()), cuts[feature]) for feature in range(features)]
+        )
+        self._keys = np.tile(np.arange(features, dtype=np.complex128)[:, None], (1, _AT_ONCE))
 
     def _left_over(self, placed: Sequence[_Placed], cuts: Sequence[float]) -> _Words:
         # All values of a cell go where the cell's end goes, zero's neighbours where zero goes.
-        ends = np.array([*(0.0 if abs(cut) <= NEARLY_ZERO else cut for cut in cuts), nan])
+        ends = np.array([*(0.0 if abs(cut) <= NEARLY_ZERO else cut for cut in cuts[:-1]), nan])
         words = np.tile(self._all_leaves, (len(ends), 1))
         kind = words.dtype.type
         for tree, split in placed:
@@ -135,10 +130,10 @@ class BitVectors:
 def with_bit_vectors(text: bytes, exact: Engine, features: int) -> Engine:
     """Bit vectors where the model can have some and they predict exactly what `exact` does; else `exact`."""
     try:
-        vectors = BitVectors(text, exact)
+        vectors = BitVectors(text, exact, features)
     except Unsupported:
         return exact
-    probes = vectors.probes(features)
+    probes = vectors.probes()
     same = vectors.predict_many(probes) == exact.predict(array("d", probes.tobytes()), len(probes))
     return vectors if same else exact
 
@@ -156,13 +151,19 @@ def _by_feature(model: TreeText) -> dict[int, list[_Placed]]:
 
 
 def _cuts(splits: Sequence[Split]) -> list[float]:
-    """Where cells end, in ascending order: at the thresholds and around zero, or before and after each code."""
-    if splits[0].codes is not None:
+    """Where cells end, in ascending order: at the thresholds and around zero, or before and after each code.
+
+    The last two are the largest number and infinity, as which missing values are looked up.
+    """
+    if not splits:
+        inner = set[float]()
+    elif splits[0].codes is not None:
         codes = {code for split in splits for code in split.codes or ()}
         # fractions count as the whole number towards zero
-        ends = {nextafter(end, -inf) if end else -1.0 for code in codes for end in (code, code + 1)}
-        return sorted(ends | {inf})
-    return sorted({split.threshold for split in splits} | {nextafter(-NEARLY_ZERO, -inf), NEARLY_ZERO, inf})
+        inner = {nextafter(end, -inf) if end else -1.0 for code in codes for end in (code, code + 1)}
+    else:
+        inner = {split.threshold for split in splits} | {nextafter(-NEARLY_ZERO, -inf), NEARLY_ZERO}
+    return [*sorted(cut for cut in inner if cut < _LARGEST), _LARGEST, inf]
 
 
 def _beside(values: Sequence[float]) -> Sequence[float]:
