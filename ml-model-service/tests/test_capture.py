@@ -20,6 +20,7 @@ import pytest
 from conftest import FEATURES, ROW
 from ml_model_service.capture import Capture, folder_at
 from ml_model_service.capture_files import MAX_BYTES, Files
+from ml_model_service.capture_lines import Exchange
 from ml_model_service.settings import SettingsError
 from test_formats import npy
 
@@ -57,7 +58,7 @@ def capture(tmp_path: Path, clock: Clock) -> Iterator[Capture]:
 def offer(capture: Capture, body: bytes = BODY, *ids: bytes, variant: str = "v1-0") -> None:
     """A JSON request that was answered."""
     json_type = b"application/json"
-    capture.offer(variant, NAMES, ("json", json_type, body), ("json", json_type, ANSWER), *(ids or (ID,)))
+    capture.offer([Exchange(variant, NAMES, ("json", json_type, body), ("json", json_type, ANSWER), *(ids or (ID,)))])
 
 
 def written(folder: Path) -> dict[str, list[Any]]:
@@ -122,8 +123,10 @@ def test_other_formats_have_their_encodings(tmp_path: Path, capture: Capture) ->
     """CSV is text, an array is base64; a request id that is no UUID is replaced by one; JSON needs no Content-Type."""
     array = npy(np.zeros((1, 4)))
     capture.start()
-    capture.offer("v1-0", NAMES, ("csv", b"text/csv", b"AA,JFK,\n"), ("npy", b"application/x-npy", array), b"my id")
-    capture.offer("v1-0", NAMES, ("json", b"", bytearray(BODY)), ("csv", b"text/csv", b"0.5\n"), b"x")
+    capture.offer(
+        [Exchange("v1-0", NAMES, ("csv", b"text/csv", b"AA,JFK,\n"), ("npy", b"application/x-npy", array), b"my id")]
+    )
+    capture.offer([Exchange("v1-0", NAMES, ("json", b"", bytearray(BODY)), ("csv", b"text/csv", b"0.5\n"), b"x")])
     capture.close()
     csv_line, json_line = lines(tmp_path)
     sides = csv_line["captureData"]
@@ -159,7 +162,7 @@ def test_masked_features_are_not_kept(tmp_path: Path, kind: Any, body: Any, kept
     capture = Capture(tmp_path, "ontime", mask=["temp", "origin"])
     capture.start()
     sent = body if isinstance(body, str) else json.dumps(body)
-    capture.offer("v1-0", NAMES, (kind, b"", sent.encode()), ("json", b"application/json", ANSWER), ID)
+    capture.offer([Exchange("v1-0", NAMES, (kind, b"", sent.encode()), ("json", b"application/json", ANSWER), ID)])
     capture.close()
     (line,) = lines(tmp_path)
     data = line["captureData"]["endpointInput"]["data"]
@@ -172,7 +175,9 @@ def test_masked_columns_of_arrays_are_nan(tmp_path: Path, dtype: str) -> None:
     capture = Capture(tmp_path, "ontime", mask=["temp", "origin"])
     capture.start()
     body = npy(np.array([[1, 0, 71, 480], [2, 1, 72, 481]]).astype(dtype, order="F"))
-    capture.offer("v1-0", NAMES, ("npy", b"application/x-npy", body), ("json", b"application/json", ANSWER), ID)
+    capture.offer(
+        [Exchange("v1-0", NAMES, ("npy", b"application/x-npy", body), ("json", b"application/json", ANSWER), ID)]
+    )
     capture.close()
     (line,) = lines(tmp_path)
     (tmp_path / "a.npy").write_bytes(base64.b64decode(line["captureData"]["endpointInput"]["data"]))
@@ -189,6 +194,22 @@ def test_what_cannot_be_masked_is_not_kept(tmp_path: Path, caplog: pytest.LogCap
     capture.close()
     assert (1, 1) == (capture.captured, capture.dropped)
     assert "the model has no feature tmep" in caplog.text
+
+
+def test_one_that_has_no_line_costs_the_others_nothing(
+    tmp_path: Path, capture: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lines are made many at once, for each variant; what is no text is dropped alone."""
+    bodies = [BODY, b'{"instances": "\xff"}', BODY]
+    capture.offer(
+        Exchange(f"v1-{number % 2}", NAMES, ("json", b"", body), ("json", b"", ANSWER), ID)
+        for number, body in enumerate(bodies * 2)
+    )
+    capture.start()
+    capture.close()
+    assert {"v1-0": 2, "v1-1": 2} == {path.split("/")[1]: len(found) for path, found in written(tmp_path).items()}
+    assert (4, 2, 0) == (capture.captured, capture.dropped, capture.waiting)
+    assert "a request is not captured: UnicodeDecodeError" in caplog.text
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:

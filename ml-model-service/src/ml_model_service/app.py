@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from functools import partial
@@ -42,7 +43,8 @@ class App:
         self._metrics = Metrics(served)
         self._predictions = Predictions(settings, served)
         self._hosting = Hosting(settings, self._predictions)
-        self._ids = (secrets.token_hex(8).encode(), itertools.count())
+        # UUIDs, as which requests are captured; 48 bits of them count
+        self._ids = (str(uuid.uuid4())[:24].encode(), itertools.count())
         self._reads: dict[bytes, Callable[[], Reply]] = {
             b"/health": lambda: Answer(200, b'{"status":"ok"}'),
             b"/ping": self._ping,
@@ -57,7 +59,7 @@ class App:
         """The answer, or what becomes it."""
         given = request.headers.get(b"x-request-id")
         if given is None or REQUEST_ID.fullmatch(given) is None:
-            given = b"%b%016x" % (self._ids[0], next(self._ids[1]))
+            given = b"%b%012x" % (self._ids[0], next(self._ids[1]))
         try:
             reply = self._reply(request, given)
         except Exception as error:

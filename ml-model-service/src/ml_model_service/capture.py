@@ -7,33 +7,35 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from random import random
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import msgspec
+
 from ml_model_service.capture_files import Files
-from ml_model_service.capture_lines import line
-from ml_model_service.formats import Kind
+from ml_model_service.capture_lines import Exchange, lines
 from ml_model_service.mask import Mask
 from ml_model_service.settings import SettingsError, check_endpoint
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 # what an entry weighs besides its bodies
 _OVERHEAD = 500
-# A small request's line is made where it was answered, in 3 µs: two threads that take turns with the interpreter for
-# each of them would cost five times that. Larger ones, and those to be masked, are left to the writer.
+# The lines of small requests are made where these were answered, in 2 µs: two threads that take turns with the
+# interpreter would cost more. Larger ones, and those to be masked, are left to the writer.
 _SMALL = 4 << 10
 _INTERVAL = 0.1
 # The writer holds the interpreter for some 0.2 ms, then lets requests go on.
 _AT_ONCE, _BYTES_AT_ONCE, _PAUSE = 512, 512 << 10, 0.0005
 _ADOPT_EVERY, _COMPLAIN_EVERY, _RETRY_AFTER = 60.0, 60.0, 1.0
 
-_Body = tuple[Kind, bytes, bytes | bytearray]
-# moment, variant, line or how it is made, bytes that it takes while it waits
-_Entry = tuple[float, str, bytes | Callable[[], bytes | None], int]
+# lines, and how many these are
+_Text = tuple[bytes, int]
+# moment, variant, requests, bytes that these take while they wait, text or how it is made
+_Entry = tuple[float, str, int, int, _Text | Callable[[], _Text]]
 
 
 def folder_at(url: str) -> Path:
@@ -77,7 +79,7 @@ class Capture:
         self._entries: deque[_Entry] = deque()
         # Each of these is written by one thread alone.
         self._offered_bytes = self._handled_bytes = 0
-        self._no_memory = self._unfit = self._lost = 0
+        self._no_memory = self._lost = 0
         self._adopted_at = self._complained_at = self._failed_at = float("-inf")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -86,40 +88,31 @@ class Capture:
         """Begin to write; what killed processes left is given its name first."""
         self._thread.start()
 
-    def offer(
-        self,
-        variant: str,
-        features: tuple[str, ...],
-        request: _Body,
-        answer: tuple[Kind, bytes, bytes],
-        request_id: bytes,
-        inference_id: bytes = b"",
-        custom_attributes: bytes = b"",
-    ) -> None:
-        """Capture a request that was answered, if its turn comes. `features` are the model's, in schema order."""
-        if random() >= self._share:
-            return
-        size = len(request[2]) + len(answer[2]) + _OVERHEAD
-        if self._offered_bytes + size - self._handled_bytes > self._memory:
-            self._no_memory += 1
-            return
+    def offer(self, exchanges: Iterable[Exchange]) -> None:
+        """Capture requests that were just answered, each if its turn comes."""
         moment = self._clock()
-        ids = (request_id, inference_id, custom_attributes)
-        waits: bytes | Callable[[], bytes | None] | None
-        if self._mask is not None or size > _SMALL:
-            waits = partial(self._line, moment, features, request, answer, *ids)
-        else:
-            waits = self._line(moment, features, request, answer, *ids)
-        if waits is None:
-            self._unfit += 1
-            return
-        self._offered_bytes += size
-        self._entries.append((moment, variant, waits, size))
+        small: dict[str, tuple[list[Exchange], list[int]]] = {}
+        for exchange in exchanges:
+            if random() >= self._share:
+                continue
+            size = len(exchange.request[2]) + len(exchange.answer[2]) + _OVERHEAD
+            if self._offered_bytes + size - self._handled_bytes > self._memory:
+                self._no_memory += 1
+                continue
+            self._offered_bytes += size
+            if self._mask is None and size <= _SMALL:
+                alike, sizes = small.setdefault(exchange.variant, ([], []))
+                alike.append(exchange)
+                sizes.append(size)
+            else:
+                self._entries.append((moment, exchange.variant, 1, size, partial(self._text, moment, [exchange])))
+        for variant, (alike, sizes) in small.items():
+            self._entries.append((moment, variant, len(alike), sum(sizes), self._text(moment, alike)))
 
     @property
     def dropped(self) -> int:
         """Requests that should have been captured and were not."""
-        return self._no_memory + self._unfit + self._lost
+        return self._no_memory + self._lost
 
     @property
     def waiting(self) -> int:
@@ -158,22 +151,22 @@ class Capture:
 
     def _write_some(self) -> None:
         """The next entries, each into its variant's file of its hour."""
-        groups: dict[tuple[str, float], tuple[float, list[bytes]]] = {}
+        groups: dict[tuple[str, float], tuple[float, list[bytes], list[int]]] = {}
         handled = written = size = 0
         # while the disk is full, no work is put into what cannot be kept
         hopeful = _due(self._clock(), self._failed_at, _RETRY_AFTER)
         while self._entries and handled < _AT_ONCE and size < _BYTES_AT_ONCE:
-            moment, variant, waits, taken = self._entries.popleft()
-            handled, size = handled + 1, size + taken
-            if not hopeful:
-                continue
-            text = waits if isinstance(waits, bytes) else waits()
-            if text is not None:
-                groups.setdefault((variant, moment // 3600), (moment, []))[1].append(text)
-        for (variant, _), (moment, lines) in groups.items():
+            moment, variant, count, taken, text = self._entries.popleft()
+            handled, size = handled + count, size + taken
+            if hopeful:
+                found, kept = text() if callable(text) else text
+                _, texts, counts = groups.setdefault((variant, moment // 3600), (moment, [], []))
+                texts.append(found)
+                counts.append(kept)
+        for (variant, _), (moment, texts, counts) in groups.items():
             try:
-                self._files.write(variant, moment, b"".join(lines))
-                written += len(lines)
+                self._files.write(variant, moment, b"".join(texts))
+                written += sum(counts)
             except OSError as error:
                 self._failed_at = self._clock()
                 self._complain(f"requests are not captured: {error}")
@@ -181,20 +174,26 @@ class Capture:
         self._lost += handled - written
         self._handled_bytes += size
 
-    def _line(
-        self, moment: float, features: tuple[str, ...], request: _Body, answer: tuple[Kind, bytes, bytes], *ids: bytes
-    ) -> bytes | None:
-        """The line to keep; None, with a complaint, where there can be none."""
-        kind, content_type, body = request
+    def _text(self, moment: float, exchanges: Sequence[Exchange]) -> _Text:
+        """Their lines, and how many these are, with a complaint where there can be none."""
         try:
-            if self._mask is not None:
-                self._check(features)
-                body = self._mask.masked(kind, body, features)
-            return line(moment, (kind, content_type, body), answer, *ids)
+            return lines(moment, exchanges if self._mask is None else list(map(self._masked, exchanges))), len(
+                exchanges
+            )
         except Exception as error:
-            # it must not end the thread; and what cannot be masked must not be kept
-            self._complain(f"a request is not captured: {type(error).__name__}")
-            return None
+            if len(exchanges) == 1:
+                # it must not end the thread; and what cannot be masked must not be kept
+                self._complain(f"a request is not captured: {type(error).__name__}")
+                return b"", 0
+        texts = [self._text(moment, [exchange]) for exchange in exchanges]
+        return b"".join(text for text, _ in texts), sum(count for _, count in texts)
+
+    def _masked(self, exchange: Exchange) -> Exchange:
+        assert self._mask is not None
+        self._check(exchange.features)
+        kind, content_type, body = exchange.request
+        masked = kind, content_type, self._mask.masked(kind, body, exchange.features)
+        return msgspec.structs.replace(exchange, request=masked)
 
     def _check(self, features: tuple[str, ...]) -> None:
         """A name misspelt in the mask would leave in what is to be kept out: say so."""

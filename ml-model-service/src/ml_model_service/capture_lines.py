@@ -1,9 +1,8 @@
-"""A request and its answer as one line of SageMaker's data capture format."""
+"""Requests and their answers as lines of SageMaker's data capture format."""
 
 from __future__ import annotations
 
-import base64
-import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from random import getrandbits
@@ -12,67 +11,85 @@ import msgspec
 
 from ml_model_service.formats import MEDIA_TYPES, Kind
 
-_encode = msgspec.json.Encoder().encode
-_ENCODINGS: dict[Kind, bytes] = {"json": b"JSON", "csv": b"CSV", "npy": b"BASE64"}
-_UUID = re.compile(rb"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.IGNORECASE)
+_encode_lines = msgspec.json.Encoder().encode_lines
+_ENCODINGS: dict[Kind, str] = {"json": "JSON", "csv": "CSV", "npy": "BASE64"}
+_HEXADECIMAL = b"0123456789abcdefABCDEF"
+
+Body = tuple[Kind, bytes, bytes | bytearray]
+"""Its format, its content type as it was sent, and its bytes."""
 
 
-def line(
-    moment: float,
-    request: tuple[Kind, bytes, bytes | bytearray],
-    answer: tuple[Kind, bytes, bytes],
-    request_id: bytes,
-    inference_id: bytes,
-    custom_attributes: bytes,
-) -> bytes:
-    """The line, with its end. A body is its format, its content type as it was sent and its bytes."""
-    more = b""
-    if inference_id:
-        more += b',"inferenceId":' + _encode(inference_id.decode("latin-1"))
-    if custom_attributes:
-        more += b',"customAttributes":' + _encode(custom_attributes.decode("latin-1"))
-    return _frame(request[0], request[1], answer[0], answer[1]) % (
-        _data(request[0], request[2]), _data(answer[0], answer[2]), _event_id(request_id), _time(int(moment)), more,
+class Exchange(msgspec.Struct, gc=False):
+    """A request that was answered. `features` are the model's, in schema order."""
+
+    variant: str
+    features: tuple[str, ...]
+    request: Body
+    answer: Body
+    request_id: bytes
+    inference_id: bytes = b""
+    custom_attributes: bytes = b""
+
+
+class _Side(msgspec.Struct, rename="camel", gc=False):
+    observed_content_type: str
+    mode: str
+    data: str | bytes | bytearray
+    encoding: str
+
+
+class _Data(msgspec.Struct, rename="camel", gc=False):
+    endpoint_input: _Side
+    endpoint_output: _Side
+
+
+class _Metadata(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    event_id: str
+    inference_time: str
+    inference_id: str = ""
+    custom_attributes: str = ""
+
+
+class _Line(msgspec.Struct, rename="camel", gc=False):
+    capture_data: _Data
+    event_metadata: _Metadata
+    event_version: str = "0"
+
+
+def lines(moment: float, exchanges: Sequence[Exchange]) -> bytes:
+    """A line for each, with its end. `moment` is when they were answered, in seconds. Raises ValueError."""
+    time = _time(int(moment))
+    return _encode_lines([_line(exchange, time) for exchange in exchanges])
+
+
+def _line(exchange: Exchange, time: str) -> _Line:
+    metadata = _Metadata(
+        _event_id(exchange.request_id), time,
+        exchange.inference_id.decode("latin-1"), exchange.custom_attributes.decode("latin-1"),
     )  # fmt: skip
+    return _Line(_Data(_side("INPUT", *exchange.request), _side("OUTPUT", *exchange.answer)), metadata)
 
 
-@lru_cache(maxsize=64)
-def _frame(asked: Kind, content_type: bytes, answered: Kind, answer_type: bytes) -> bytes:
-    """A line with places for what differs from request to request."""
-    return (
-        b'{"captureData":{"endpointInput":%b,"data":%%b,"encoding":"%b"},'
-        b'"endpointOutput":%b,"data":%%b,"encoding":"%b"}},'
-        b'"eventMetadata":{"eventId":"%%b","inferenceTime":"%%b"%%b},"eventVersion":"0"}\n'
-    ) % (
-        _beginning(content_type or MEDIA_TYPES[asked].encode(), "INPUT"),
-        _ENCODINGS[asked],
-        _beginning(answer_type, "OUTPUT"),
-        _ENCODINGS[answered],
-    )
+def _side(mode: str, kind: Kind, content_type: bytes, body: bytes | bytearray) -> _Side:
+    # msgspec writes bytes as BASE64
+    data = body if kind == "npy" else body.decode()
+    return _Side(content_type.decode("latin-1") or MEDIA_TYPES[kind], mode, data, _ENCODINGS[kind])
 
 
-def _beginning(content_type: bytes, mode: str) -> bytes:
-    text = _encode({"observedContentType": content_type.decode("latin-1"), "mode": mode})[:-1]
-    return text.replace(b"%", b"%%")
-
-
-def _data(kind: Kind, body: bytes | bytearray) -> bytes:
-    if kind == "npy":
-        return b'"%b"' % base64.b64encode(body)
-    return _encode(str(body, "utf-8"))
-
-
-def _event_id(request_id: bytes) -> bytes:
+def _event_id(request_id: bytes) -> str:
     """The request's id if that is a UUID, with or without dashes; else a random one."""
-    found = _UUID.fullmatch(request_id)
-    if found is not None and found[1]:
-        return request_id
-    if found is None:
+    dashed = _dashed(request_id) if len(request_id) == 32 else request_id
+    # a regular expression would take as long as the rest of the line
+    if len(dashed) != 36 or dashed[8:24:5] != b"----" or dashed.translate(None, _HEXADECIMAL) != b"----":
         # version 4, variant 1; it has to be rare, not secret
-        request_id = b"%032x" % (getrandbits(128) & ~(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62)
-    return b"%b-%b-%b-%b-%b" % (request_id[:8], request_id[8:12], request_id[12:16], request_id[16:20], request_id[20:])
+        dashed = _dashed(b"%032x" % (getrandbits(128) & ~(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62))
+    return dashed.decode()
+
+
+def _dashed(digits: bytes) -> bytes:
+    return b"%b-%b-%b-%b-%b" % (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
 
 
 @lru_cache(maxsize=4)
-def _time(second: int) -> bytes:
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}".encode()
+def _time(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"

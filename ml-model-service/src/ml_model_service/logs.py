@@ -8,15 +8,13 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
 _MOST_LINES = 500
-_PATHS = {
-    path: b'"%b"' % path for path in (b"/predict", b"/ml/predict", b"/invocations", b"/ping", b"/health", b"/ready")
-}
 
 
 class Log:
@@ -59,15 +57,8 @@ class RequestLog:
             self._moment = datetime.fromtimestamp(self._second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
         if not self._lines:
             asyncio.get_running_loop().call_later(self._every, self.flush)
-        self._lines.append(
-            b'{"time":"%b.%03d+00:00","level":"%b","message":"request"%b,"method":"%b","path":%b,"status":%d,"ms":%.3f,'
-            b'"request_id":"%b","model_version":%b}\n'
-            % (
-                self._moment, int(now * 1000) % 1000, b"info" if status < 500 else b"error", self._log.labels, method,
-                _PATHS.get(path) or _encode(path.decode(errors="replace")), status, seconds * 1000, request_id,
-                b"null" if version is None else b'"%b"' % version.encode(),
-            )
-        )  # fmt: skip
+        line = _line(self._log.labels, method, path, status, version)
+        self._lines.append(line % (self._moment, int(now * 1000) % 1000, seconds * 1000, request_id))
         if len(self._lines) >= _MOST_LINES:
             self.flush()
 
@@ -76,6 +67,17 @@ class RequestLog:
         if self._lines:
             self._log.write_lines(b"".join(self._lines))
             self._lines.clear()
+
+
+@lru_cache(maxsize=64)
+def _line(labels: bytes, method: bytes, path: bytes, status: int, version: str | None) -> bytes:
+    """A line with places for what differs from request to request."""
+    told = b'"level":"%b","message":"request"%b,"method":"%b","path":%b,"status":%d' % (
+        b"info" if status < 500 else b"error", labels, method, _encode(path.decode(errors="replace")), status
+    )  # fmt: skip
+    return b'{"time":"%%b.%%03d+00:00",%b,"ms":%%.3f,"request_id":"%%b","model_version":%b}\n' % (
+        told.replace(b"%", b"%%"), _encode(version),
+    )  # fmt: skip
 
 
 class JsonHandler(logging.Handler):

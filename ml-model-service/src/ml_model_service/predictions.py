@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
 
 from ml_model_service.capture import Capture, captured_as, folder_at
+from ml_model_service.capture_lines import Body, Exchange
 from ml_model_service.errors import Problem
 from ml_model_service.formats import Kind, answer_kind, check_encoding, read_rows, request_kind, write_predictions
 from ml_model_service.model import Model
@@ -24,7 +25,7 @@ IN_THREAD = 64 * 1024
 _JSON = (None, b"application/json")
 _ANYTHING = (None, b"*/*", b"application/json")
 _TARGET = b"x-amzn-sagemaker-target-variant"
-_CAPTURE_EVERY = 0.01
+_CAPTURE_EVERY = 0.002
 
 
 class Predictions:
@@ -37,7 +38,7 @@ class Predictions:
         self._thread = ThreadPoolExecutor(1, "large requests")
         self._turn = Turn(self._one_row)
         self._capture: Capture | None = None
-        self._to_capture: list[tuple[Request, bytes, Model, Variant, Kind, tuple[Kind, bytes, bytes]]] = []
+        self._to_capture: list[Exchange] = []
         self._capture_folder = folder_at(settings.capture) if settings.capture else None
 
     def __call__(self, request: Request, request_id: bytes) -> Reply:
@@ -134,40 +135,42 @@ class Predictions:
         return Answer(200, answer[2], answer[1], variant.headers, model_version=model.version)
 
     def _captured(
-        self, request: Request, request_id: bytes, model: Model, variant: Variant,
-        asked: Kind, answer: tuple[Kind, bytes, bytes],
-    ) -> None:  # fmt: skip
+        self, request: Request, request_id: bytes, model: Model, variant: Variant, asked: Kind, answer: Body
+    ) -> None:
         """Remember it for in a moment: by then it is answered, and many at once take half the time."""
         if not self._to_capture:
             asyncio.get_running_loop().call_later(_CAPTURE_EVERY, self._capture_all)
-        self._to_capture.append((request, request_id, model, variant, asked, answer))
+        header = request.headers.get
+        exchange = Exchange(
+            variant.name,
+            model.encoder.names,
+            (asked, header(b"content-type", b""), request.body),
+            answer,
+            request_id,
+            header(b"x-amzn-sagemaker-inference-id", b""),
+            header(b"x-amzn-sagemaker-custom-attributes", b""),
+        )
+        self._to_capture.append(exchange)
+        if self._capture is None:
+            self._capture = self._begun_capture(model)
         if len(request.body) > IN_THREAD:
             self._capture_all()
 
     def _capture_all(self) -> None:
         waiting, self._to_capture = self._to_capture, []
-        for request, request_id, model, variant, asked, answer in waiting:
-            headers = request.headers
-            (self._capture or self._begin_capture(model)).offer(
-                variant.name,
-                model.encoder.names,
-                (asked, headers.get(b"content-type", b""), request.body),
-                answer,
-                request_id,
-                headers.get(b"x-amzn-sagemaker-inference-id", b""),
-                headers.get(b"x-amzn-sagemaker-custom-attributes", b""),
-            )
+        if self._capture is not None:
+            self._capture.offer(waiting)
 
-    def _begin_capture(self, model: Model) -> Capture:
+    def _begun_capture(self, model: Model) -> Capture:
         """The first answer tells the model's name, which is the endpoint's where none is set."""
         settings = self._settings
         assert self._capture_folder is not None
-        self._capture = Capture(
+        capture = Capture(
             self._capture_folder, settings.endpoint or captured_as(model.name), settings.capture_percent,
             settings.capture_mask, settings.capture_memory,
         )  # fmt: skip
-        self._capture.start()
-        return self._capture
+        capture.start()
+        return capture
 
 
 def no_model(served: Served) -> Problem:

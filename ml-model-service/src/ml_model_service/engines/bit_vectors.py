@@ -7,7 +7,6 @@ over one leaf of each tree. Leaves are summed in LightGBM's order: predictions a
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Sequence
 from math import exp, inf, nan, nextafter
@@ -24,10 +23,7 @@ from ml_model_service.engines.tree_text import NEARLY_ZERO, Split, TreeText, Uns
 MOST_TEXT, MOST_BYTES = 3 << 20, 16 << 20
 # rows from which this takes less time than walking, and rows whose vectors stay together in a core's cache
 MANY, _AT_ONCE = 4, 64
-# for words of so many bits: a multiplier and a shift that number the powers of two without gaps (de Bruijn sequences)
-_NUMBERING = {32: (0x077CB531, 27), 64: (0x03F79D71B4CB0A89, 58)}
 _PROBES = 200
-_LARGEST, _ENDS = sys.float_info.max, 2
 
 _Placed = tuple[int, Split]
 _Words = NDArray[np.unsignedinteger[Any]]
@@ -42,15 +38,16 @@ class BitVectors:
             raise Unsupported(f"{len(text):,} bytes")
         model = read(text)
         most = max(len(tree.leaves) for tree in model.trees)
-        bits = next((bits for bits in _NUMBERING if bits >= most), None)
+        bits = next((bits for bits in (32, 64) if bits >= most), None)
         if bits is None:
             raise Unsupported(f"a tree of {most} leaves")
         self._exact, self.predict_one = exact, exact.predict_one
         self._sigmoid, self._divisor = model.sigmoid, len(model.trees) if model.average else 1
-        self._multiplier, self._shift = _NUMBERING[bits]
-        self._signed = np.dtype(f"i{bits // 8}")
         self._firsts = np.arange(len(model.trees)) * bits
-        self._values = self._numbered_values(model, bits)
+        self._values = np.zeros((len(model.trees), bits))
+        for values, tree in zip(self._values, model.trees, strict=True):
+            values[: len(tree.leaves)] = tree.leaves
+        self._one = np.dtype(f"u{bits // 8}").type(1)
         leaves = ((1 << len(tree.leaves)) - 1 for tree in model.trees)
         self._all_leaves: _Words = np.array(list(leaves), dtype=f"u{bits // 8}")
         self._cut_up(_by_feature(model), features)
@@ -69,18 +66,18 @@ class BitVectors:
     def probes(self) -> NDArray[np.float64]:
         """Rows, (rows, features); a value is missing, near zero, far out, or at or just beside a threshold."""
         draw = Random(0)
-        of_feature = [self._cuts.imag[self._cuts.real == feature][:-_ENDS] for feature in range(len(self._keys))]
-        kinds = [(*_ANYWHERE, *([_beside(cuts.tolist())] if len(cuts) else [])) for cuts in of_feature]
+        cuts = [self._cuts.imag[self._cuts.real == feature].tolist() for feature in range(len(self._keys))]
+        kinds = [(*_ANYWHERE, _beside(values)) for values in cuts]
         rows = [[draw.choice(draw.choice(kind)) for kind in kinds] for _ in range(_PROBES)]
         return np.array(rows, dtype=np.float64)
 
     def _sums(self, matrix: NDArray[np.float64]) -> list[float]:
         """The sum of the leaves that are left over, for each of at most `_AT_ONCE` rows."""
         keys = self._keys[:, : len(matrix)].copy()
-        np.fmin(matrix.T, inf, out=keys.imag)
+        keys.imag = matrix.T
         left = np.bitwise_and.reduce(self._words.take(self._cuts.searchsorted(keys), axis=0), axis=0)
-        # Each word has one bit now, which the multiplication numbers.
-        leaves = (left * self._multiplier >> self._shift).view(self._signed) + self._firsts
+        # Each word has one bit now; those below it count to the leaf's number.
+        leaves = np.bitwise_count(left - self._one) + self._firsts
         sums: list[float] = self._values.take(leaves).cumsum(axis=1)[:, -1].tolist()
         return sums
 
@@ -92,33 +89,26 @@ class BitVectors:
         except OverflowError:
             return 0.0
 
-    def _numbered_values(self, model: TreeText, bits: int) -> NDArray[np.float64]:
-        """Each tree's leaf values, where the numbering of the powers of two finds them."""
-        values = np.zeros((len(model.trees), bits))
-        for number, tree in enumerate(model.trees):
-            for leaf, value in enumerate(tree.leaves):
-                values[number, (self._multiplier << leaf & (1 << bits) - 1) >> self._shift] = value
-        return values.ravel()
-
     def _cut_up(self, splits: dict[int, list[_Placed]], features: int) -> None:
-        """Make one table of all features' cells.
+        """Make one table of all features' cells: what is left over by values above a cut, up to the next.
 
-        Its row `n` says what is left over by values above cut `n - 1`, up to cut `n`. A cut is a complex number: the
-        feature, then the value. NumPy puts those in order by feature first, so that one search finds the cells of all.
-        A feature's last cell, which ends at infinity, is for missing values.
+        A cut is a complex number: the feature, then the value. NumPy orders these by feature first, those whose value
+        is missing (NaN) behind all others: one search finds the cells of whole rows.
         """
         cuts = [_cuts([split for _, split in splits.get(feature, ())]) for feature in range(features)]
-        if sum(map(len, cuts)) * self._all_leaves.nbytes > MOST_BYTES:
+        if sum(len(ends) + 1 for ends in cuts) * self._all_leaves.nbytes > MOST_BYTES:
             raise Unsupported("its bit vectors would be too large")
-        self._cuts = np.array([complex(feature, cut) for feature in range(features) for cut in cuts[feature]])
-        self._words: _Words = np.concatenate(
-            [self._left_over(splits.get(feature, ()), cuts[feature]) for feature in range(features)]
-        )
+        cells = [(feature, cut) for feature in range(features) for cut in cuts[feature]]
+        cells += [(feature, nan) for feature in range(features)]
+        self._cuts = np.array([complex(*cell) for cell in cells])
+        words = [self._left_over(splits.get(feature, ()), cuts[feature]) for feature in range(features)]
+        self._words: _Words = np.concatenate([part[:-1] for part in words] + [part[-1:] for part in words])
         self._keys = np.tile(np.arange(features, dtype=np.complex128)[:, None], (1, _AT_ONCE))
 
     def _left_over(self, placed: Sequence[_Placed], cuts: Sequence[float]) -> _Words:
+        """For each of a feature's cells, and at last for missing values."""
         # All values of a cell go where the cell's end goes, zero's neighbours where zero goes.
-        ends = np.array([*(0.0 if abs(cut) <= NEARLY_ZERO else cut for cut in cuts[:-1]), nan])
+        ends = np.array([*(0.0 if abs(cut) <= NEARLY_ZERO else cut for cut in cuts), nan])
         words = np.tile(self._all_leaves, (len(ends), 1))
         kind = words.dtype.type
         for tree, split in placed:
@@ -151,19 +141,15 @@ def _by_feature(model: TreeText) -> dict[int, list[_Placed]]:
 
 
 def _cuts(splits: Sequence[Split]) -> list[float]:
-    """Where cells end, in ascending order: at the thresholds and around zero, or before and after each code.
-
-    The last two are the largest number and infinity, as which missing values are looked up.
-    """
+    """Where cells end, in ascending order: at the thresholds and around zero, or before and after each code."""
     if not splits:
-        inner = set[float]()
-    elif splits[0].codes is not None:
+        return [inf]
+    if splits[0].codes is not None:
         codes = {code for split in splits for code in split.codes or ()}
         # fractions count as the whole number towards zero
-        inner = {nextafter(end, -inf) if end else -1.0 for code in codes for end in (code, code + 1)}
-    else:
-        inner = {split.threshold for split in splits} | {nextafter(-NEARLY_ZERO, -inf), NEARLY_ZERO}
-    return [*sorted(cut for cut in inner if cut < _LARGEST), _LARGEST, inf]
+        ends = {nextafter(end, -inf) if end else -1.0 for code in codes for end in (code, code + 1)}
+        return sorted(ends | {inf})
+    return sorted({split.threshold for split in splits} | {nextafter(-NEARLY_ZERO, -inf), NEARLY_ZERO, inf})
 
 
 def _beside(values: Sequence[float]) -> Sequence[float]:
