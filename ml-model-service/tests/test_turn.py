@@ -21,7 +21,7 @@ from ml_model_service.model import Model, load
 from ml_model_service.reload import Served
 from ml_model_service.server import Answer, Request
 from ml_model_service.settings import Settings
-from ml_model_service.turn import TOGETHER, Row, Turn
+from ml_model_service.turn import TOGETHER, Rows, Turn
 from service import Service
 
 pytestmark = pytest.mark.slow
@@ -71,11 +71,16 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def sent_together(service: Service, minutes: Sequence[float]) -> list[tuple[int, Any]]:
-    """Status and content for each row, all sent while the event loop is busy, so that it finds them at once."""
-    sockets = [service.connect() for _ in minutes]
+    """Status and content for each row."""
+    return answers(service, [[minute] for minute in minutes])
+
+
+def answers(service: Service, requests: Sequence[Sequence[float]]) -> list[tuple[int, Any]]:
+    """Status and content of each request, all sent while the event loop is busy, so that it finds them at once."""
+    sockets = [service.connect() for _ in requests]
     with service.busy():
-        for connection, minute in zip(sockets, minutes, strict=True):
-            body = json.dumps({"instances": [ROW | {"minute": minute}]}).encode()
+        for connection, minutes in zip(sockets, requests, strict=True):
+            body = json.dumps({"instances": [ROW | {"minute": minute} for minute in minutes]}).encode()
             head = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             connection.sendall(head + body)
     return [received(connection) for connection in sockets]
@@ -120,6 +125,22 @@ def test_a_row_that_fails_fails_alone(service: Service, publish: Publish, tmp_pa
     assert (CLIENTS, 1) == (variant["requests"], variant["errors"])
 
 
+def test_requests_of_several_rows_are_predicted_among_others(
+    service: Service, publish: Publish, boosters: list[lightgbm.Booster], tmp_path: Path
+) -> None:
+    """Each gets its own rows' predictions, in order; one with a bad row fails alone."""
+    model, engine = counting(load(publish(tmp_path, "v1.0")))
+    service.serve(model)
+    requests = [[float(100 * n + row) for row in range(n % 5 + 1)] for n in range(14)]
+    expected = [(200, [score(boosters[0], ROW | {"minute": minute}) for minute in minutes]) for minutes in requests]
+    assert expected == [(status, content["predictions"]) for status, content in answers(service, requests)]
+    assert sum(map(len, requests)) in engine.calls
+    requests[4] = [1.0, BAD_MINUTE]
+    found = answers(service, requests)
+    assert [500 if n == 4 else 200 for n in range(14)] == [status for status, _ in found]
+    assert expected[5:] == [(status, content["predictions"]) for status, content in found[5:]]
+
+
 def test_an_engine_that_loses_rows_costs_none_its_answer(
     service: Service, publish: Publish, boosters: list[lightgbm.Booster], tmp_path: Path
 ) -> None:
@@ -139,19 +160,19 @@ def test_an_answer_that_cannot_be_made_keeps_no_other_waiting(publish: Publish, 
     assert served.serving is not None
     bad, failed, sent = b"2", Answer(500, b"failed"), []
 
-    def answer(row: Row, _: float | Exception) -> Answer:
-        if row.request_id == bad:
+    def answer(rows: Rows, _: list[float] | Exception) -> Answer:
+        if rows.request_id == bad:
             raise RuntimeError("can't start new thread")
-        return Answer(200, row.request_id)
+        return Answer(200, rows.request_id)
 
     async def one_turn() -> None:
         turn = Turn(answer)
         for number in range(TOGETHER):
             request = Request(b"POST", b"/predict", {}, b"", 0.0, clients=TOGETHER)
-            row = Row(request, b"%d" % number, served.serving, 0, [1.0, 0.0, 60.0, 480.0])
-            row.steps = (lambda found: failed if isinstance(found, Exception) else found,)
-            row.deliver = sent.append
-            assert row is turn.reply(row)
+            rows = Rows(request, b"%d" % number, served.serving, 0, [1.0, 0.0, 60.0, 480.0])
+            rows.steps = (lambda found: failed if isinstance(found, Exception) else found,)
+            rows.deliver = sent.append
+            assert rows is turn.reply(rows)
         await asyncio.sleep(0)
 
     asyncio.run(one_turn())

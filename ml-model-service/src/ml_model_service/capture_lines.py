@@ -15,8 +15,9 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 _ENCODINGS: dict[Kind, str] = {"json": "JSON", "csv": "CSV", "npy": "BASE64"}
 _HEXADECIMAL = b"0123456789abcdefABCDEF"
 
-Body = tuple[Kind, bytes, bytes | bytearray]
-"""Its format, its content type as it was sent, and its bytes."""
+# a body's format, its content type as it was sent, and its bytes
+Asked = tuple[Kind, bytes, bytes | bytearray]
+Answered = tuple[Kind, bytes, bytes]
 
 
 class Exchange(msgspec.Struct, gc=False):
@@ -24,8 +25,8 @@ class Exchange(msgspec.Struct, gc=False):
 
     variant: str
     features: tuple[str, ...]
-    request: Body
-    answer: Body
+    request: Asked
+    answer: Answered
     request_id: bytes
     inference_id: bytes = b""
     custom_attributes: bytes = b""

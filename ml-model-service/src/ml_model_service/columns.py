@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import repeat
 from math import nan
 from typing import Annotated, Any
 
@@ -62,33 +61,35 @@ class NumberColumn:
         return values
 
 
+class _OrMissing(dict[str | None, float]):
+    def __missing__(self, _: str | None) -> float:
+        return nan
+
+
 class CategoryColumn:
     """Strings, each standing for its position in the feature's values."""
 
     def __init__(self, feature: Category) -> None:
         self.feature = feature
         self.type: Any = str | None if feature.nullable else str
-        self._codes = {value: float(code) for code, value in enumerate(feature.values)}
-        self._numbers = frozenset(self._codes.values())
+        codes: dict[str | None, float] = {value: float(code) for code, value in enumerate(feature.values)}
+        # by value; what is missing or was never seen is NaN where the feature is nullable, else a KeyError
+        self.codes = _OrMissing(codes) if feature.nullable else codes
+        self._numbers = frozenset(codes.values())
 
     def one(self, value: Any) -> float:
         """The code of a JSON value; NaN for null or one that training never saw, if nullable. Raises Unfit."""
-        if type(value) is str:
-            code = self._codes.get(value)
-            if code is not None:
-                return code
-            if self.feature.nullable:
-                return nan
-        elif value is None and self.feature.nullable:
-            return nan
+        if type(value) is str or value is None:
+            try:
+                return self.codes[value]
+            except KeyError:
+                raise Unfit from None
         raise Unfit
 
     def of_checked(self, values: Sequence[str | None]) -> Iterable[float]:
         """The codes of a column that msgspec has checked against `type`. Raises Unfit when one is unknown."""
-        if self.feature.nullable:
-            return map(self._codes.get, values, repeat(nan))  # type: ignore[arg-type]
         try:
-            return [self._codes[value] for value in values]  # type: ignore[index]
+            return [self.codes[value] for value in values]
         except KeyError:
             raise Unfit from None
 

@@ -42,13 +42,10 @@ def read_json(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple
     Raises Problem 400 for what is not JSON, 422 for another shape or a row that does not fit.
     """
     body = without_mark(body)
-    try:
-        rows = encoder.decode_instances(body)
-        if 1 <= len(rows) <= max_rows:
-            return encoder.of_structs(rows), len(rows)
-    except (*_NOT_JSON, Unfit):
-        # another shape, or something is wrong, which is now looked for with care
-        pass
+    values = encoder.instances(body, max_rows)
+    if values is not None:
+        return array("d", values), len(values) // len(encoder.names)
+    # another shape, or something is wrong, which is now looked for with care
     found = _rows(_parsed(body, encoder, max_rows), encoder, max_rows)
     return _matrix(found, encoder), len(found.rows)
 
@@ -185,7 +182,7 @@ def _matrix(found: Rows, encoder: Encoder) -> array[float]:
         if found.order != encoder.names:
             rows = list(map(itemgetter(*map(found.order.index, encoder.names)), rows))
     try:
-        return encoder.of_structs(msgspec.convert(rows, list[row_type]))  # type: ignore[valid-type]
+        return array("d", encoder.of_structs(msgspec.convert(rows, list[row_type])))  # type: ignore[valid-type]
     except (msgspec.ValidationError, Unfit):
         pass
     named = rows if found.order is None else [dict(zip(encoder.names, row, strict=True)) for row in rows]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from math import nan
 from typing import Any
 
 import msgspec
 
-from ml_model_service.columns import Unfit, column_of
+from ml_model_service.columns import CategoryColumn, Unfit, column_of
 from ml_model_service.errors import MISSING, Detail, Problem, invalid, shortened
 from ml_model_service.schema import Feature, FeatureSchema
 
@@ -36,7 +38,7 @@ _INSTANCES = json_words("instances")
 class Encoder:
     """Checks rows and turns them into numbers: a category into its code, a missing value into NaN.
 
-    Every matrix it gives is float64 of shape (rows * features,), one row after the other.
+    What it gives is of shape (rows * features,), one row after the other.
     """
 
     def __init__(self, schema: FeatureSchema) -> None:
@@ -58,17 +60,33 @@ class Encoder:
 
         body = msgspec.defstruct("Body", [("instances", list[self.object_row])], forbid_unknown_fields=True, gc=False)  # type: ignore[name-defined]
         self._decode_body: Any = msgspec.json.Decoder(body).decode
+        self._codes = [
+            (position, column.codes)
+            for position, column in enumerate(self.columns)
+            if isinstance(column, CategoryColumn)
+        ]
 
-    def decode_instances(self, body: bytes | bytearray) -> list[msgspec.Struct]:
-        """The rows of `{"instances": [{feature: value, ...}, ...]}`. Raises msgspec.DecodeError for all else."""
-        return self._decode_body(body).instances  # type: ignore[no-any-return]
+    def instances(self, body: bytes | bytearray, max_rows: int) -> list[float] | None:
+        """The numbers of `{"instances": [{feature: value, …}, …]}`, which nearly all clients send.
 
-    def of_structs(self, rows: Sequence[msgspec.Struct]) -> array[float]:
-        """The matrix of rows of type `object_row` or `array_row`, at least one. Raises Unfit."""
-        by_column = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        return self.assemble(
-            (column.of_checked(values) for column, values in zip(self.columns, by_column, strict=True)), len(rows)
-        )
+        None for whatever is not 1 to `max_rows` good rows: others say why.
+        """
+        try:
+            rows = self._decode_body(body).instances
+            return self.of_structs(rows) if 1 <= len(rows) <= max_rows else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unfit):
+            return None
+
+    def of_structs(self, rows: Sequence[msgspec.Struct]) -> list[float]:
+        """The numbers of rows of type `object_row` or `array_row`. Raises Unfit."""
+        values: list[Any] = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+        try:
+            for start in range(0, len(values), len(self.names)):
+                for position, codes in self._codes:
+                    values[start + position] = codes[values[start + position]]
+        except KeyError:
+            raise Unfit from None
+        return [nan if value is None else value for value in values] if None in values else values
 
     def assemble(self, columns: Iterable[Iterable[float]], rows: int) -> array[float]:
         """The matrix of columns in schema order, each of `rows` numbers."""

@@ -17,7 +17,6 @@ from ml_model_service import engines
 from ml_model_service.encode import Encoder
 from ml_model_service.engines import Engine
 from ml_model_service.errors import Problem
-from ml_model_service.one_row import OneRow
 from ml_model_service.pickles import Bucket
 from ml_model_service.schema import FeatureSchema, Golden, Metadata, digest_of
 
@@ -41,7 +40,6 @@ class Model:
     golden: tuple[Golden, ...]
     encoder: Encoder
     engine: Engine
-    one_row: OneRow
     prefix: bytes
 
     def predict(self, rows: Sequence[dict[str, Any]]) -> list[float]:
@@ -98,8 +96,7 @@ def _load(folder: Path, version: str | None, bucket: Bucket) -> Model:
         golden=described.golden,
         encoder=Encoder(schema),
         engine=engine,
-        one_row=OneRow(schema),
-        prefix=b'{"model_version":%b,"predictions":[' % msgspec.json.encode(described.version),
+        prefix=b'{"model_version":%b,"predictions":' % msgspec.json.encode(described.version),
     )
     _check_golden(folder, model, described.tolerance)
     return model

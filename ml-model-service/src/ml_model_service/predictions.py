@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
 
+import msgspec
+
 from ml_model_service.capture import Capture, captured_as, folder_at
-from ml_model_service.capture_lines import Body, Exchange
+from ml_model_service.capture_lines import Answered, Exchange
 from ml_model_service.errors import Problem
 from ml_model_service.formats import Kind, answer_kind, check_encoding, read_rows, request_kind, write_predictions
 from ml_model_service.model import Model
 from ml_model_service.reload import Served, Serving
 from ml_model_service.server import Answer, Reply, Request
 from ml_model_service.settings import Settings
-from ml_model_service.turn import Row, Turn
+from ml_model_service.turn import Rows, Turn
 from ml_model_service.variants import Variant
 
 PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
@@ -26,6 +29,7 @@ _JSON = (None, b"application/json")
 _ANYTHING = (None, b"*/*", b"application/json")
 _TARGET = b"x-amzn-sagemaker-target-variant"
 _CAPTURE_EVERY = 0.002
+_encode = msgspec.json.Encoder().encode
 
 
 class Predictions:
@@ -36,7 +40,7 @@ class Predictions:
         self._settings, self._served = settings, served
         # One thread: a task is one worker, and the model's library would only fight itself for the core.
         self._thread = ThreadPoolExecutor(1, "large requests")
-        self._turn = Turn(self._one_row)
+        self._turn = Turn(self._answer)
         self._capture: Capture | None = None
         self._to_capture: list[Exchange] = []
         self._capture_folder = folder_at(settings.capture) if settings.capture else None
@@ -57,9 +61,9 @@ class Predictions:
             and headers.get(b"accept") in _ANYTHING
             and b"content-encoding" not in headers
         ):
-            values = serving.models[index].one_row.read(request.body)
+            values = serving.models[index].encoder.instances(request.body, self._settings.max_rows)
             if values is not None:
-                return self._turn.reply(Row(request, request_id, serving, index, values))
+                return self._turn.reply(Rows(request, request_id, serving, index, values))
         try:
             scored = self._score(request, serving.models[index])
         except Exception as error:
@@ -89,20 +93,17 @@ class Predictions:
         if self._capture is not None:
             self._capture.close()
 
-    def _one_row(self, row: Row, found: float | Exception) -> Answer:
-        request, serving, model = row.request, row.serving, row.model
-        variant = serving.variants.all[row.index]
-        if isinstance(found, Exception) or not isfinite(found):
-            variant.failed(time.monotonic() - request.arrived)
-            raise found if isinstance(found, Exception) else _no_prediction(0)
-        predictions = [found]
-        content = b"%b%b]}" % (model.prefix, repr(found).encode())
-        if serving.mirror is not None and row.index == 0:
-            serving.mirror.offer(array("d", row.values), 1, predictions)
-        if self._capture_folder is not None:
-            self._captured(request, row.request_id, model, variant, "json", ("json", b"application/json", content))
-        variant.answered(time.monotonic() - request.arrived, predictions)
-        return Answer(200, content, headers=variant.headers, model_version=model.version)
+    def _answer(self, rows: Rows, found: list[float] | Exception) -> Answer:
+        serving, model = rows.serving, rows.model
+        try:
+            if isinstance(found, Exception):
+                raise found
+            body = b"%b%b}" % (model.prefix, _encode(_finite(found)))
+        except Exception as error:
+            _count(error, serving.variants.all[rows.index], rows.request)
+            raise
+        answer: Answered = "json", b"application/json", body
+        return self._recorded(rows.request, rows.request_id, serving, rows.index, "json", rows.values, found, answer)
 
     async def _in_thread(self, request: Request, request_id: bytes, serving: Serving, index: int) -> Answer:
         loop = asyncio.get_running_loop()
@@ -114,9 +115,7 @@ class Predictions:
             raise
         return self._recorded(request, request_id, serving, index, *scored)
 
-    def _score(
-        self, request: Request, model: Model
-    ) -> tuple[Kind, array[float], list[float], tuple[Kind, bytes, bytes]]:
+    def _score(self, request: Request, model: Model) -> tuple[Kind, array[float], list[float], Answered]:
         asked, wanted = _kinds(request)
         matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
         predictions = _finite(model.engine.predict(matrix, rows))
@@ -124,18 +123,18 @@ class Predictions:
 
     def _recorded(
         self, request: Request, request_id: bytes, serving: Serving, index: int,
-        asked: Kind, matrix: array[float], predictions: list[float], answer: tuple[Kind, bytes, bytes],
+        asked: Kind, values: Sequence[float], predictions: list[float], answer: Answered,
     ) -> Answer:  # fmt: skip
         model, variant = serving.models[index], serving.variants.all[index]
         if serving.mirror is not None and index == 0:
-            serving.mirror.offer(matrix, len(predictions), predictions)
+            serving.mirror.offer(array("d", values), len(predictions), predictions)
         if self._capture_folder is not None:
             self._captured(request, request_id, model, variant, asked, answer)
         variant.answered(time.monotonic() - request.arrived, predictions)
         return Answer(200, answer[2], answer[1], variant.headers, model_version=model.version)
 
     def _captured(
-        self, request: Request, request_id: bytes, model: Model, variant: Variant, asked: Kind, answer: Body
+        self, request: Request, request_id: bytes, model: Model, variant: Variant, asked: Kind, answer: Answered
     ) -> None:
         """Remember it for in a moment: by then it is answered, and many at once take half the time."""
         if not self._to_capture:
@@ -187,14 +186,10 @@ def _kinds(request: Request) -> tuple[Kind, Kind]:
 
 def _finite(predictions: list[float]) -> list[float]:
     """The predictions. Raises Problem 500 for a row that has none: JSON has no word for it."""
-    for row, prediction in enumerate(predictions):
-        if not isfinite(prediction):
-            raise _no_prediction(row)
-    return predictions
-
-
-def _no_prediction(row: int) -> Problem:
-    return Problem(500, "no_prediction", f"instances[{row}]: the model's prediction is not a finite number")
+    if all(map(isfinite, predictions)):
+        return predictions
+    row = next(row for row, prediction in enumerate(predictions) if not isfinite(prediction))
+    raise Problem(500, "no_prediction", f"instances[{row}]: the model's prediction is not a finite number")
 
 
 def _count(error: Exception, variant: Variant, request: Request) -> None:

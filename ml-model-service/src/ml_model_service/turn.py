@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, islice
 
-from ml_model_service.engines import Engine
 from ml_model_service.model import Model
 from ml_model_service.reload import Serving
 from ml_model_service.server import Answer, Later, Request
@@ -21,73 +20,81 @@ from ml_model_service.server import Answer, Later, Request
 TOGETHER = 4
 
 
-class Row(Later):
-    """A request of one row, of (features,) values, to a variant."""
+class Rows(Later):
+    """A request of some rows, of (rows * features,) values, to a variant."""
 
-    __slots__ = ("index", "model", "request", "request_id", "serving", "values")
+    __slots__ = ("count", "index", "model", "request", "request_id", "serving", "values")
 
     def __init__(self, request: Request, request_id: bytes, serving: Serving, index: int, values: list[float]) -> None:
         super().__init__()
         self.request, self.request_id, self.values = request, request_id, values
         self.serving, self.index = serving, index
         self.model: Model = serving.models[index]
+        self.count = len(values) // len(self.model.schema.features)
 
 
 class Turn:
-    """Collects the rows of each turn. `answer` makes the answer to a row from its prediction, or raises what failed."""
+    """Collects the rows of each turn. `answer` makes an answer from predictions, or raises what failed."""
 
-    def __init__(self, answer: Callable[[Row, float | Exception], Answer]) -> None:
+    def __init__(self, answer: Callable[[Rows, list[float] | Exception], Answer]) -> None:
         self._answer = answer
-        self._rows: list[Row] = []
+        self._waiting: list[Rows] = []
 
-    def reply(self, row: Row) -> Answer | Row:
-        """The answer, or the row, which is answered at the end of this turn. Raises what went wrong with it.
+    def reply(self, rows: Rows) -> Answer | Rows:
+        """The answer, or the rows, which are answered at the end of this turn. Raises what went wrong with them.
 
         Call it in the event loop.
         """
-        if row.request.clients < TOGETHER:
-            return self._answer(row, _prediction(row.model.engine, row))
-        if not self._rows:
+        if rows.request.clients < TOGETHER:
+            return self._answer(rows, _own(rows))
+        if not self._waiting:
             asyncio.get_running_loop().call_soon(self._end)
-        self._rows.append(row)
-        return row
+        self._waiting.append(rows)
+        return rows
 
     def _end(self) -> None:
-        rows, self._rows = self._rows, []
-        by_model: dict[int, list[Row]] = {}
-        for row in rows:
-            by_model.setdefault(id(row.model), []).append(row)
+        waiting, self._waiting = self._waiting, []
+        by_model: dict[int, list[Rows]] = {}
+        for rows in waiting:
+            by_model.setdefault(id(rows.model), []).append(rows)
         for alike in by_model.values():
             self._resolve(alike)
 
-    def _resolve(self, rows: Sequence[Row]) -> None:
-        """Answer rows of one model."""
-        for row, found in zip(rows, _predictions(rows[0].model.engine, rows), strict=True):
-            row.resolve(self._answer_or_fault(row, found))
+    def _resolve(self, alike: Sequence[Rows]) -> None:
+        """Answer requests to one model."""
+        for rows, found in zip(alike, _predictions(alike), strict=True):
+            rows.resolve(self._answer_or_fault(rows, found))
 
-    def _answer_or_fault(self, row: Row, found: float | Exception) -> Answer | Exception:
-        """What is wrong with one answer must not leave the other rows without theirs."""
+    def _answer_or_fault(self, rows: Rows, found: list[float] | Exception) -> Answer | Exception:
+        """What is wrong with one answer must not leave the other requests without theirs."""
         try:
-            return self._answer(row, found)
+            return self._answer(rows, found)
         except Exception as error:
             return error
 
 
-def _predictions(engine: Engine, rows: Sequence[Row]) -> Sequence[float | Exception]:
-    """For each row its prediction, or what went wrong with it."""
-    if len(rows) >= TOGETHER:
+def _predictions(alike: Sequence[Rows]) -> Sequence[list[float] | Exception]:
+    """For each request its predictions, or what went wrong with it."""
+    count = sum([rows.count for rows in alike])
+    if count >= TOGETHER:
         try:
-            found = engine.predict(array("d", chain.from_iterable(row.values for row in rows)), len(rows))
-            if len(found) == len(rows):
-                return found
+            values = array("d", chain.from_iterable([rows.values for rows in alike]))
+            found = iter(alike[0].model.engine.predict(values, count))
+            shares = [list(islice(found, rows.count)) for rows in alike]
+            if len(shares[-1]) == alike[-1].count:
+                return shares
         except Exception:
             pass
     # whose fault it was shows when each is asked for alone
-    return [_prediction(engine, row) for row in rows]
+    return [_own(rows) for rows in alike]
 
 
-def _prediction(engine: Engine, row: Row) -> float | Exception:
+def _own(rows: Rows) -> list[float] | Exception:
+    """The predictions for one request's rows."""
+    engine = rows.model.engine
     try:
-        return engine.predict_one(row.values)
+        if rows.count == 1:
+            return [engine.predict_one(rows.values)]
+        return engine.predict(array("d", rows.values), rows.count)
     except Exception as error:
         return error
