@@ -113,6 +113,7 @@ def service_has_answered(connection: socket.socket) -> bool:
     [
         (b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1, 2\r\n\r\n", 400),
         (b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\ntransfer-encoding: gzip, Chunked\r\n\r\n", 501),
         (b"nonsense\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"POST /predict HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n", 413),

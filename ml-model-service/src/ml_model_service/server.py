@@ -271,6 +271,8 @@ class Connection(asyncio.Protocol):
         length = self._headers.get(b"content-length", b"")
         if length and int(length) > self._server.max_body:
             self._too_large()
+        elif self._headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            self._turn_down(501, "unknown_coding", "Transfer-Encoding: only chunked is known")
         elif b"expect" in self._headers and not self._busy and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
