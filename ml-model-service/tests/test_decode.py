@@ -139,9 +139,9 @@ def test_a_body_of_another_charset_names_its_byte() -> None:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        (b'{"instances": ' + b"[" * 100_000, "100001 arrays and objects"),
-        (b'{"instances": [' + b"[]," * 1000 + b"[]]}", "1003 arrays and objects"),
-        (b'{"instances": [[' + b"1," * 1000 + b"1]]}", "1000 values"),
+        (b'{"instances": ' + b"[" * 100_000, "over 10 arrays and objects"),
+        (b'{"instances": [' + b"[]," * 1000 + b"[]]}", "over 10 arrays and objects"),
+        (b'{"instances": [[' + b"1," * 1000 + b"1]]}", "over 80 values"),
     ],
 )
 def test_bodies_that_would_grow_in_memory_are_not_decoded(body: bytes, found: str) -> None:
