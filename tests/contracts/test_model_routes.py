@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,16 @@ def one_model(model_service: Program, bucket: Path, tmp_path_factory: pytest.Tem
     variables = {"MODEL_BAKED": str(bucket / VERSION), "ENDPOINT_NAME": ENDPOINT}
     with model_service.serving(["-m", "ml_model_service"], folder / "service.log", variables) as running:
         yield running
+
+
+@contextmanager
+def frozen(service: Service) -> Iterator[None]:
+    """Takes connections and answers none, as a process that hangs does."""
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        service.process.send_signal(signal.SIGCONT)
 
 
 def predicted(backend: Service, flight: Mapping[str, str], **headers: str) -> dict[str, Any]:
@@ -157,6 +169,25 @@ def test_an_endpoint_that_is_not_there_costs_no_request(backends: Backends, one_
     with backends.between(one_model, one_model, name="nowhere", MODEL_SAGEMAKER_PERCENT="100") as backend:
         assert VERSION == predicted(backend, FLIGHTS[0])["model_version"]
         assert 1 == figures(backend)["routes"]["sagemaker"]["fell_back"]
+
+
+def test_an_endpoint_that_hangs_is_left_alone(backends: Backends, one_model: Service, other_model: Service) -> None:
+    """Five clients wait for it, the others have the model service's answer at once; all are back when it answers."""
+    variables = {"MODEL_SAGEMAKER_PERCENT": "100", "MODEL_READ_TIMEOUT": "0.5"}
+    with backends.between(one_model, other_model, **variables) as backend:
+        assert "v2.0" == predicted(backend, FLIGHTS[0])["model_version"]
+        with frozen(other_model):
+            began = time.monotonic()
+            assert {VERSION} == {predicted(backend, flight)["model_version"] for flight in FLIGHTS}
+            took = time.monotonic() - began
+            found = figures(backend)["routes"]["sagemaker"]
+        assert (6, 5, 16, "open") == tuple(found[name] for name in ("asked", "failed", "fell_back", "breaker"))
+        # Without a breaker it would be sixteen times the read timeout.
+        assert 5 * 0.5 <= took < 10 * 0.5
+        wait_for(lambda: predicted(backend, FLIGHTS[0])["model_version"] == "v2.0")
+        assert "closed" == figures(backend)["routes"]["sagemaker"]["breaker"]
+    lines = [json.loads(line) for line in backend.log.read_text().splitlines()]
+    assert ["open", "closed"] == [line["state"] for line in lines if line["event"] == "model_route_breaker"]
 
 
 @pytest.mark.parametrize("percent", ["0", "100"])

@@ -56,7 +56,8 @@ def _ready() -> dict[str, Any]:
 def _model_routes() -> dict[str, Any]:
     return {
         "operationId": "model_routes",
-        "summary": "What each route to the model was asked and how it did, and what comparing them found; not public",
+        "summary": "What each route to the model was asked, how it did and whether it is left alone; not public",
+        "description": "With two routes each has a `breaker` (closed, open, half_open), and comparing them its counts.",
         "responses": {"200": _content("Figures of this task since its start", {"type": "object"})},
     }
 

@@ -1,4 +1,4 @@
-"""What the endpoints ask: chooses the route of a client, and the other one when that is away."""
+"""What the endpoints ask: chooses the route of a client, and the other one when that is away or left alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ModelClient:
         """Raises WrongSetting where AWS's own settings are unusable."""
         self._settings = settings
         self._write = write
-        self._http = HttpRoute(settings, settings.model_service_url) if settings.model_service_url else None
+        self._http = HttpRoute(settings, settings.model_service_url, write) if settings.model_service_url else None
         self._sagemaker = None
         if settings.sagemaker_endpoint:
             # Imported here: a task without an endpoint does not pay for it.
@@ -60,39 +60,51 @@ class ModelClient:
     async def score(self, features: Mapping[str, Feature], context: RequestContext) -> Scored:
         """The probability for one row; ApiError 503 when no route has the model, 502 when its answer is nonsense."""
         body = to_json({"instances": [features]})
-        deadline = asyncio.get_running_loop().time() + self._settings.model_deadline
+        now = asyncio.get_running_loop().time()
+        deadline = now + self._settings.model_deadline
         own, other = self._routes_of(context)
-        context.notes["model_route"] = own.name
+        first, second = own, other
+        if other is not None and _is_left_alone(own, other, now, deadline):
+            first, second = other, own
+            context.notes["model_fell_back"] = f"{own.who} was not asked: its breaker is {own.breaker.state}"
+        context.notes["model_route"] = first.name
         try:
-            scored = await own.score(body, context, deadline, self._settings.model_retries)
+            scored = await first.score(body, context, deadline, self._settings.model_retries)
         except Away as away:
             _note_detail(context, away)
-            reason = f"{own.who} {away}"
-            if other is None:
+            reason = f"{first.who} {away}"
+            if second is None:
                 raise _away(reason) from away
-            scored = await self._by_the_other(other, body, context, deadline, reason)
-            own.figures.fell_back += 1
+            first.count_failure(now, away)
+            scored = await self._by_the_second(second, body, context, deadline, reason)
+            if second is not own:
+                own.figures.fell_back += 1
         except Nonsense as error:
-            raise _nonsense(own, error) from error
+            raise _nonsense(first, error) from error
         else:
-            if self._comparison is not None and other is not None:
+            if first is not own:
+                own.figures.fell_back += 1
+            elif self._comparison is not None and other is not None:
                 self._comparison.offer(body, context, own, scored, other)
         return scored
 
-    async def _by_the_other(
-        self, other: Route, body: bytes, context: RequestContext, deadline: float, reason: str
+    async def _by_the_second(
+        self, second: Route, body: bytes, context: RequestContext, deadline: float, reason: str
     ) -> Scored:
-        """The answer of a client's other route, in what is left of the time."""
+        """The answer of the route that was not asked first, in what is left of the time.
+
+        That may be little: no answer by then is no failure that its breaker counts.
+        """
         if asyncio.get_running_loop().time() >= deadline:
             raise _away(reason)
-        context.notes.update(model_route=other.name, model_fell_back=reason)
+        context.notes.update(model_route=second.name, model_fell_back=reason)
         try:
-            return await other.score(body, context, deadline, self._settings.model_retries)
+            return await second.score(body, context, deadline, self._settings.model_retries)
         except Away as also:
             _note_detail(context, also)
-            raise _away(f"{reason}, and {other.who} {also}") from also
+            raise _away(f"{reason}, and {second.who} {also}") from also
         except Nonsense as error:
-            raise _nonsense(other, error) from error
+            raise _nonsense(second, error) from error
 
     def _routes_of(self, context: RequestContext) -> tuple[Route, Route | None]:
         """The client's own route, and the other one where there is one."""
@@ -116,8 +128,11 @@ class ModelClient:
 
     def figures(self) -> dict[str, object]:
         """What each route was asked and how it did, and what comparing them found, since this task's start."""
-        figures: dict[str, object] = {"routes": {route.name: route.figures.to_json() for route in self._routes()}}
+        routes = {route.name: route.figures.to_json() for route in self._routes()}
+        figures: dict[str, object] = {"routes": routes}
         if self._both:
+            for route in self._routes():
+                routes[route.name]["breaker"] = route.breaker.state
             figures["sagemaker_percent"] = self._settings.model_sagemaker_percent
         if self._comparison is not None:
             figures["comparison"] = self._comparison.to_json()
@@ -127,6 +142,11 @@ class ModelClient:
         while True:
             await asyncio.sleep(FIGURES_EVERY)
             self._write({"level": "info", "event": "model_routes", **self.figures()})
+
+
+def _is_left_alone(own: Route, other: Route, now: float, deadline: float) -> bool:
+    """Whether to ask a client's other route first. With both to be left alone it is as if there were no breakers."""
+    return not own.breaker.admits(now, deadline) and other.breaker.admits(now, deadline)
 
 
 def _note_detail(context: RequestContext, away: Away) -> None:

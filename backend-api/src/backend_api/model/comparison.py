@@ -16,7 +16,11 @@ _LOG_PAUSE = 1.0
 
 
 class Comparison:
-    """Beside the requests: whatever happens here changes no answer. Bounded in number and in time."""
+    """Beside the requests: no failure here changes an answer. Bounded in number and in time.
+
+    So its failures open no breaker: it has one attempt where a client has several, and how often it asks is a setting.
+    A route that is left alone is left alone by it, too. It may be the one who probes, for which then no client waits.
+    """
 
     def __init__(self, settings: Settings, write: WriteLine) -> None:
         self._percent = settings.model_compare_percent
@@ -35,15 +39,18 @@ class Comparison:
         """Compares this request if it is among the chosen share and there is room; returns at once."""
         if random.random() * 100 >= self._percent:
             return
-        if len(self._under_way) >= self._room:
+        now = asyncio.get_running_loop().time()
+        deadline = now + self._time_limit
+        if len(self._under_way) >= self._room or not other.breaker.admits(now, deadline):
             self._counts["dropped"] += 1
             return
-        task = asyncio.create_task(self._compare(body, context, route, scored, other))
+        task = asyncio.create_task(self._compare(body, context, route, scored, other, deadline))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _compare(self, body: bytes, context: RequestContext, route: Route, scored: Scored, other: Route) -> None:
-        deadline = asyncio.get_running_loop().time() + self._time_limit
+    async def _compare(
+        self, body: bytes, context: RequestContext, route: Route, scored: Scored, other: Route, deadline: float
+    ) -> None:
         try:
             also = await other.score(body, context, deadline, retries=0)
         except (Away, Nonsense) as error:

@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from backend_api.config.settings import Settings
 from backend_api.http_pool import BadAnswer, HttpPool
+from backend_api.logs import WriteLine
 from backend_api.model.route import Nonsense, Passing, Route, Scored, scored_in
 from backend_api.request_context import RequestContext
 
@@ -20,14 +21,14 @@ class HttpRoute(Route):
     name = "http"
     who = "the model service"
 
-    def __init__(self, settings: Settings, url: str) -> None:
+    def __init__(self, settings: Settings, url: str, write: WriteLine) -> None:
         pool = HttpPool(
             url,
             connect_timeout=settings.model_connect_timeout,
             idle_timeout=settings.model_idle_timeout,
             connections=settings.model_connections,
         )
-        super().__init__(settings, pool, "/predict")
+        super().__init__(settings, pool, "/predict", write)
 
     def _headers(self, body: bytes, context: RequestContext) -> Mapping[str, str]:
         return {"content-type": "application/json", **context.headers()}

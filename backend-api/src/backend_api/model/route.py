@@ -15,8 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend_api.config.settings import Settings
 from backend_api.http_pool import BadAnswer, HttpPool
+from backend_api.logs import WriteLine
+from backend_api.model.breaker import Breaker
 from backend_api.request_context import RequestContext
 
+FAILURES_TO_OPEN = 5
+"""In a row. Fewer would be chance, as each has spent its retries or the read timeout; more only cost more clients."""
+COOL_DOWN = 10.0
+"""Seconds between probes, each of which may cost a client the read timeout; a route that is back waits no longer."""
 _REMEMBERED = 1000
 
 
@@ -95,8 +101,10 @@ class Route(ABC):
     who: str
     """In messages, where it is the subject."""
 
-    def __init__(self, settings: Settings, pool: HttpPool, path: str) -> None:
+    def __init__(self, settings: Settings, pool: HttpPool, path: str, write: WriteLine) -> None:
         self.figures = Figures()
+        self.breaker = Breaker(FAILURES_TO_OPEN, COOL_DOWN)
+        self._write = write
         self._pool = pool
         self._path = path
         self._read_timeout = settings.model_read_timeout
@@ -117,6 +125,7 @@ class Route(ABC):
     async def score(self, body: bytes, context: RequestContext, deadline: float, retries: int) -> Scored:
         """The probability for the one row in `body`, by `deadline` on the loop's clock. Raises Away, Nonsense."""
         clock = asyncio.get_running_loop().time
+        asked_at = clock()
         # The loop's own clock may only move between its turns.
         began = time.perf_counter()
         figures = self.figures
@@ -145,11 +154,33 @@ class Route(ABC):
                     raise Nonsense(str(error)) from error
                 else:
                     figures.answered(time.perf_counter() - began)
+                    self._close_breaker(clock())
                     return scored
             raise Away(reason)
-        except (Away, Nonsense) as error:
+        except Away as error:
             figures.failed_with(str(error))
+            self.breaker.still_away(asked_at, clock())
             raise
+        except Nonsense as error:
+            figures.failed_with(str(error))
+            self._close_breaker(clock())
+            raise
+
+    def count_failure(self, began: float, away: Away) -> None:
+        """A client who was sent here first got no answer: enough of them in a row open the breaker."""
+        if self.breaker.failed(began, asyncio.get_running_loop().time()):
+            message = f"{FAILURES_TO_OPEN} requests in a row in vain, the last because {self.who} {away}"
+            self._tell_breaker(
+                "warning", f"{message}; the other route is asked, every {COOL_DOWN:g} s this one is probed"
+            )
+
+    def _close_breaker(self, now: float) -> None:
+        if self.breaker.answered(now):
+            self._tell_breaker("info", f"{self.who} answers and is asked again")
+
+    def _tell_breaker(self, level: str, message: str) -> None:
+        line = {"level": level, "event": "model_route_breaker", "route": self.name, "state": self.breaker.state}
+        self._write(line | {"message": message})
 
     async def close(self) -> None:
         """Closes the idle connections."""

@@ -42,7 +42,7 @@ class SageMakerRoute(Route):
             connections=settings.model_connections,
             note="x-amzn-errortype",
         )
-        super().__init__(settings, pool, path)
+        super().__init__(settings, pool, path, write)
         self._url = runtime.url.rstrip("/") + path
         self._fixed = {"host": pool.host, "content-type": "application/json", "accept": "application/json"}
         if settings.sagemaker_variant:
