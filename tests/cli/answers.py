@@ -55,7 +55,20 @@ def rollout(**changes: Any) -> Json:
     return {
         "id": "12-prod", "environment": "prod", "release": "r42", "previous": "r41", "phase": "shifting", "step": 1,
         "steps": 3, "shares": "5 → 25 → 100 %", "weight": 500, "paused": False, "reason": "",
-        "verdict": "12 of 50 requests seen", "run": "12", "since": NOW - 3, **changes,
+        "verdict": "12 of 50 requests seen", "waiting": None, "run": "12", "since": NOW - 3, **changes,
+    }  # fmt: skip
+
+
+def count(what: str, seen: int, needed: int, side: str = "candidate", *, probes: bool = False) -> Json:
+    """So many of so many."""
+    return {"what": what, "seen": seen, "needed": needed, "side": side, "probes": probes}
+
+
+def waits(*counts: Json, **changes: Any) -> Json:
+    """What a step waits for that lasts for 3 s already, at least 2 s, at most two minutes more."""
+    return {
+        "reason": "12 of 50 requests seen", "counts": list(counts), "holds_from": NOW - 1, "until": NOW + 119,
+        "then": "rollback", **changes,
     }  # fmt: skip
 
 

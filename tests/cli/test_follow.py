@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from shipway.cli import follow as following
@@ -7,7 +9,7 @@ from shipway.cli.client import Client, NotRunning
 from shipway.cli.follow import follow
 from shipway.cli.tail import new_lines
 from shipway.core.places import Places
-from tests.cli.answers import environment, event, run, status, succeeded
+from tests.cli.answers import Json, count, environment, event, rollout, run, status, succeeded, waits
 from tests.cli.daemon_double import HANG_UP, DaemonDouble
 
 Capture = pytest.CaptureFixture[str]
@@ -52,6 +54,31 @@ def test_the_events_behind_the_last_look_are_told_before_the_end(
     daemon.answer("GET", "/v1/status", status(environment()))
     assert 0 == follow(Client(app.socket), run(), as_json=False)
     assert "  ✔ two" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_in_a_pipe_a_wait_is_told_rarely(app: Places, daemon: DaemonDouble, capsys: Capture, as_json: bool) -> None:
+    """Once when it begins and at each further quarter, on stderr; stdout is what it is without a wait."""
+    looks = [waits(count("requests", seen, 50), holds_from=0, until=1e12) for seen in range(50)]
+    steps: list[Json | None] = [None, *looks, None]
+    path = "/v1/runs/12/events"
+    daemon.answer("GET", path, *[{"run": run(), "events": []}] * len(steps))
+    daemon.answer("GET", path, {"run": succeeded(), "events": [event(7, "done", "passed"), event(8, "end", "end")]})
+    daemon.answer("GET", "/v1/runs/12", {"run": succeeded(), "rollouts": []})
+    daemon.answer("GET", "/v1/status", *[status(environment(rollout=rollout(waiting=step))) for step in steps])
+    daemon.answer("GET", "/v1/status", status(environment()))
+    assert 0 == follow(Client(app.socket), run(), as_json=as_json)
+    said = capsys.readouterr()
+    told = [line for line in said.err.splitlines() if "waits" in line]
+    assert ["0 of 50", "13 of 50", "25 of 50", "38 of 50"] == [
+        line.split(": ")[2].split(" requests")[0] for line in told
+    ]
+    assert all(line.startswith("  · prod: step 1 of 3 (5 %) waits for clients: ") for line in told)
+    result = json.loads(said.out) if as_json else said.out.splitlines()[1:]
+    expected = (
+        {"run": succeeded(), "rollouts": []} if as_json else ["  ✔ passed", "prod serves r42, 3/3 tasks, model v1.2"]
+    )
+    assert ("waits" in said.out, expected) == (False, result)
 
 
 @pytest.mark.parametrize(

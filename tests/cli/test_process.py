@@ -56,6 +56,7 @@ def test_ctrl_c_while_following_says_that_the_run_goes_on(app: Places, daemon: D
     """The run is not the follower's to end."""
     daemon.answer("POST", "/v1/runs", run())
     daemon.answer("GET", "/v1/runs/12/events", {"run": run(), "events": []})
+    daemon.answer("GET", "/v1/status", status(environment()))
     process = _start("deploy", cwd=app.root)
     assert process.stdout is not None
     process.stdout.readline()  # the head line: it follows now

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from shipway.core.places import Places
-from tests.cli.answers import environment, event, rollout, run, status, succeeded, waiting
+from tests.cli.answers import NOW, count, environment, event, rollout, run, status, succeeded, waiting, waits
 from tests.cli.daemon_double import DaemonDouble
 
 
@@ -69,6 +69,26 @@ def test_a_yes_goes_on_and_shows_where_it_is(app: Places, gated: DaemonDouble) -
     assert "  … prod: shifting, 5 % of clients, step 1 of 3: 5 → 25 → 100 %   " in shown
     assert "\n\x1b[1A\x1b[J" in shown
     assert "  \x1b[32m✔\x1b[0m approved\n" in shown
+
+
+@pytest.mark.parametrize(("columns", "break_"), [(100, " "), (60, "\n    ")])
+def test_what_a_step_waits_for_is_drawn_in_one_place(
+    app: Places, daemon: DaemonDouble, columns: int, break_: str
+) -> None:
+    """Each look replaces the one before, whatever room it took, and nothing of it stays."""
+    path = "/v1/runs/12/events"
+    daemon.answer("GET", "/v1/runs/12", {"run": run(), "rollouts": []}, {"run": succeeded(), "rollouts": []})
+    daemon.answer("GET", path, *[{"run": run(), "events": []}] * 2)
+    daemon.answer("GET", path, {"run": succeeded(), "events": [event(7, "end", "done")]})
+    for seen in (12, 49):
+        needs = waits(count("requests", seen, 50), until=NOW - 10**9)
+        daemon.answer("GET", "/v1/status", status(environment(rollout=rollout(waiting=needs))))
+    daemon.answer("GET", "/v1/status", status(environment()))
+    code, shown = _typed(app, "run", "follow", "12", NO_COLOR="1", COLUMNS=str(columns))
+    line = f"  … prod: step 1 of 3 (5 %) waits for clients: {{}} of 50{break_}requests; else rolls back in 0.0 s\n"
+    erased = f"\x1b[{line.count(chr(10))}A\x1b[J"
+    assert f"{line.format(12)}{erased}{line.format(49)}{erased}" in shown
+    assert (0, True) == (code, shown.endswith("prod serves r42, 3/3 tasks, model v1.2\n"))
 
 
 def test_yes_skips_the_question(app: Places, gated: DaemonDouble) -> None:

@@ -15,6 +15,8 @@ from shipway.core.observation import Observation, Side, Tasks, Traffic
 from shipway.core.plan import ALL, Plan, flip_plan, make_plan
 from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire
 from shipway.core.sketch import Predictions, TaskPredictions
+from shipway.core.verdict import Count
+from shipway.core.waiting import Waiting
 
 FAST = tuple([0.005] * 50)
 STRATEGIES = {
@@ -124,6 +126,54 @@ def test_no_evidence_may_promote_where_the_policy_says_so() -> None:
     for second in range(2, 400, 2):
         state = decide(plan, state, look(float(second)))
     assert "promoted" == state.phase
+
+
+def test_a_step_says_what_it_waits_for() -> None:
+    """How many requests of how many, from when on nothing else holds it, until when, and what happens then."""
+    plan = plan_of("canary")
+    state = play(plan, look(3, requests=12), look(3, requests=20), state=to_shifting(plan))
+    assert Waiting("20 of 50 requests seen", (Count("requests", 20, 50),), 6, 126, "rollback") == state.waiting
+    assert play(plan, look(4, requests=50), state=state).waiting is None
+    assert "shifting" == play(plan, look(126, requests=20), state=state).phase
+    assert "rolled_back" == play(plan, look(126.1, requests=20), state=state).phase
+
+
+def test_own_probes_are_told_from_clients() -> None:
+    """Where the app's own requests make up for clients, the count says so."""
+    plan = plan_of("canary")
+    state = play(plan, look(2, requests=1, probes=30), state=to_shifting(plan))
+    assert state.waiting is not None
+    assert (Count("requests", 31, 50, probes=True),) == state.waiting.counts
+
+
+def test_a_step_that_lacks_no_count_gives_its_reason() -> None:
+    """A suspicion waits for a clear verdict, missing tasks for themselves; what the policy lets go on goes on."""
+    policy = Rollout(strategy="canary", steps=(5,), guard=Guard(on_timeout="promote"))
+    plan = make_plan(policy, 3, 60, has_stable=True)
+    held = play(plan, look(8, requests=60, errors=1), state=to_shifting(plan)).waiting
+    assert held is not None
+    assert ((), "promote") == (held.counts, held.then)
+    assert "failed 1 of 60 requests (1.67 %, stable 0 %): not conclusive yet" == held.reason
+    tasks = play(plan, look(8, ready=2, requests=60), state=to_shifting(plan)).waiting
+    assert Waiting("2 of 3 tasks ready", (Count("tasks", 2, 3),), 6, 126, "rollback") == tasks
+
+
+def test_a_pause_waits_for_a_person_alone() -> None:
+    """No limit runs while a rollout is paused; resumed, the step begins anew."""
+    plan = plan_of("canary")
+    state = play(plan, look(2, requests=12), state=to_shifting(plan))
+    paused = decide(plan, state, look(3, requests=12), "pause")
+    assert paused.waiting is None
+    resumed = decide(plan, paused, look(503, requests=12), "resume")
+    assert resumed.waiting is not None
+    assert (508, 628) == (resumed.waiting.holds_from, resumed.waiting.until)
+
+
+def test_a_new_step_forgets_what_the_one_before_waited_for() -> None:
+    """Its own count begins with its first look."""
+    plan = plan_of("canary")
+    state = play(plan, look(2, requests=12), look(8, requests=60), state=to_shifting(plan))
+    assert (1, None) == (state.step, state.waiting)
 
 
 def test_probes_stand_in_for_clients() -> None:
@@ -291,7 +341,18 @@ class Environment(RuleBasedStateMachine):
         self.aborted = self.aborted or (command == "abort" and not self.state.ended)
         self.state = decide(self.plan, self.state, seen, command)
         self.passed.append(self.state)
+        self.tells_what_holds_it()
         self.act(seen)
+
+    def tells_what_holds_it(self) -> None:
+        """A step that outlasts its stay says what it lacks, and is over by the time that it names."""
+        state, step = self.state, self.plan.steps[self.state.step]
+        if state.phase != "shifting" or state.paused:
+            return
+        if self.now >= state.since + step.stay:
+            assert state.waiting is not None
+        if state.waiting is not None:
+            assert self.now <= state.waiting.until
 
     def seen(self) -> Observation:
         wanted: dict[Side, int] = {"green": self.plan.tasks, "blue": self.plan.tasks if self.state.has_stable else 0}
@@ -443,9 +504,24 @@ def test_a_canary_of_a_model_waits_for_predictions_and_not_for_ever() -> None:
     state = play(plan, of_models(20, (199, 0.3), (9999, 0.3), requests=500), state=state)
     assert ("shifting", 500, "199 of 200 predictions seen of candidate") == (state.phase, state.weight, state.verdict)
     assert 2500 == play(plan, of_models(21, (200, 0.3), (9999, 0.3), requests=500), state=state).weight
+    assert state.waiting is not None
+    assert (Count("predictions", 199, 200), Count("predictions", 999, 200, "stable")) == state.waiting.counts
     late = play(plan, of_models(140, (199, 0.3), (9999, 0.3), requests=500), state=state)
     assert "rolled_back" == late.phase
     assert "199 of 200 predictions" in late.reason
+
+
+def test_a_canary_of_a_model_counts_requests_and_predictions_of_both_sides() -> None:
+    """Everything that it lacks is told together, not one after the other."""
+    plan = plan_of_models(needed=True)
+    state = play(plan, of_models(2, (0, 0.3), (9000, 0.3), requests=0), state=to_shifting(plan))
+    state = play(plan, of_models(3, (7, 0.3), (9130, 0.3), requests=7), state=state)
+    assert state.waiting is not None
+    assert (
+        Count("requests", 7, 50),
+        Count("predictions", 7, 200),
+        Count("predictions", 130, 200, "stable"),
+    ) == state.waiting.counts
 
 
 def test_another_release_does_not_wait_for_predictions() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +85,38 @@ def test_a_canary_outlives_the_daemon(shipway: Shipway) -> None:
     whole = shipway.json("run", "show", run["id"])
     assert ("succeeded", ["rollout"]) == (whole["run"]["status"], [rollout["kind"] for rollout in whole["rollouts"]])
     assert "v1.1" == served(shipway)
+
+
+def test_a_canary_without_clients_says_what_it_waits_for(shipway: Shipway, tmp_path: Path) -> None:
+    """Who follows it reads how many requests and predictions it lacks, and so does `status`; clients let it pass."""
+    predicting(shipway, model=True, health="/ready")
+    publish(shipway, 0.3, "v1.0")
+    shipway.run("model", "promote", "v1.0", "--why", "first")
+    shipway.deploy()
+    publish(shipway, 0.301, "v1.1")
+    lacks = "waits for clients: 0 of 50 requests, 0 of 60 predictions, stable 0 of 60; else rolls back in "
+    out, err = tmp_path / "out", tmp_path / "err"
+    with out.open("w") as results, err.open("w") as rest:
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "shipway", "model", "promote", "v1.1", "--canary", "--json"],
+            cwd=shipway.root, stdin=subprocess.DEVNULL, stdout=results, stderr=rest,
+        )  # fmt: skip
+    try:
+        wait_for(lambda: f"  · prod: step 1 of 2 (50 %) {lacks}" in err.read_text())
+        assert f"\n      {lacks}" in shipway.run("status").stdout
+        waiting = shipway.environment("prod")["rollout"]["waiting"]
+        assert ([0, 0, 0], "rollback") == ([count["seen"] for count in waiting["counts"]], waiting["then"])
+        assert waiting["until"] == pytest.approx(waiting["holds_from"] + 120)
+        with Devices(shipway.ports["prod"]) as clients:
+            assert 0 == follower.wait(60)
+    finally:
+        follower.kill()
+        follower.wait()
+    assert [] == clients.failures
+    told = [line for line in err.read_text().splitlines() if "waits for" in line]
+    assert 1 <= len(told) <= 8
+    assert "succeeded" == json.loads(out.read_text())["run"]["status"]
+    assert (None, "v1.1") == (shipway.environment("prod")["rollout"], served(shipway))
 
 
 def test_a_version_that_takes_other_requests_comes_with_a_release(shipway: Shipway) -> None:

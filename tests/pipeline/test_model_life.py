@@ -15,6 +15,7 @@ from shipway.core.model_version import ModelVersion
 from shipway.core.records import ModelHistory, RolloutRecord, Run
 from shipway.core.release import BakedModel
 from shipway.core.schema import Feature
+from shipway.core.waiting import Waiting
 from tests.pipeline.house import APP, DESCRIPTION, House
 
 CANARY = {"strategy": "canary", "steps": [20], "step_wait": 0.01, "bake": 0.01}
@@ -39,6 +40,18 @@ def ended(house: House, run: Run | None) -> Run:
 def story(house: House, run: Run) -> str:
     """All lines of a run's story."""
     return "\n".join(event.text for event in house.store.events(run.id, 0))
+
+
+def waiting_in(house: House, environment: str) -> Waiting:
+    """What the rollout there lacks, once it has predictions of both sides."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        record = house.rollouts.under_way(environment)
+        held = record.state.waiting if record else None
+        if held and held.counts and all(count.seen for count in held.counts):
+            return held
+        time.sleep(0.005)
+    raise AssertionError("it does not wait")
 
 
 def takes(version: str, *names: str) -> ModelVersion:
@@ -173,6 +186,21 @@ def test_a_canary_whose_predictions_nobody_tells_does_not_pass(house: House) -> 
     run = ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True))
     assert "rolled_back" == run.status
     assert "not every task with a model tells its predictions (GET /variants)" in run.reason
+
+
+def test_a_canary_that_lacks_predictions_says_how_many(house: House) -> None:
+    """What it waits for stands in its record while it is held, and clients that come let it pass."""
+    model = {"name": "m", "quality": {"min_predictions": 10**9}}
+    describe(house, model=model, environments=environments(rollout=CANARY))
+    house.release("c1")
+    run = house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True)
+    assert run is not None
+    held = waiting_in(house, "dev")
+    assert ["candidate", "stable"] == [count.side for count in held.counts]
+    assert all(0 < count.seen < count.needed == 10**9 for count in held.counts)
+    assert (120.0, "rollback") == (pytest.approx(held.until - held.holds_from), held.then)
+    house.target.at_observe = lambda: setattr(house.target, "requests", house.target.requests + 2 * 10**9)
+    assert "succeeded" == ended(house, run).status
 
 
 def test_a_release_that_brings_a_shifted_model_is_rolled_back_as_well(house: House) -> None:

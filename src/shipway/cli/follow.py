@@ -12,7 +12,8 @@ import click
 from shipway.cli.client import Client, Lost, NotRunning
 from shipway.cli.render.runs import title
 from shipway.cli.render.story import event_lines, outcome, progress_line
-from shipway.cli.terminal import LiveBlock, is_live, say, say_json, tell
+from shipway.cli.render.waiting import SparseNews
+from shipway.cli.terminal import LiveBlock, fold, is_live, say, say_json, tell
 
 PATIENCE = 60.0
 """Seconds without a daemon after which a follower gives up: a restarted one goes on with the run."""
@@ -100,8 +101,8 @@ class _PatientClient:
 
 def _watch(daemon: _PatientClient, look: _Look, write: Write) -> None:
     """Tell events until the run is over."""
-    wait = 1.0 if is_live() else 20.0
-    id = look.run["id"]
+    wait = 1.0 if is_live() else 5.0
+    id, news = look.run["id"], SparseNews()
     try:
         while not look.over:
             answer = daemon.get("runs", id, "events", after=look.number, wait=wait, timeout=wait + 30.0)
@@ -112,10 +113,19 @@ def _watch(daemon: _PatientClient, look: _Look, write: Write) -> None:
             had_ended, look.run = not look.run["live"], answer["run"]
             if had_ended and not answer["events"]:
                 break
-            if is_live() and not look.over:
-                daemon.live.draw([progress_line(look.run, daemon.get("status"), time.time())])
+            if not look.over:
+                _show_progress(daemon, look.run, news)
     finally:
         daemon.live.clear()
+
+
+def _show_progress(daemon: _PatientClient, run: dict[str, Any], news: SparseNews) -> None:
+    """What the run does at this moment: one line drawn anew, or on no terminal the rare news of what it waits for."""
+    status, now = daemon.get("status"), time.time()
+    if is_live():
+        daemon.live.draw(fold(progress_line(run, status, now)))
+    else:
+        tell(f"  · {line}" for line in news.lines(status, now, run["id"]))
 
 
 def _heading(look: _Look, event: dict[str, Any]) -> str | None:

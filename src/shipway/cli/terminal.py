@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -71,6 +72,11 @@ def is_live() -> bool:
 def width() -> int:
     """Columns of the terminal."""
     return shutil.get_terminal_size().columns
+
+
+def fold(line: str) -> list[str]:
+    """The line, on as many lines of the terminal as it needs; all but the first are indented."""
+    return textwrap.wrap(line, max(20, width() - 1), subsequent_indent="    ")
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -48,6 +48,10 @@ class Plan:
         """The weights as people read them: `5 → 25 → 100 %`."""
         return " → ".join(f"{step.weight / 100:g}" for step in self.steps) + " %"
 
+    def held_until(self, step: int, since: float) -> float:
+        """When a step that began at `since` and still lacks something is given up."""
+        return since + self.steps[step].stay + self.guard.hold_timeout
+
 
 def make_plan(policy: Rollout, tasks: int, start_timeout: float, *, has_stable: bool) -> Plan:
     """The plan for `tasks` tasks of each service. Without stable there is nobody to shift: one step."""

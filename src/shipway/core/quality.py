@@ -11,7 +11,7 @@ import math
 from shipway.core.description import Quality
 from shipway.core.losses import Losses
 from shipway.core.sketch import Predictions, ks_distance
-from shipway.core.verdict import Verdict, repeated_z, wilson
+from shipway.core.verdict import Count, Verdict, repeated_z, wilson
 
 __all__ = [
     "Losses", "Predictions", "judge_disagreement", "judge_losses", "judge_predictions",
@@ -36,7 +36,11 @@ def judge_predictions(quality: Quality, candidate: Predictions, stable: Predicti
     if fewest < quality.min_predictions:
         whose = "candidate" if candidate.count <= stable.count else "stable"
         needed = f"{fewest:,} of {quality.min_predictions:,} predictions seen of {whose}"
-        return Verdict("hold", needed, lacking=True)
+        counts = (
+            Count("predictions", candidate.count, quality.min_predictions),
+            Count("predictions", stable.count, quality.min_predictions, "stable"),
+        )
+        return Verdict("hold", needed, lacking=True, counts=counts)
     shift = proven_shift(candidate, stable)
     means = f"mean {candidate.mean:.3g}, stable {stable.mean:.3g}"
     if shift > quality.max_prediction_shift / 100:

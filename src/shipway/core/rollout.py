@@ -15,6 +15,7 @@ from shipway.core.plan import ALL, Plan, Step
 from shipway.core.quality import judge_losses, judge_predictions
 from shipway.core.sketch import TaskPredictions, predicted_since
 from shipway.core.verdict import Verdict, judge
+from shipway.core.waiting import Waiting, waits_for
 
 Phase = Literal["starting", "probing", "shifting", "rolling_back", "promoted", "rolled_back"]
 Command = Literal["pause", "resume", "promote", "abort"]
@@ -25,7 +26,10 @@ MIN_PROBES = 6
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a rollout stands. `since` is when the phase or step began, on the observations' clock."""
+    """Where a rollout stands. `since` is when the phase or step began, on the observations' clock.
+
+    `waiting` is what the step lacked at the last look; it means something only in the phase "shifting".
+    """
 
     candidate: Side
     has_stable: bool
@@ -41,6 +45,7 @@ class State:
     step_requests: int = 0
     verdict: str = ""
     baseline_predictions: tuple[TaskPredictions, ...] | None = None
+    waiting: Waiting | None = None
 
     @property
     def ended(self) -> bool:
@@ -141,15 +146,16 @@ def _while_shifting(plan: Plan, state: State, seen: Observation, command: Comman
     if command == "promote" and seen.tasks_of(state.candidate).ready >= plan.tasks:
         return _promoted(replace(state, weight=ALL, reason="promoted by hand"), seen)
     state = replace(_paused(state, command, seen), verdict=verdict.reason)
-    stayed = seen.now - state.since
-    if state.paused or stayed < step.stay or seen.tasks_of(state.candidate).ready < step.tasks:
+    stayed, ready = seen.now - state.since, seen.tasks_of(state.candidate).ready
+    state = replace(state, waiting=None if state.paused else waits_for(plan, state.step, state.since, ready, verdict))
+    if state.paused or stayed < step.stay or ready < step.tasks:
         return _roll_back_if_late(plan, state, seen, verdict)
     if step.evidence and verdict.kind == "hold":
         return _roll_back_if_late(plan, state, seen, verdict)
     if state.step + 1 == len(plan.steps):
         return _promoted(replace(state, reason=f"{seen_in_step:,} requests in the last step"), seen)
     following = replace(state, step=state.step + 1, since=seen.now)
-    if seen.tasks_of(state.candidate).ready < plan.steps[following.step].tasks:
+    if ready < plan.steps[following.step].tasks:
         return replace(following, phase="starting")
     return _enter_step(plan, following, seen)
 
@@ -166,6 +172,8 @@ def assess(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
         return verdict, in_step
     if model.kind == "rollback" or (model.kind == "hold" and plan.needs_predictions and verdict.kind == "promote"):
         return model, in_step
+    if plan.needs_predictions and verdict.lacking and model.lacking:
+        return replace(verdict, counts=verdict.counts + model.counts), in_step
     return verdict, in_step
 
 
@@ -197,7 +205,8 @@ def _assess_traffic(plan: Plan, state: State, seen: Observation) -> tuple[Verdic
     if not verdict.lacking or seen.probes.requests == 0:
         return verdict, in_step
     together = in_step + seen.probes.requests
-    return judge(plan.guard, seen.probes, None, seen_in_step=together), together
+    verdict = judge(plan.guard, seen.probes, None, seen_in_step=together)
+    return replace(verdict, counts=tuple(replace(count, probes=True) for count in verdict.counts)), together
 
 
 def since_baseline(now: Traffic, baseline: Traffic | None) -> Traffic:
@@ -221,6 +230,7 @@ def _enter_step(plan: Plan, state: State, seen: Observation) -> State:
         baseline_stable=_counters(stable) if first else state.baseline_stable,
         step_requests=since_baseline(candidate, baseline).requests,
         verdict="",
+        waiting=None,
     )
 
 
@@ -251,7 +261,7 @@ def _lost(step: Step, tasks: Tasks) -> str | None:
 
 def _roll_back_if_late(plan: Plan, state: State, seen: Observation, verdict: Verdict) -> State:
     step = plan.steps[state.step]
-    if state.paused or seen.now - state.since <= step.stay + plan.guard.hold_timeout:
+    if state.paused or seen.now <= plan.held_until(state.step, state.since):
         return state
     if plan.guard.on_timeout == "promote" and seen.tasks_of(state.candidate).ready >= step.tasks:
         if state.step + 1 == len(plan.steps):

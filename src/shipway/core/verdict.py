@@ -20,13 +20,25 @@ _QUANTILE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many of something were seen, and how many are needed; `probes` says that the app's own are among them."""
+
+    what: Literal["requests", "latencies", "predictions", "tasks"]
+    seen: int
+    needed: int
+    side: Literal["candidate", "stable"] = "candidate"
+    probes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do, and why in one sentence."""
+    """What to do, and why in one sentence. `counts` are what a hold that lacks something has seen of it."""
 
     kind: Literal["promote", "rollback", "hold"]
     reason: str
     lacking: bool = False
     """A hold that only wants more requests: nothing speaks against the candidate."""
+    counts: tuple[Count, ...] = ()
 
 
 def judge(guard: Guard, candidate: Traffic, stable: Traffic | None, *, seen_in_step: int) -> Verdict:
@@ -42,10 +54,14 @@ def judge(guard: Guard, candidate: Traffic, stable: Traffic | None, *, seen_in_s
     if suspicion is not None:
         return Verdict("hold", suspicion)
     if seen_in_step < guard.min_requests:
-        return Verdict("hold", f"{seen_in_step} of {guard.min_requests} requests seen", lacking=True)
+        return _lacks(Count("requests", seen_in_step, guard.min_requests))
     if len(candidate.latencies) < MIN_LATENCIES:
-        return Verdict("hold", f"{len(candidate.latencies)} of {MIN_LATENCIES} latencies seen", lacking=True)
+        return _lacks(Count("latencies", len(candidate.latencies), MIN_LATENCIES))
     return Verdict("promote", f"{candidate.errors} of {candidate.requests:,} requests failed")
+
+
+def _lacks(count: Count) -> Verdict:
+    return Verdict("hold", f"{count.seen} of {count.needed} {count.what} seen", lacking=True, counts=(count,))
 
 
 def _errors(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | None:

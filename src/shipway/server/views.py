@@ -175,6 +175,7 @@ def _rollout(record: RolloutRecord) -> Json:
         "paused": state.paused,
         "reason": state.reason,
         "verdict": state.verdict,
+        "waiting": plain(state.waiting) if state.phase == "shifting" else None,
         "run": record.run,
         "since": state.since,
         "started": record.started,

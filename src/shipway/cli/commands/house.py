@@ -14,6 +14,7 @@ from shipway.cli.here import client as client_here
 from shipway.cli.here import places as places_here
 from shipway.cli.render.changes import changes
 from shipway.cli.render.status import status_lines
+from shipway.cli.render.waiting import SparseNews
 from shipway.cli.terminal import LiveBlock, confirm, is_live, say, say_json, tell
 
 _REDRAW = 1.0
@@ -92,7 +93,7 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
 @click.command()
 @options.as_json()
 def status(as_json: bool) -> int:
-    """Show what serves where and what is under way."""
+    """Show what serves where, what is under way, and what a rollout waits for."""
     answer = client_here().get("status")
     if as_json:
         say_json(answer)
@@ -118,13 +119,14 @@ def reload(as_json: bool) -> int:
 
 def _watch(client: Client, status: dict[str, Any]) -> None:
     """Redraw the status until Ctrl-C; or tell each change without a terminal. Raises NotRunning at the daemon's end."""
-    live = LiveBlock()
+    live, news = LiveBlock(), SparseNews()
     while True:
         live.draw([*status_lines(status, time.time()), "", "Ctrl-C ends this view"])
         time.sleep(_REDRAW)
         before, status = status, client.get("status")
         if not is_live():
             say(changes(before, status))
+            say(f"· {line}" for line in news.lines(status, time.time()))
 
 
 def _end_control_plane(client: Client, process: subprocess.Popen[bytes]) -> None:

@@ -73,7 +73,11 @@ def show(id: str, as_json: bool) -> int:
 @click.argument("id", metavar="RUN")
 @options.as_json()
 def follow_run(id: str, as_json: bool) -> int:
-    """Follow a run until it ends or waits; the exit code is the run's."""
+    """Follow a run until it ends or waits; the exit code is the run's.
+
+    While a step of a rollout waits for clients, stderr says how many of how many it has seen, how long it waits at
+    most, and what then: on a terminal always anew in the same place, elsewhere when another quarter is reached.
+    """
     client = client_here()
     return follow(client, client.get("runs", id)["run"], as_json=as_json)
 

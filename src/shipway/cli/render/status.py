@@ -7,6 +7,7 @@ from typing import Any
 from shipway.cli.render import variants
 from shipway.cli.render.runs import run_table
 from shipway.cli.render.text import clock_time, duration, plain, share, short
+from shipway.cli.render.waiting import waits
 
 
 def status_lines(status: dict[str, Any], now: float) -> list[str]:
@@ -37,8 +38,8 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
     lines += [f"  {line}" for line in _services(environment["services"])]
     if rollout := environment["rollout"]:
         lines.append(f"  · rollout of {plain(rollout['release'])}: {rollout_line(rollout)}")
-        if rollout["verdict"]:
-            lines.append(f"      {plain(rollout['verdict'])}")
+        if found := waits(rollout, now) or plain(rollout["verdict"]):
+            lines.append(f"      {found}")
         lines += [f"    {line}" for line in _services(environment["candidate_services"])]
     if trial := environment["trial"]:
         lines += [f"  {line}" for line in variants.status_lines(trial, now)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from shipway.cli.render.status import rollout_line, serves
 from shipway.cli.render.text import clock_time, duration, paragraph, plain
+from shipway.cli.render.waiting import waiting_line
 
 COLUMN = 66
 _MARKS = {"start": "·", "done": "✔", "note": "·", "gate": "‖", "fail": "✘"}
@@ -27,11 +28,13 @@ def event_lines(event: dict[str, Any], heading: str | None) -> list[str]:
 
 
 def progress_line(run: dict[str, Any], status: dict[str, Any] | None, now: float) -> str:
-    """What a run does at this moment; a rollout tells its weight."""
+    """What a run does at this moment; a rollout tells its weight, or what its step waits for."""
     line = f"  … {plain(run['stage'])}"
     for environment in (status or {}).get("environments", []):
         rollout = environment["rollout"]
         if rollout and rollout["run"] == run["id"]:
+            if waiting := waiting_line(environment, now):
+                return f"  … {waiting}"
             line = f"  … {plain(environment['name'])}: {rollout_line(rollout)}"
     return f"{line}   {duration(max(0.0, now - run['created']))}"
 
