@@ -170,10 +170,11 @@ def test_a_pause_waits_for_a_person_alone() -> None:
 
 
 def test_a_new_step_forgets_what_the_one_before_waited_for() -> None:
-    """Its own count begins with its first look."""
-    plan = plan_of("canary")
-    state = play(plan, look(2, requests=12), look(8, requests=60), state=to_shifting(plan))
-    assert (1, None) == (state.step, state.waiting)
+    """Its own count begins with its first look, though the step before was let go with too few."""
+    policy = Rollout(strategy="canary", steps=(5, 50), guard=Guard(on_timeout="promote"))
+    plan = make_plan(policy, 3, 60, has_stable=True)
+    state = play(plan, look(2, requests=12), look(127, requests=12), look(128, requests=12), state=to_shifting(plan))
+    assert ("shifting", 1, None) == (state.phase, state.step, state.waiting)
 
 
 def test_probes_stand_in_for_clients() -> None:
