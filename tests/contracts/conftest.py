@@ -20,7 +20,7 @@ from tests.contracts.training_jobs import Job, Trainer
 
 VARIANT, VERSION = "v1-0", "v1.0"
 ENDPOINT = "ontime-test"
-HOSTED, HOSTED_MODELS = "/opt/ml/model", "/opt/ml/models"
+HOSTED, HOSTED_MODELS, CAPTURED = "/opt/ml/model", "/opt/ml/models", "/capture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +119,24 @@ class Start:
     image: Image | None
     logs: Callable[[], Path]
 
-    def __call__(self, model: Path, ready: str | None = "/ping", **variables: str) -> AbstractContextManager[Service]:
-        """The service on the model in that folder; with SAGEMAKER_MULTI_MODEL, on the models below it."""
+    def __call__(
+        self, model: Path, ready: str | None = "/ping", capture: Path | None = None, **variables: str
+    ) -> AbstractContextManager[Service]:
+        """The service on the model in that folder; with SAGEMAKER_MULTI_MODEL, on the models below it.
+
+        What it answers is captured in `capture`, if that is given.
+        """
         several = "SAGEMAKER_MULTI_MODEL" in variables
         given = {"ENDPOINT_NAME": ENDPOINT, **variables}
+        if capture is not None:
+            given["CAPTURE"] = (capture if self.image is None else Path(CAPTURED)).as_uri()
         if self.image is not None:
             # readable for whatever user the image has, as the platform's are
             model.chmod(0o755)
             mounts = {model: HOSTED_MODELS if several else HOSTED}
+            if capture is not None:
+                capture.chmod(0o777)
+                mounts[capture] = CAPTURED
             return self.image.serving(self.logs(), "serve", variables=given, mounts=mounts, ready=ready)
         given["MODELS_ROOT" if several else "MODEL_BAKED"] = str(model)
         return self.program.serving(["-m", "ml_model_service", "serve"], self.logs(), given, ready)

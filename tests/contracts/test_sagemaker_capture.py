@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.conftest import ENDPOINT, VARIANT, VERSION, Holdout
-from tests.contracts.programs import Program, Service
+from tests.contracts.conftest import ENDPOINT, VARIANT, VERSION, Holdout, Start
+from tests.contracts.programs import Service
 
 FILE = re.compile(rf"{ENDPOINT}/{VARIANT}/\d{{4}}/\d\d/\d\d/\d\d/\d\d-\d\d-[\w-]+\.jsonl")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -26,15 +26,13 @@ Capture = Callable[..., list[tuple[str, dict[str, Any]]]]
 
 
 @pytest.fixture
-def capture(model_service: Program, bucket: Path, tmp_path: Path) -> Capture:
+def capture(start: Start, bucket: Path, tmp_path: Path) -> Capture:
     """What a service captures while `ask(service)` runs: file and line, in order; it is stopped in between."""
 
     def run(ask: Callable[[Service], None], **variables: str) -> list[tuple[str, dict[str, Any]]]:
         place = tmp_path / "monitoring-bucket"
-        given = {
-            "MODEL_BAKED": str(bucket / VERSION), "ENDPOINT_NAME": ENDPOINT, "CAPTURE": place.as_uri(), **variables
-        }  # fmt: skip
-        with model_service.serving(["-m", "ml_model_service", "serve"], tmp_path / "log", given) as service:
+        place.mkdir()
+        with start(bucket / VERSION, capture=place, **variables) as service:
             ask(service)
             assert 0 == service.stop()
         files = sorted(path for path in place.rglob("*") if path.is_file())
