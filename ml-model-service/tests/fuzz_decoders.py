@@ -119,22 +119,23 @@ def check_body(kind: Kind, body: bytes) -> bool:
     """Read a body in every way there is. True if it is a good one; AssertionError if anything is wrong with that."""
     quickly = ENCODER.instances(body, MAX_ROWS) if kind == "json" else None
     try:
-        matrix, rows = read_rows(kind, body, ENCODER, MAX_ROWS)
+        values, rows = read_rows(kind, body, ENCODER, MAX_ROWS)
     except Problem as problem:
         check_refusal(problem)
         assert quickly is None, "rows are read quickly and refused with care"
         return False
+    matrix = array("d", values)
     assert 1 <= rows <= MAX_ROWS and len(matrix) == rows * len(NAMES)
     if quickly is not None:
         carefully = ENCODER.encode(msgspec.json.decode(body)["instances"])
-        assert repr(quickly) == repr(list(carefully)) == repr(list(matrix))
+        assert repr(quickly) == repr(list(carefully)) == repr(values)
     for number in matrix:
         assert number != number or abs(number) <= sys.float_info.max
-    masked = read_rows(kind, MASK.masked(kind, body, ENCODER.names), ENCODER, MAX_ROWS)
+    masked = array("d", read_rows(kind, MASK.masked(kind, body, ENCODER.names), ENCODER, MAX_ROWS)[0])
     for position, name in enumerate(NAMES):
         column = matrix[position :: len(NAMES)]
         wanted = array("d", [float("nan")] * rows) if name in ("airline", "temp") else column
-        assert repr(wanted) == repr(masked[0][position :: len(NAMES)]), "the mask and the reader disagree"
+        assert repr(wanted) == repr(masked[position :: len(NAMES)]), "the mask and the reader disagree"
     return True
 
 

@@ -169,7 +169,7 @@ def test_an_answer_that_cannot_be_made_keeps_no_other_waiting(publish: Publish, 
         turn = Turn(answer)
         for number in range(TOGETHER):
             request = Request(b"POST", b"/predict", {}, b"", 0.0, clients=TOGETHER)
-            rows = Rows(request, b"%d" % number, served.serving, 0, [1.0, 0.0, 60.0, 480.0])
+            rows = Rows(request, b"%d" % number, served.serving, 0, "json", "json", [1.0, 0.0, 60.0, 480.0], 1)
             rows.steps = (lambda found: failed if isinstance(found, Exception) else found,)
             rows.deliver = sent.append
             assert rows is turn.reply(rows)

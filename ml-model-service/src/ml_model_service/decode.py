@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -36,18 +35,18 @@ class Rows:
     order: tuple[str, ...] | None
 
 
-def read_json(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[array[float], int]:
-    """The matrix and the number of its rows.
+def read_json(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[Sequence[float], int]:
+    """The numbers and how many rows they are.
 
     Raises Problem 400 for what is not JSON, 422 for another shape or a row that does not fit.
     """
     body = without_mark(body)
     values = encoder.instances(body, max_rows)
     if values is not None:
-        return array("d", values), len(values) // len(encoder.names)
+        return values, len(values) // len(encoder.names)
     # another shape, or something is wrong, which is now looked for with care
     found = _rows(_parsed(body, encoder, max_rows), encoder, max_rows)
-    return _matrix(found, encoder), len(found.rows)
+    return _numbers(found, encoder), len(found.rows)
 
 
 def _parsed(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Any:
@@ -186,14 +185,14 @@ def _check_arrays(path: str, rows: Sequence[Any], width: int) -> None:
             raise invalid([Detail(f"{path}[{position}]", f"{len(row)} values", f"array of {width} values")])
 
 
-def _matrix(found: Rows, encoder: Encoder) -> array[float]:
+def _numbers(found: Rows, encoder: Encoder) -> Sequence[float]:
     rows, row_type = found.rows, encoder.object_row
     if found.order is not None:
         row_type = encoder.array_row
         if found.order != encoder.names:
             rows = list(map(itemgetter(*map(found.order.index, encoder.names)), rows))
     try:
-        return array("d", encoder.of_structs(msgspec.convert(rows, list[row_type])))  # type: ignore[valid-type]
+        return encoder.of_structs(msgspec.convert(rows, list[row_type]))  # type: ignore[valid-type]
     except (msgspec.ValidationError, Unfit):
         pass
     named = rows if found.order is None else [dict(zip(encoder.names, row, strict=True)) for row in rows]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import nan
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from ml_model_service.columns import CategoryColumn, Unfit, column_of
 from ml_model_service.errors import MISSING, Detail, Problem, invalid, shortened
@@ -79,11 +79,13 @@ class Encoder:
 
     def of_structs(self, rows: Sequence[msgspec.Struct]) -> list[float]:
         """The numbers of rows of type `object_row` or `array_row`. Raises Unfit."""
-        values: list[Any] = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+        values: list[Any] = []
         try:
-            for start in range(0, len(values), len(self.names)):
+            for row in rows:
+                of_row = list(astuple(row))
                 for position, codes in self._codes:
-                    values[start + position] = codes[values[start + position]]
+                    of_row[position] = codes[of_row[position]]
+                values += of_row
         except KeyError:
             raise Unfit from None
         return [nan if value is None else value for value in values] if None in values else values

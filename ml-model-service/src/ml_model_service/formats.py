@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Sequence
 from typing import Literal
 
@@ -67,8 +66,8 @@ def answer_kind(accept: bytes, asked: Kind) -> Kind:
     return asked if liked[asked] == best else next(kind for kind in liked if liked[kind] == best)
 
 
-def read_rows(kind: Kind, body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[array[float], int]:
-    """The matrix of a request, row-major float64 with NaN for what is missing, and the number of its rows (> 0).
+def read_rows(kind: Kind, body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[Sequence[float], int]:
+    """The (rows * features,) numbers of a request, NaN for what is missing, and the number of its rows (> 0).
 
     Raises Problem: 400 for what is not of that format, 422 for what does not fit the model, naming row and field.
     """

@@ -40,7 +40,6 @@ class Model:
     golden: tuple[Golden, ...]
     encoder: Encoder
     engine: Engine
-    prefix: bytes
 
     def predict(self, rows: Sequence[dict[str, Any]]) -> list[float]:
         """One prediction a row, in order. Raises Problem 422 when a row does not fit the schema."""
@@ -96,7 +95,6 @@ def _load(folder: Path, version: str | None, bucket: Bucket) -> Model:
         golden=described.golden,
         encoder=Encoder(schema),
         engine=engine,
-        prefix=b'{"model_version":%b,"predictions":' % msgspec.json.encode(described.version),
     )
     _check_golden(folder, model, described.tolerance)
     return model

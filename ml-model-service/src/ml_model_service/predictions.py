@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from math import isfinite
-
-import msgspec
 
 from ml_model_service.capture import Capture, captured_as, folder_at
 from ml_model_service.capture_lines import Answered, Exchange
@@ -25,11 +23,9 @@ from ml_model_service.variants import Variant
 PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
 # larger bodies take milliseconds, which a probe should not wait for
 IN_THREAD = 64 * 1024
-_JSON = (None, b"application/json")
-_ANYTHING = (None, b"*/*", b"application/json")
+_KINDS = (b"content-encoding", b"content-type", b"accept")
 _TARGET = b"x-amzn-sagemaker-target-variant"
 _CAPTURE_EVERY = 0.002
-_encode = msgspec.json.Encoder().encode
 
 
 class Predictions:
@@ -50,32 +46,24 @@ class Predictions:
         serving = self._served.serving
         if serving is None:
             raise no_model(self._served)
-        headers = request.headers
         index = 0
-        if serving.chooser is not None or _TARGET in headers:
-            index = _variant(serving, headers, request_id)
+        if serving.chooser is not None or _TARGET in request.headers:
+            index = _variant(serving, request.headers, request_id)
         if len(request.body) > IN_THREAD:
             return self._in_thread(request, request_id, serving, index)
-        if (
-            headers.get(b"content-type") in _JSON
-            and headers.get(b"accept") in _ANYTHING
-            and b"content-encoding" not in headers
-        ):
-            values = serving.models[index].encoder.instances(request.body, self._settings.max_rows)
-            if values is not None:
-                return self._turn.reply(Rows(request, request_id, serving, index, values))
         try:
-            scored = self._score(request, serving.models[index])
+            rows = self._read(request, request_id, serving, index)
         except Exception as error:
             _count(error, serving.variants.all[index], request)
             raise
-        return self._recorded(request, request_id, serving, index, *scored)
+        return self._turn.reply(rows)
 
     def predict_by(self, model: Model, request: Request) -> Answer:
         """The answer of a model that is no variant: nothing is recorded. Raises Problem."""
-        asked, wanted = _kinds(request)
-        matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
-        content_type, content = write_predictions(wanted, model.version, _finite(model.engine.predict(matrix, rows)))
+        asked, wanted = _kinds(*map(request.headers.get, _KINDS))
+        values, count = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
+        predictions = _finite(model.engine.predict(array("d", values), count))
+        content_type, content = write_predictions(wanted, model.version, predictions)
         headers = b"x-model-version: %b\r\n" % model.version.encode()
         return Answer(200, content, content_type, headers, model_version=model.version)
 
@@ -93,65 +81,67 @@ class Predictions:
         if self._capture is not None:
             self._capture.close()
 
+    def _read(self, request: Request, request_id: bytes, serving: Serving, index: int) -> Rows:
+        """Raises Problem."""
+        asked, wanted = _kinds(*map(request.headers.get, _KINDS))
+        values, count = read_rows(asked, request.body, serving.models[index].encoder, self._settings.max_rows)
+        return Rows(request, request_id, serving, index, asked, wanted, values, count)
+
     def _answer(self, rows: Rows, found: list[float] | Exception) -> Answer:
-        serving, model = rows.serving, rows.model
         try:
             if isinstance(found, Exception):
                 raise found
-            body = b"%b%b}" % (model.prefix, _encode(_finite(found)))
+            content = _content(rows, found)
         except Exception as error:
-            _count(error, serving.variants.all[rows.index], rows.request)
+            _count(error, rows.serving.variants.all[rows.index], rows.request)
             raise
-        answer: Answered = "json", b"application/json", body
-        return self._recorded(rows.request, rows.request_id, serving, rows.index, "json", rows.values, found, answer)
+        return self._recorded(rows, found, content)
 
     async def _in_thread(self, request: Request, request_id: bytes, serving: Serving, index: int) -> Answer:
         loop = asyncio.get_running_loop()
         try:
-            scored = await loop.run_in_executor(self._thread, self._score, request, serving.models[index])
+            scored = await loop.run_in_executor(self._thread, self._score, request, request_id, serving, index)
         except Exception as error:
             # counted here, not in the thread: a variant's counters belong to this one
             _count(error, serving.variants.all[index], request)
             raise
-        return self._recorded(request, request_id, serving, index, *scored)
+        return self._recorded(*scored)
 
-    def _score(self, request: Request, model: Model) -> tuple[Kind, array[float], list[float], Answered]:
-        asked, wanted = _kinds(request)
-        matrix, rows = read_rows(asked, request.body, model.encoder, self._settings.max_rows)
-        predictions = _finite(model.engine.predict(matrix, rows))
-        return asked, matrix, predictions, (wanted, *write_predictions(wanted, model.version, predictions))
+    def _score(
+        self, request: Request, request_id: bytes, serving: Serving, index: int
+    ) -> tuple[Rows, list[float], Answered]:
+        rows = self._read(request, request_id, serving, index)
+        predictions = rows.model.engine.predict(array("d", rows.values), rows.count)
+        return rows, predictions, _content(rows, predictions)
 
-    def _recorded(
-        self, request: Request, request_id: bytes, serving: Serving, index: int,
-        asked: Kind, values: Sequence[float], predictions: list[float], answer: Answered,
-    ) -> Answer:  # fmt: skip
-        model, variant = serving.models[index], serving.variants.all[index]
-        if serving.mirror is not None and index == 0:
-            serving.mirror.offer(array("d", values), len(predictions), predictions)
+    def _recorded(self, rows: Rows, predictions: list[float], content: Answered) -> Answer:
+        serving, request = rows.serving, rows.request
+        variant = serving.variants.all[rows.index]
+        if serving.mirror is not None and rows.index == 0:
+            serving.mirror.offer(array("d", rows.values), rows.count, predictions)
         if self._capture_folder is not None:
-            self._captured(request, request_id, model, variant, asked, answer)
+            self._captured(rows, variant, content)
         variant.answered(time.monotonic() - request.arrived, predictions)
-        return Answer(200, answer[2], answer[1], variant.headers, model_version=model.version)
+        return Answer(200, content[2], content[1], variant.headers, model_version=rows.model.version)
 
-    def _captured(
-        self, request: Request, request_id: bytes, model: Model, variant: Variant, asked: Kind, answer: Answered
-    ) -> None:
+    def _captured(self, rows: Rows, variant: Variant, content: Answered) -> None:
         """Remember it for in a moment: by then it is answered, and many at once take half the time."""
         if not self._to_capture:
             asyncio.get_running_loop().call_later(_CAPTURE_EVERY, self._capture_all)
+        request = rows.request
         header = request.headers.get
         exchange = Exchange(
             variant.name,
-            model.encoder.names,
-            (asked, header(b"content-type", b""), request.body),
-            answer,
-            request_id,
+            rows.model.encoder.names,
+            (rows.asked, header(b"content-type", b""), request.body),
+            content,
+            rows.request_id,
             header(b"x-amzn-sagemaker-inference-id", b""),
             header(b"x-amzn-sagemaker-custom-attributes", b""),
         )
         self._to_capture.append(exchange)
         if self._capture is None:
-            self._capture = self._begun_capture(model)
+            self._capture = self._begun_capture(rows.model)
         if len(request.body) > IN_THREAD:
             self._capture_all()
 
@@ -178,10 +168,16 @@ def no_model(served: Served) -> Problem:
     return Problem(503, "no_model", f"no model is loaded: {why}")
 
 
-def _kinds(request: Request) -> tuple[Kind, Kind]:
-    check_encoding(request.headers.get(b"content-encoding", b""))
-    asked = request_kind(request.headers.get(b"content-type", b""))
-    return asked, answer_kind(request.headers.get(b"accept", b""), asked)
+@lru_cache(maxsize=32)
+def _kinds(content_encoding: bytes | None, content_type: bytes | None, accept: bytes | None) -> tuple[Kind, Kind]:
+    """The formats of a request and of its answer, by its headers `_KINDS`. Raises Problem 406 or 415."""
+    check_encoding(content_encoding or b"")
+    asked = request_kind(content_type or b"")
+    return asked, answer_kind(accept or b"", asked)
+
+
+def _content(rows: Rows, predictions: list[float]) -> Answered:
+    return rows.wanted, *write_predictions(rows.wanted, rows.model.version, _finite(predictions))
 
 
 def _finite(predictions: list[float]) -> list[float]:

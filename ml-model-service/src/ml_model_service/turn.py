@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from itertools import chain, islice
 
+from ml_model_service.formats import Kind
 from ml_model_service.model import Model
 from ml_model_service.reload import Serving
 from ml_model_service.server import Answer, Later, Request
@@ -21,16 +22,18 @@ TOGETHER = 4
 
 
 class Rows(Later):
-    """A request of some rows, of (rows * features,) values, to a variant."""
+    """A request of some rows, of (rows * features,) values, to a variant; `asked` and `wanted` are formats."""
 
-    __slots__ = ("count", "index", "model", "request", "request_id", "serving", "values")
+    __slots__ = ("asked", "count", "index", "model", "request", "request_id", "serving", "values", "wanted")
 
-    def __init__(self, request: Request, request_id: bytes, serving: Serving, index: int, values: list[float]) -> None:
+    def __init__(
+        self, request: Request, request_id: bytes, serving: Serving, index: int,
+        asked: Kind, wanted: Kind, values: Sequence[float], count: int,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.request, self.request_id, self.values = request, request_id, values
-        self.serving, self.index = serving, index
+        self.request, self.request_id, self.serving, self.index = request, request_id, serving, index
+        self.asked, self.wanted, self.values, self.count = asked, wanted, values, count
         self.model: Model = serving.models[index]
-        self.count = len(values) // len(self.model.schema.features)
 
 
 class Turn:
