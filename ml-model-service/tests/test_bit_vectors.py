@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
 from array import array
 from collections.abc import Sequence
 from functools import cache
@@ -191,6 +193,41 @@ def test_memory_is_bounded(boosters: list[lightgbm.Booster], monkeypatch: pytest
     text = boosters[0].model_to_string().encode()
     with pytest.raises(Unsupported, match="too large"):
         BitVectors(text, LightGBM(text, NAMES), len(NAMES))
+
+
+def test_only_features_that_are_split_by_cost_anything() -> None:
+    """A model that uses two of its 3,000 features takes the time and memory of two; none of the others is looked at."""
+    random = np.random.default_rng(4)
+    table = random.normal(0, 1, (300, 3000))
+    table[:, 2:] = 0.0
+    data = lightgbm.Dataset(table, table[:, 0] > table[:, 1])
+    booster = lightgbm.train({"objective": "regression", "verbose": -1, "num_threads": 1}, data, num_boost_round=100)
+    rows = random.normal(0, 1, (64, 3000))
+    assert_same(booster, rows.tolist())
+    tracemalloc.start()
+    engine_of(booster)[0].predict_many(rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_many_features_are_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit vectors look at every feature that is split by, so a model of many is left to LightGBM."""
+    monkeypatch.setattr(bit_vectors, "MOST_FEATURES", 5)
+    text = trained(objective="regression").model_to_string().encode()
+    with pytest.raises(Unsupported, match="splits by 6 features"):
+        BitVectors(text, LightGBM(text, [f"Column_{number}" for number in range(6)]), 6)
+
+
+def test_a_sum_of_negative_zeros_is_zero(boosters: list[lightgbm.Booster]) -> None:
+    """As LightGBM's is, which starts at zero; a constant model's leaves may all be negative zeros."""
+    text = re.sub("leaf_value=.*", f"leaf_value={' '.join(['-0.0'] * 7)}", boosters[0].model_to_string())
+    text = text.replace("objective=binary sigmoid:1", "objective=regression").partition("end of trees")[0]
+    model = re.sub("tree_sizes=.*\n", "", f"{text}end of trees\n").encode()
+    exact = LightGBM(model, NAMES)
+    row = [1.0, 0.0, 60.0, 480.0]
+    assert repr([0.0] * 5) == repr(exact.predict(matrix([row] * 5), 5))
+    assert repr([0.0] * 5) == repr(BitVectors(model, exact, len(NAMES)).predict(matrix([row] * 5), 5))
 
 
 @pytest.mark.parametrize(

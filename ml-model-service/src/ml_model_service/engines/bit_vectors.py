@@ -21,8 +21,10 @@ from ml_model_service.engines.tree_text import NEARLY_ZERO, Split, TreeText, Uns
 
 # Beyond these, building the vectors would hold up a swap.
 MOST_TEXT, MOST_BYTES = 3 << 20, 16 << 20
-# rows from which this takes less time than walking, and rows whose vectors stay together in a core's cache
-MANY, _AT_ONCE = 4, 64
+# A walk looks at a few features of each tree, this at all that are split by: beyond so many, walking is faster.
+MOST_FEATURES = 64
+# rows from which this takes less time than walking; the most at once, and the bytes of theirs that fit into a cache
+MANY, _AT_ONCE, _BYTES_AT_ONCE = 4, 64, 2 << 20
 _PROBES = 200
 
 _Placed = tuple[int, Split]
@@ -33,7 +35,7 @@ class BitVectors:
     """An ensemble of small trees. Few rows at a time are left to `exact`, which walks."""
 
     def __init__(self, text: bytes, exact: Engine, features: int) -> None:
-        """Build the vectors. Raises Unsupported for a large model (`MOST_TEXT`, `MOST_BYTES`) and for other kinds."""
+        """Build the vectors for rows of so many features. Raises Unsupported for large models and for other kinds."""
         if len(text) > MOST_TEXT:
             raise Unsupported(f"{len(text):,} bytes")
         model = read(text)
@@ -47,10 +49,13 @@ class BitVectors:
         self._values = np.zeros((len(model.trees), bits))
         for values, tree in zip(self._values, model.trees, strict=True):
             values[: len(tree.leaves)] = tree.leaves
+        # LightGBM's sums begin with zero, which makes zeros of those that are negative
+        self._values += 0.0
         self._one = np.dtype(f"u{bits // 8}").type(1)
         leaves = ((1 << len(tree.leaves)) - 1 for tree in model.trees)
         self._all_leaves: _Words = np.array(list(leaves), dtype=f"u{bits // 8}")
-        self._cut_up(_by_feature(model), features)
+        self._features = features
+        self._cut_up(_by_feature(model))
 
     def predict(self, values: array[float], rows: int) -> list[float]:
         """One prediction a row; see Engine."""
@@ -60,21 +65,25 @@ class BitVectors:
 
     def predict_many(self, matrix: NDArray[np.float64]) -> list[float]:
         """One prediction for each row of a matrix (rows, features)."""
-        parts = [self._sums(matrix[start : start + _AT_ONCE]) for start in range(0, len(matrix), _AT_ONCE)]
+        parts = [self._sums(matrix[start : start + self._most]) for start in range(0, len(matrix), self._most)]
         return [self._prediction(total / self._divisor) for part in parts for total in part]
 
     def probes(self) -> NDArray[np.float64]:
-        """Rows, (rows, features); a value is missing, near zero, far out, or at or just beside a threshold."""
+        """Rows, (rows, features); a value is missing, near zero, far out, or at or just beside a threshold.
+
+        What no split looks at is zero.
+        """
         draw = Random(0)
-        cuts = [self._cuts.imag[self._cuts.real == feature].tolist() for feature in range(len(self._keys))]
-        kinds = [(*_ANYWHERE, _beside(values)) for values in cuts]
-        rows = [[draw.choice(draw.choice(kind)) for kind in kinds] for _ in range(_PROBES)]
-        return np.array(rows, dtype=np.float64)
+        rows = np.zeros((_PROBES, self._features))
+        for feature in self._split_by:
+            kinds = (*_ANYWHERE, _beside(self._cuts.imag[self._cuts.real == feature].tolist()))
+            rows[:, feature] = [draw.choice(draw.choice(kinds)) for _ in range(_PROBES)]
+        return rows
 
     def _sums(self, matrix: NDArray[np.float64]) -> list[float]:
-        """The sum of the leaves that are left over, for each of at most `_AT_ONCE` rows."""
+        """The sum of the leaves that are left over, for each of at most `_most` rows."""
         keys = self._keys[:, : len(matrix)].copy()
-        keys.imag = matrix.T
+        keys.imag = matrix.take(self._split_by, axis=1).T
         left = np.bitwise_and.reduce(self._words.take(self._cuts.searchsorted(keys), axis=0), axis=0)
         # Each word has one bit now; those below it count to the leaf's number.
         leaves = np.bitwise_count(left - self._one) + self._firsts
@@ -89,21 +98,25 @@ class BitVectors:
         except OverflowError:
             return 0.0
 
-    def _cut_up(self, splits: dict[int, list[_Placed]], features: int) -> None:
+    def _cut_up(self, splits: dict[int, list[_Placed]]) -> None:
         """Make one table of all features' cells: what is left over by values above a cut, up to the next.
 
         A cut is a complex number: the feature, then the value. NumPy orders these by feature first, those whose value
         is missing (NaN) behind all others: one search finds the cells of whole rows.
         """
-        cuts = [_cuts([split for _, split in splits.get(feature, ())]) for feature in range(features)]
-        if sum(len(ends) + 1 for ends in cuts) * self._all_leaves.nbytes > MOST_BYTES:
+        self._split_by = np.array(sorted(splits))
+        if not 1 <= len(splits) <= MOST_FEATURES:
+            raise Unsupported(f"splits by {len(splits)} features")
+        cuts = {feature: _cuts([split for _, split in splits[feature]]) for feature in sorted(splits)}
+        if sum(len(ends) + 1 for ends in cuts.values()) * self._all_leaves.nbytes > MOST_BYTES:
             raise Unsupported("its bit vectors would be too large")
-        cells = [(feature, cut) for feature in range(features) for cut in cuts[feature]]
-        cells += [(feature, nan) for feature in range(features)]
+        cells = [(feature, cut) for feature, ends in cuts.items() for cut in ends]
+        cells += [(feature, nan) for feature in cuts]
         self._cuts = np.array([complex(*cell) for cell in cells])
-        words = [self._left_over(splits.get(feature, ()), cuts[feature]) for feature in range(features)]
+        words = [self._left_over(splits[feature], ends) for feature, ends in cuts.items()]
         self._words: _Words = np.concatenate([part[:-1] for part in words] + [part[-1:] for part in words])
-        self._keys = np.tile(np.arange(features, dtype=np.complex128)[:, None], (1, _AT_ONCE))
+        self._most = max(1, min(_AT_ONCE, _BYTES_AT_ONCE // (len(splits) * self._all_leaves.nbytes)))
+        self._keys = np.tile(self._split_by.astype(np.complex128)[:, None], (1, self._most))
 
     def _left_over(self, placed: Sequence[_Placed], cuts: Sequence[float]) -> _Words:
         """For each of a feature's cells, and at last for missing values."""
@@ -142,8 +155,6 @@ def _by_feature(model: TreeText) -> dict[int, list[_Placed]]:
 
 def _cuts(splits: Sequence[Split]) -> list[float]:
     """Where cells end, in ascending order: at the thresholds and around zero, or before and after each code."""
-    if not splits:
-        return [inf]
     if splits[0].codes is not None:
         codes = {code for split in splits for code in split.codes or ()}
         # fractions count as the whole number towards zero
