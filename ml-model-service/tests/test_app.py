@@ -156,6 +156,18 @@ def test_each_request_is_one_log_line(client: Service) -> None:
     } == line
 
 
+@pytest.mark.parametrize("path", ["/%s%", "/100%25", '/"\\'])
+def test_a_line_holds_whatever_was_asked(client: Service, tmp_path: Path, publish: Publish, path: str) -> None:
+    """Percent signs and quotes, in path and version, leave a line of JSON."""
+    client.serve(load(publish(tmp_path / "baked", "100%d", version="100%d")))
+    with client.connect() as connection:
+        connection.sendall(b"GET %b HTTP/1.1\r\nconnection: close\r\n\r\n" % path.encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 404")
+    client.send("POST", "/predict", json={"instances": [ROW]})
+    _, asked, predicted = client.lines()
+    assert (path, "100%d") == (asked["path"], predicted["model_version"])
+
+
 def test_a_fault_is_a_500_with_its_traceback_logged(client: Service) -> None:
     """An unforeseen exception becomes a plain 500; the log has the traceback."""
     logger = logging.getLogger("ml_model_service.app")

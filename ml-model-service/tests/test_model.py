@@ -70,6 +70,13 @@ def test_a_schema_that_names_a_feature_twice_is_refused(tmp_path: Path, publish:
         load(folder, "v1.0")
 
 
+@pytest.mark.parametrize("version", ["", "v1\r\nx-other: 1", "v1\n", "vé", "v" * 129])
+def test_a_version_that_no_header_can_hold_is_refused(tmp_path: Path, publish: Publish, version: str) -> None:
+    """Each answer names it in a header, which ends with its line."""
+    with pytest.raises(ModelError, match=r"\$\.version"):
+        load(publish(tmp_path, "baked", version=version))
+
+
 @pytest.mark.parametrize("text", ["[" * 200_000, "\xff", "null"])
 def test_metadata_of_any_shape_is_a_model_error(tmp_path: Path, publish: Publish, text: str) -> None:
     """Metadata that is too deep, not UTF-8 or of another shape is refused like any other."""

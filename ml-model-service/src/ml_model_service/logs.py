@@ -76,7 +76,7 @@ def _line(labels: bytes, method: bytes, path: bytes, status: int, version: str |
         b"info" if status < 500 else b"error", labels, method, _encode(path.decode(errors="replace")), status
     )  # fmt: skip
     return b'{"time":"%%b.%%03d+00:00",%b,"ms":%%.3f,"request_id":"%%b","model_version":%b}\n' % (
-        told.replace(b"%", b"%%"), _encode(version),
+        told.replace(b"%", b"%%"), _encode(version).replace(b"%", b"%%"),
     )  # fmt: skip
 
 

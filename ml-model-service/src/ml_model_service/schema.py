@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 LARGEST = 1.7976931348623157e308
+# what a header's value may hold: answers name the version
+_HEADER = r"^[ -~]{1,128}\Z"
 
 
 class Number(msgspec.Struct, frozen=True, tag="number", tag_field="type"):
@@ -96,7 +98,7 @@ class Metadata(msgspec.Struct, frozen=True):
     feature_schema: dict[str, Any]
     feature_schema_digest: str
     golden: tuple[Golden, ...]
-    version: str = "unpublished"
+    version: Annotated[str, msgspec.Meta(pattern=_HEADER)] = "unpublished"
     tolerance: float = 1e-9
     onnx: OnnxForm | None = None
     input: Literal["codes", "values"] = "codes"
