@@ -212,12 +212,14 @@ def test_one_that_has_no_line_costs_the_others_nothing(
     assert "a request is not captured: UnicodeDecodeError" in caplog.text
 
 
-def test_memory_is_bounded(tmp_path: Path) -> None:
-    """What does not fit into the bound is dropped and counted, whatever the disk does."""
+@pytest.mark.parametrize("ids", [(ID,), (ID, b"x" * 3000), (ID, b"", b"x" * 3000)])
+def test_memory_is_bounded(tmp_path: Path, ids: tuple[bytes, ...]) -> None:
+    """What does not fit into the bound is dropped and counted, whatever the disk does; headers weigh, too."""
     capture = Capture(tmp_path, "ontime", memory=10_000)
     for _ in range(100):
-        offer(capture)
+        offer(capture, BODY, *ids)
     assert capture.waiting <= 10_000
+    assert sum(len(text[0]) for *_, text in capture._entries if isinstance(text, tuple)) <= 10_000
     kept = 100 - capture.dropped
     assert 0 < kept < 100
     capture.start()
@@ -232,7 +234,9 @@ def test_a_share_is_sampled(tmp_path: Path) -> None:
         capture = Capture(tmp_path, "ontime", percent=percent)
         for _ in range(2000):
             offer(capture)
-        counts.append(capture.waiting // (len(BODY) + len(ANSWER) + 500))
+        capture.start()
+        capture.close()
+        counts.append(capture.captured)
     assert (0, True, 2000) == (counts[0], 350 < counts[1] < 650, counts[2])
 
 

@@ -22,7 +22,7 @@ from ml_model_service.mask import Mask
 from ml_model_service.settings import SettingsError, check_endpoint
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
-# what an entry weighs besides its bodies
+# what an entry weighs besides what the client sent and got
 _OVERHEAD = 500
 # The lines of small requests are made where these were answered, in 2 µs: two threads that take turns with the
 # interpreter would cost more. Larger ones, and those to be masked, are left to the writer.
@@ -95,7 +95,8 @@ class Capture:
         for exchange in exchanges:
             if random() >= self._share:
                 continue
-            size = len(exchange.request[2]) + len(exchange.answer[2]) + _OVERHEAD
+            size = _OVERHEAD + len(exchange.request[1]) + len(exchange.request[2]) + len(exchange.answer[2])
+            size += len(exchange.inference_id) + len(exchange.custom_attributes)
             if self._offered_bytes + size - self._handled_bytes > self._memory:
                 self._no_memory += 1
                 continue
