@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import uvloop
 
-from ml_model_service.app import App, refusal
+from ml_model_service.app import App
 from ml_model_service.assignment import Assignment
 from ml_model_service.logs import Log, RequestLog
 from ml_model_service.model import Model
@@ -33,7 +33,7 @@ class Service:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.log = Log((("task", "t-1"),), descriptor)
         self.app = App(settings, served, RequestLog(self.log, every=0))
-        self._server = Server(self.app, refusal, max_body=settings.max_body, body_timeout=body_timeout)
+        self._server = Server(self.app, self.app.refuse, max_body=settings.max_body, body_timeout=body_timeout)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]

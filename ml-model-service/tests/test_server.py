@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -132,6 +133,26 @@ def test_what_ends_a_connection(service: Service, sent: bytes, status: int) -> N
     assert received.startswith(b"HTTP/1.1 %d " % status)
 
 
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        (b"POST /predict HTTP/1.1\r\nx-request-id: r-1\r\ncontent-length: 99999999\r\n\r\n", ("POST", "/predict", 413)),
+        (b"GET /\xff HTTP/1.1\r\nx-request-id: r-1\r\n\r\n", ("", "", 400)),
+        (b"POST /predict HTTP/1.1\r\nx-request-id: r-0\r\n\r\nnonsense", ("", "", 400)),
+    ],
+)
+def test_what_is_turned_down_is_logged_and_counted(service: Service, sent: bytes, line: tuple[str, str, int]) -> None:
+    """As any answer is, with the client's id if that was read."""
+    with service.connect() as connection:
+        connection.sendall(sent)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    request_id = re.findall(rb"x-request-id: (.*)\r\n", received)[-1].decode()
+    assert (request_id == "r-1") == bool(line[0])
+    assert f'model_http_requests_total{{status="{line[2]}"}} ' in service.send("GET", "/metrics").text
+    (found,) = [found for found in service.lines() if found["request_id"] == request_id]
+    assert line == (found["method"], found["path"], found["status"])
+
+
 def test_http_1_0_is_answered_once(service: Service) -> None:
     """A client of that version would have to be told in its own words that the connection stays: it is closed."""
     with service.connect() as connection:
@@ -186,11 +207,12 @@ def test_who_does_not_read_is_not_read_from(service: Service) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"POST /predict HTTP/1.1\r\nx-a", post(BODY)[:-5]])
 def test_a_slow_client_is_told_and_cut(service: Service, sent: bytes) -> None:
-    """A request that does not arrive whole in time is answered 408."""
+    """A request that does not arrive whole in time is answered 408, and logged."""
     with service.connect() as connection:
         connection.sendall(sent)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     assert received.startswith(b"HTTP/1.1 408 ")
+    assert ("/predict", 408) == ((line := service.lines()[-1])["path"], line["status"])
 
 
 def test_expect_continue_and_head(service: Service) -> None:

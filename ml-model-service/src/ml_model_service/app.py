@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-import secrets
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -57,9 +56,7 @@ class App:
 
     def __call__(self, request: Request) -> Reply:
         """The answer, or what becomes it."""
-        given = request.headers.get(b"x-request-id")
-        if given is None or REQUEST_ID.fullmatch(given) is None:
-            given = b"%b%012x" % (self._ids[0], next(self._ids[1]))
+        given = self._id_of(request)
         try:
             reply = self._reply(request, given)
         except Exception as error:
@@ -71,6 +68,11 @@ class App:
             return reply
         return self._later(request, reply, given)
 
+    def refuse(self, request: Request, status: int, code: str, message: str) -> Answer:
+        """The answer to what was no proper request, of which so much was read."""
+        request_id = self._id_of(request)
+        return self._finished(request, failure(Problem(status, code, message), request_id), request_id)
+
     def close(self) -> None:
         """Write what is still to be written."""
         self._predictions.close()
@@ -78,6 +80,12 @@ class App:
             self._served.serving.mirror.stop()
         if self._log is not None:
             self._log.flush()
+
+    def _id_of(self, request: Request) -> bytes:
+        given = request.headers.get(b"x-request-id")
+        if given is None or REQUEST_ID.fullmatch(given) is None:
+            return b"%b%012x" % (self._ids[0], next(self._ids[1]))
+        return given
 
     async def _later(self, request: Request, reply: Awaitable[Answer], request_id: bytes) -> Answer:
         try:
@@ -199,11 +207,6 @@ class App:
     async def _metrics_text(self) -> Answer:
         text = self._metrics.text(self._predictions.capture_counters())
         return Answer(200, text, b"text/plain; version=0.0.4; charset=utf-8")
-
-
-def refusal(status: int, code: str, message: str) -> Answer:
-    """The answer to what was no proper request."""
-    return failure(Problem(status, code, message), secrets.token_hex(8).encode())
 
 
 def failure(problem: Problem, request_id: bytes) -> Answer:

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from ml_model_service.app import App, refusal
+from ml_model_service.app import App
 from ml_model_service.logs import Log, RequestLog, install
 from ml_model_service.memory import settle
 from ml_model_service.parameter import ParameterError, parameter_at
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     install(log)
     settle()
-    server = Server(app, refusal, max_body=settings.max_body, body_timeout=settings.body_timeout)
+    server = Server(app, app.refuse, max_body=settings.max_body, body_timeout=settings.body_timeout)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_default_executor(Workers())
         try:

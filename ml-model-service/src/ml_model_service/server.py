@@ -97,8 +97,8 @@ class Later:
 Reply = Answer | Later | Awaitable[Answer]
 Handler = Callable[[Request], Reply]
 """Must not raise: what goes wrong is an answer, too."""
-Refuse = Callable[[int, str, str], Answer]
-"""Makes the answer to what is no proper request: status, code, message."""
+Refuse = Callable[[Request, int, str, str], Answer]
+"""Makes the answer to what is no proper request, of which so much was read: status, code, message."""
 
 
 class Server:
@@ -367,7 +367,10 @@ class Connection(asyncio.Protocol):
         self._ignoring = True
         if self._busy or self._transport is None:
             return
-        answer = self._server.refuse(status, code, message)
+        # of what does not even begin like a request the parser knows no method
+        method = self._parser.get_method() if self._target else b""
+        request = Request(method, self._target[:MAX_HEAD], self._headers, b"", time.monotonic())
+        answer = self._server.refuse(request, status, code, message)
         body = answer.body
         self._transport.write(
             b"%bcontent-type: %b\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"

@@ -6,12 +6,12 @@ import asyncio
 import sys
 
 import uvloop
-from ml_model_service.server import Answer, Server
+from ml_model_service.server import Answer, Request, Server
 
 ANSWER = Answer(200, b'{"model_version":"v1.0","predictions":[0.38197814579118056]}')
 
 
-def refuse(status: int, code: str, message: str) -> Answer:
+def refuse(_: Request, status: int, code: str, message: str) -> Answer:
     """What is no HTTP."""
     return Answer(status, f"{code}: {message}".encode(), b"text/plain", close=True)
 
