@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from conftest import FEATURES, train
 from ml_model_service import engines
 from ml_model_service.engines import bit_vectors, tree_text
-from ml_model_service.engines.bit_vectors import MANY, BitVectors, with_bit_vectors
+from ml_model_service.engines.bit_vectors import MANY, BitVectors, most_bytes, with_bit_vectors
 from ml_model_service.engines.lightgbm import LightGBM
 from ml_model_service.engines.tree_text import NEARLY_ZERO, Unsupported, read
 
@@ -217,6 +217,18 @@ def test_many_features_are_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     text = trained(objective="regression").model_to_string().encode()
     with pytest.raises(Unsupported, match="splits by 6 features"):
         BitVectors(text, LightGBM(text, [f"Column_{number}" for number in range(6)]), 6)
+
+
+@pytest.mark.parametrize("kind", ["binary", "63 leaves", "categories"])
+def test_memory_is_known_beforehand(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What vectors are said to take at most is what they do, but for categories that no split names; else nothing."""
+    booster = train(1) if kind == "categories" else trained(**KINDS[kind])
+    text, features, codes = booster.model_to_string().encode(), booster.num_feature(), 5 * (kind == "categories")
+    vectors = BitVectors(text, LightGBM(text, booster.feature_name()), features)
+    taken = vectors._words.nbytes + vectors._values.nbytes
+    assert taken <= most_bytes(text, features, codes) < 1.3 * taken + (1 << 14)
+    monkeypatch.setattr(bit_vectors, "MOST_BYTES", 100)
+    assert 0 == most_bytes(text, features, codes)
 
 
 def test_a_sum_of_negative_zeros_is_zero(boosters: list[lightgbm.Booster]) -> None:

@@ -7,8 +7,10 @@ over one leaf of each tree. Leaves are summed in LightGBM's order: predictions a
 
 from __future__ import annotations
 
+import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import exp, inf, nan, nextafter
 from random import Random
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_model_service.engines import Engine
-from ml_model_service.engines.tree_text import NEARLY_ZERO, Split, TreeText, Unsupported, read
+from ml_model_service.engines.tree_text import CATEGORICAL, NEARLY_ZERO, Split, TreeText, Unsupported, read
 
 # Beyond these, building the vectors would hold up a swap.
 MOST_TEXT, MOST_BYTES = 3 << 20, 16 << 20
@@ -26,6 +28,7 @@ MOST_FEATURES = 64
 # rows from which this takes less time than walking; the most at once, and the bytes of theirs that fit into a cache
 MANY, _AT_ONCE, _BYTES_AT_ONCE = 4, 64, 2 << 20
 _PROBES = 200
+_MOST_LEAVES = 64
 
 _Placed = tuple[int, Split]
 _Words = NDArray[np.unsignedinteger[Any]]
@@ -40,7 +43,7 @@ class BitVectors:
             raise Unsupported(f"{len(text):,} bytes")
         model = read(text)
         most = max(len(tree.leaves) for tree in model.trees)
-        bits = next((bits for bits in (32, 64) if bits >= most), None)
+        bits = next((bits for bits in (_MOST_LEAVES // 2, _MOST_LEAVES) if bits >= most), None)
         if bits is None:
             raise Unsupported(f"a tree of {most} leaves")
         self._exact, self.predict_one = exact, exact.predict_one
@@ -139,6 +142,30 @@ def with_bit_vectors(text: bytes, exact: Engine, features: int) -> Engine:
     probes = vectors.probes()
     same = vectors.predict_many(probes) == exact.predict(array("d", probes.tobytes()), len(probes))
     return vectors if same else exact
+
+
+def most_bytes(text: bytes, features: int, categories: int) -> int:
+    """What the vectors of a model take at most, known before they are built; `categories` are those of all features.
+
+    0 where none are built.
+    """
+    leaves = list(map(int, _listed(text, b"num_leaves")))
+    if len(text) > MOST_TEXT or not 1 <= max(leaves, default=0) <= _MOST_LEAVES:
+        return 0
+    split_by = list(_listed(text, b"split_feature"))
+    splits = zip(split_by, _listed(text, b"threshold"), _listed(text, b"decision_type"), strict=False)
+    thresholds = {(feature, threshold) for feature, threshold, kind in splits if not int(kind) & CATEGORICAL}
+    a_cell = len(leaves) * (4 if max(leaves) <= _MOST_LEAVES // 2 else 8)
+    if len(thresholds) * a_cell > MOST_BYTES or len(set(split_by)) > MOST_FEATURES:
+        return 0
+    # further ones around zero, up to infinity, and missing; before and after each category
+    cells = len(thresholds) + 4 * features + 2 * categories
+    return min(MOST_BYTES, cells * a_cell) + len(leaves) * _MOST_LEAVES * 8
+
+
+def _listed(text: bytes, name: bytes) -> Iterator[bytes]:
+    """What all trees' lines of that name list."""
+    return chain.from_iterable(map(bytes.split, re.findall(rb"^%b=(.*)$" % name, text, re.MULTILINE)))
 
 
 def _by_feature(model: TreeText) -> dict[int, list[_Placed]]:

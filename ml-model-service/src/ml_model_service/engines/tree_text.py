@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-_CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 1, 2
+CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 1, 2
 _WORD = 32
 # LightGBM takes numbers this near to zero for zero: its kZeroThreshold, a float
 NEARLY_ZERO = 1.0000000180025095e-35
@@ -114,7 +114,7 @@ def _tree(fields: dict[str, str]) -> Tree:
         Split(
             feature=feature,
             threshold=float(threshold),
-            codes=sets[int(threshold)] if kind & _CATEGORICAL else None,
+            codes=sets[int(threshold)] if kind & CATEGORICAL else None,
             missing_is_zero=kind >> 2 & 3 == _MISSING_IS_ZERO,
             missing_is_nan=kind >> 2 & 3 == _MISSING_IS_NAN,
             default_left=bool(kind & _DEFAULT_LEFT),
