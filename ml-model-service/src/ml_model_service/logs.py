@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,18 +26,26 @@ class Log:
         # the same as bytes, to be pasted into lines that are put together by hand
         self.labels = b"".join(b",%b:%b" % (_encode(name), _encode(value)) for name, value in labels)
         self._stream = open(sys.stdout.fileno() if descriptor is None else descriptor, "wb", 0, closefd=False)  # noqa: SIM115
+        self._lock = threading.Lock()
+        # whether a line's beginning was written and its end was not
+        self._torn = False
 
     def write(self, level: str, message: str, **fields: Any) -> None:
-        """One line, in one system call, so that lines of several threads do not mix."""
+        """One line."""
         moment = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
         line = _encode({"time": moment, "level": level, "message": message, **self._labels, **fields}) + b"\n"
         self.write_lines(line)
 
     def write_lines(self, lines: bytes) -> None:
-        """Whole lines, as they are."""
-        # a full disk or a closed pipe must not fail requests, and there is nowhere left to say it
-        with contextlib.suppress(OSError):
-            self._stream.write(lines)
+        """Whole lines, as they are, which those of other threads do not mix with."""
+        with self._lock:
+            rest = memoryview(b"\n" + lines if self._torn else lines)
+            # a full disk or a closed pipe must not fail requests, and there is nowhere left to say it
+            with contextlib.suppress(OSError):
+                # a signal or a disk that is nearly full ends a call early; a full pipe that does not block takes none
+                while rest and (written := self._stream.write(rest)) is not None:
+                    rest = rest[written:]
+            self._torn = bool(rest) and (self._torn or len(rest) < len(lines))
 
 
 class RequestLog:
