@@ -242,6 +242,14 @@ def test_a_sum_of_negative_zeros_is_zero(boosters: list[lightgbm.Booster]) -> No
     assert repr([0.0] * 5) == repr(BitVectors(model, exact, len(NAMES)).predict(matrix([row] * 5), 5))
 
 
+def test_a_threshold_that_is_no_number_is_left_to_lightgbm() -> None:
+    """What has no order cannot be cut up: Unsupported, not a crash."""
+    text = trained(objective="regression").model_to_string()
+    odd = re.sub("(?m)(?<=^threshold=)[^ ]+", "nan", text)
+    with pytest.raises(Unsupported, match="no number"):
+        read(odd.encode())
+
+
 @pytest.mark.parametrize(
     "text",
     [

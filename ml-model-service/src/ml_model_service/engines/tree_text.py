@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +126,8 @@ def _tree(fields: dict[str, str]) -> Tree:
             zip(_whole(fields, "split_feature"), thresholds, kinds, strict=True)
         )
     ]
+    if any(isnan(split.threshold) for split in splits):
+        raise Unsupported("a threshold that is no number")
     return Tree(splits, leaves)
 
 
