@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import lightgbm
 import numpy as np
@@ -42,6 +43,40 @@ def test_what_is_no_model_is_refused() -> None:
     """Text that LightGBM cannot read is an error, not a crash."""
     with pytest.raises(EngineError):
         LightGBM(b"not a model\n", NAMES)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_half_a_model_is_refused(boosters: list[lightgbm.Booster], share: float) -> None:
+    """A text that was cut off is an error: LightGBM's library would read beyond its end and take the task with it."""
+    text = boosters[0].model_to_string().encode()
+    with pytest.raises(EngineError, match="cut off"):
+        LightGBM(text[: int(share * text.index(b"end of trees"))], NAMES)
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "told"),
+    [
+        ("left_child", lambda values: ["0", *values[1:]], "do not lead to each of its leaves"),
+        ("split_feature", lambda values: ["4", *values[1:]], "split_feature is not within 0 to 3"),
+        ("leaf_value", lambda values: values[:-1], "leaf_value has 6 values, expected 7"),
+        ("leaf_value", lambda values: ["1e-400", *values[1:]], "no double"),
+        ("leaf_count", lambda values: ["many", *values[1:]], "could not convert"),
+        ("num_cat", lambda values: [], "num_cat has 0 values, expected 1"),
+        ("objective", lambda values: [], "without a name"),
+        ("cat_boundaries", lambda values: [*values[:-1], "99"], "expected 99"),
+    ],
+)
+def test_a_damaged_tree_is_refused(
+    boosters: list[lightgbm.Booster], field: str, change: Callable[[list[str]], list[str]], told: str
+) -> None:
+    """What LightGBM's library would not survive, or never come back from, is an error that names the field."""
+    lines = boosters[0].model_to_string().split("\n")
+    at = next(n for n, line in enumerate(lines) if line.startswith(f"{field}="))
+    lines[at] = f"{field}={' '.join(change(lines[at].partition('=')[2].split()))}"
+    # by itself the library would notice most wrong sizes
+    text = "\n".join(line for line in lines if not line.startswith("tree_sizes="))
+    with pytest.raises(EngineError, match=told):
+        LightGBM(text.encode(), NAMES)
 
 
 def test_a_model_with_several_outputs_is_refused() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from ml_model_service.engines import EngineError
+from ml_model_service.engines import EngineError, tree_shape
 
 _FLOAT64, _ROW_MAJOR, _NORMAL, _ALL_TREES = 1, 1, 0, -1
 # one thread: a service's tasks share the machine, and a row is too little work to split
@@ -28,6 +28,7 @@ class LightGBM:
 
     def __init__(self, text: bytes, names: Sequence[str]) -> None:
         """Load the model, whose features must be `names`. Raises EngineError."""
+        tree_shape.check(text)
         handle, iterations, classes = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
         _call("LGBM_BoosterLoadModelFromString", text, ctypes.byref(iterations), ctypes.byref(handle))
         self._handle = handle
