@@ -259,7 +259,7 @@ def test_the_threshold_of_a_version(
     registry: ModelRegistry, make_model: MakeModel, output: dict[str, Any], prediction: float, expected: float | None
 ) -> None:
     """The schema states it; else probabilities have the usual one, and other numbers none."""
-    folder = make_model(golden=[{"instance": {}, "prediction": prediction}])
+    folder = make_model(golden=[{"instance": {"temp": 20, "carrier": "AA"}, "prediction": prediction}])
     document = json.loads((folder / "metadata.json").read_text())
     document["feature_schema"]["output"] = output
     canonical = json.dumps(document["feature_schema"], sort_keys=True, separators=(",", ":"))

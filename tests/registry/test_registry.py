@@ -260,16 +260,19 @@ def test_a_damaged_version_does_not_stop_the_next(registry: ModelRegistry, make_
 def test_compares_versions(registry: ModelRegistry, make_model: MakeModel) -> None:
     """The way from one version to another: metrics, hyperparameters and features."""
     number = {"type": "number", "nullable": True}
-    a = {"features": [{"name": "x", **number}, {"name": "y", **number}], "output": {}}
-    b = {"features": [{"name": "z", **number}, {"name": "y", **number, "minimum": 0}], "output": {}}
+    output = {"name": "probability"}
+    a = {"features": [{"name": "x", **number}, {"name": "y", **number}], "output": output}
+    b = {"features": [{"name": "z", **number}, {"name": "y", **number, "minimum": 0}], "output": output}
     for version, schema, metrics, parameters in (
         ("v1.0", a, {"auc": 0.5, "brier": 0.25}, {"rounds": 100, "depth": 3}),
         ("v1.1", b, {"auc": 0.75, "loss": 1}, {"rounds": 200, "depth": 3}),
     ):
         digest = f"sha256:{canonical_digest(schema)}"
+        golden = [{"instance": {schema["features"][0]["name"]: 1, "y": 2}, "prediction": 0.3}]
         folder = make_model(
-            metrics=metrics, hyperparameters=parameters, feature_schema=schema, feature_schema_digest=digest
-        )
+            metrics=metrics, hyperparameters=parameters, feature_schema=schema, feature_schema_digest=digest,
+            golden=golden,
+        )  # fmt: skip
         registry.publish(folder, version, "jonas")
     difference = registry.compare("v1.0", "v1.1")
     assert {

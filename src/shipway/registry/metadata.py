@@ -113,11 +113,11 @@ def parse(data: bytes, name: str) -> tuple[dict[str, Any], Metadata]:
     except ValidationError as error:
         lines = []
         for details in error.errors(include_url=False):
-            found = "" if details["type"] == "missing" else f"; found {_short(details['input'])}"
+            found = "" if details["type"] == "missing" else f"; found {short(details['input'])}"
             lines.append(f"{_dotted(details['loc'])}: {details['msg'][:1].lower()}{details['msg'][1:]}{found}")
-        raise _wrong(lines, name) from error
+        raise wrong(lines, name) from error
     if lines := _contradictions(document, metadata):
-        raise _wrong(lines, name)
+        raise wrong(lines, name)
     return document, metadata
 
 
@@ -167,7 +167,7 @@ def _document(data: bytes, name: str) -> dict[str, Any]:
         document = dict(pairs)
         if len(document) < len(pairs):
             twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
-            raise ValueError(f"the key {_short(twice)} is written twice")
+            raise ValueError(f"the key {short(twice)} is written twice")
         return document
 
     def refuse(constant: str) -> None:
@@ -178,30 +178,30 @@ def _document(data: bytes, name: str) -> dict[str, Any]:
         data.decode()
         json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half surrogate pairs
     except json.JSONDecodeError as error:
-        raise _wrong([f"line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"], name) from error
+        raise wrong([f"line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"], name) from error
     except (ValueError, RecursionError) as error:
-        raise _wrong([f"not valid JSON: {error}"], name) from error
+        raise wrong([f"not valid JSON: {error}"], name) from error
     if not isinstance(document, dict):
-        raise _wrong([f"expected an object; found {_short(document)}"], name)
+        raise wrong([f"expected an object; found {short(document)}"], name)
     return document
 
 
 def _contradictions(document: dict[str, Any], metadata: Metadata) -> list[str]:
     """What no single field can show."""
     lines = [
-        f"files: {_short(file)} is no file name inside the folder"
+        f"files: {short(file)} is no file name inside the folder"
         for file in metadata.files
         if not _FILE.fullmatch(file) or file == "metadata.json"
     ]
     if metadata.model_file not in metadata.files:
-        lines.append(f"model_file: {_short(metadata.model_file)} is not one of `files`")
+        lines.append(f"model_file: {short(metadata.model_file)} is not one of `files`")
     if metadata.holdout is not None and metadata.holdout.file not in metadata.files:
-        lines.append(f"holdout.file: {_short(metadata.holdout.file)} is not one of `files`")
+        lines.append(f"holdout.file: {short(metadata.holdout.file)} is not one of `files`")
     if sum(entry.bytes for entry in metadata.files.values()) > MAX_BYTES:
         lines.append(f"files: more than {MAX_BYTES:,} bytes together")
     digest = f"sha256:{canonical_digest(document['feature_schema'])}"
     if metadata.feature_schema_digest != digest:
-        found = _short(metadata.feature_schema_digest)
+        found = short(metadata.feature_schema_digest)
         lines.append(f"feature_schema_digest: found {found}; the schema's digest is {digest}")
     names = [feature.name for feature in metadata.feature_schema.features]
     if len(names) != len(set(names)):
@@ -212,11 +212,12 @@ def _contradictions(document: dict[str, Any], metadata: Metadata) -> list[str]:
     try:
         datetime.fromisoformat(metadata.trained_at)
     except ValueError:
-        lines.append(f"trained_at: found {_short(metadata.trained_at)}; expected a time such as 2026-11-23T06:00:00Z")
+        lines.append(f"trained_at: found {short(metadata.trained_at)}; expected a time such as 2026-11-23T06:00:00Z")
     return lines
 
 
-def _wrong(lines: list[str], name: str) -> Refused:
+def wrong(lines: list[str], name: str) -> Refused:
+    """The refusal of a file with these mistakes."""
     shown = [f"{name}: {line}" for line in lines[:_SHOWN]]
     if len(lines) > _SHOWN:
         shown.append(f"{name}: and {len(lines) - _SHOWN:,} more")
@@ -230,6 +231,7 @@ def _dotted(place: tuple[int | str, ...]) -> str:
     return path.lstrip(".")
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as JSON, cut to one line."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."

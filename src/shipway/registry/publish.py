@@ -9,7 +9,7 @@ from typing import Any
 from shipway.core.errors import Refused, UsageError
 from shipway.core.model_version import VERSION, ModelVersion, next_version
 from shipway.core.ports import Tell
-from shipway.registry import forms, metadata
+from shipway.registry import forms, metadata, servable
 from shipway.registry.bucket import METADATA, Bucket, files_in, read_bounded
 from shipway.registry.metadata import Metadata
 from shipway.registry.packer import Packer, work_folder
@@ -44,6 +44,7 @@ def publish(
     document = {**document, "author": checked.author or author, "approval": _PENDING}
     document.pop("approval_history", None)
     wanted = _wanted(version, document.get("version"))
+    servable.check(document, checked, str(folder / METADATA))
     _check_listing(folder, checked)
     forms.check_format(checked, str(folder / METADATA))
     forms.check_pickle(checked, how.pickle_sha256)
