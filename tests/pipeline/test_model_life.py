@@ -280,6 +280,16 @@ def test_approval_promotes_nothing_where_nothing_runs(house: House) -> None:
     assert (None, None, "v1.0") == (outcome.run, outcome.not_promoted, house.registry.current)
 
 
+def test_an_environment_that_serves_nothing_does_not_decide_for_production(house: House) -> None:
+    """What new releases take stays, and the version stays pending: whoever may change stage alone is told so."""
+    house.release("c1")
+    stage = {**DESCRIPTION["environments"]["dev"], "branch": "stage", "port": 8082}
+    describe(house, environments={**DESCRIPTION["environments"], "stage": stage})
+    with pytest.raises(Refused, match="stage serves nothing yet, and what new releases take is decided for prod"):
+        house.control.models.promote("v1.1", ["stage"], "bob", "mine")
+    assert ("v1.0", {}) == (house.registry.current, house.registry.versions)
+
+
 @pytest.mark.parametrize("canary", [False, True])
 def test_a_version_that_takes_other_requests_is_not_promoted(house: House, canary: bool) -> None:
     """The services of the release would send it what it does not take: a release brings both."""

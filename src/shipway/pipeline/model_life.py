@@ -116,16 +116,23 @@ class ModelLife:
             if not back:
                 check_promotion(self._store.get(Trial, environment), version)
             self._check_fits(environment, version)
-        detail = {"version": version, "environments": running, "canary": canary}
-        self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
-        if not running:
-            make_latest(self._parts, version, who, why)
-            return None
         guarded = {
             name
             for name, environment in self._app.environments.items()
             if environment.approval is not None and self._record(name).stable is not None
         }
+        if not running and guarded:
+            raise Refused(
+                f"{', '.join(environments)} serves nothing yet, and what new releases take is decided for "
+                f"{', '.join(sorted(guarded))} as well",
+                fix=f"shipway model promote {version} --next-release, then shipway deploy --env {environments[-1]}",
+                state="nothing changed",
+            )
+        detail = {"version": version, "environments": running, "canary": canary}
+        self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
+        if not running:
+            make_latest(self._parts, version, who, why)
+            return None
         run = new_run(
             self._parts, "model", tuple(running), who, subject=f"model {version}" + (" as a canary" if canary else ""),
             model_version=version, why=why, moves_latest=guarded <= set(running), canary=canary,
