@@ -286,6 +286,9 @@ def test_a_version_that_tasks_cannot_load_is_taken_back(shipway: Shipway, device
     devices.more(100)
     assert ({"v1.1"}, []) == (set(devices.versions), devices.failures)
     assert shipway.environment("dev")["trial"] is None
+    swapped = shipway.json("model", "promote", "v2.0", "--env", "dev", "--yes", expect=4)
+    assert "-ml-0 refuses: v2.0: golden[0]" in swapped["run"]["reason"]
+    assert swapped["run"]["ended"] - swapped["run"]["created"] < 20
 
 
 def test_a_canary_is_judged_by_what_it_predicts(shipway: Shipway, devices: Devices) -> None:

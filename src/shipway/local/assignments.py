@@ -41,7 +41,7 @@ class LocalAssignments(Assignments):
 
     def astray(self, environment: str) -> Sequence[Astray]:
         return [
-            _astray(task)
+            task
             for side in SIDES
             if (release := self.release_on(environment, side)) is not None
             for task in self.lagging(environment, side, release)
@@ -69,13 +69,13 @@ class LocalAssignments(Assignments):
         with self._pointing:
             self._parameters.delete(self._specs.parameter(environment, side))
 
-    def lagging(self, environment: str, side: Side, release: Release) -> list[TaskStatus]:
+    def lagging(self, environment: str, side: Side, release: Release) -> list[Astray]:
         """The tasks that serve something else than the release's model version and what is tried out beside it."""
         if release.model_version is None:
             return []
         trial = self._trial(environment, release.model_version)
         tasks = [self._supervisor.check_now(task.spec.id) for task in self._model_tasks(environment, side, release)]
-        return [task for task in tasks if not _follows(task, trial)]
+        return [_astray(task) for task in tasks if not _follows(task, trial)]
 
     def release_on(self, environment: str, side: Side) -> Release | None:
         """The release that the side runs or is to run, if any."""

@@ -27,6 +27,8 @@ from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_specs import TaskSpecs
 
 SWAP_PATIENCE = 30.0
+REFUSAL_PATIENCE = 5.0
+"""What a task goes on refusing so long is not going to come: the version's files were verified, and are all there."""
 _PAUSE = 0.05
 
 
@@ -131,10 +133,13 @@ class LocalTarget(Target):
         if tasks is not None:
             self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks.tasks))
         self._assignments.point(environment, side, release)
-        deadline = time.monotonic() + SWAP_PATIENCE
+        began = accepted = time.monotonic()
         while lagging := self._assignments.lagging(environment, side, release):
-            if time.monotonic() > deadline:
-                why = "; ".join(f"{task.spec.id} says {task.body or task.reason}" for task in lagging)
+            now = time.monotonic()
+            if not any(task.refuses for task in lagging):
+                accepted = now
+            if now - began > SWAP_PATIENCE or now - accepted > REFUSAL_PATIENCE:
+                why = "; ".join(f"{task.task} {task.says}" for task in lagging)
                 raise ShipwayError(f"model {release.model_version} is not served by every task of {environment}: {why}")
             time.sleep(_PAUSE)
         self._router.name_release(environment, side, release.id)
