@@ -117,11 +117,18 @@ def _column(graph: onnx.GraphProto, output: str, form: dict[str, Any] | None) ->
     found = [given for given in graph.output if given.name == output]
     if not found:
         raise Refusal(f"the graph has no output {output!r}", "name one of its outputs in metadata.json: onnx.output")
-    if form is not None and "column" in form:
-        column = form["column"]
-        return None if column is None else int(column)
     sides = found[0].type.tensor_type.shape.dim
     width = sides[1].dim_value if len(sides) == 2 else 1
+    if form is not None and "column" in form:
+        column = form["column"]
+        if column is None:
+            return None
+        if type(column) is not int or column < 0 or len(sides) != 2 or 0 < width <= column:
+            raise Refusal(
+                f"output {output!r} has {width or 'an unknown number of'} columns; there is no column {column!r}",
+                "name one of them in metadata.json: onnx.column, counted from 0",
+            )
+        return column
     if width > 2:
         raise Refusal(f"output {output!r} has {width} columns", "name the one to serve in metadata.json: onnx.column")
     return 1 if width == 2 else None

@@ -106,12 +106,34 @@ def _checked(described: Described, original: Original, tell: Tell) -> Checked:
         raise Refusal("the model predicts what is no finite number", "mend the model")
     tolerance = _tolerance(described, original.tolerance, checked)
     computed = np.where(np.isnan(known), np.nan, checked.predictions[: len(known)])
-    _must_agree(computed, known, tolerance, (original.library, "recorded"), len(known) - len(golden))
+    try:
+        _must_agree(computed, known, tolerance, (original.library, "recorded"), len(known) - len(golden))
+    except Refusal as refusal:
+        raise _with_unlisted(refusal, described) from None
     if not np.all(np.isnan(known)):
         apart = float(np.nanmax(np.abs(computed - known)))
         of = name if held_out else f"{len(golden)} golden requests"
         tell(f"{original.library} computes what is recorded of {of}; largest difference {apart:.2g}")
     return checked
+
+
+def _with_unlisted(refusal: Refusal, described: Described) -> Refusal:
+    """The refusal, and which held-out values count as missing because the schema does not list them."""
+    unlisted = {
+        feature.name: sorted(
+            {value for _, row, _, _ in found if (value := row[feature.name]) is not None} - set(feature.values)
+        )
+        for found in [rows.read_instances(described) or []]
+        for feature in described.features
+        if feature.is_category
+    }
+    told = [f"{name} {', '.join(values[:_SHOWN])}" for name, values in unlisted.items() if values]
+    if not told:
+        return refusal
+    return Refusal(
+        f"{refusal.what}\nheld-out values that feature_schema does not list count as missing: {'; '.join(told)}",
+        f"list every value that the model was trained on in feature_schema; or {refusal.fix}",
+    )
 
 
 def _converted(described: Described, original: Original, checked: Checked, work: Path, tell: Tell) -> dict[str, Any]:

@@ -135,6 +135,10 @@ def test_graphs_are_served_as_they_are(make_folder: MakeFolder, packed: Packed, 
     assert "recorded differ by more than 1e-05 on 400 of 400 rows" in refusal(
         packed, make_folder("onnx", "model.onnx", save, data[1])
     )
+    form = {"output": "probabilities", "column": 7}
+    assert "output 'probabilities' has 2 columns; there is no column 7" == refusal(
+        packed, make_folder("onnx", "model.onnx", save, data[1], onnx=form)
+    )
 
 
 @pytest.mark.parametrize(
@@ -305,6 +309,17 @@ def test_held_out_rows_must_fit_the_schema(
     file = folder / "holdout.csv"
     file.write_text("\n".join(spoil(file.read_text().splitlines())) + "\n")
     assert reason in refusal(packed, folder)
+
+
+def test_a_value_that_the_schema_lacks_is_named(make_folder: MakeFolder, packed: Packed, data: Data) -> None:
+    """It counts as missing, so a model that was trained on it does not compute what was recorded of it."""
+    model, predictions = trained_xgboost(data)
+    folder = make_folder("xgboost-json", "m.json", model.save_model, predictions)
+    document = json.loads((folder / "metadata.json").read_text())
+    document["feature_schema"]["features"][1]["values"].remove("L")
+    (folder / "metadata.json").write_text(json.dumps(document))
+    told = refusal(packed, folder).splitlines()[-1]
+    assert "held-out values that feature_schema does not list count as missing: carrier L" == told
 
 
 def test_other_features_than_the_schema_s(make_folder: MakeFolder, packed: Packed, data: Data) -> None:
