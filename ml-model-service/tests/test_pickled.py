@@ -122,7 +122,7 @@ def test_a_pickle_whose_bucket_is_named_is_loaded(tmp_path: Path, keep: Keep, po
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_format": "lightgbm-text"}, "Model file doesn.t specify"),
+        ({"model_format": "lightgbm-text"}, "has no .end of trees."),
         ({"model_format": "onnx", "onnx": {"output": "p"}}, "ONNX Runtime does not load the graph"),
         ({"model_format": "pickle"}, "model format 'pickle'; allowed: lightgbm-text, onnx"),
         ({"model_file": "../outside/model.pkl"}, "lists no file"),
