@@ -97,7 +97,7 @@ def publish(shipway: Shipway, number: float, version: str, schema: dict[str, Any
         "model_format": "lightgbm-text", "files": {"model.txt": {"sha256": hashlib.sha256(model).hexdigest(),
                                                                   "bytes": len(model)}},
         "feature_schema": schema, "feature_schema_digest": f"sha256:{digest}",
-        "golden": [{"instance": {"x": 1}, "prediction": number}],
+        "golden": [{"instance": {feature["name"]: 1 for feature in schema["features"]}, "prediction": number}],
     }  # fmt: skip
     (folder / "metadata.json").write_text(json.dumps(metadata))
     shipway.run("model", "publish", str(folder), "--version", version)
