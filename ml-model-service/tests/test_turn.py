@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import lightgbm
+import numpy as np
 import pytest
 
 from conftest import ROW, Publish, score
 from ml_model_service.assignment import Assignment
 from ml_model_service.engines import EngineError
 from ml_model_service.model import Model, load
+from ml_model_service.predictions import ROWS_IN_THREAD
 from ml_model_service.reload import Served
 from ml_model_service.server import Answer, Request
 from ml_model_service.settings import Settings
 from ml_model_service.turn import TOGETHER, Rows, Turn
 from service import Service
+from test_formats import npy
 
 pytestmark = pytest.mark.slow
 
@@ -31,14 +35,16 @@ BAD_MINUTE = 666.0
 
 
 class Counting:
-    """A real engine that notes how many rows each call had, and cannot predict rows of one minute."""
+    """A real engine that notes how many rows each call had, and where, and cannot predict rows of one minute."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self.calls: list[int] = []
+        self.threads: list[str] = []
 
     def predict(self, values: array[float], rows: int) -> list[float]:
         self.calls.append(rows)
+        self.threads.append(threading.current_thread().name)
         if BAD_MINUTE in values[3::4]:
             raise EngineError("no such minute")
         return list(self._engine.predict(values, rows))
@@ -139,6 +145,18 @@ def test_requests_of_several_rows_are_predicted_among_others(
     found = answers(service, requests)
     assert [500 if n == 4 else 200 for n in range(14)] == [status for status, _ in found]
     assert expected[5:] == [(status, content["predictions"]) for status, content in found[5:]]
+
+
+@pytest.mark.parametrize(("rows", "in_loop"), [(ROWS_IN_THREAD, True), (ROWS_IN_THREAD + 1, False)])
+def test_many_rows_keep_nobody_waiting(
+    service: Service, publish: Publish, tmp_path: Path, rows: int, in_loop: bool
+) -> None:
+    """However small their body: they are predicted beside the event loop."""
+    model, engine = counting(load(publish(tmp_path, "v1.0")))
+    service.serve(model)
+    body = npy(np.zeros((rows, len(ROW)), dtype="i1"))
+    answer = service.send("POST", "/predict", content=body, headers={"content-type": "application/x-npy"})
+    assert (200, in_loop) == (answer.status_code, [service.thread_name] == engine.threads)
 
 
 def test_an_engine_that_loses_rows_costs_none_its_answer(

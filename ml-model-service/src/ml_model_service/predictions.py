@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite
 
 from ml_model_service.capture import Capture, captured_as, folder_at
@@ -21,8 +22,8 @@ from ml_model_service.turn import Rows, Turn
 from ml_model_service.variants import Variant
 
 PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
-# larger bodies take milliseconds, which a probe should not wait for
-IN_THREAD = 64 * 1024
+# larger bodies and more rows take milliseconds, which a probe should not wait for
+IN_THREAD, ROWS_IN_THREAD = 64 * 1024, 500
 _KINDS = (b"content-encoding", b"content-type", b"accept")
 _TARGET = b"x-amzn-sagemaker-target-variant"
 _CAPTURE_EVERY = 0.002
@@ -49,13 +50,16 @@ class Predictions:
         index = 0
         if serving.chooser is not None or _TARGET in request.headers:
             index = _variant(serving, request.headers, request_id)
+        variant, read = serving.variants.all[index], partial(self._read, request, request_id, serving, index)
         if len(request.body) > IN_THREAD:
-            return self._in_thread(request, request_id, serving, index)
+            return self._in_thread(request, variant, read)
         try:
-            rows = self._read(request, request_id, serving, index)
+            rows = read()
         except Exception as error:
-            _count(error, serving.variants.all[index], request)
+            _count(error, variant, request)
             raise
+        if rows.count > ROWS_IN_THREAD:
+            return self._in_thread(request, variant, lambda: rows)
         return self._turn.reply(rows)
 
     def predict_by(self, model: Model, request: Request) -> Answer:
@@ -97,22 +101,15 @@ class Predictions:
             raise
         return self._recorded(rows, found, content)
 
-    async def _in_thread(self, request: Request, request_id: bytes, serving: Serving, index: int) -> Answer:
+    async def _in_thread(self, request: Request, variant: Variant, read: Callable[[], Rows]) -> Answer:
         loop = asyncio.get_running_loop()
         try:
-            scored = await loop.run_in_executor(self._thread, self._score, request, request_id, serving, index)
+            scored = await loop.run_in_executor(self._thread, _scored, read)
         except Exception as error:
             # counted here, not in the thread: a variant's counters belong to this one
-            _count(error, serving.variants.all[index], request)
+            _count(error, variant, request)
             raise
         return self._recorded(*scored)
-
-    def _score(
-        self, request: Request, request_id: bytes, serving: Serving, index: int
-    ) -> tuple[Rows, list[float], Answered]:
-        rows = self._read(request, request_id, serving, index)
-        predictions = rows.model.engine.predict(array("d", rows.values), rows.count)
-        return rows, predictions, _content(rows, predictions)
 
     def _recorded(self, rows: Rows, predictions: list[float], content: Answered) -> Answer:
         serving, request = rows.serving, rows.request
@@ -174,6 +171,12 @@ def _kinds(content_encoding: bytes | None, content_type: bytes | None, accept: b
     check_encoding(content_encoding or b"")
     asked = request_kind(content_type or b"")
     return asked, answer_kind(accept or b"", asked)
+
+
+def _scored(read: Callable[[], Rows]) -> tuple[Rows, list[float], Answered]:
+    rows = read()
+    predictions = rows.model.engine.predict(array("d", rows.values), rows.count)
+    return rows, predictions, _content(rows, predictions)
 
 
 def _content(rows: Rows, predictions: list[float]) -> Answered:
