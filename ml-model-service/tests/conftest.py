@@ -15,6 +15,7 @@ import pytest
 from hypothesis import configuration, settings
 from hypothesis import strategies as st
 
+from ml_model_service.model import Model, load
 from ml_model_service.schema import digest_of
 
 # the folder under test may be read-only
@@ -96,3 +97,9 @@ def publish(boosters: list[lightgbm.Booster]) -> Publish:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def model(publish: Publish, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The first booster as v1.0, loaded once."""
+    return load(publish(tmp_path_factory.mktemp("bucket"), "v1.0"))

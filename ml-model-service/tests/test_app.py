@@ -18,7 +18,7 @@ from conftest import ROW, Publish, score
 from ml_model_service.assignment import Assignment, Shadow
 from ml_model_service.engines import EngineError
 from ml_model_service.logs import JsonHandler
-from ml_model_service.model import load
+from ml_model_service.model import Model, load
 from ml_model_service.reload import Served
 from ml_model_service.settings import Settings
 from ml_model_service.variants import Variant
@@ -34,9 +34,9 @@ def empty(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def client(empty: Service, tmp_path: Path, publish: Publish) -> Service:
+def client(empty: Service, model: Model) -> Service:
     """A service that serves v1.0."""
-    empty.serve(load(publish(tmp_path, "v1.0")))
+    empty.serve(model)
     return empty
 
 
@@ -278,11 +278,11 @@ def test_metrics_count_what_is_answered_after_a_swap(client: Service, tmp_path: 
         assert 'model_rows_total{version="v1.0"} 1.0' in client.send("GET", "/metrics").text.splitlines()
 
 
-def test_answers_are_captured_with_their_requests(tmp_path: Path, publish: Publish) -> None:
+def test_answers_are_captured_with_their_requests(tmp_path: Path, model: Model) -> None:
     """One line an answer, below endpoint and variant, written whole once the service has stopped."""
     settings = Settings(capture=(tmp_path / "captured").as_uri(), endpoint="small-test")
     service = Service(settings, Served(), tmp_path / "log")
-    service.serve(load(publish(tmp_path, "v1.0")))
+    service.serve(model)
     sent = {"content-type": "application/json", "x-amzn-sagemaker-inference-id": "i-1"}
     body = json.dumps({"instances": [ROW]})
     answer = service.send("POST", "/predict", content=body, headers=sent).text
@@ -317,7 +317,7 @@ class Failing:
 @pytest.mark.parametrize("prediction", [None, float("nan")])
 @pytest.mark.parametrize("rows", [1, 2, 1500])
 def test_a_model_s_failures_are_counted_on_the_loop_s_thread(
-    tmp_path: Path, publish: Publish, prediction: float | None, rows: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, model: Model, prediction: float | None, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request of any size that the model fails is its error; one that is wrong is the client's."""
     counted_in: set[str] = set()
@@ -329,7 +329,7 @@ def test_a_model_s_failures_are_counted_on_the_loop_s_thread(
 
     monkeypatch.setattr(Variant, "failed", counting)
     service = Service(Settings(max_rows=2000), Served(), tmp_path / "log")
-    service.serve(replace(load(publish(tmp_path, "v1.0")), engine=Failing(prediction)))
+    service.serve(replace(model, engine=Failing(prediction)))
     answer = service.send("POST", "/predict", json={"instances": [ROW] * rows})
     assert (500, rows > 1000) == (answer.status_code, len(answer.request.content) > 64 * 1024)
     refused = service.send("POST", "/predict", json={"instances": [ROW] * rows + [{}]})

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROW, Publish
-from ml_model_service.model import load
+from conftest import ROW
+from ml_model_service.model import Model
 from ml_model_service.reload import Served
 from ml_model_service.server import MAX_HEAD, Answer, Request, Server
 from ml_model_service.settings import Settings
@@ -24,10 +24,10 @@ LARGE = json.dumps({"instances": [ROW] * 2000}).encode()
 
 
 @pytest.fixture
-def service(tmp_path: Path, publish: Publish) -> Iterator[Service]:
+def service(tmp_path: Path, model: Model) -> Iterator[Service]:
     """A service with a model, bodies up to 1 MiB, and little patience."""
     running = Service(Settings(max_body=1 << 20), Served(), tmp_path / "log", body_timeout=0.5)
-    running.serve(load(publish(tmp_path, "v1.0")))
+    running.serve(model)
     yield running
     running.stop()
 
