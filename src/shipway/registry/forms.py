@@ -8,7 +8,7 @@ from typing import Any
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Tell
 from shipway.registry.bucket import METADATA, copy_sealed, read_bounded
-from shipway.registry.metadata import Metadata, canonical_digest
+from shipway.registry.metadata import CONTRACT, Metadata, canonical_digest
 from shipway.registry.packer import Packer
 
 LIGHTGBM, ONNX, PICKLE = "lightgbm-text", "onnx", "sklearn-pickle"
@@ -94,7 +94,7 @@ def copy_files(folder: Path, checked: Metadata, target: Path) -> None:
             raise Refused(
                 f"{folder / name}: has sha256 {found[0]} and {found[1]:,} bytes; "
                 f"{METADATA} says {entry.sha256} and {entry.bytes:,}",
-                fix="write the folder again; it was changed after its metadata was made",
+                fix=f"write the folder again, {METADATA} last, as {CONTRACT} says; it was changed after its metadata was made",
                 state="nothing changed",
             )
 

@@ -22,6 +22,8 @@ from shipway.core.errors import Refused
 from shipway.core.model_version import ModelVersion
 
 MAX_BYTES = 8 << 30
+CONTRACT = "docs/model-bucket.md"
+"""The page that tells what a version's folder holds."""
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}){0,7}")
 _SHOWN = 30
@@ -221,9 +223,7 @@ def wrong(lines: list[str], name: str) -> Refused:
     shown = [f"{name}: {line}" for line in lines[:_SHOWN]]
     if len(lines) > _SHOWN:
         shown.append(f"{name}: and {len(lines) - _SHOWN:,} more")
-    return Refused(
-        "\n".join(shown), fix="write the file again as the model bucket's contract says", state="nothing changed"
-    )
+    return Refused("\n".join(shown), fix=f"write the file again as {CONTRACT} says", state="nothing changed")
 
 
 def _dotted(place: tuple[int | str, ...]) -> str:

@@ -104,7 +104,11 @@ def _check_listing(folder: Path, checked: Metadata) -> None:
     lines = [f"{folder / name}: listed in {METADATA} but missing" for name in sorted(set(checked.files) - there)]
     lines += [f"{folder / name}: not listed in {METADATA}" for name in sorted(there - set(checked.files))]
     if lines:
-        raise Refused("\n".join(lines), fix=f"make the folder and its {METADATA} agree", state="nothing changed")
+        raise Refused(
+            "\n".join(lines),
+            fix=f"make the folder and its {METADATA} agree, as {metadata.CONTRACT} says",
+            state="nothing changed",
+        )
 
 
 def _same_content(bucket: Bucket, document: dict[str, Any], wanted: str | None) -> str | None:

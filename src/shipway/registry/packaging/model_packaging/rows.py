@@ -16,7 +16,7 @@ MOST_ROWS = 100_000
 _MOST_BOUNDS = 3_000
 _SEED = 2013
 _TINY = 1e-30
-_AGAIN = "write holdout.csv again as the model bucket's contract says"
+_AGAIN = "write the held-out rows again as docs/model-bucket.md says"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read_holdout(described: Described) -> Holdout | None:
 def read_instances(described: Described) -> list[tuple[str, dict[str, Any], float, float]] | None:
     """The held-out rows as requests hold them: where in the file, the row, prediction, label (NaN: not known).
 
-    None when the folder has none. Raises Refusal when the file is not as the contract says.
+    None when the folder has none. Raises Refusal when the file is not as docs/model-bucket.md says.
     """
     entry = described.document.get("holdout")
     if entry is None:
