@@ -306,10 +306,15 @@ def test_unknown_target_variant_is_a_validation_error(two_variants: Service, bod
 
 
 def test_target_model_is_invoked(two_variants: Service, body: bytes) -> None:
-    """“TargetModel: the model to request for inference when invoking a multi-model endpoint”, by its key's name."""
+    """“TargetModel: the model to request for inference when invoking a multi-model endpoint”, by its key's name.
+
+    “InvokedProductionVariant: identifies the production variant that was invoked”, which is one for all its models.
+    """
     client = runtime_client(two_variants)
     for target in ("v1.0.tar.gz", "v1.1.tar.gz", "v1.1.tar.gz"):
-        answer = json.loads(invoke(client, body, TargetModel=target)["Body"].read())
+        response = invoke(client, body, TargetModel=target)
+        assert "AllTraffic" == response["InvokedProductionVariant"]
+        answer = json.loads(response["Body"].read())
         assert target.removesuffix(".tar.gz") == answer["model_version"]
 
 

@@ -19,6 +19,9 @@ from ml_model_service.settings import Settings
 
 # a target is an object's key below the endpoint's prefix: the version, as a folder or as the archive SageMaker keeps
 _TARGET = re.compile(r"(v[0-9]{1,6}\.[0-9]{1,6})(?:\.tar\.gz|/model\.tar\.gz)?")
+# InvokeEndpoint names the variant that answered. Models that are asked for by name share one, which has the name that
+# SageMaker's own tools give to an endpoint's only variant; a version's name would pass for a variant of the split.
+_INVOKED = b"x-amzn-invoked-production-variant: AllTraffic\r\n"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -68,7 +71,9 @@ class Hosting:
         return load(folder, bucket=self._settings.bucket_at(self._settings.models_root))
 
     def _answer_of(self, name: str, folder: Path, request: Request) -> Answer:
-        return self._predictions.predict_by(self.models.target_model(name, folder), request)
+        answer = self._predictions.predict_by(self.models.target_model(name, folder), request)
+        answer.headers += _INVOKED
+        return answer
 
     def _invoke(self, name: str, request: Request) -> Reply:
         model = self.models.invoke(name)
