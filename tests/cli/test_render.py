@@ -48,6 +48,23 @@ def test_status_shows_daemon_environments_and_runs() -> None:
     ] == status_lines(status(empty, prod, runs=[waiting()]), NOW)
 
 
+def test_status_is_brief_about_why_a_task_ended() -> None:
+    """Of the kilobytes of log that a reason holds the first line's begin is shown, and where the rest is."""
+    long = "killed by SIGKILL: " + '{"level": "info", "path": "/predict"}' * 9
+    services = [
+        service("a", ready=2, restarts=1, state_note=f"{long}\n" + "\n".join([f"\x1b[31m{long}"] * 10)),
+        service("b", ready=2, restarts=1, state_note="exit code 3: boom\nTraceback\nboom"),
+        service("c", ready=2, state_note="GET /ready answered 503"),
+    ]
+    assert [
+        f"  ✘ a  9f2c1e  2/3 ready, restarted once, {long[:159]}…",
+        "      all of it: shipway logs --env prod --service a",
+        "  ✘ b  9f2c1e  2/3 ready, restarted once, exit code 3: boom …",
+        "      all of it: shipway logs --env prod --service b",
+        "  ✘ c  9f2c1e  2/3 ready, GET /ready answered 503",
+    ] == status_lines(status(environment(services=services)), NOW)[4:9]
+
+
 def test_an_environment_whose_commit_is_unknown_is_shown() -> None:
     """A subject that is not known any more leaves no word `None`."""
     lines = status_lines(status(environment(subject=None, model_version=None)), NOW)

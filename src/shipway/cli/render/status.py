@@ -6,7 +6,7 @@ from typing import Any
 
 from shipway.cli.render import variants
 from shipway.cli.render.runs import run_table
-from shipway.cli.render.text import clock_time, duration, plain, share, short
+from shipway.cli.render.text import brief, clock_time, duration, plain, share, short
 from shipway.cli.render.waiting import waits
 
 
@@ -35,12 +35,12 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
         subject = f' "{plain(environment["subject"])}"' if environment["subject"] else ""
         what = f"{plain(environment['release'])}  {short(environment['commit'])}{subject}{model}"
         lines = [f"{name}  {addresses}", f"  serves {what}  ({plain(environment['side'])})"]
-    lines += [f"  {line}" for line in _services(environment["services"])]
+    lines += [f"  {line}" for line in _services(environment["services"], name)]
     if rollout := environment["rollout"]:
         lines.append(f"  · rollout of {plain(rollout['release'])}: {rollout_line(rollout)}")
         if found := waits(rollout, now) or plain(rollout["verdict"]):
             lines.append(f"      {found}")
-        lines += [f"    {line}" for line in _services(environment["candidate_services"])]
+        lines += [f"    {line}" for line in _services(environment["candidate_services"], name)]
     if trial := environment["trial"]:
         lines += [f"  {line}" for line in variants.status_lines(trial, now)]
     if warm := environment["warm"]:
@@ -57,7 +57,7 @@ def rollout_line(rollout: dict[str, Any]) -> str:
         line += f": {plain(rollout['shares'])}"
     if rollout["paused"]:
         line += ", paused"
-    return f"{line}, {plain(rollout['reason'])}" if rollout["reason"] else line
+    return f"{line}, {brief(rollout['reason'])}" if rollout["reason"] else line
 
 
 def serves(environment: dict[str, Any]) -> str:
@@ -71,15 +71,20 @@ def serves(environment: dict[str, Any]) -> str:
     return f"{name} serves {plain(environment['release'])}, {ready}/{wanted} tasks{model}"
 
 
-def _services(services: list[dict[str, Any]]) -> list[str]:
+def _services(services: list[dict[str, Any]], environment: str) -> list[str]:
     wide = max((len(service["name"]) for service in services), default=0)
-    return [_service(service, wide) for service in services]
+    return [line for service in services for line in _service(service, wide, environment)]
 
 
-def _service(service: dict[str, Any], wide: int) -> str:
+def _service(service: dict[str, Any], wide: int, environment: str) -> list[str]:
+    """One line; a second one where there is more to a task's end than fits: its log's last lines are kilobytes."""
     mark = "✔" if service["ready"] >= service["wanted"] else "✘"
     ready = f"{service['ready']}/{service['wanted']} ready"
     line = f"{mark} {plain(service['name']):{wide}}  {plain(service['artifact'])}  {ready}"
     if service["restarts"]:
         line += f", restarted {service['restarts']} times" if service["restarts"] != 1 else ", restarted once"
-    return f"{line}, {plain(service['state_note'])}" if service["state_note"] else line
+    note = brief(service["state_note"])
+    if not note:
+        return [line]
+    more = [f"    all of it: shipway logs --env {environment} --service {plain(service['name'])}"]
+    return [f"{line}, {note}", *(more if note != plain(service["state_note"]) else [])]

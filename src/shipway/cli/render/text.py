@@ -15,6 +15,19 @@ def plain(text: object) -> str:
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _ESCAPES.sub("", str(text)))
 
 
+def brief(text: object, most: int = 160) -> str:
+    r"""The first line of a text, made plain; `…` stands for what is left out of it or comes after it.
+
+    >>> [brief("exit code 3"), brief("exit code 3: boom\nTraceback"), brief("killed by SIGKILL: boom", 20)]
+    ['exit code 3', 'exit code 3: boom …', 'killed by SIGKILL:…']
+    """
+    first, *others = str(text).strip().splitlines() or [""]
+    line = plain(first).strip()
+    if len(line) > most:
+        return f"{line[: most - 1].rstrip()}…"
+    return f"{line} …" if others else line
+
+
 def paragraph(text: object, indent: str) -> list[str]:
     """The lines of a text, made plain; all but the first are indented."""
     first, *others = str(text).splitlines() or [""]
@@ -25,7 +38,7 @@ def duration(seconds: float) -> str:
     """`0.1 s`, `12 s`, `3 min`, `2 h`, `5 d`.
 
     >>> [duration(s) for s in (0.04, 9.96, 59.6, 3600, 200_000)]
-    ['0.0 s', '10 s', '1 min', '1 h', '2 d']
+    ['0.0 s', '10 s', '1 min', '60 min', '2 d']
     """
     if round(seconds, 1) < 10:
         return f"{max(seconds, 0.0):.1f} s"
