@@ -192,6 +192,41 @@ def test_a_broken_candidate_leaves_a_working_assignment_alone(tmp_path: Path, pu
     following(tmp_path, story)
 
 
+def with_schema(features: list[dict[str, Any]], **output: Any) -> dict[str, Any]:
+    """Changes to a version's metadata."""
+    schema = {"features": features, "output": {"name": "probability", **output}}
+    return {"feature_schema": schema, "feature_schema_digest": digest_of(schema)}
+
+
+def test_versions_share_requests_by_what_their_schemas_mean(tmp_path: Path, publish: Publish) -> None:
+    """A candidate described in other words answers; one of other features, values or another output says which."""
+    publish(tmp_path, "v1.0")
+    worded = [feature | {"description": "in other words"} for feature in FEATURES]
+    publish(tmp_path, "v1.1", 1, **with_schema(worded, description="of another author"))
+    turned = [FEATURES[0] | {"values": ["B6", "AA", "UA", "WN"]}, *FEATURES[1:]]
+    others = {
+        "v2.0": (
+            with_schema([*FEATURES[:3], FEATURES[3] | {"maximum": 2000}]),
+            "minute takes number from 0 up to 2000",
+        ),
+        "v2.1": (with_schema(turned), "airline has other values"),
+        "v2.2": (with_schema(FEATURES, name="minutes"), "its output is minutes, not probability"),
+        "v2.3": (with_schema(FEATURES, threshold=0.3), "its output's threshold is 0.3, not None"),
+    }
+    for version, (changes, _) in others.items():
+        publish(tmp_path, version, 0, **changes, tolerance=1.0)
+    point(tmp_path / "parameter", '{"version": "v1.0", "split": {"v1.1": 10}}')
+
+    async def story(served: Served) -> None:
+        await until(lambda: served.serving is not None and len(served.serving.models) == 2)
+        for version, (_, why) in others.items():
+            point(tmp_path / "parameter", f'{{"version": "v1.0", "split": {{"{version}": 10}}}}')
+            await until(lambda w=why: served.pending is not None and w in (served.pending.error or ""))  # type: ignore[misc]
+            assert served.pending is not None and version == served.pending.version
+
+    following(tmp_path, story)
+
+
 def test_a_broken_stable_version_serves_nothing(tmp_path: Path, publish: Publish) -> None:
     """A candidate alone would answer people whom it was not meant for."""
     for which, version in enumerate(["v1.0", "v1.1"]):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.schema import Feature, refused_by
+from shipway.core.schema import Feature, Output, refused_by, unlike, unlike_output
 
 names = st.sampled_from(["a", "b", "c", "d"])
 bounds = st.one_of(st.none(), st.integers(-3, 3).map(float))
@@ -84,3 +84,29 @@ def test_more_is_no_reason() -> None:
     wider = replace(NUMBER, minimum=None, maximum=200.0)
     assert () == refused_by((wider, replace(CATEGORY, nullable=True, values=("AA",))), (NUMBER, CATEGORY))
     assert ("temp begins at -50, it began at no bound",) == refused_by((NUMBER,), (replace(NUMBER, minimum=None),))
+
+
+@given(schemas, schemas)
+def test_what_answers_side_by_side_is_the_same(new: tuple[Feature, ...], old: tuple[Feature, ...]) -> None:
+    """Reasons are there exactly where the features differ; what answers beside another one can also take its place."""
+    assert (new != old) == bool(unlike(new, old))
+    if not unlike(new, old):
+        assert () == refused_by(new, old)
+
+
+def test_what_parts_two_versions_is_told() -> None:
+    """Each difference in words, the output's after the features'."""
+    other = replace(NUMBER, nullable=False, minimum=None, maximum=40.0)
+    assert (
+        "temp may not be missing",
+        "temp begins at no bound, not at -50",
+        "temp ends at 40, not at 150",
+    ) == unlike([other], [NUMBER])
+    assert ("dew is new", "temp is gone") == unlike([replace(NUMBER, name="dew")], [NUMBER])
+    assert ("temp is a category, not a number",) == unlike([Feature("temp", "category", True, ("a",))], [NUMBER])
+    letters, turned = (Feature("letter", "category", True, values) for values in (("a", "b"), ("b", "a")))
+    assert ("letter has other values, or in another order",) == unlike([turned], [letters])
+    chance = Output("probability", 0.5)
+    assert () == unlike_output(chance, Output("probability", 0.5))
+    assert ("its output is minutes, not probability",) == unlike_output(Output("minutes"), chance)
+    assert ("its output's threshold is not said, not 0.5",) == unlike_output(Output("probability"), chance)

@@ -19,6 +19,7 @@ from shipway.core.observation import Traffic
 from shipway.core.ports import Assignments
 from shipway.core.records import EnvironmentRecord, Event
 from shipway.core.release import Artifact, Release
+from shipway.core.schema import Feature, Output
 from shipway.core.sketch import Predictions
 from shipway.core.variants import Astray, Counters, Figures, ShadowCounters, TaskFigures
 from shipway.core.verdict import judge
@@ -34,14 +35,21 @@ from tests.pipeline.house import APP, DESCRIPTION, House
 
 
 class Registry:
-    """Any version is there; v6.6 is damaged, v3.0 was rejected, v4.0 has other features."""
+    """Any version is there; v6.6 is damaged, v3.0 was rejected, v4.0 and v5.0 have other schemas, v5.1 another digest."""
 
     def verified(self, version: str) -> ModelVersion:
         if version == "v6.6":
             raise Refused("model v6.6: model.txt has another sha256")
         status = "rejected" if version == "v3.0" else "pending"
-        schema = "wider" if version == "v4.0" else "schema"
-        return ModelVersion(version, "m", "model.txt", f"digest of {version}", schema, "", "", "ann", status)
+        schema = {"v4.0": "wider", "v5.0": "of minutes", "v5.1": "in other words"}.get(version, "schema")
+        features = (Feature("temp", "number", True, (), 0.0, 150.0 if schema == "wider" else 100.0),)
+        output = Output("minutes" if schema == "of minutes" else "probability")
+        return ModelVersion(
+            version, "m", "model.txt", f"digest of {version}", schema, "", "", "ann", status,
+            features=features, output=output,
+        )  # fmt: skip
+
+    get = verified
 
 
 class FakeAssignments(Assignments):
@@ -177,7 +185,8 @@ def test_a_shadow_stands_beside_a_split(bench: Bench) -> None:
     [
         (["v6.6=10%"], Refused, "another sha256"),
         (["v3.0=10%"], Refused, "was rejected"),
-        (["v4.0=10%"], Refused, "has other features than v1.1"),
+        (["v4.0=10%"], Refused, "v4.0 can't share requests with v1.1: temp ends at 150, not at 100"),
+        (["v5.0=10%"], Refused, "v5.0 can't share requests with v1.1: its output is minutes, not probability"),
         (["v1.1=10%"], UsageError, "prod serves v1.1 itself"),
         (["v1.2=101%"], UsageError, "101 %"),
     ],
@@ -190,6 +199,12 @@ def test_a_version_that_does_not_fit_is_refused(
         bench.trials.split("prod", shares, "ann", "")
     assert message in caught.value.what
     assert (None, []) == (bench.recorded(), bench.assignments.texts)
+
+
+def test_a_schema_in_other_words_is_no_other_schema(bench: Bench) -> None:
+    """Versions whose schemas have other digests, but say the same but for descriptions, answer side by side."""
+    bench.trials.split("prod", ["v5.1=10%"], "ann", "")
+    assert '{"version": "v1.1", "split": {"v5.1": 10.0}}' == bench.assignments.texts[-1]
 
 
 def test_who_may_change_the_model_may_split_it(bench: Bench) -> None:

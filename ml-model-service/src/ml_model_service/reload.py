@@ -14,7 +14,7 @@ from ml_model_service.memory import give_back
 from ml_model_service.model import Model, ModelError, load
 from ml_model_service.parameter import ParameterError, VersionParameter
 from ml_model_service.pickles import Bucket
-from ml_model_service.schema import takes_all_of
+from ml_model_service.schema import takes_all_of, unlike
 from ml_model_service.shadow import Mirror
 from ml_model_service.variants import Variants
 
@@ -168,9 +168,9 @@ def _models(bucket: Bucket, wanted: Assignment, loaded: Mapping[str, Model], cur
             raise Unserved(version, f"{version}: there is not enough memory to load it") from error
     stable = models[wanted.version]
     for version, model in models.items():
-        if model.schema_digest != stable.schema_digest:
-            why = f"{version}: it has other features than {wanted.version}, so they can't share requests"
-            raise Unserved(version, why)
+        why = unlike(model.schema, stable.schema)
+        if why is not None:
+            raise Unserved(version, f"{version}: it can't share requests with {wanted.version}: {why}")
     # The way back to a version that answered here before is always open.
     if current is not None and wanted.version not in loaded:
         narrower = takes_all_of(stable.schema, current.schema)

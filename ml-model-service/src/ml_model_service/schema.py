@@ -7,6 +7,7 @@ import json
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 LARGEST = 1.7976931348623157e308
 # what a header's value may hold: answers name the version
@@ -122,6 +123,27 @@ def takes_all_of(new: FeatureSchema, old: FeatureSchema) -> str | None:
             gone = [] if feature.nullable else sorted(set(was.values) - set(feature.values))
             if gone:
                 return f"{feature.name} no longer takes {', '.join(gone)}"
+    return None
+
+
+def unlike(new: FeatureSchema, old: FeatureSchema) -> str | None:
+    """Why `new` can't answer beside `old`; None when requests, rows as codes and predictions mean the same to both.
+
+    What a schema says in words, its descriptions, parts nobody.
+    """
+    names, before = [f.name for f in new.features], [f.name for f in old.features]
+    if names != before:
+        return f"its features are {', '.join(names)}, not {', '.join(before)}"
+    for feature, other in zip(new.features, old.features, strict=True):
+        if replace(feature, description="") == replace(other, description=""):
+            continue
+        if isinstance(feature, Category) and isinstance(other, Category) and feature.values != other.values:
+            return f"{feature.name} has other values, or in another order"
+        return f"{feature.name} takes {feature.allowed}, not {other.allowed}"
+    if new.output.name != old.output.name:
+        return f"its output is {new.output.name}, not {old.output.name}"
+    if new.output.threshold != old.output.threshold:
+        return f"its output's threshold is {new.output.threshold}, not {old.output.threshold}"
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shipway.core.schema import Feature
+from shipway.core.schema import Feature, Output
 
 VERSION = re.compile(r"v(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")
 
@@ -60,3 +60,4 @@ class ModelVersion:
     approval_at: str | None = None
     approval_why: str | None = None
     features: tuple[Feature, ...] = ()
+    output: Output = field(default_factory=Output)

@@ -18,23 +18,66 @@ class Feature:
     maximum: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a prediction is; `threshold` parts it into two decisions."""
+
+    name: str = ""
+    threshold: float | None = None
+
+
+def unlike(new: Sequence[Feature], old: Sequence[Feature]) -> tuple[str, ...]:
+    """Why the same requests would not mean the same to both, one reason each; empty when they do.
+
+    Stricter than `refused_by`: versions that answer side by side also share rows as codes, positions in `values`.
+    """
+    reasons = tuple(_changed_names([feature.name for feature in new], [feature.name for feature in old]))
+    return reasons or tuple(reason for one, two in zip(new, old, strict=True) for reason in _changes(one, two))
+
+
+def unlike_output(new: Output, old: Output) -> tuple[str, ...]:
+    """Why predictions of both would not mean the same; empty when they do."""
+    if new.name != old.name:
+        return (f"its output is {new.name}, not {old.name}",)
+    if new.threshold != old.threshold:
+        return (f"its output's threshold is {_threshold(new)}, not {_threshold(old)}",)
+    return ()
+
+
 def refused_by(new: Sequence[Feature], old: Sequence[Feature]) -> tuple[str, ...]:
     """Why `new` would not take every request that `old` takes, one reason each; empty when it takes them all."""
     return tuple(_reasons(new, old))
 
 
 def _reasons(new: Sequence[Feature], old: Sequence[Feature]) -> Iterator[str]:
-    names, before = [feature.name for feature in new], [feature.name for feature in old]
+    yield from _changed_names([feature.name for feature in new], [feature.name for feature in old])
+    known = {feature.name: feature for feature in new}
+    for feature in old:
+        if feature.name in known:
+            yield from _narrower(known[feature.name], feature)
+
+
+def _changed_names(names: Sequence[str], before: Sequence[str]) -> Iterator[str]:
     if names != before:
         # Requests may also be rows of values in the order of the features.
         yield from (f"{name} is new" for name in names if name not in before)
         yield from (f"{name} is gone" for name in before if name not in names)
         if set(names) == set(before):
             yield "its features stand in another order"
-    known = {feature.name: feature for feature in new}
-    for feature in old:
-        if feature.name in known:
-            yield from _narrower(known[feature.name], feature)
+
+
+def _changes(new: Feature, old: Feature) -> Iterator[str]:
+    if new.type != old.type:
+        yield f"{new.name} is a {new.type}, not a {old.type}"
+        return
+    if new.nullable != old.nullable:
+        yield f"{new.name} may {'' if new.nullable else 'not '}be missing"
+    if new.values != old.values:
+        yield f"{new.name} has other values, or in another order"
+    if new.minimum != old.minimum:
+        yield f"{new.name} begins at {_bound(new.minimum)}, not at {_bound(old.minimum)}"
+    if new.maximum != old.maximum:
+        yield f"{new.name} ends at {_bound(new.maximum)}, not at {_bound(old.maximum)}"
 
 
 def _narrower(new: Feature, old: Feature) -> Iterator[str]:
@@ -56,3 +99,7 @@ def _narrower(new: Feature, old: Feature) -> Iterator[str]:
 
 def _bound(value: float | None) -> str:
     return "no bound" if value is None else f"{value:g}"
+
+
+def _threshold(output: Output) -> str:
+    return "not said" if output.threshold is None else f"{output.threshold:g}"

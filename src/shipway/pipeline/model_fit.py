@@ -1,11 +1,12 @@
-"""Whether a model version can take the place of the one that a release serves, in tasks that go on running."""
+"""Whether a model version can take the place of the one that a release serves, or answer beside it."""
 
 from __future__ import annotations
 
 from shipway.core.errors import ShipwayError
+from shipway.core.model_version import ModelVersion
 from shipway.core.ports import Models
 from shipway.core.release import Release
-from shipway.core.schema import refused_by
+from shipway.core.schema import refused_by, unlike, unlike_output
 
 
 def misfits(models: Models, stable: Release, version: str) -> tuple[str, ...]:
@@ -21,3 +22,17 @@ def misfits(models: Models, stable: Release, version: str) -> tuple[str, ...]:
     except ShipwayError as error:
         return (f"what {stable.model_version} takes is not known any more: {error.what}",)
     return refused_by(new.features, old.features)
+
+
+def strangers(models: Models, stable: Release, new: ModelVersion) -> tuple[str, ...]:
+    """Why `new` can't answer beside the release's model; empty when requests and predictions mean the same to both.
+
+    What the schemas say in words, such as a description, parts nobody.
+    """
+    if stable.model_version is None or new.schema_digest == stable.request_schema:
+        return ()
+    try:
+        old = models.get(stable.model_version)
+    except ShipwayError as error:
+        return (f"what {stable.model_version} takes is not known any more: {error.what}",)
+    return (*unlike(new.features, old.features), *unlike_output(new.output, old.output))

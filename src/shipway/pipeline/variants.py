@@ -17,6 +17,7 @@ from shipway.core.records import AuditEntry, EnvironmentRecord, Event, EventKind
 from shipway.core.release import Release
 from shipway.pipeline.comparing import Comparing, TrialReport
 from shipway.pipeline.environment_lock import EnvironmentLocks
+from shipway.pipeline.model_fit import strangers
 from shipway.pipeline.runs import Parts
 
 PLATFORM = "shipway"
@@ -258,9 +259,9 @@ class Trials:
     def _check_candidate(self, release: Release, version: str) -> None:
         model = self._parts.models.verified(version)
         check_promotable(model)
-        if model.schema_digest != release.request_schema:
+        if reasons := strangers(self._parts.models, release, model):
             raise Refused(
-                f"model {version} has other features than {release.model_version}, so they can't share requests",
+                f"model {version} can't share requests with {release.model_version}: {'; '.join(reasons)}",
                 fix=f"shipway model promote {version} --next-release, then deploy the services that know its features",
                 state="nothing changed",
             )

@@ -155,6 +155,7 @@ def described(version: str, metadata: Metadata) -> ModelVersion:
         approval_at=metadata.approval.at,
         approval_why=metadata.approval.why,
         features=tuple(_described(feature) for feature in metadata.feature_schema.features),
+        output=_output(metadata.feature_schema.output),
     )
 
 
@@ -162,6 +163,11 @@ def _described(feature: Feature) -> core.Feature:
     return core.Feature(
         feature.name, feature.type, feature.nullable, tuple(feature.values or ()), feature.minimum, feature.maximum
     )
+
+
+def _output(described: dict[str, JsonValue]) -> core.Output:
+    threshold = described.get("threshold")
+    return core.Output(str(described.get("name", "")), threshold if isinstance(threshold, int | float) else None)
 
 
 def _document(data: bytes, name: str) -> dict[str, Any]:

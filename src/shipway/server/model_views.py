@@ -16,9 +16,9 @@ Json = dict[str, Any]
 
 
 def model(version: ModelVersion) -> Json:
-    """A version without its features, which may be many."""
+    """A version without its schema, which may be long."""
     shown: Json = views.plain(version)
-    del shown["features"]
+    del shown["features"], shown["output"]
     return shown
 
 
