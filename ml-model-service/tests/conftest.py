@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pytest
 from hypothesis import configuration, settings
 from hypothesis import strategies as st
 
+from lightgbm_alone import lightgbm
 from ml_model_service.model import Model, load
 from ml_model_service.schema import digest_of
 
@@ -27,6 +27,12 @@ settings.load_profile("service")
 CHARACTERS = st.sampled_from('aZ0 \x00\n\x1f\x7f"\\/{}é\u0300中\u2028\ufeff\uffff😀\U0010ffff')
 
 Publish = Callable[..., Path]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests of pickles, which import scikit-learn and pandas, where slow tests are left out anyway."""
+    return True if collection_path.name == "test_pickled.py" and config.option.markexpr == "not slow" else None
+
 
 FEATURES: list[dict[str, Any]] = [
     {"name": "airline", "type": "category", "values": ["AA", "B6", "UA"], "nullable": True},

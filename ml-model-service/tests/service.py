@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,9 +42,9 @@ class Service:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+        self._wait_until_it_listens()
         # without certificates, of which each client would read 25 ms long
-        transport = httpx.HTTPTransport(verify=False, retries=20)
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", transport=transport, verify=False)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", verify=False)
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request."""
@@ -93,6 +94,16 @@ class Service:
             assert not self._thread.is_alive(), "the service did not stop"
             self.app.close()
             self._loop.close()
+
+    def _wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=10).close()
+                return
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline, "the service does not listen"
+                time.sleep(0.001)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
