@@ -188,4 +188,4 @@ class AnyHistory(RuleBasedStateMachine):
         assert copy(self.breaker).admits(late, late + DEADLINE)
 
 
-TestAnyHistory = AnyHistory.TestCase
+TestAnyHistory = pytest.mark.slow(AnyHistory.TestCase)

@@ -219,6 +219,7 @@ def test_ready_tells_the_last_outcome(start: Start, endpoint: StandIn) -> None:
     assert (200, configured | {"last": "refused to be asked: 403 (AccessDeniedException)"}) == told()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("found_anew")
 def test_without_credentials(start: Start, endpoint: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent unsigned: a 503 and `/ready` say what is missing."""

@@ -97,6 +97,7 @@ def test_unusable_aws_settings(
     assert next(iter(variables.values())) in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["http://host:99999", "ftp://host", "http://host/?key=secret"])
 def test_address_of_sagemaker_that_no_request_can_go_to(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], url: str
@@ -107,6 +108,7 @@ def test_address_of_sagemaker_that_no_request_can_go_to(
     assert "secret" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_region_by_both_its_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The container platform sets the one, AWS's Python library reads the other; the address follows."""

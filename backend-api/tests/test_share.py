@@ -12,6 +12,7 @@ KEYS = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, m
 PERCENTS = st.floats(0, 100)
 
 
+@pytest.mark.slow
 @given(KEYS, PERCENTS, PERCENTS)
 def test_a_higher_percent_only_adds_clients(key: str, one: float, other: float) -> None:
     """Whoever the endpoint answers at a percent, it answers at every higher one."""

@@ -101,6 +101,7 @@ def test_a_wrong_text_is_refused(text: str, message: str) -> None:
     assert message == str(caught.value)
 
 
+@pytest.mark.slow
 @given(st.text(CHARACTERS, max_size=60) | st.text('{}[]":,v1.20 splitshadow', max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
     """Whatever the parameter holds is read or refused."""

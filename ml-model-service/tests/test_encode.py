@@ -52,6 +52,7 @@ def expected(row: dict[str, Any]) -> list[float]:
     return [codes.get(row["airline"], math.nan), origin, temp, float(row["minute"])]
 
 
+@pytest.mark.slow
 @given(st.lists(good_rows, min_size=1, max_size=5))
 def test_good_rows_become_their_numbers(rows: list[dict[str, Any]]) -> None:
     """Categories become codes; null and, where null is allowed, unknown categories become NaN."""
@@ -59,6 +60,7 @@ def test_good_rows_become_their_numbers(rows: list[dict[str, Any]]) -> None:
     assert wanted == [repr(value) for value in ENCODER.encode(rows)]
 
 
+@pytest.mark.slow
 @given(st.lists(good_rows, min_size=1, max_size=4), st.data())
 def test_a_wrong_value_is_named_by_row_and_field(rows: list[dict[str, Any]], data: st.DataObject) -> None:
     """Whatever is wrong with one value, exactly its row and field are reported."""
@@ -70,6 +72,7 @@ def test_a_wrong_value_is_named_by_row_and_field(rows: list[dict[str, Any]], dat
     assert [f"instances[{position}].{name}"] == [detail.path for detail in caught.value.details]
 
 
+@pytest.mark.slow
 @given(good_rows, st.sampled_from([feature["name"] for feature in FEATURES]))
 def test_a_missing_field_is_named(row: dict[str, Any], name: str) -> None:
     """A field left out is an error even where null is allowed."""

@@ -15,12 +15,14 @@ def test_the_fuzzer_begins_with_good_bodies(kind: Kind, body: bytes) -> None:
     assert check_body(kind, body)
 
 
+@pytest.mark.slow
 @given(bodies)
 def test_any_body_is_read_or_refused(body: tuple[Kind, bytes]) -> None:
     """No body makes a decoder fail otherwise than by saying why, and what reads bodies agrees on what they hold."""
     check_body(*body)
 
 
+@pytest.mark.slow
 def test_any_header_is_read_or_refused() -> None:
     """No Content-Type or Accept header makes the negotiation fail."""
     fuzz_headers()

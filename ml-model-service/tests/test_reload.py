@@ -174,6 +174,7 @@ def test_a_restart_beside_a_broken_candidate_serves_stable_alone(
     assert 1 == sum(record.levelno == logging.ERROR for record in caplog.records)
 
 
+@pytest.mark.slow
 def test_a_broken_candidate_leaves_a_working_assignment_alone(tmp_path: Path, publish: Publish) -> None:
     """A task that serves something keeps all of it, whatever else is wanted now."""
     for which, version in enumerate(["v1.0", "v1.1", "v1.2"]):
@@ -198,6 +199,7 @@ def with_schema(features: list[dict[str, Any]], **output: Any) -> dict[str, Any]
     return {"feature_schema": schema, "feature_schema_digest": digest_of(schema)}
 
 
+@pytest.mark.slow
 def test_versions_share_requests_by_what_their_schemas_mean(tmp_path: Path, publish: Publish) -> None:
     """A candidate described in other words answers; one of other features, values or another output says which."""
     publish(tmp_path, "v1.0")

@@ -24,6 +24,7 @@ def sketch_of(values: list[float]) -> Sketch:
     return sketch
 
 
+@pytest.mark.slow
 @given(ANY)
 def test_whatever_is_added_the_answer_is_json_in_order(values: list[float]) -> None:
     """Buckets ascend, do not overlap, add up to the count, and are at most 5 % wide; nothing is infinite."""
@@ -35,6 +36,7 @@ def test_whatever_is_added_the_answer_is_json_in_order(values: list[float]) -> N
         assert upper - lower <= 0.05 * min(abs(lower), abs(upper))
 
 
+@pytest.mark.slow
 @given(USUAL, st.sampled_from([1, -1]))
 def test_each_value_lies_in_its_bucket(values: list[float], sign: int) -> None:
     """Also the bounds themselves, which belong to one bucket only."""
@@ -44,6 +46,7 @@ def test_each_value_lies_in_its_bucket(values: list[float], sign: int) -> None:
         assert lower <= sign * value <= upper
 
 
+@pytest.mark.slow
 @given(ANY, ANY)
 def test_many_at_once_and_merged_are_the_same(first: list[float], second: list[float]) -> None:
     """However values come together, the counts are those of adding one by one."""
