@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shipway.core.errors import ShipwayError
 from shipway.core.model_version import ModelVersion
 from shipway.core.ports import Models
@@ -15,13 +17,7 @@ def misfits(models: Models, stable: Release, version: str) -> tuple[str, ...]:
     Raises UsageError or Refused where the version itself is unknown or damaged.
     """
     new = models.get(version)
-    if stable.model_version is None or new.schema_digest == stable.request_schema:
-        return ()
-    try:
-        old = models.get(stable.model_version)
-    except ShipwayError as error:
-        return (f"what {stable.model_version} takes is not known any more: {error.what}",)
-    return refused_by(new.features, old.features)
+    return _compared(models, stable, new, lambda old: refused_by(new.features, old.features))
 
 
 def strangers(models: Models, stable: Release, new: ModelVersion) -> tuple[str, ...]:
@@ -29,10 +25,19 @@ def strangers(models: Models, stable: Release, new: ModelVersion) -> tuple[str, 
 
     What the schemas say in words, such as a description, parts nobody.
     """
+    return _compared(
+        models, stable, new, lambda old: (*unlike(new.features, old.features), *unlike_output(new.output, old.output))
+    )
+
+
+def _compared(
+    models: Models, stable: Release, new: ModelVersion, differences: Callable[[ModelVersion], tuple[str, ...]]
+) -> tuple[str, ...]:
+    """What parts `new` from the release's model; nothing where both have the same schema."""
     if stable.model_version is None or new.schema_digest == stable.request_schema:
         return ()
     try:
         old = models.get(stable.model_version)
     except ShipwayError as error:
         return (f"what {stable.model_version} takes is not known any more: {error.what}",)
-    return (*unlike(new.features, old.features), *unlike_output(new.output, old.output))
+    return differences(old)

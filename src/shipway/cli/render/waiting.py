@@ -73,4 +73,8 @@ def _quarters(waiting: dict[str, Any], now: float) -> tuple[str, int, int]:
     longest = waiting["until"] - waiting["holds_from"]
     waited = (now - waiting["holds_from"]) / longest if longest > 0 else 0.0
     first = counts[0]["what"] if counts else ""
-    return first, *(min(QUARTERS - 1, int(QUARTERS * part)) for part in (seen, waited))  # type: ignore[return-value]
+    return first, _quarter(seen), _quarter(waited)
+
+
+def _quarter(part: float) -> int:
+    return min(QUARTERS - 1, int(QUARTERS * part))
