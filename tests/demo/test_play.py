@@ -106,11 +106,11 @@ def _checkout(folder: Path, story: dict[str, Any]) -> Path:
     return folder
 
 
-def _play(checkout: Path, temporary: Path) -> subprocess.Popen[str]:
-    temporary.mkdir()
+def _play(checkout: Path, temporary: Path, *words: str) -> subprocess.Popen[str]:
+    temporary.mkdir(exist_ok=True)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(temporary)}
     return subprocess.Popen(
-        [sys.executable, "-m", "shipway", "demo", "--json"],
+        [sys.executable, "-m", "shipway", "demo", "--json", *words],
         cwd=checkout,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -156,16 +156,51 @@ def test_a_broken_promise_is_told_and_fails_the_demo(tmp_path: Path) -> None:
     _nothing_is_left(tmp_path / "tmp")
 
 
-def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
-    """SIGTERM in the middle of a step ends everything that the demo started: exit code 130."""
+def _wait_for_the_first_release(demo: subprocess.Popen[str]) -> None:
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        if line.strip().startswith("✔ every answer comes from r1"):
+            return
+    raise AssertionError(f"the demo ended with {demo.wait()}")
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_demo_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
+    """A signal in the middle of a step, given twice, ends everything that the demo started: exit code 130."""
     with _play(_checkout(tmp_path / "checkout", STORY), tmp_path / "tmp") as demo:
-        assert demo.stderr is not None
-        for line in demo.stderr:
-            if line.strip().startswith("✔ every answer comes from r1"):
-                break
-        demo.send_signal(signal.SIGTERM)
+        _wait_for_the_first_release(demo)
+        demo.send_signal(ending)
+        demo.send_signal(ending)
         _, told = demo.communicate(timeout=60)
     assert 130 == demo.returncode, told
     assert "interrupted; cleaning up" in told
     assert "still ran" not in told
+    _nothing_is_left(tmp_path / "tmp")
+
+
+def test_a_closed_terminal_leaves_nothing(tmp_path: Path) -> None:
+    """Nobody reads what it says any more, as when the window is closed: it cleans up all the same."""
+    with _play(_checkout(tmp_path / "checkout", STORY), tmp_path / "tmp") as demo:
+        _wait_for_the_first_release(demo)
+        assert demo.stderr is not None
+        demo.stderr.close()
+        demo.send_signal(signal.SIGHUP)
+        assert 130 == demo.wait(timeout=60)
+    _nothing_is_left(tmp_path / "tmp")
+
+
+def test_a_killed_demo_is_named_by_the_next_and_cleared(tmp_path: Path) -> None:
+    """`kill -9` leaves tasks and router; the next demo names them, and `demo --clear` stops and removes them."""
+    checkout = _checkout(tmp_path / "checkout", STORY | {"steps": STORY["steps"][:1]})
+    with _play(checkout, tmp_path / "tmp") as demo:
+        _wait_for_the_first_release(demo)
+        demo.kill()
+        demo.wait(timeout=10)
+    (left,) = (tmp_path / "tmp").glob("shipway-demo-*")
+    with _play(checkout, tmp_path / "tmp") as demo:
+        _, told = demo.communicate(timeout=120)
+    assert re.search(rf"killed before it could clean up: {left}, \d+ processes run in it\..*shipway demo --clear", told)
+    with _play(checkout, tmp_path / "tmp", "--clear") as clearing:
+        printed, told = clearing.communicate(timeout=60)
+    assert {"removed": [str(left)]} == json.loads(printed), told
     _nothing_is_left(tmp_path / "tmp")

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from shipway.core.errors import ShipwayError
+from shipway.demo.leftovers import Leftover, leftovers
 from shipway.demo.stage import Stage
 from shipway.demo.story import Story
 
@@ -64,8 +65,19 @@ def stage() -> Iterator[Stage]:
     stage = Stage.make()
     yield stage
     if stage.folder.exists():
-        stage.description = {}
         stage.clear()
+
+
+def test_a_folder_is_a_leftover_once_its_player_is_gone(stage: Stage) -> None:
+    """While it plays it is nobody's business; kept or killed, it is found with what runs in it."""
+    assert [] == [left for left in leftovers() if left.folder == stage.folder]
+    words = [
+        sys.executable,
+        "-c",
+        "import pathlib, sys; from shipway.demo import leftovers as l; l.sign(pathlib.Path(sys.argv[1]))",
+    ]
+    subprocess.run([*words, str(stage.folder)], check=True)
+    assert [Leftover(stage.folder, 0, kept=False)] == [left for left in leftovers() if left.folder == stage.folder]
 
 
 def _git(folder: Path, *words: str) -> str:
@@ -107,13 +119,66 @@ def test_patches_become_commits_and_are_taken_back(checkout: Path, stage: Stage,
     ).splitlines()
 
 
-def test_a_patch_that_does_not_fit_is_told(checkout: Path, stage: Stage, tmp_path: Path) -> None:
-    """A patch for another state of the app stops the story, with git's own words."""
-    stage.copy_app(checkout, _story())
-    patch = tmp_path / "one.patch"
-    patch.write_text("--- a/web/new.py\n+++ b/web/new.py\n@@ -1 +1 @@\n-old\n+newer\n")
-    with pytest.raises(ShipwayError, match="patch does not apply"):
-        stage.apply(patch, "x")
+def _patch(old: str, new: str) -> str:
+    return f"--- a/web/tracked.py\n+++ b/web/tracked.py\n@@ -1 +1 @@\n-{old}\n+{new}\n"
+
+
+def _commit(folder: Path, text: str) -> str:
+    (folder / "web" / "tracked.py").write_text(text)
+    _git(folder, "add", "--all")
+    _git(folder, "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "--quiet", "--message", text)
+    return _git(folder, "rev-parse", "HEAD").strip()
+
+
+PATCHED = {
+    "steps": [
+        {"name": "first", "tell": "…"},
+        {"name": "good", "tell": "…", "patch": "good.patch", "commit": "x"},
+        {"name": "bad", "tell": "…", "patch": "bad.patch", "commit": "x", "ends": "rolled_back"},
+        {"name": "next", "tell": "…", "patch": "next.patch", "commit": "x"},
+    ]
+}
+
+
+@pytest.fixture
+def patched(checkout: Path) -> Path:
+    """A checkout at `one`, with patches one → two → three, and a bad one that is taken out again."""
+    (checkout / "demo").mkdir()
+    for name, old, new in (("good", "one", "two"), ("bad", "two", "broken"), ("next", "two", "three")):
+        (checkout / "demo" / f"{name}.patch").write_text(_patch(old, new))
+    _commit(checkout, "one\n")
+    return checkout
+
+
+def test_the_story_plays_on_the_app_as_it_lies_there_when_its_patches_fit(patched: Path, stage: Stage) -> None:
+    """Patches of steps that roll back need not fit one another, and other changes come along."""
+    (patched / "web" / "new.py").write_text("newer")
+    assert stage.copy_app(patched, _story(**PATCHED)) is None
+    assert "newer" == (stage.app / "web" / "new.py").read_text()
+
+
+@pytest.mark.parametrize("later", [["two\n"], ["two\n", "four\n"], ["two\n", "uncommitted\n"]])
+def test_the_story_plays_on_the_newest_commit_that_its_patches_fit(
+    patched: Path, stage: Stage, later: list[str]
+) -> None:
+    """Somebody committed the story's own first patch, or changed the same lines otherwise: an older commit serves."""
+    fitting = _git(patched, "rev-parse", "HEAD").strip()
+    for text in later:
+        if text == "uncommitted\n":
+            (patched / "web" / "tracked.py").write_text(text)
+        else:
+            _commit(patched, text)
+    assert fitting == stage.copy_app(patched, _story(**PATCHED))
+    assert "one\n" == (stage.app / "web" / "tracked.py").read_text()
+    assert ["shipway.yaml", "web/new.py", "web/tracked.py"] == _git(stage.app, "ls-files").split()
+
+
+def test_a_patch_that_fits_no_commit_is_told_before_anything_starts(patched: Path, stage: Stage) -> None:
+    """Which patch it is, and what to do."""
+    (patched / "demo" / "next.patch").write_text(_patch("never", "there"))
+    with pytest.raises(ShipwayError, match=r"demo/next\.patch does not fit the app") as raised:
+        stage.copy_app(patched, _story(**PATCHED))
+    assert "nothing was started" == raised.value.state
 
 
 def test_a_copy_of_nothing_is_told(checkout: Path, stage: Stage) -> None:

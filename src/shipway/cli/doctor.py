@@ -50,6 +50,7 @@ def examine(places: Places) -> Iterator[Check]:
     yield daemon
     yield from description(places, status)
     yield containers()
+    yield from demos()
 
 
 def python() -> Check:
@@ -163,6 +164,16 @@ def containers() -> Check:
         if shutil.which(engine) and (said := _output([engine, "version", "--format", "{{.Server.Version}}"])):
             return Check("containers", "good", f"{engine} {said}")
     return Check("containers", "optional", "no docker or podman answers", "not needed: tasks run as processes")
+
+
+def demos() -> Iterator[Check]:
+    """Demos that were killed before they could clean up. Those that were kept on purpose are no fault."""
+    from shipway.demo.leftovers import leftovers  # heavy: only where it is needed
+
+    for left in leftovers():
+        if not left.kept:
+            found = f"{left.folder} was left by a killed demo, {left.running} processes run in it"
+            yield Check("demo", "optional", found, "shipway demo --clear")
 
 
 def _port(environment: str, port: int, ours: set[int]) -> Check:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.demo.commands import ShipwayCommand
 from shipway.demo.exchange import Failed
+from shipway.demo.leftovers import Leftover, leftovers, sign
 from shipway.demo.promises import check_step, rollback_seconds, swap_seconds
 from shipway.demo.question import ask_once, read_question
 from shipway.demo.report import Result, Screen, StepResult, print_json
@@ -26,6 +27,7 @@ from shipway.demo.steered_load import Progress, SteeredLoad
 from shipway.demo.story import STORY, Story, StoryStep, read_story
 
 ROLLED_BACK = 4
+_ENDINGS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 SIGHT_TIMEOUT = 60.0
 REQUESTS_BETWEEN = 100
 """Requests that a step still sends after its change is through, so that late damage shows in the step that did it."""
@@ -41,47 +43,70 @@ def main(*, as_json: bool = False, keep: bool = False, folder: Path | None = Non
     checkout = _checkout(folder or Path.cwd())
     story = read_story(checkout)
     screen = Screen(as_json=as_json)
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    for left in leftovers():
+        if not left.kept:
+            screen.say(f"{_left(left)}  Stop and remove it: shipway demo --clear")
+    before = {number: signal.signal(number, _interrupt) for number in _ENDINGS}
     stage = Stage.make()
     player = Player(checkout, story, stage, screen)
-    leave = False
+    leave = keep
     try:
-        result = player.play()
-        if as_json:
-            print_json(result)
-        else:
-            screen.say("", *result.table(), "")
-        screen.say(*(f"✘ {line}" for line in result.broken))
-        leave = keep
-        waits = not keep and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
-        screen.say(*_addresses(stage, story, stays=keep or waits))
-        if keep:
-            screen.say(f"  cd {stage.app} && shipway status", f"At the end: shipway down && rm -rf {stage.folder}")
-        if waits:
-            screen.say("Everything is still running. Press Enter to stop it and to remove the folder.")
-            sys.stdin.readline()
-        return 1 if result.broken else 0
+        return _perform(player, stage, screen, as_json=as_json, keep=keep)
     except KeyboardInterrupt:
+        leave = False
         screen.say("", "interrupted; cleaning up")
         return 130
+    finally:
+        # Taking down is not interrupted: what is left behind would go on running unseen.
+        _ignore_endings()
+        player.end()
+        if leave:
+            sign(stage.folder, kept=True)
+        else:
+            _clear(stage, screen)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _perform(player: Player, stage: Stage, screen: Screen, *, as_json: bool, keep: bool) -> int:
+    try:
+        result = player.play()
     except ShipwayError as error:
         player.result.broken.append(error.what)
         screen.say(*(f"✘ {line}" for line in player.result.broken), *filter(None, (error.state, error.fix)))
         if as_json:
             print_json(player.result)
-        leave = keep
         if keep:
             screen.say(f"left as it is: cd {stage.app}")
         return 1
-    finally:
-        # Taking down is not interrupted: what is left behind would go on running unseen.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        player.end()
-        if not leave:
-            left = stage.clear()
-            screen.say(*(f"✘ still ran after `shipway down`, killed: {line}" for line in left))
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, before)
+    if as_json:
+        print_json(result)
+    else:
+        screen.say("", *result.table(), "")
+    screen.say(*(f"✘ {line}" for line in result.broken))
+    waits = not keep and not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    screen.say(*player.addresses(stays=keep or waits))
+    if keep:
+        screen.say(f"  cd {stage.app} && shipway status", "At the end: shipway demo --clear")
+    if waits:
+        screen.say("Everything is still running. Press Enter to stop it and to remove the folder.")
+        sys.stdin.readline()
+    return 1 if result.broken else 0
+
+
+def clear(*, as_json: bool = False) -> int:
+    """Stop and remove what earlier demos left, those that were kept included; 0 also when there is nothing."""
+    screen = Screen(as_json=as_json)
+    found = list(leftovers())
+    for left in found:
+        screen.say(_left(left))
+        _clear(Stage(left.folder), screen)
+        screen.say(f"✔ stopped and removed {left.folder}")
+    if as_json:
+        sys.stdout.write(json.dumps({"removed": [str(left.folder) for left in found]}) + "\n")
+    elif not found:
+        screen.say("– no earlier demo left anything")
+    return 0
 
 
 class Player:
@@ -113,11 +138,23 @@ class Player:
         if self._load is not None:
             self._load.kill()
 
+    def addresses(self, *, stays: bool) -> list[str]:
+        """Where the environments answer, and a request to try."""
+        stage, story = self._stage, self._story
+        question = story.question
+        data = f" -H 'content-type: application/json' -d '{json.dumps(question.bodies[0])}'" if question.bodies else ""
+        lines = ["Try:" if stays else "These were the addresses (`shipway demo --keep` leaves them up):"]
+        lines += [f"  {name:6} {stage.url(name)}" for name in stage.description["environments"]]
+        lines.append(f"  curl -i {stage.url(story.environment)}{question.path}{data}")
+        return lines
+
     # -- the steps -----------------------------------------------------------------------------------------------
 
     def _set_up(self) -> None:
         stage, story = self._stage, self._story
-        stage.copy_app(self._checkout, story)
+        older = stage.copy_app(self._checkout, story)
+        if older is not None:
+            self._screen.say(f"  the app was changed where the story changes it: plays on its commit {older[:10]}")
         training = story.training
         if training is not None:
             self._screen.say(f"  trains {', '.join(training.versions)} …")
@@ -274,14 +311,21 @@ def _checkout(folder: Path) -> Path:
     raise UsageError(f"no {STORY} in {folder} nor above it", fix="run it in a checkout of Shipway")
 
 
-def _addresses(stage: Stage, story: Story, *, stays: bool) -> list[str]:
-    question = story.question
-    data = f" -H 'content-type: application/json' -d '{json.dumps(question.bodies[0])}'" if question.bodies else ""
-    lines = ["Try:" if stays else "These were the addresses (`shipway demo --keep` leaves them up):"]
-    lines += [f"  {name:6} {stage.url(name)}" for name in stage.description["environments"]]
-    lines.append(f"  curl -i {stage.url(story.environment)}{question.path}{data}")
-    return lines
+def _left(left: Leftover) -> str:
+    why = "was kept" if left.kept else "was killed before it could clean up"
+    return f"an earlier demo {why}: {left.folder}, {left.running} processes run in it."
+
+
+def _clear(stage: Stage, screen: Screen) -> None:
+    screen.say(*(f"✘ still ran after `shipway down`, killed: {line}" for line in stage.clear()))
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    # Once is enough: a closed terminal's signal comes twice where `make` passes it on.
+    _ignore_endings()
     raise KeyboardInterrupt
+
+
+def _ignore_endings() -> None:
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_IGN)

@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -66,7 +67,10 @@ class Result:
 
 
 class Screen:
-    """Where lines go: stdout, or with `--json` stderr. A live line is drawn on a terminal only. Thread-safe."""
+    """Where lines go: stdout, or with `--json` stderr. A live line is drawn on a terminal only. Thread-safe.
+
+    A terminal that was closed, or a reader that is gone, takes no lines; the demo still has to clean up.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self._stream: TextIO = sys.stderr if as_json else sys.stdout
@@ -75,7 +79,7 @@ class Screen:
 
     def say(self, *lines: str) -> None:
         """Lines that stay."""
-        with self._lock:
+        with self._lock, suppress(OSError):
             self._erase()
             for line in lines:
                 self._stream.write(self._shown(line) + "\n")
@@ -84,7 +88,7 @@ class Screen:
     def live(self, line: str) -> None:
         """A line that the next one replaces."""
         if self._live:
-            with self._lock:
+            with self._lock, suppress(OSError):
                 self._erase()
                 self._stream.write(self._shown(line)[: shutil.get_terminal_size().columns - 1])
                 self._stream.flush()

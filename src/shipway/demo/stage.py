@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatch
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ import yaml
 from shipway.core.errors import ShipwayError
 from shipway.core.places import DESCRIPTION, places_of
 from shipway.demo.commands import ShipwayCommand, must
+from shipway.demo.fitting import export, newest_fitting_commit, unfit_patch
+from shipway.demo.leftovers import PREFIX, processes_in, sign
 from shipway.demo.story import Story, Training
 
 _IDENTITY = {
@@ -47,19 +49,27 @@ class Stage:
     @classmethod
     def make(cls) -> Stage:
         """A new empty folder."""
-        return cls(Path(tempfile.mkdtemp(prefix="shipway-demo-")).resolve())
+        stage = cls(Path(tempfile.mkdtemp(prefix=PREFIX)).resolve())
+        sign(stage.folder)
+        return stage
 
-    def copy_app(self, checkout: Path, story: Story) -> None:
-        """Copy what the story names, as it lies in the checkout (uncommitted changes too), and commit it."""
+    def copy_app(self, checkout: Path, story: Story) -> str | None:
+        """Copy what the story names, as it lies in the checkout (uncommitted changes too), and commit it.
+
+        Where the story's patches do not fit that, its files of the newest commit that they fit are taken, and the
+        commit is answered. Raises ShipwayError when there is none.
+        """
         for path in _files(checkout, story):
             target = self.app / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(checkout / path, target)
+        older = self._go_back(checkout, story)
         self._rewrite_description(story)
         self._git("init", "--quiet", "--initial-branch", str(self.environment(story.environment)["branch"]))
         (self.app / ".git" / "info" / "exclude").write_text(".shipway/\n")
         self.commit("The app as it is")
         self._share_environments(checkout)
+        return older
 
     def train(self, checkout: Path, training: Training) -> None:
         """Make every model version of the story. Raises ShipwayError when a command fails."""
@@ -71,7 +81,14 @@ class Stage:
             must(words, folder, {"PYTHONPATH": str(folder / training.source), "PYTHONDONTWRITEBYTECODE": "1"})
 
         with ThreadPoolExecutor(max_workers=2) as pool:
-            list(pool.map(one, training.versions, training.versions.values()))
+            try:
+                list(pool.map(one, training.versions, training.versions.values()))
+            except BaseException:
+                # The pool waits for its threads, and they wait for the trainings.
+                for process in processes_in(self.folder):
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+                raise
 
     def environment(self, name: str) -> dict[str, Any]:
         """An environment's part of the rewritten shipway.yaml."""
@@ -106,30 +123,34 @@ class Stage:
         """Stop everything and remove the folder. Answers what still ran `patience` seconds after `shipway down`."""
         for command in self._commands:
             command.kill()
-        if self.description:
+        if places_of(self.app, os.getuid()).daemon_lock.exists():
             self.shipway("down", "--yes").ended(timeout=60.0)
         # `down` answers when the daemon has stopped listening; its process ends a moment later.
-        _, left = psutil.wait_procs(self._processes(), timeout=patience)
+        _, left = psutil.wait_procs(processes_in(self.folder), timeout=patience)
         names = [f"{process.pid} {' '.join(process.info['cmdline'] or [])[:120]}" for process in left]
         for process in left:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
         psutil.wait_procs(left, timeout=5)
         shutil.rmtree(places_of(self.app, os.getuid()).runtime, ignore_errors=True)
         _make_writable(self.folder)
         shutil.rmtree(self.folder)
         return names
 
-    def _processes(self) -> list[psutil.Process]:
-        """Every process that works in this folder: by its own folder or by a path in its command."""
-        found = []
-        for process in psutil.process_iter(["cmdline", "cwd"]):
-            about = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
-            if process.pid != os.getpid() and any(str(self.folder) in word for word in about):
-                found.append(process)
-        return found
+    def _go_back(self, checkout: Path, story: Story) -> str | None:
+        unfit = unfit_patch(self.app, checkout / "demo", story)
+        if unfit is None:
+            return None
+        commit = newest_fitting_commit(checkout, story)
+        if commit is None:
+            raise ShipwayError(
+                f"demo/{unfit} does not fit the app, neither as it lies here nor as any of its last commits has it",
+                fix=f"mend demo/{unfit}, or play the story in an unchanged clone",
+                state="nothing was started",
+            )
+        shutil.rmtree(self.app)
+        export(checkout, commit, story, self.app)
+        return commit
 
     def _rewrite_description(self, story: Story) -> None:
         """Free ports, so that the story never meets a Shipway that runs here, and the story's own settings."""
@@ -169,11 +190,7 @@ def _files(checkout: Path, story: Story) -> list[str]:
     """Files that are tracked or could be, but none that are ignored or deleted."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *story.copy_]
     listed = {path for path in must(words, checkout).stdout.split("\0") if path}
-    kept = [
-        path
-        for path in sorted(listed)
-        if (checkout / path).is_file() and not any(fnmatch(path, pattern) for pattern in story.leave_out)
-    ]
+    kept = [path for path in sorted(listed) if (checkout / path).is_file() and story.takes(path)]
     if not kept:
         fix = "run it in the app's checkout"
         raise ShipwayError(f"nothing of {', '.join(story.copy_)} lies in {checkout}", fix=fix)

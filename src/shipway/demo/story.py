@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -100,6 +101,10 @@ class Story(_Strict):
         if len(set(names)) != len(names):
             raise ValueError("steps: every name occurs once")
         return self
+
+    def takes(self, path: str) -> bool:
+        """Whether a file of what is copied comes along."""
+        return not any(fnmatch(path, pattern) for pattern in self.leave_out)
 
     @property
     def question(self) -> Question:
