@@ -14,9 +14,9 @@ DEVICES = 400
 
 
 @contextmanager
-def clients(url: str, question: Question, rate: float, folder: Path) -> Iterator[SteeredLoad]:
-    """A steady load in a process of its own: half on kept connections, half on fresh ones."""
-    load = SteeredLoad(url, question, LoadPolicy(rate=rate, devices=DEVICES), folder, "before", lambda _: None)
+def clients(url: str, question: Question, rate: float, folder: Path, step: str = "before") -> Iterator[SteeredLoad]:
+    """A steady load in a process of its own: half on kept connections, half on fresh ones. `step` is its first one."""
+    load = SteeredLoad(url, question, LoadPolicy(rate=rate, devices=DEVICES), folder, step, lambda _: None)
     try:
         load.wait_for("the first answers", lambda seen: seen["sent"] > 0, timeout=20)
         yield load

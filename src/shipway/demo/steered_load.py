@@ -31,7 +31,7 @@ class SteeredLoad:
         step: str,
         show: Callable[[Progress], None],
     ) -> None:
-        question_file = folder / "question.json"
+        question_file = folder / f"question-{step.replace(' ', '-')}.json"
         question_file.write_text(json.dumps(asdict(question)))
         words = ["--url", url, "--question", str(question_file), "--rate", str(policy.rate), "--control"]
         self._process = subprocess.Popen(
