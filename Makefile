@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARTS := backend-api ml-model-service training src/shipway/registry/packaging
 
-.PHONY: demo test check bench bench-serving model lock clean
+.PHONY: demo test check chaos bench bench-serving model lock clean
 
 demo: .venv/.ready
 	@$(BIN)/shipway demo
@@ -16,6 +16,10 @@ check: .venv/.ready
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+# Faults at every moment of a rollout, by every strategy, under load: half an hour.
+chaos: .venv/.ready
+	@$(BIN)/python -m tests.chaos
 
 bench: .venv/.ready
 	@$(BIN)/python -m benchmarks

@@ -20,9 +20,11 @@ from shipway.local.git_source import GitSource
 from shipway.local.model_evidence import LocalModelEvidence
 from shipway.local.parameters import FileParameters
 from shipway.local.processes import ProcessRunner
+from shipway.local.pruning import Pruning
 from shipway.local.python_environment import PythonEnvironments
 from shipway.local.router.router import Router
 from shipway.local.runtime_folder import make_private
+from shipway.local.storage import Storage
 from shipway.local.store import Store
 from shipway.local.supervisor import Supervisor
 from shipway.local.target import LocalTarget
@@ -53,6 +55,7 @@ class Platform:
     trials: Trials
     engine: Engine
     supervisor: Supervisor
+    pruning: Pruning
     stopping: threading.Event
     started: float = field(default_factory=time.time)
 
@@ -81,6 +84,7 @@ class Platform:
             self.target.keep_router()
             log_file.rotate(self.places.daemon_log)
             self.rollouts.tend()
+            self.pruning.tend()
 
         tend_forever(housekeeping, self.stopping)
 
@@ -126,5 +130,8 @@ def build(root: Path) -> Platform:
     engine = Engine(Runs(parts), f"sqlite:///{places.state / 'runs.db'}")
     control = Control(parts, engine)
     trials = Trials(parts, assignments, stopping)
-    platform = Platform(places, app, store, target, models, rollouts, control, trials, engine, supervisor, stopping)
+    pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
+    platform = Platform(
+        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, stopping
+    )
     return platform

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from shipway import __version__
-from shipway.cli.commands import house, machine, model, records, runs, steer
+from shipway.cli.commands import disk, house, machine, model, records, runs, steer
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.terminal import say_json, tell
@@ -24,7 +24,7 @@ SECTIONS = {
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
     "Look": (house.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
     "Model": (model.model,),
-    "Run Shipway": (house.up, house.down, house.reload, machine.validate, machine.doctor, machine.demo),
+    "Run Shipway": (house.up, house.down, house.reload, disk.prune, machine.validate, machine.doctor, machine.demo),
 }
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

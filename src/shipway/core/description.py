@@ -41,6 +41,7 @@ def _share(value: object) -> object:
 
 
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400), BeforeValidator(_seconds)]
+Days = Annotated[float, Field(ge=0, le=3650 * 86400), BeforeValidator(_seconds)]
 Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
 Name = Annotated[str, Field(pattern=NAME)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -190,6 +191,15 @@ class Environment(_Strict):
         return self
 
 
+class Retention(_Strict):
+    """What of the past stays on disk. What serves or is kept warm stays in any case."""
+
+    releases: int = Field(default=10, ge=2, le=1000, description="newest releases of each environment, kept built")
+    builds: Days = Field(default=7 * 86400.0, description="other artifacts and environments, since their last use")
+    logs: Days = Field(default=14 * 86400.0, description="logs of tasks and builds that ended")
+    capture: Days = Field(default=90 * 86400.0, description="captured requests and answers")
+
+
 class App(_Strict):
     """All of `shipway.yaml`."""
 
@@ -197,6 +207,7 @@ class App(_Strict):
     services: dict[Name, Service] = Field(min_length=1)
     model: Model | None = None
     environments: dict[Name, Environment] = Field(min_length=1)
+    retention: Retention = Retention()
     roles: dict[Name, tuple[str, ...]] = Field(default={}, description="role → user names; `*` is everyone")
 
     @model_validator(mode="after")

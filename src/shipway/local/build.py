@@ -23,6 +23,7 @@ from shipway.local.process_table import end_marked
 from shipway.local.python_environment import NO_LOCK, PythonEnvironments, interpreter, is_whole
 from shipway.local.sealed_tree import compile_tree, copy_for_writing, differences, file_digests, remove_tree, seal
 from shipway.local.service_tests import MARK, run_tests
+from shipway.local.storage import touch
 
 _TEST_LOCK = "requirements-test.lock"
 _TEST_TIMEOUT = 15 * 60.0
@@ -110,6 +111,7 @@ class LocalBuilder(Builder):
                     tell(f"{name}: unchanged, {digest[:6]}")
             finally:
                 _clear(job.work)
+        touch(job.place)
         tree = job.place / "tree"
         baked = read_baked(tree, service.baked, name) if service.baked is not None else None
         return Artifact(name, digest, known or commit.id, str(tree), environment.path, baked)

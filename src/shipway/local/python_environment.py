@@ -24,6 +24,7 @@ from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.ports import Tell
 from shipway.local.atomic_file import write_atomically
 from shipway.local.file_lock import locked
+from shipway.local.storage import touch
 
 NO_LOCK = "none"
 _COMPLETE = ".complete"
@@ -62,6 +63,7 @@ class PythonEnvironments:
             with locked(self._folder / f".{digest}.lock", _TIMEOUT, f"making the environment of {name}") as held:
                 if not is_whole(place):
                     self._make(place, lock, name, held, tell)
+        touch(place)
         return PythonEnvironment(digest, str(place))
 
     def python(self, lock: Path, name: str, tell: Tell) -> Path:

@@ -16,6 +16,7 @@ from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.rollout import Command
 from shipway.server import logs, views
 from shipway.server.call import Answer, Call, Verb, Verbs, read_call
+from shipway.server.disk_verbs import disk_verbs
 from shipway.server.model_verbs import LENGTHY, model_verbs
 from shipway.server.variant_verbs import variant_verbs
 from shipway.wiring import Platform
@@ -67,6 +68,7 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         ("GET", "/v1/releases"): lambda call: views.releases(platform, int(call.number("limit", 20, 1000))),
         **model_verbs(platform),
         **variant_verbs(platform),
+        **disk_verbs(platform),
         ("GET", "/v1/logs"): lambda call: logs.of_tasks(platform, call),
         ("GET", "/v1/logs/daemon"): lambda call: logs.of_daemon(platform, call),
         ("GET", "/v1/logs/build"): lambda call: logs.of_build(platform, call),

@@ -57,6 +57,7 @@ def status(platform: Platform) -> Json:
         "uptime": time.time() - platform.started,
         "root": str(platform.places.root),
         "router": {"running": platform.target.router_runs()},
+        "disk": plain(platform.pruning.usage),
         "environments": [_environment(platform, record) for record in platform.control.environments()],
         "runs": [run(record) for record in runs[:5]],
     }

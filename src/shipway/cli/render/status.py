@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shipway.cli.render import variants
+from shipway.cli.render.disk import disk_line
 from shipway.cli.render.runs import run_table
 from shipway.cli.render.text import brief, clock_time, duration, plain, share, short
 from shipway.cli.render.waiting import waits
@@ -21,6 +22,8 @@ def status_lines(status: dict[str, Any], now: float) -> list[str]:
         lines += ["", *environment_lines(environment, now)]
     if status["runs"]:
         lines += ["", *run_table(status["runs"], now)]
+    if status["disk"]:
+        lines += ["", f"{disk_line(status['disk'])}; remove what is old: shipway prune"]
     return lines
 
 

@@ -1,0 +1,90 @@
+"""Lets go of what nobody needs any more, by the policy of shipway.yaml; says how much there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from shipway.core.description import App
+from shipway.core.ports import Store
+from shipway.core.records import EnvironmentRecord, RolloutRecord, Run, SideRecord
+from shipway.core.release import Release
+from shipway.core.retention import kept_releases
+from shipway.local.storage import Item, Needed, Storage
+from shipway.local.supervisor import Supervisor
+from shipway.local.task_specs import TaskSpecs
+
+EVERY = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes on disk by what they are for, `all` included; `at` is when they were counted (Unix time)."""
+
+    bytes: dict[str, int]
+    at: float
+
+
+class Pruning:
+    """The storage of one app."""
+
+    def __init__(
+        self, storage: Storage, store: Store, supervisor: Supervisor, specs: TaskSpecs, app: Callable[[], App]
+    ) -> None:
+        self._storage, self._store = storage, store
+        self._supervisor, self._specs, self._app = supervisor, specs, app
+        self._due = 0.0
+        self.usage: Usage | None = None
+
+    def plan(self) -> list[Item]:
+        """What may go now, oldest first; nothing is touched."""
+        policy = self._app().retention
+        releases = self._store.all(Release)
+        kept = kept_releases(
+            policy.releases,
+            releases,
+            self._store.all(EnvironmentRecord),
+            self._store.all(SideRecord),
+            self._store.all(RolloutRecord),
+            self._store.all(Run),
+        )
+        staying = [release for release in releases if release.id in kept]
+        tasks = self._supervisor.tasks()
+        needed = Needed(
+            tuple(artifact for release in staying for artifact in release.artifacts.values()),
+            frozenset(Path(task.spec.log) for task in tasks),
+            frozenset(self._captured(staying)),
+        )
+        running = {task.spec.artifact_digest for task in tasks}
+        return [item for item in self._storage.unneeded(policy, needed) if item.path.name not in running]
+
+    def carry_out(self, items: Sequence[Item]) -> list[Item]:
+        """Remove them; those that are gone."""
+        self._storage.sweep()
+        gone = [item for item in items if self._storage.remove(item)]
+        self.measure()
+        return gone
+
+    def measure(self) -> Usage:
+        """Count what there is."""
+        self.usage = Usage(self._storage.used(), time.time())
+        return self.usage
+
+    def tend(self) -> None:
+        """Prune and count, once an hour."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + EVERY
+            self.carry_out(self.plan())
+
+    def _captured(self, releases: Sequence[Release]) -> set[Path]:
+        found = set()
+        for release in releases:
+            for environment in release.app.environments:
+                for service in release.artifacts:
+                    place = self._specs.capture(environment, release, service)
+                    if place is not None:
+                        found.add(Path(unquote(urlsplit(place[0]).path)) / place[1])
+        return found
