@@ -9,7 +9,7 @@ demo: .venv/.ready
 	@$(BIN)/shipway demo
 
 test: .venv/.ready check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 	@$(BIN)/python tests/parts.py $(PARTS)
 
 check: .venv/.ready
