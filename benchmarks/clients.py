@@ -27,4 +27,4 @@ def clients(url: str, question: Question, rate: float, folder: Path, step: str =
 def wait_for_requests(load: SteeredLoad, count: int) -> None:
     """Return once the clients have sent `count` more requests."""
     wanted = load.progress["sent"] + count
-    load.wait_for(f"{count} more requests", lambda seen: seen["sent"] >= wanted, timeout=60)
+    load.wait_for(f"{count} more requests", lambda seen: seen["sent"] >= wanted, timeout=60 + count / 50)
