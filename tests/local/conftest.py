@@ -74,6 +74,7 @@ def make_spec(tmp_path: Path) -> Iterator[MakeSpec]:
         drain_timeout: float = 5.0,
         side: Side = "blue",
         artifact: str = "a" * 64,
+        health_path: str = "",
         **env: str,
     ) -> TaskSpec:
         return TaskSpec(
@@ -91,6 +92,7 @@ def make_spec(tmp_path: Path) -> Iterator[MakeSpec]:
             log=str(tmp_path / "logs" / f"{id}.log"),
             start_timeout=start_timeout,
             drain_timeout=drain_timeout,
+            health_path=health_path,
         )
 
     yield make

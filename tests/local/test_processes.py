@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +17,10 @@ import psutil
 import pytest
 
 from shipway.core.errors import ShipwayError
+from shipway.local import processes
 from shipway.local.process_table import started_at
 from shipway.local.processes import LAUNCH, Handle, ProcessRunner, free_port
+from shipway.local.readiness import ask
 
 SAY = (
     "import os, sys; "
@@ -154,3 +161,128 @@ def test_free_ports_are_free_and_distinct():
             listener.bind(("127.0.0.1", port))
             listener.listen()
             assert 10_000 <= port < 20_000
+
+
+ESCAPE = """
+import subprocess, sys, time
+# Twice forked, in a session of its own, with nothing left of the environment.
+subprocess.run(["sh", "-c", "env -i setsid sleep 613 & env -i setsid sleep 613 &"])
+print("started", flush=True)
+{then}
+"""
+
+
+def sleepers() -> list[psutil.Process]:
+    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "613"]]
+
+
+@pytest.fixture
+def no_sleepers() -> Iterator[None]:
+    yield
+    for process in sleepers():
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells whose orphans are")
+def test_kill_finds_orphans_without_mark_and_session(make_spec, until, no_sleepers):
+    """What was forked twice, left the session and dropped its environment ends with its task all the same."""
+    runner = ProcessRunner()
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(then="time.sleep(600)")))
+    handle = runner.start(spec)
+    until(lambda: len(sleepers()) == 2)
+    runner.kill(spec, handle)
+    assert [] == sleepers()
+    assert None is not runner.exit_reason(spec, handle)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells whose orphans are")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_orphans_end_with_a_task_that_was_ended(make_spec, until, no_sleepers, monkeypatch, number):
+    """They were seen while the task lived: whether it ended when asked or was killed from outside."""
+    monkeypatch.setattr(processes, "_COUNT_INTERVAL", 0.0)
+    runner = ProcessRunner()
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(then="time.sleep(600)")))
+    handle = runner.start(spec)
+    until(lambda: len(sleepers()) == 2)
+    if number == signal.SIGTERM:
+        runner.terminate(spec, handle)
+    else:
+        assert None is runner.exit_reason(spec, handle)
+        os.kill(handle.pid, signal.SIGKILL)
+    until(lambda: runner.exit_reason(spec, handle) is not None)
+    assert 2 == len(sleepers())
+    runner.kill(spec, handle)
+    assert [] == sleepers()
+
+
+def test_others_are_left_alone(make_spec, until, no_sleepers):
+    """A process that is not the task's lives on, however alike it looks."""
+    runner = ProcessRunner()
+    with subprocess.Popen(["sleep", "613"], start_new_session=True) as bystander:
+        spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(then="time.sleep(600)")))
+        handle = runner.start(spec)
+        until(lambda: len(sleepers()) == 3)
+        runner.kill(spec, handle)
+        assert [bystander.pid] == [process.pid for process in sleepers()]
+        bystander.kill()
+
+
+def test_a_start_that_lacks_a_descriptor_is_no_fault_of_the_command(make_spec):
+    """The machine's lack is told as such, so that it is tried again; nothing is left running."""
+    runner = ProcessRunner()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+        with pytest.raises(OSError, match="Too many open files"):
+            runner.start(make_spec())
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def listener(port: int, address: str = "127.0.0.1") -> socket.socket:
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    taken.bind((address, port))
+    taken.listen()
+    return taken
+
+
+HANDS_ITS_LISTENER_ON = """
+import os, socket, subprocess, time
+listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+listener.set_inheritable(True)
+subprocess.Popen(["sleep", "600"], close_fds=False, start_new_session=True)
+listener.close()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("argv", [None, (sys.executable, "-S", "-E", "-c", HANDS_ITS_LISTENER_ON)])
+def test_the_port_is_the_tasks_own(make_spec, until, argv):
+    """A task that listens itself, or through a child of its own, has no stranger on its port."""
+    runner = ProcessRunner()
+    spec = replace(make_spec(argv=argv, **{LAUNCH: "own"}), port=free_port())
+    handle = runner.start(spec)
+    until(lambda: ask(spec.port, "/ready", 0.2).said != f"nothing listens on port {spec.port}")
+    assert None is runner.stranger(spec, handle)
+    runner.kill(spec, handle)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells whose a socket is")
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_a_stranger_on_the_port_is_named(make_spec, until, address):
+    """Somebody else listens where the task should."""
+    runner = ProcessRunner()
+    port = free_port()
+    with listener(port, address):
+        spec = replace(make_spec(argv=("sleep", "600")), port=port)
+        handle = runner.start(spec)
+        until(lambda: runner.stranger(spec, handle) is not None)
+        assert f"(process {os.getpid()})" in str(runner.stranger(spec, handle))
+        runner.kill(spec, handle)

@@ -77,7 +77,7 @@ def test_nonsense_is_not_ready(noise):
 def test_nobody_there_is_not_ready():
     """The port is named."""
     port = free_port()
-    assert Readiness(False, f"nothing listens on port {port}") == ask(port, "/ready", 1)
+    assert Readiness(False, f"nothing listens on port {port}", answered=False) == ask(port, "/ready", 1)
 
 
 def test_the_wait_is_bounded_altogether():
@@ -93,7 +93,7 @@ def test_the_wait_is_bounded_altogether():
         answer = ask(port, "/ready", 0.5)
         assert 5 > time.monotonic() - started
         stop.set()
-    assert Readiness(False, "GET /ready gave no answer within 0.5 s") == answer
+    assert Readiness(False, "GET /ready gave no answer within 0.5 s", answered=False) == answer
 
 
 def test_an_endless_answer_is_cut():

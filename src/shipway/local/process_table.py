@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,39 @@ from shipway.core.errors import ShipwayError
 
 _KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
+_OURSELVES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors by which this program lacks something, whatever it looks at."""
+
+
+def children_of_all() -> dict[int, list[int]]:
+    """Every process with those that it started, or that were left to it."""
+    children: dict[int, list[int]] = {}
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.Error):
+            fields = _fields(pid)
+            parent = psutil.Process(pid).ppid() if fields is None else int(fields[1])
+            children.setdefault(parent, []).append(pid)
+    return children
+
+
+def descendants(roots: Iterable[int], children: Mapping[int, list[int]] | None = None) -> set[int]:
+    """The live processes that the processes `roots` started, and those that these started, and so on."""
+    children = children_of_all() if children is None else children
+    found: set[int] = set()
+    ahead = list(roots)
+    while ahead:
+        new = [pid for pid in children.get(ahead.pop(), ()) if pid not in found]
+        found.update(new)
+        ahead += new
+    return {pid for pid in found if started_at(pid) is not None}
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal such as SIGSTOP holds the process still."""
+    with contextlib.suppress(psutil.Error):
+        fields = _fields(pid)
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED if fields is None else fields[0] == b"T"
+    return False
 
 
 def started_at(pid: int) -> float | None:
@@ -28,12 +62,17 @@ def started_at(pid: int) -> float | None:
             process = psutil.Process(pid)
             return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
         return None
+    fields = _fields(pid)
+    return None if fields is None or fields[0] in (b"Z", b"X") else int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(pid: int) -> list[bytes] | None:
+    """The process's fields in /proc from its state on; None when there is none, or no /proc."""
     try:
         # The program's name may hold spaces and brackets; the fields follow its last bracket.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def marked(variable: str, value: str) -> Iterator[int]:
@@ -41,7 +80,12 @@ def marked(variable: str, value: str) -> Iterator[int]:
     for process in psutil.process_iter():
         try:
             found = process.environ().get(variable) == value
-        except (psutil.Error, OSError):
+        except psutil.Error:
+            continue
+        except OSError as error:
+            if error.errno in _OURSELVES:
+                # Not the process hides its environment: we can't look. "None is left" would be a guess.
+                raise
             continue
         if found and process.pid != os.getpid() and started_at(process.pid) is not None:
             yield process.pid

@@ -15,11 +15,16 @@ _MAX_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What a task answered: `body` is its JSON object, if it was one; `said` tells the answer in words."""
+    """What a task answered: `body` is its JSON object, if it was one; `said` tells the answer in words.
+
+    `answered` is false when it said nothing, neither yes nor no; `stranger` tells that somebody else answered.
+    """
 
     ready: bool
     said: str
     body: dict[str, Any] | None = None
+    answered: bool = True
+    stranger: bool = False
 
 
 def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES) -> Readiness:
@@ -33,11 +38,11 @@ def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES) -> Readine
         answer.begin()
         body = answer.read()
     except TimeoutError:
-        return Readiness(False, f"{asked} gave no answer within {timeout:g} s")
+        return Readiness(False, f"{asked} gave no answer within {timeout:g} s", answered=False)
     except ConnectionRefusedError:
-        return Readiness(False, f"nothing listens on port {port}")
-    except (OSError, http.client.HTTPException) as error:
-        return Readiness(False, f"{asked} failed: {str(error) or type(error).__name__}")
+        return Readiness(False, f"nothing listens on port {port}", answered=False)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return Readiness(False, f"{asked} failed: {str(error) or type(error).__name__}", answered=False)
     return Readiness(answer.status == 200, f"{asked} answered {answer.status}", _object(body))
 
 

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import Side
 from shipway.local import log_file
 from shipway.local.processes import LAUNCH, Handle, Runner, TaskSpec, free_port
 from shipway.local.readiness import Readiness, ask
+from shipway.local.task_state import State, Task, TaskStatus
 from shipway.local.task_table import TaskRecord, TaskTable
 
-State = Literal["starting", "ready", "unready", "backing_off", "draining", "crashed"]
+__all__ = ["State", "Supervisor", "TaskStatus"]
 
 _PROBE_TIMEOUT = 2.0
 _PROBE_INTERVAL = 1.0
 _PROBE_PATIENCE = 0.1
-_FIRST_BACK_OFF = 0.5
-_LONGEST_BACK_OFF = 30.0
-_HEALTHY_AFTER = 60.0
+_STOPPED_PATIENCE = 2.0
+_SILENT_PATIENCE = 15.0
+_SILENT_ANSWERS = 3
+_MOST_MOVES = 5
 _LOG_INTERVAL = 1.0
 _LOG_LINES = 10
 _MAX_REASON = 4000
@@ -37,66 +40,11 @@ _STARTING_INTERVAL = 0.05
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStatus:
-    """One task as it is now.
-
-    `since` is the Unix time of the last change of state, `body` the JSON object of its last readiness answer,
-    `reason` why it is not ready, with its last log lines when it ended.
-    """
-
-    spec: TaskSpec
-    pid: int | None
-    state: State
-    restarts: int
-    since: float
-    reason: str | None = None
-    body: dict[str, Any] | None = None
-
-
-class _Task:
-    """The supervisor's own notes on a task; times are readings of its clock."""
-
-    def __init__(self, record: TaskRecord, state: State, now: float) -> None:
-        self.record = record
-        self.state: State = state
-        self.since = time.time()
-        self.reason = record.crash
-        self.body: dict[str, Any] | None = None
-        self.started = now
-        self.ready_since: float | None = None
-        self.restart_at = now
-        self.back_off = _FIRST_BACK_OFF
-        self.kill_at = 0.0
-        self.probe: Future[Readiness] | None = None
-        self.probe_at = now
-        self.told: object = None
-
-    @property
-    def spec(self) -> TaskSpec:
-        return self.record.spec
-
-    def become(self, state: State, reason: str | None = None) -> None:
-        if state != self.state:
-            self.since = time.time()
-        self.state = state
-        self.reason = reason
-
-    def status(self) -> TaskStatus:
-        handle = self.record.handle
-        return TaskStatus(
-            self.spec,
-            handle.pid if handle else None,
-            self.state,
-            self.record.restarts,
-            self.since,
-            self.reason,
-            self.body,
-        )
-
-
 class Supervisor:
-    """The tasks of this machine. Thread-safe; `on_change` is called without any lock held."""
+    """The tasks of this machine. Thread-safe; `on_change` is called without any lock held.
+
+    What a look can't do (a full disk, no descriptors) is tried again at the next one, and keeps it from nothing else.
+    """
 
     def __init__(
         self,
@@ -110,9 +58,10 @@ class Supervisor:
         self._on_change = on_change
         self._clock = clock
         self._lock = threading.RLock()
-        self._tasks: dict[str, _Task] = {}
+        self._tasks: dict[str, Task] = {}
         self._probes = ThreadPoolExecutor(max_workers=16, thread_name_prefix="readiness")
         self._logs_at = clock()
+        self._troubles: dict[str, str] = {}
 
     def adopt(self) -> None:
         """Take over the tasks that an earlier program left: call once, before anything else.
@@ -121,25 +70,36 @@ class Supervisor:
         """
         with self._lock:
             for record in self._table.all():
-                self._tasks[record.spec.id] = self._adopted(record)
+                task = self._tasks[record.spec.id] = Task(record, "crashed", self._clock(), stored=record)
+                with self._noting(f"task {record.spec.id}"):
+                    self._take_over(task)
         self.poll(_PROBE_TIMEOUT)
 
     def want(self, environment: str, side: Side, service: str, specs: Sequence[TaskSpec]) -> None:
         """Start those of `specs` that are not known yet; never stops anything.
 
         A known id is left as it is, crashed ones too. Raises UsageError when a spec belongs elsewhere or its id
-        is taken by another artifact.
+        is taken by another artifact. What else is raised was only too early: all of `specs` are looked after by then.
         """
+        failed: OSError | ShipwayError | None = None
         with self._lock:
             for spec in specs:
                 _check_belongs(spec, environment, side, service)
                 known = self._tasks.get(spec.id)
-                if known is None:
-                    self._tasks[spec.id] = task = _Task(TaskRecord(spec), "backing_off", self._clock())
-                    self._start(task, spec.port or free_port())
-                elif known.spec.artifact_digest != spec.artifact_digest:
+                if known is not None and known.spec.artifact_digest != spec.artifact_digest:
                     raise UsageError(f"task {spec.id} runs another artifact", fix="stop it before starting the new one")
+            for spec in specs:
+                if spec.id in self._tasks:
+                    continue
+                self._tasks[spec.id] = task = Task(TaskRecord(spec), "backing_off", self._clock())
+                try:
+                    self._start(task, spec.port or free_port())
+                except (OSError, ShipwayError) as error:
+                    task.reason = str(error)
+                    failed = error
         self._tell_changes()
+        if failed is not None:
+            raise failed
 
     def tasks(
         self, environment: str | None = None, side: Side | None = None, service: str | None = None
@@ -167,11 +127,11 @@ class Supervisor:
     def check_now(self, task_id: str) -> TaskStatus:
         """The task after asking it afresh whether it is ready. Raises UsageError for an unknown id."""
         with self._lock:
-            spec = self._known(task_id).spec
-        answer = ask(spec.port, spec.ready_path, _PROBE_TIMEOUT)
+            record = self._known(task_id).record
+        answer = self._ask(record.spec, record.handle)
         with self._lock:
             task = self._known(task_id)
-            if task.spec is spec:
+            if task.spec is record.spec:
                 self._note(task, answer)
             status = task.status()
         self._tell_changes()
@@ -181,151 +141,208 @@ class Supervisor:
         """One look at everything. Waits `patience` seconds at most for slow tasks."""
         with self._lock:
             for task in list(self._tasks.values()):
-                try:
+                with self._noting(f"task {task.spec.id}"):
                     self._look(task)
-                except (OSError, ShipwayError):
-                    # Such as a full disk, or a process that SIGKILL does not end: the others must not wait for it.
-                    _log.exception("task %s could not be looked after; tried again at the next look", task.spec.id)
+                with self._noting(f"the record of task {task.spec.id}"):
+                    self._catch_up(task)
             asked = [probe for task in self._tasks.values() if (probe := self._probe(task)) is not None]
         # Most tasks answer within milliseconds: their answers count in this very look.
         wait(asked, timeout=patience)
         with self._lock:
-            for task in self._tasks.values():
+            for task in list(self._tasks.values()):
                 if task.probe is not None and task.probe.done():
-                    answer = task.probe.result()
-                    task.probe = None
-                    self._note(task, answer)
+                    probe, task.probe = task.probe, None
+                    with self._noting(f"the answer of task {task.spec.id}"):
+                        self._note(task, probe.result())
             logs = self._logs_due()
         for log in logs:
-            log_file.rotate(log)
+            with self._noting(f"the log {log}"):
+                log_file.rotate(log)
         self._tell_changes()
+
+    def look(self) -> None:
+        """`poll`, for the loop that keeps the tasks alive: raises ShipwayError with what could not be done."""
+        self.poll()
+        with self._lock:
+            troubles = sorted(f"{what}: {why}" for what, why in self._troubles.items())
+        if troubles:
+            more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
+            raise ShipwayError(f"{troubles[0]}{more}")
+
+    def interval(self) -> float:
+        """Seconds until the next look is due."""
+        with self._lock:
+            starting = any(task.state == "starting" for task in self._tasks.values())
+        return _STARTING_INTERVAL if starting else _POLL_INTERVAL
 
     def run(self, stop: threading.Event) -> None:
         """Poll until `stop` is set; the tasks run on after it."""
         while not stop.is_set():
-            try:
-                self.poll()
-            except (OSError, ShipwayError):
-                _log.exception("the supervisor's look at the tasks failed; it looks again")
-            with self._lock:
-                starting = any(task.state == "starting" for task in self._tasks.values())
-            stop.wait(_STARTING_INTERVAL if starting else _POLL_INTERVAL)
+            self.poll()
+            stop.wait(self.interval())
 
-    def _adopted(self, record: TaskRecord) -> _Task:
-        now = self._clock()
+    def _take_over(self, task: Task) -> None:
+        record, now = task.record, self._clock()
         if record.crash is not None:
-            return _Task(record, "crashed", now)
-        handle = record.handle or self._runner.find(record.spec)
-        if handle is not None and record.handle is None:
-            record = replace(record, handle=handle)
-            self._table.put(record)
-        task = _Task(record, "unready" if record.serves else "starting", now)
-        if handle is None:
-            # Its start was wanted and never happened, or left nothing but children: it happens now.
-            self._runner.kill(record.spec, None)
-            task.become("backing_off", "was about to start")
+            return
+        task.become("unready" if record.serves else "starting")
+        if record.handle is None:
+            handle = self._runner.find(record.spec)
+            if handle is not None:
+                self._learn(task, handle=handle)
+            else:
+                # Its start was wanted and never happened, or left nothing but children: it happens now.
+                task.become("backing_off", "was about to start")
+                self._runner.kill(record.spec, None)
+        task.started = now
         if record.draining:
             self._drain(task)
-        return task
 
-    def _start(self, task: _Task, port: int) -> None:
+    def _start(self, task: Task, port: int) -> None:
+        """Start the task's process. What is raised has left none behind: the task goes on backing off."""
         launch = {LAUNCH: uuid.uuid4().hex}
         spec = replace(task.spec, port=port, env=dict(task.spec.env) | launch)
         # Stored before the start: a process that is not recorded any more is found by its launch mark.
-        task.record = replace(task.record, spec=spec, handle=None, serves=False)
-        self._table.put(task.record)
-        task.probe, task.body = None, None
-        task.started, task.ready_since = self._clock(), None
-        task.become("starting", task.reason)
+        self._store(task, replace(task.record, spec=spec, handle=None, serves=False))
         try:
             handle = self._runner.start(spec)
         except ShipwayError as error:
-            self._crash(task, error.what)
+            if task.record.was_ready:
+                task.back_off(self._clock(), error.what)
+            else:
+                self._crash(task, error.what)
             return
-        task.record = replace(task.record, handle=handle)
-        self._table.put(task.record)
+        except OSError as error:
+            task.back_off(self._clock(), f"could not be started: {error}")
+            raise
+        task.begin(self._clock())
+        self._learn(task, handle=handle)
 
-    def _look(self, task: _Task) -> None:
-        now = self._clock()
+    def _look(self, task: Task) -> None:
         if task.state == "draining":
             self._finish_drain(task)
-        elif task.state == "backing_off":
-            if now >= task.restart_at:
+        elif task.state != "crashed":
+            handle = task.record.handle
+            if handle is None:
+                task.become("backing_off", task.reason)
+            else:
+                self._look_at_process(task, handle)
+            if task.state == "backing_off" and self._clock() >= task.restart_at:
                 # A fresh port: the old one may be held by a connection, or by whoever took it meanwhile.
                 self._start(task, free_port())
-        elif task.state != "crashed":
-            handle = _handle(task)
-            ended = self._runner.exit_reason(task.spec, handle)
-            if ended is not None:
-                self._ended(task, handle, ended)
-            elif task.state == "starting" and now - task.started > task.spec.start_timeout:
-                self._ended(
-                    task, handle, f"not ready within {task.spec.start_timeout:g} s: {task.reason or 'no answer'}"
-                )
 
-    def _ended(self, task: _Task, handle: Handle, why: str) -> None:
+    def _look_at_process(self, task: Task, handle: Handle) -> None:
+        now = self._clock()
+        ended = self._runner.exit_reason(task.spec, handle)
+        if ended is not None:
+            self._ended(task, handle, ended)
+        elif (why := self._frozen(task, handle)) is not None:
+            self._ended(task, handle, why)
+        elif task.state == "starting" and now - task.started > task.spec.start_timeout:
+            self._ended(task, handle, f"not ready within {task.spec.start_timeout:g} s: {task.reason or 'no answer'}")
+
+    def _frozen(self, task: Task, handle: Handle) -> str | None:
+        """Why a task that served is as good as dead: it is held still, or has said nothing for long."""
+        now = self._clock()
+        if not self._runner.is_stopped(task.spec, handle):
+            task.stopped_since = None
+        elif task.record.serves:
+            task.stopped_since = task.stopped_since or now
+            task.ready_since = None
+            task.become("unready", "a signal such as SIGSTOP holds it still")
+            if now - task.stopped_since >= _STOPPED_PATIENCE:
+                return f"was held still by a signal such as SIGSTOP for {_STOPPED_PATIENCE:g} s"
+        if task.record.serves and task.silent_since is not None and task.silent_answers >= _SILENT_ANSWERS:
+            silent_for = now - task.silent_since
+            alone = not self._one_comes_back(task) or silent_for >= 4 * _SILENT_PATIENCE
+            if silent_for >= _SILENT_PATIENCE and alone:
+                return f"answered nothing for {silent_for:.0f} s ({task.reason})"
+        return None
+
+    def _one_comes_back(self, task: Task) -> bool:
+        """Whether a task of the same service is on its way back: where all are slow, they are not ended together."""
+        place = (task.spec.environment, task.spec.side, task.spec.service)
+        return any(
+            (t.spec.environment, t.spec.side, t.spec.service) == place and t.state in ("starting", "backing_off")
+            for t in self._tasks.values()
+        )
+
+    def _ended(self, task: Task, handle: Handle, why: str) -> None:
+        if task.state == "ready":
+            task.become("unready", why)
+        # Before its children go: what else listens there now is none of the task's.
+        stranger = self._runner.stranger(task.spec, handle) if not task.record.was_ready else None
         self._runner.kill(task.spec, handle)
         reason = _with_log(why, task.spec)
-        if not task.record.was_ready:
+        if task.record.was_ready:
+            task.back_off(self._clock(), reason)
+            self._learn(task, handle=None, restarts=task.record.restarts + 1)
+        elif stranger is not None and task.moves < _MOST_MOVES:
+            # Somebody took the port before the task could: that says nothing of the task.
+            task.moves += 1
+            task.back_off(self._clock(), f"port {task.spec.port} was taken by {stranger}")
+            self._learn(task, handle=None)
+        else:
             self._crash(task, reason)
-            return
-        task.restart_at = self._clock() + task.back_off
-        task.back_off = min(2 * task.back_off, _LONGEST_BACK_OFF)
-        task.record = replace(task.record, handle=None, restarts=task.record.restarts + 1)
-        self._table.put(task.record)
-        task.probe, task.body, task.ready_since = None, None, None
-        task.become("backing_off", reason)
 
-    def _crash(self, task: _Task, reason: str) -> None:
-        task.record = replace(task.record, handle=None, crash=reason)
-        self._table.put(task.record)
-        task.probe, task.body = None, None
+    def _crash(self, task: Task, reason: str) -> None:
+        task.forget_answers()
         task.become("crashed", reason)
+        self._learn(task, handle=None, crash=reason)
 
-    def _probe(self, task: _Task) -> Future[Readiness] | None:
+    def _probe(self, task: Task) -> Future[Readiness] | None:
         if task.state not in ("starting", "ready", "unready"):
             return None
         if task.probe is None and (task.state != "ready" or self._clock() >= task.probe_at):
             task.probe_at = self._clock() + _PROBE_INTERVAL
-            task.probe = self._probes.submit(ask, task.spec.port, task.spec.ready_path, _PROBE_TIMEOUT)
+            task.probe = self._probes.submit(self._ask, task.spec, task.record.handle)
             return task.probe
         return None
 
-    def _note(self, task: _Task, answer: Readiness) -> None:
+    def _ask(self, spec: TaskSpec, handle: Handle | None) -> Readiness:
+        """Whether the task is ready; the answer of somebody else on its port is not the task's."""
+        answer = ask(spec.port, spec.ready_path, _PROBE_TIMEOUT)
+        if not answer.answered and spec.health_path not in ("", spec.ready_path):
+            # One slow dependency may hold up readiness; a task that still answers about itself is alive.
+            answer = replace(answer, answered=ask(spec.port, spec.health_path, _PROBE_TIMEOUT).answered)
+        if answer.ready and handle is not None:
+            stranger = self._runner.stranger(spec, handle)
+            if stranger is not None:
+                return Readiness(False, f"{stranger} listens on its port {spec.port}", stranger=True)
+        return answer
+
+    def _note(self, task: Task, answer: Readiness) -> None:
         if task.state not in ("starting", "ready", "unready"):
             return
-        task.body = answer.body
-        if not answer.ready:
-            task.ready_since = None
-            task.become("starting" if task.state == "starting" else "unready", answer.said)
+        if answer.stranger and task.record.handle is not None:
+            # It is started anew on another port: on this one, somebody else would get its requests.
+            self._ended(task, task.record.handle, answer.said)
             return
-        if not task.record.serves:
-            task.record = replace(task.record, was_ready=True, serves=True)
-            self._table.put(task.record)
-        now = self._clock()
-        if task.ready_since is None:
-            task.ready_since = now
-        if now - task.ready_since >= _HEALTHY_AFTER:
-            task.back_off = _FIRST_BACK_OFF
-        task.become("ready")
+        task.heard(self._clock(), answer)
+        if answer.ready and not task.record.serves:
+            self._learn(task, was_ready=True, serves=True)
 
-    def _drain(self, task: _Task) -> None:
+    def _drain(self, task: Task) -> None:
         task.kill_at = self._clock() + task.spec.drain_timeout
-        task.record = replace(task.record, draining=True)
-        self._table.put(task.record)
         task.probe = None
         task.become("draining", task.reason)
+        self._learn(task, draining=True)
         if task.record.handle is not None:
-            self._runner.terminate(task.spec, task.record.handle)
+            # What does not hear of it is killed at the drain's end.
+            with self._noting(f"the end of task {task.spec.id}"):
+                self._runner.terminate(task.spec, task.record.handle)
 
-    def _finish_drain(self, task: _Task) -> None:
+    def _finish_drain(self, task: Task) -> None:
         handle = task.record.handle
         if handle is not None:
-            if self._runner.is_alive(task.spec, handle) and self._clock() < task.kill_at:
+            in_time = self._runner.is_alive(task.spec, handle) and self._clock() < task.kill_at
+            # What is held still does not hear that it should end, and finishes nothing.
+            if in_time and not self._runner.is_stopped(task.spec, handle):
                 return
             self._runner.kill(task.spec, handle)
         self._table.remove(task.spec.id)
         del self._tasks[task.spec.id]
+        self._troubles = {what: why for what, why in self._troubles.items() if task.spec.id not in what}
 
     def _still_draining(self, task_ids: Iterable[str]) -> bool:
         with self._lock:
@@ -334,7 +351,35 @@ class Supervisor:
                     self._finish_drain(task)
             return any(task_id in self._tasks for task_id in task_ids)
 
-    def _known(self, task_id: str) -> _Task:
+    def _store(self, task: Task, record: TaskRecord) -> None:
+        """Write what is intended, then intend it."""
+        self._table.put(record)
+        task.record = task.stored = record
+
+    def _learn(self, task: Task, **facts: Any) -> None:
+        """Take in what has happened already. Where it can't be written, it is so all the same; a later look writes it."""
+        task.record = replace(task.record, **facts)
+        with self._noting(f"the record of task {task.spec.id}"):
+            self._catch_up(task)
+
+    def _catch_up(self, task: Task) -> None:
+        if task.record is not task.stored and task.stored is not None and task.spec.id in self._tasks:
+            self._store(task, task.record)
+
+    @contextlib.contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """Let nothing that fails end the look: it is remembered, and told in the log once for as long as it lasts."""
+        try:
+            yield
+        except Exception as error:
+            why = str(error) or type(error).__name__
+            if self._troubles.get(what) != why:
+                _log.exception("%s: tried again at the next look", what)
+            self._troubles[what] = why
+        else:
+            self._troubles.pop(what, None)
+
+    def _known(self, task_id: str) -> Task:
         if task_id not in self._tasks:
             raise UsageError(f"no task {task_id}", fix="list the tasks with `shipway status`")
         return self._tasks[task_id]
@@ -346,28 +391,27 @@ class Supervisor:
         return [Path(task.spec.log) for task in self._tasks.values()]
 
     def _tell_changes(self) -> None:
-        changed: list[TaskStatus] = []
+        """Tell of every change. What could not be told, such as to a router that is away, is told at the next look."""
         with self._lock:
-            for task in self._tasks.values():
-                status = task.status()
-                visible = (status.state, status.pid, status.spec.port, status.body)
-                if visible != task.told:
-                    task.told = visible
-                    changed.append(status)
-        if self._on_change is not None:
-            for status in changed:
-                self._on_change(status)
+            changed = [
+                (task, seen, task.status())
+                for task in self._tasks.values()
+                if (seen := _visible(task.status())) != task.told
+            ]
+        for task, seen, status in changed:
+            with self._noting(f"what is known of task {status.spec.id} outside"):
+                if self._on_change is not None:
+                    self._on_change(status)
+                task.told = seen
+
+
+def _visible(status: TaskStatus) -> object:
+    return (status.state, status.pid, status.spec.port, status.body, status.silent)
 
 
 def _check_belongs(spec: TaskSpec, environment: str, side: Side, service: str) -> None:
     if (spec.environment, spec.side, spec.service) != (environment, side, service):
         raise UsageError(f"task {spec.id} is not one of {service} on {environment}'s {side} side")
-
-
-def _handle(task: _Task) -> Handle:
-    if task.record.handle is None:
-        raise AssertionError(f"task {task.spec.id} is {task.state} without a process")
-    return task.record.handle
 
 
 def _with_log(why: str, spec: TaskSpec) -> str:

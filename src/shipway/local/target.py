@@ -229,17 +229,14 @@ class LocalTarget(Target):
         return environment in self._app.environments
 
     def _route(self, environment: str, side: Side) -> None:
-        """Exactly the tasks that were ready and are alive take traffic; which of them are well, HAProxy checks itself."""
+        """The tasks that were ready and answer take traffic; which of them are well, HAProxy checks itself."""
         with self._routing:
             if self._closing or not self._has(environment):
                 return
-            serving: dict[str, dict[str, int]] = {}
-            for task in self._supervisor.tasks(environment, side):
-                ports = serving.setdefault(task.spec.service, {})
-                if task.state in SERVING and task.spec.id not in self._leaving:
-                    ports[task.spec.id] = task.spec.port
-            for service, ports in serving.items():
-                self._router.set_tasks(environment, side, service, ports)
+            tasks = [task for task in self._supervisor.tasks(environment, side) if task.spec.id not in self._leaving]
+            for service in {task.spec.service for task in self._supervisor.tasks(environment, side)}:
+                serving = serving_ports([task for task in tasks if task.spec.service == service])
+                self._router.set_tasks(environment, side, service, serving)
 
     def _drain(self, environment: str, side: Side, service: str, tasks: Sequence[TaskStatus]) -> bool:
         """Give the tasks no new requests; whether those in flight ended within the drain timeout."""
@@ -271,6 +268,13 @@ class LocalTarget(Target):
             # Services that call one another have no order; each gets the whole drain timeout.
             return sorted(services)
         return list(reversed(order))
+
+
+def serving_ports(tasks: Sequence[TaskStatus]) -> dict[str, int]:
+    """The tasks of one service that take traffic, with their ports: a silent one only where all are silent."""
+    serving = [task for task in tasks if task.state in SERVING]
+    answering = [task for task in serving if not task.silent]
+    return {task.spec.id: task.spec.port for task in answering or serving}
 
 
 def _key(environment: str, side: Side) -> str:

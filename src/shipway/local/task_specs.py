@@ -52,6 +52,7 @@ class TaskSpecs:
             env=variables | {"SHIPWAY_TASK": id},
             port=0,
             ready_path=described.ready,
+            health_path=described.health,
             log=str(self._places.state / "logs" / environment / f"{id}.log"),
             start_timeout=described.start_timeout,
             drain_timeout=described.drain_timeout,

@@ -1,0 +1,131 @@
+"""A task as the supervisor knows it: its record, its state now, and when to look at it again."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shipway.local.processes import TaskSpec
+from shipway.local.readiness import Readiness
+from shipway.local.task_table import TaskRecord
+
+State = Literal["starting", "ready", "unready", "backing_off", "draining", "crashed"]
+
+_FIRST_BACK_OFF = 0.5
+_LONGEST_BACK_OFF = 30.0
+_HEALTHY_AFTER = 60.0
+_SETTLED_AFTER = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """One task as it is now.
+
+    `since` is the Unix time of the last change of state, `body` the JSON object of its last readiness answer,
+    `reason` why it is not ready, with its last log lines when it ended. `silent` says that it answers nothing at all,
+    neither yes nor no: it hangs, or was stopped.
+    """
+
+    spec: TaskSpec
+    pid: int | None
+    state: State
+    restarts: int
+    since: float
+    reason: str | None = None
+    body: dict[str, Any] | None = None
+    silent: bool = False
+
+
+class Task:
+    """The supervisor's own notes on a task; times are readings of its clock.
+
+    `stored` is the record as the table has it: what could not be written yet differs from `record`.
+    """
+
+    def __init__(self, record: TaskRecord, state: State, now: float, stored: TaskRecord | None = None) -> None:
+        self.record = record
+        self.stored = stored
+        self.state: State = state
+        self.since = time.time()
+        self.reason = record.crash
+        self.body: dict[str, Any] | None = None
+        self.started = now
+        self.ready_since: float | None = None
+        self.restart_at = now
+        self.kill_at = 0.0
+        self.probe: Future[Readiness] | None = None
+        self.probe_at = now
+        self.silent_since: float | None = None
+        self.silent_answers = 0
+        self.stopped_since: float | None = None
+        self.moves = 0
+        self.told: object = None
+        self._settled = False
+        self._back_off = 0.0
+
+    @property
+    def spec(self) -> TaskSpec:
+        return self.record.spec
+
+    @property
+    def silent(self) -> bool:
+        return self.state == "unready" and (self.silent_since is not None or self.stopped_since is not None)
+
+    def become(self, state: State, reason: str | None = None) -> None:
+        if state != self.state:
+            self.since = time.time()
+        self.state = state
+        self.reason = reason
+
+    def begin(self, now: float) -> None:
+        """A new process: what the one before said does not count."""
+        self.forget_answers()
+        self.started = now
+        self.become("starting", self.reason)
+
+    def forget_answers(self) -> None:
+        self.probe, self.body = None, None
+        self.ready_since = self.silent_since = self.stopped_since = None
+        self.silent_answers = 0
+        self._settled = False
+
+    def heard(self, now: float, answer: Readiness) -> None:
+        """Take in a readiness answer."""
+        self.body = answer.body
+        if answer.answered:
+            self.silent_since, self.silent_answers = None, 0
+        else:
+            self.silent_since = self.silent_since or now
+            self.silent_answers += 1
+        if not answer.ready:
+            self.ready_since = None
+            self.become("starting" if self.state == "starting" else "unready", answer.said)
+            return
+        self.ready_since = self.ready_since or now
+        self._settled = now - self.ready_since >= _SETTLED_AFTER
+        if now - self.ready_since >= _HEALTHY_AFTER:
+            self._back_off = 0.0
+        self.become("ready")
+
+    def back_off(self, now: float, why: str) -> None:
+        """Wait before the next start: not at all after a first death, longer after each one in a row."""
+        pause = self._back_off if self._settled else max(_FIRST_BACK_OFF, self._back_off)
+        self.restart_at = now + pause
+        self._back_off = min(max(_FIRST_BACK_OFF, 2 * pause), _LONGEST_BACK_OFF)
+        self.forget_answers()
+        self.become("backing_off", why)
+
+    def status(self) -> TaskStatus:
+        handle = self.record.handle
+        return TaskStatus(
+            self.spec,
+            handle.pid if handle else None,
+            self.state,
+            self.record.restarts,
+            self.since,
+            self.reason,
+            self.body,
+            self.silent,
+        )
