@@ -33,8 +33,9 @@ from shipway.local.task_table import FileTaskTable
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
+from shipway.pipeline.loops import Loops
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Parts, Runs, tend_forever
+from shipway.pipeline.runs import Parts, Runs
 from shipway.pipeline.variants import WATCH_EVERY, Trials
 from shipway.registry.registry import ModelRegistry
 
@@ -57,16 +58,19 @@ class Platform:
     supervisor: Supervisor
     pruning: Pruning
     stopping: threading.Event
+    loops: Loops
     started: float = field(default_factory=time.time)
 
     def start(self) -> None:
         """Take over what runs, then go on with the runs that were under way."""
         self.target.restore()
-        threading.Thread(target=self.supervisor.run, args=(self.stopping,), name="supervisor", daemon=True).start()
-        threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
-        # A thread of its own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
-        watch = partial(tend_forever, self.trials.tend, self.stopping, WATCH_EVERY)
-        threading.Thread(target=watch, name="trials", daemon=True).start()
+        start = self.loops.start
+        start("tasks", "starts and watches tasks", self.supervisor.look, self.supervisor.interval, 30.0)
+        start("router", "keeps the router running", self.target.keep_router, _every_second, 60.0)
+        # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
+        start("trials", "judges models that are tried out", self.trials.tend, lambda: WATCH_EVERY, 120.0)
+        start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
+        start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
         self.engine.launch()
         self.control.resume()
 
@@ -79,14 +83,15 @@ class Platform:
             self.app = app
         return changed
 
-    def _keep_house(self) -> None:
-        def housekeeping() -> None:
-            self.target.keep_router()
-            log_file.rotate(self.places.daemon_log)
-            self.rollouts.tend()
+    def _keep_files(self) -> None:
+        try:
             self.pruning.tend()
+        finally:
+            log_file.rotate(self.places.daemon_log)
 
-        tend_forever(housekeeping, self.stopping)
+
+def _every_second() -> float:
+    return 1.0
 
 
 def build(root: Path) -> Platform:
@@ -132,6 +137,7 @@ def build(root: Path) -> Platform:
     trials = Trials(parts, assignments, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, stopping
-    )
+        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, stopping,
+        Loops(stopping, time.monotonic),
+    )  # fmt: skip
     return platform

@@ -76,5 +76,5 @@ def status(*environments: Json, runs: list[Json] | None = None, **changes: Any) 
     """All of the status."""
     return {
         "app": "ontime", "version": "0.1.0", "pid": 4711, "uptime": 300.0, "root": "/app",
-        "router": {"running": True}, "disk": None, "environments": list(environments), "runs": runs or [], **changes,
+        "router": {"running": True}, "loops": [], "disk": None, "environments": list(environments), "runs": runs or [], **changes,
     }  # fmt: skip

@@ -352,3 +352,16 @@ def test_a_router_that_was_left_alone_is_seen(app: Places) -> None:
         router.listen()
         assert is_left_serving(app)
     assert not is_left_serving(app)
+
+
+def test_a_part_of_the_daemon_that_is_stuck_shows_in_status(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
+    """Above all that may be old by then, and by the exit code."""
+    loop = {"name": "tasks", "purpose": "starts and watches tasks", "quiet": 44.0, "fault": "has been stuck for 44 s"}
+    stuck, well = (status(environment("prod"), loops=[{**loop, "fault": fault}]) for fault in (loop["fault"], ""))
+    daemon.answer("GET", "/v1/status", stuck, stuck, well)
+    assert 1 == shipway(["status"])
+    shown = capsys.readouterr().out.splitlines()
+    assert "✘ what starts and watches tasks has been stuck for 44 s" == shown[1]
+    assert 1 == shipway(["status", "--json"])
+    assert [loop] == json.loads(capsys.readouterr().out)["loops"]
+    assert 0 == shipway(["status"])

@@ -151,3 +151,13 @@ def test_validate(app: Places, capsys: pytest.CaptureFixture[str]) -> None:
     assert "✔ other.yaml: toy, services web\n  main: dev (rolling)\n" == capsys.readouterr().out
     assert 0 == shipway(["validate", "other.yaml", "--json"])
     assert {"dev": ["dev"]} == json.loads(capsys.readouterr().out)["paths"]
+
+
+def test_a_part_of_the_daemon_that_does_not_work_is_a_fault() -> None:
+    """Doctor names what it is for and what is wrong; without a daemon there is nothing to say."""
+    loops = [{"name": name, "purpose": f"keeps {name}", "quiet": 0.0, "fault": ""} for name in ("tasks", "router")]
+    assert ["good"] == [check.state for check in doctor.loops(status(loops=loops))]
+    loops[0]["fault"] = "has ended"
+    (check,) = doctor.loops(status(loops=loops))
+    assert ("bad", "what keeps tasks has ended") == (check.state, check.found)
+    assert [] == list(doctor.loops(None))

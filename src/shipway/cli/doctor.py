@@ -48,6 +48,7 @@ def examine(places: Places) -> Iterator[Check]:
     yield writing(places)
     status, daemon = running(Client(places.socket))
     yield daemon
+    yield from loops(status)
     yield from description(places, status)
     yield containers()
     yield from demos()
@@ -140,6 +141,17 @@ def running(client: Client) -> tuple[dict[str, Any] | None, Check]:
             return None, Check("daemon", "bad", error.what, error.fix)
         return None, Check("daemon", "optional", "not running", "shipway up --detach")
     return status, Check("daemon", "good", f"pid {status['pid']}, Shipway {status['version']}")
+
+
+def loops(status: dict[str, Any] | None) -> Iterator[Check]:
+    """Whether every part of the daemon does its work: one that is stuck or has ended leaves tasks or router alone."""
+    if status is None or "loops" not in status:
+        return
+    faults = [f"what {loop['purpose']} {loop['fault']}" for loop in status["loops"] if loop["fault"]]
+    for fault in faults:
+        yield Check("control plane", "bad", fault, "shipway logs --daemon; shipway down --keep-tasks, then shipway up")
+    if not faults:
+        yield Check("control plane", "good", f"{len(status['loops'])} loops look after tasks, router and rollouts")
 
 
 def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check]:

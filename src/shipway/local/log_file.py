@@ -31,6 +31,15 @@ def rotate(path: Path, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> bool:
     if size <= max_bytes:
         return False
     fresh = path.with_name(f"{path.name}.new")
+    try:
+        _cut(path, fresh, size, max_bytes, keep)
+    finally:
+        # Left over by a full disk, which half a copy would keep full.
+        fresh.unlink(missing_ok=True)
+    return True
+
+
+def _cut(path: Path, fresh: Path, size: int, max_bytes: int, keep: int) -> None:
     with path.open("r+b") as source, fresh.open("w+b") as copy:
         if size > 2 * max_bytes:
             source.seek(size - max_bytes)
@@ -45,7 +54,6 @@ def rotate(path: Path, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> bool:
         source.truncate(0)
         if copy.tell() and not _ends_a_line(copy):
             copy.write(b"\n")
-    return True
 
 
 def tail(path: Path, lines: int, keep: int = KEEP) -> list[str]:

@@ -109,17 +109,29 @@ class Rollouts:
         return None if rollout is None else self._store.get(RolloutRecord, rollout)
 
     def tend(self) -> None:
-        """Let go of sides that were kept warm long enough, and take back rollouts that nobody carries out any more."""
+        """Let go of sides that were kept warm long enough, and take back rollouts that nobody carries out any more.
+
+        Raises the last ShipwayError or OSError once every environment was looked at.
+        """
+        failed: ShipwayError | OSError | None = None
         for environment in self._store.all(EnvironmentRecord):
-            if not (self._is_orphaned(environment.name) or self._is_due(environment)):
-                continue
-            owner = f"housekeeping-{environment.name}"
-            with self._locks.held_if_free(environment.name, owner) as held:
-                # Looked at again: until the lock was ours, a rollback may have brought the old side back to life.
-                if held and self._is_orphaned(environment.name):
-                    self._take_back_leftover(environment.name, owner)
-                if held and self._is_due(self.record_of(environment.name)):
-                    self._let_go(environment.name)
+            try:
+                self._tend(environment)
+            except (ShipwayError, OSError) as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def _tend(self, environment: EnvironmentRecord) -> None:
+        if not (self._is_orphaned(environment.name) or self._is_due(environment)):
+            return
+        owner = f"housekeeping-{environment.name}"
+        with self._locks.held_if_free(environment.name, owner) as held:
+            # Looked at again: until the lock was ours, a rollback may have brought the old side back to life.
+            if held and self._is_orphaned(environment.name):
+                self._take_back_leftover(environment.name, owner)
+            if held and self._is_due(self.record_of(environment.name)):
+                self._let_go(environment.name)
 
     # -- one rollout, top to bottom ------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -322,12 +321,3 @@ def make_latest(parts: Parts, version: str, by: str, why: str) -> None:
     with parts.store.transaction():
         history = parts.store.get(ModelHistory, "models") or ModelHistory()
         parts.store.put("models", history.with_current(version))
-
-
-def tend_forever(housekeeping: Callable[[], None], stopping: threading.Event, every: float = 1.0) -> None:
-    """Housekeeping between rollouts, until told to stop. What fails once is tried again the next time."""
-    while not stopping.wait(every):
-        try:
-            housekeeping()
-        except (ShipwayError, OSError):
-            _log.exception("housekeeping failed; it is tried again")

@@ -88,14 +88,14 @@ class Trials:
     def tend(self) -> None:
         """Look at every trial: take bad candidates out, and end what the environment has moved on from.
 
-        Raises the last ShipwayError once every trial was looked at.
+        Raises the last ShipwayError or OSError once every trial was looked at.
         """
-        failed: ShipwayError | None = None
+        failed: ShipwayError | OSError | None = None
         for trial in self._store.all(Trial):
             try:
                 if trial.environment in self._app.environments:
                     self._tend(trial)
-            except ShipwayError as error:
+            except (ShipwayError, OSError) as error:
                 failed = error
         if failed is not None:
             raise failed

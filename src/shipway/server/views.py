@@ -57,6 +57,10 @@ def status(platform: Platform) -> Json:
         "uptime": time.time() - platform.started,
         "root": str(platform.places.root),
         "router": {"running": platform.target.router_runs()},
+        "loops": [
+            {"name": loop.name, "purpose": loop.purpose, "quiet": round(loop.quiet, 1), "fault": loop.fault}
+            for loop in platform.loops.now()
+        ],
         "disk": plain(platform.pruning.usage),
         "environments": [_environment(platform, record) for record in platform.control.environments()],
         "runs": [run(record) for record in runs[:5]],

@@ -13,7 +13,7 @@ from shipway.cli.client import Client
 from shipway.cli.here import client as client_here
 from shipway.cli.here import places as places_here
 from shipway.cli.render.changes import changes
-from shipway.cli.render.status import status_lines
+from shipway.cli.render.status import loop_faults, status_lines
 from shipway.cli.render.waiting import SparseNews
 from shipway.cli.terminal import LiveBlock, confirm, is_live, say, say_json, tell
 
@@ -93,13 +93,16 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
 @click.command()
 @options.as_json()
 def status(as_json: bool) -> int:
-    """Show what serves where, what is under way, and what a rollout waits for."""
+    """Show what serves where, what is under way, and what a rollout waits for.
+
+    Exits with 1 when a part of the control plane does not do its work.
+    """
     answer = client_here().get("status")
     if as_json:
         say_json(answer)
     else:
         say(status_lines(answer, time.time()))
-    return 0
+    return 1 if loop_faults(answer) else 0
 
 
 @click.command()

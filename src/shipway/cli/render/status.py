@@ -18,6 +18,7 @@ def status_lines(status: dict[str, Any], now: float) -> list[str]:
         f"{plain(status['app'])}: Shipway {plain(status['version'])}, pid {status['pid']}, "
         f"up {duration(status['uptime'])}, {router}"
     ]
+    lines += loop_faults(status)
     for environment in status["environments"]:
         lines += ["", *environment_lines(environment, now)]
     if status["runs"]:
@@ -25,6 +26,14 @@ def status_lines(status: dict[str, Any], now: float) -> list[str]:
     if status["disk"]:
         lines += ["", f"{disk_line(status['disk'])}; remove what is old: shipway prune"]
     return lines
+
+
+def loop_faults(status: dict[str, Any]) -> list[str]:
+    """The daemon's loops that don't do their work: what else is shown may be old then."""
+    faults = [
+        f"✘ what {plain(loop['purpose'])} {plain(loop['fault'])}" for loop in status.get("loops", ()) if loop["fault"]
+    ]
+    return [*faults, "  what is shown below may be old.  Look: shipway logs --daemon"] if faults else []
 
 
 def environment_lines(environment: dict[str, Any], now: float) -> list[str]:

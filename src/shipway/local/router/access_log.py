@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections import Counter, deque
@@ -15,6 +16,9 @@ from shipway.core.observation import SIDES, Side
 KEPT_LATENCIES = 4096
 KEPT_FAILURES = 200
 _LONGEST_PATH = 120
+_PAUSE = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,14 @@ class AccessLog:
 
     def _receive(self, receiver: socket.socket, closing: threading.Event) -> None:
         while not closing.is_set():
-            line = parse(receiver.recv(2048))
-            if line is not None:
-                self._count(line)
+            try:
+                line = parse(receiver.recv(2048))
+                if line is not None:
+                    self._count(line)
+            except Exception:
+                # One line less is no harm; a reader that ends leaves every candidate unjudged.
+                if not closing.wait(_PAUSE):
+                    _log.exception("a line of the access log was not read")
 
     def _count(self, line: Line) -> None:
         with self._lock:
