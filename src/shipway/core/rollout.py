@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from shipway.core.losses import Losses
-from shipway.core.observation import Observation, Side, Tasks, Traffic, other
+from shipway.core.observation import Observation, Side, Traffic, other
 from shipway.core.plan import ALL, Plan, Step
 from shipway.core.quality import judge_losses, judge_predictions
 from shipway.core.sketch import TaskPredictions, predicted_since
@@ -94,6 +94,32 @@ def decide(plan: Plan, state: State, seen: Observation, command: Command | None 
             return _while_shifting(plan, state, seen, command)
 
 
+def resumed(state: State, now: float) -> State:
+    """The state for a control plane that was away: nobody knows what clients met meanwhile, and whose fault it was.
+
+    Evidence begins afresh once the tasks of both sides are ready again, and so does the time of the phase or step.
+    """
+    return replace(
+        state,
+        phase="starting" if state.phase == "probing" else state.phase,
+        since=now,
+        baseline_candidate=None,
+        baseline_stable=None,
+        step_requests=0,
+        baseline_predictions=None,
+        verdict="",
+        waiting=None,
+    )
+
+
+def moved(state: State, seconds: float) -> State:
+    """The state after the clock was set by so many seconds: as much of the phase or step has passed as before.
+
+    What is read back to the rollout's beginning (labels) is never read from too late a time.
+    """
+    return replace(state, since=state.since + seconds, started=state.started + min(0.0, seconds))
+
+
 def may_retire(seen: Observation, side: Side, weight_of_side: int, *, has_other: bool) -> bool:
     """Whether a side may go: it carries nothing, and the other side can carry everything."""
     return not has_other or (weight_of_side == 0 and seen.tasks_of(other(side)).full)
@@ -103,7 +129,7 @@ def _while_starting(plan: Plan, state: State, seen: Observation) -> State:
     tasks = seen.tasks_of(state.candidate)
     if tasks.crash is not None:
         return _roll_back(state, seen, tasks.crash)
-    if state.weight > 0:
+    if state.weight > 0 and state.baseline_candidate is not None:
         # It has clients already, while more of its tasks start.
         verdict, _ = assess(plan, state, seen)
         if verdict.kind == "rollback":
@@ -120,7 +146,7 @@ def _while_starting(plan: Plan, state: State, seen: Observation) -> State:
 
 
 def _while_probing(plan: Plan, state: State, seen: Observation) -> State:
-    crash = _lost(plan.steps[state.step], seen.tasks_of(state.candidate))
+    crash = _lost(plan.steps[state.step], state, seen)
     if crash is not None:
         return _roll_back(state, seen, crash)
     verdict = judge(plan.guard, seen.probes, None, seen_in_step=seen.probes.requests)
@@ -136,7 +162,10 @@ def _while_probing(plan: Plan, state: State, seen: Observation) -> State:
 
 def _while_shifting(plan: Plan, state: State, seen: Observation, command: Command | None) -> State:
     step = plan.steps[state.step]
-    crash = _lost(step, seen.tasks_of(state.candidate))
+    if state.baseline_candidate is None:
+        return _before_evidence(plan, _paused(state, command, seen), seen, command)
+    state = _on_this_router(state, seen)
+    crash = _lost(step, state, seen)
     if crash is not None:
         return _roll_back(state, seen, crash)
     state = _with_predictions(state, seen)
@@ -253,10 +282,36 @@ def _paused(state: State, command: Command | None, seen: Observation) -> State:
     return state
 
 
-def _lost(step: Step, tasks: Tasks) -> str | None:
+def _before_evidence(plan: Plan, state: State, seen: Observation, command: Command | None) -> State:
+    """Resumed: wait for the tasks of both sides. Until then, a failed request is nobody's fault but the restart's."""
+    tasks, needed = seen.tasks_of(state.candidate), plan.steps[state.step].tasks
+    if tasks.crash is not None:
+        return _roll_back(state, seen, tasks.crash)
+    if command == "promote" and tasks.ready >= plan.tasks:
+        return _promoted(replace(state, weight=ALL, reason="promoted by hand"), seen)
+    late = seen.now - state.since > plan.start_timeout
+    whole = tasks.ready >= needed and (not state.has_stable or seen.tasks_of(other(state.candidate)).full)
+    if late and tasks.ready < needed:
+        return _roll_back(state, seen, f"{tasks.ready} of {needed} tasks ready in time after a restart")
+    return _enter_step(plan, state, seen) if whole or late else state
+
+
+def _on_this_router(state: State, seen: Observation) -> State:
+    """A router that started anew counts from nothing: so do the requests of the step."""
+    now, baseline = seen.traffic_of(state.candidate), state.baseline_candidate
+    if baseline is None or not now.epoch or now.epoch == baseline.epoch:
+        return state
+    fresh = Traffic(epoch=now.epoch)
+    return replace(state, baseline_candidate=fresh, baseline_stable=fresh, step_requests=0)
+
+
+def _lost(step: Step, state: State, seen: Observation) -> str | None:
+    tasks = seen.tasks_of(state.candidate)
     if tasks.crash is not None:
         return tasks.crash
-    return f"none of {step.tasks} tasks is ready any more" if tasks.ready == 0 else None
+    # Where stable's tasks are gone as well, it was the machine; the supervisor brings both back.
+    alone = not state.has_stable or seen.tasks_of(other(state.candidate)).ready > 0
+    return f"none of {step.tasks} tasks is ready any more" if tasks.ready == 0 and alone else None
 
 
 def _roll_back_if_late(plan: Plan, state: State, seen: Observation, verdict: Verdict) -> State:

@@ -119,10 +119,14 @@ class Store:
         return int(row[0])
 
     def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
-        """Take or keep the environment's lock; None on success, else the lock that stands in the way."""
+        """Take or keep the environment's lock; None on success, else the lock that stands in the way.
+
+        `now` comes from a clock that nobody sets, and that begins anew with the machine: a beat from later than now is
+        from before the machine's start, and its owner is gone.
+        """
         with self.transaction():
             held = self.get(Lock, environment)
-            if held is not None and held.owner != owner and now - held.beat < expiry:
+            if held is not None and held.owner != owner and 0 <= now - held.beat < expiry:
                 return held
             since = held.since if held is not None and held.owner == owner else now
             self.put(environment, Lock(environment, owner, since, now))

@@ -15,17 +15,21 @@ import psutil
 from shipway.core.description import App
 from shipway.core.errors import ShipwayError
 from shipway.core.observation import SIDES, Observation, ProbeAnswer, Side, TaskReport, Tasks, other
+from shipway.core.plan import ALL
 from shipway.core.ports import Store, Target, Tell
 from shipway.core.records import SideRecord
 from shipway.core.release import Release
 from shipway.local.assignments import SERVING, LocalAssignments
 from shipway.local.build import LocalBuilder
 from shipway.local.probes import ask_all
+from shipway.local.processes import TaskSpec
 from shipway.local.router.router import Router
 from shipway.local.router.topology import EnvironmentTopology, ServiceRoutes, Topology
 from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_specs import TaskSpecs
 
+RESTORE_PATIENCE = 30.0
+CALLERS_PATIENCE = 10.0
 SWAP_PATIENCE = 30.0
 REFUSAL_PATIENCE = 5.0
 """What a task goes on refusing so long is not going to come: the version's files were verified, and are all there."""
@@ -162,10 +166,27 @@ class LocalTarget(Target):
         self._run_what_is_recorded()
 
     def restore(self) -> None:
-        """After a restart: the router and every task that should run, running."""
-        self._router.ensure_running(self.topology())
+        """After a restart: every task that should run, and the router, running.
+
+        A router that still serves goes on. One that must be started waits for the tasks, so that clients meet no
+        answer that says there are none; RESTORE_PATIENCE at most, as some of them may never come.
+        """
+        if self._router.is_running():
+            self._router.ensure_running(self.topology())
+            self._supervisor.adopt()
+            self._run_what_is_recorded()
+            return
+        self._router.plan(self.topology())
         self._supervisor.adopt()
         self._run_what_is_recorded()
+        began = time.monotonic()
+        while self._waits_for_tasks(time.monotonic() - began):
+            self._supervisor.poll()
+            time.sleep(_PAUSE)
+        for environment in self._app.environments:
+            for side in SIDES:
+                self._route(environment, side)
+        self._router.ensure_running(self.topology())
 
     def keep_router(self) -> None:
         """Start the router again if it died."""
@@ -224,6 +245,27 @@ class LocalTarget(Target):
             release = self._store.get(Release, record.release)
             if release is not None and self._has(record.environment):
                 self.scale(record.environment, record.side, release, record.tasks)
+
+    def _waits_for_tasks(self, seconds: float) -> bool:
+        """Whether a task that clients are to be sent to is still on its way, after so many seconds.
+
+        One that uses another service may reach it through the router alone, and is not waited for as long.
+        """
+        return any(
+            seconds < (CALLERS_PATIENCE if self._uses_others(task.spec) else RESTORE_PATIENCE)
+            for task in self._supervisor.tasks()
+            if task.state in ("starting", "backing_off", "unready")
+            and self._gets_clients(task.spec.environment, task.spec.side)
+        )
+
+    def _uses_others(self, spec: TaskSpec) -> bool:
+        release = self._assignments.release_on(spec.environment, spec.side)
+        service = release.app.services.get(spec.service) if release else None
+        return service is not None and bool(service.uses)
+
+    def _gets_clients(self, environment: str, side: Side) -> bool:
+        candidate, weight = self._router.split(environment)
+        return weight > 0 if side == candidate else weight < ALL
 
     def _has(self, environment: str) -> bool:
         return environment in self._app.environments

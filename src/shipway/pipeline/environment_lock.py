@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from shipway.core.errors import Refused, ShipwayError
+from shipway.core.errors import Refused
 from shipway.core.ports import Store
 from shipway.core.records import Event, Lock
 
@@ -19,24 +20,34 @@ class LockLost(Exception):
 
 
 class EnvironmentLocks:
-    """The locks of all environments. `rest` waits a moment between two tries."""
+    """The locks of all environments. `rest` waits a moment between two tries.
 
-    def __init__(self, store: Store, clock: Callable[[], float], rest: Callable[[], None]) -> None:
+    Their age is measured on `steady`, a clock that nobody sets and that stands still while the machine sleeps.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        rest: Callable[[], None],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._rest = rest
+        self._steady = steady
 
     @contextmanager
     def held(self, environment: str, owner: str, run: str) -> Iterator[None]:
         """Hold the lock, waiting for it if need be. Raises Refused after half an hour."""
-        began = self._clock()
+        began = self._steady()
         told = False
-        while (held := self._store.take_lock(environment, owner, self._clock(), EXPIRY)) is not None:
+        while (held := self._store.take_lock(environment, owner, self._steady(), EXPIRY)) is not None:
             if not told:
                 text = f"waits for {environment}: {held.owner} is at work there"
                 self._store.add_event(Event("note", text, self._clock(), run, environment))
                 told = True
-            if self._clock() - began > PATIENCE:
+            if self._steady() - began > PATIENCE:
                 raise Refused(
                     f"{environment} has been locked by {held.owner} for {PATIENCE / 60:.0f} minutes",
                     fix=f"shipway abort --env {environment}, or wait and retry",
@@ -48,7 +59,7 @@ class EnvironmentLocks:
     @contextmanager
     def held_if_free(self, environment: str, owner: str) -> Iterator[bool]:
         """Hold the lock if nobody else does; says whether it is held."""
-        if self._store.take_lock(environment, owner, self._clock(), EXPIRY) is not None:
+        if self._store.take_lock(environment, owner, self._steady(), EXPIRY) is not None:
             yield False
             return
         with self._beating(environment, owner):
@@ -67,8 +78,9 @@ class EnvironmentLocks:
 
         def beat() -> None:
             while not ended.wait(EXPIRY / 6):
-                with suppress(ShipwayError):
-                    self._store.take_lock(environment, owner, self._clock(), EXPIRY)
+                # Nothing may end the heart: somebody else would take the environment from who still works in it.
+                with suppress(Exception):
+                    self._store.take_lock(environment, owner, self._steady(), EXPIRY)
 
         heart = threading.Thread(target=beat, name=f"lock-{environment}", daemon=True)
         heart.start()

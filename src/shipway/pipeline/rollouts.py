@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -21,9 +22,10 @@ from shipway.core.records import (
     Warm,
 )
 from shipway.core.release import Release
-from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire, since_baseline
+from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire, moved, resumed, since_baseline
 from shipway.core.transition import ModelWay, begun, relabelled
 from shipway.core.verdict import MIN_LATENCIES
+from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.narration import narrate
 
@@ -43,13 +45,17 @@ class Rollouts:
         evidence: ModelEvidence,
         clock: Callable[[], float],
         stopping: threading.Event,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`steady` is a clock that nobody sets: it measures how long something lasts, `clock` says when it was."""
         self._store = store
         self._target = target
         self._evidence = evidence
         self._clock = clock
         self._stopping = stopping
-        self._locks = EnvironmentLocks(store, clock, self._rest)
+        self._steady = steady
+        self._jumps = ClockJumps(clock, steady)
+        self._locks = EnvironmentLocks(store, clock, self._rest, steady)
 
     def roll_out(
         self,
@@ -113,6 +119,9 @@ class Rollouts:
 
         Raises the last ShipwayError or OSError once every environment was looked at.
         """
+        _, jump = self._jumps.look()
+        if jump:
+            self._move_times(jump)
         failed: ShipwayError | OSError | None = None
         for environment in self._store.all(EnvironmentRecord):
             try:
@@ -199,18 +208,25 @@ class Rollouts:
         done: Desired | None = None
         probes = Traffic()
         trouble_since: float | None = None
+        jumps = ClockJumps(self._clock, self._steady)
+        record = replace(record, state=resumed(record.state, self._clock()))
         while not record.state.ended or done != desired(record.plan, record.state):
             try:
                 self._locks.check(record.environment, owner)
                 seen = self._observe(record, release, probes)
+                # What is seen of tasks and router that are being stopped says nothing of either side.
+                self._stay_if_stopping()
+                now, jump = jumps.look()
+                seen = replace(seen, now=now)
+                record = replace(record, state=moved(record.state, jump)) if jump else record
                 before, record = record.state, self._decide(record, seen)
                 same_step = (before.phase, before.step) == (record.state.phase, record.state.step)
                 probes = seen.probes if same_step else Traffic()
                 done = self._enforce(record, release, done)
                 trouble_since = None
             except (ShipwayError, OSError) as fault:
-                trouble_since = trouble_since or self._clock()
-                if self._clock() - trouble_since > FAULT_PATIENCE:
+                trouble_since = trouble_since or self._steady()
+                if self._steady() - trouble_since > FAULT_PATIENCE:
                     return self._give_up(record, fault)
             self._rest()
         return record
@@ -300,13 +316,13 @@ class Rollouts:
     def _swap(self, record: RolloutRecord, release: Release) -> RolloutRecord:
         """Only the model differs: point the running tasks at it, and back if one of them does not follow."""
         name, side = record.environment, record.state.candidate
-        began = self._clock()
+        began = self._steady()
         try:
             self._target.swap_model(name, side, release)
             self._read_back(record, release)
         except (ShipwayError, OSError) as error:
             return self._swap_back(record, str(error))
-        seconds = self._clock() - began
+        seconds = self._steady() - began
         self._tell(record, "done", f"every task answers with model {release.model_version}", seconds)
         record = replace(record, state=replace(record.state, phase="promoted"))
         return self._end(record, lambda environment: relabelled(environment, record), "promoted")
@@ -328,7 +344,11 @@ class Rollouts:
 
     def _rest(self) -> None:
         """Wait a tick. Once the control plane is going down, wait for its end: a next one takes over from here."""
-        if self._stopping.wait(TICK):
+        self._stopping.wait(TICK)
+        self._stay_if_stopping()
+
+    def _stay_if_stopping(self) -> None:
+        if self._stopping.is_set():
             threading.Event().wait()
 
     def _check_still(self, environment: str, release: Release, back: bool, over: str | None) -> None:
@@ -352,6 +372,18 @@ class Rollouts:
         run = self._store.get(Run, record.run or "")
         return run is None or not run.live
 
+    def _move_times(self, jump: float) -> None:
+        """The clock was set: sides stay warm, and people may answer, for as long as was said."""
+        with self._store.transaction():
+            for environment in self._store.all(EnvironmentRecord):
+                if environment.warm is not None:
+                    warm = replace(environment.warm, until=environment.warm.until + jump)
+                    self._store.put(environment.name, replace(environment, warm=warm))
+            for run in self._store.all(Run):
+                if run.gate is not None and run.live:
+                    gate = replace(run.gate, since=run.gate.since + jump, expires=run.gate.expires + jump)
+                    self._store.put(run.id, replace(run, gate=gate))
+
     def _let_go(self, name: str) -> None:
         warm = self.record_of(name).warm
         if warm is not None:
@@ -360,7 +392,7 @@ class Rollouts:
 
     def _read_back(self, record: RolloutRecord, release: Release) -> None:
         """Raises ShipwayError unless every task that serves reports the requested artifact and model version."""
-        deadline = self._clock() + READ_BACK_PATIENCE
+        deadline = self._steady() + READ_BACK_PATIENCE
         while True:
             reports = self._target.read_back(record.environment, record.state.candidate)
             wrong = [
@@ -375,7 +407,7 @@ class Rollouts:
                 text = f"{record.environment} read back: {len(reports)}/{len(reports)} tasks, digest"
                 self._tell(record, "note", text + (" and model match" if release.models else " matches"))
                 return
-            if self._clock() > deadline:
+            if self._steady() > deadline:
                 raise ShipwayError(
                     f"{record.environment} does not serve {release.id}: "
                     + ("; ".join(wrong) or f"{len(reports)} tasks"),

@@ -42,6 +42,7 @@ class Router:
         self._state = state.load(self._state_file)
         self._topology: Topology | None = None
         self._behind = False
+        self._held_back = False
         socket = self._runtime_folder / "haproxy.sock"
         if not _SOCKET.fullmatch(str(socket)):
             raise UsageError(
@@ -63,10 +64,8 @@ class Router:
         Raises ShipwayError naming the port and its holder when a port is taken; nothing has changed then.
         """
         with self._lock:
-            planned = state.fitted(self._state, topology, draw_free)
-            own = listening(self._process.found())
-            require_free(topology.ports, own, "stop that process, or choose another port in shipway.yaml")
-            require_free(planned.internal_ports.values(), own, "stop that process; running tasks know this port")
+            self._held_back = False
+            planned = self._planned(topology)
             running = self.is_running()
             for folder in (self._folder, self._runtime_folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,6 +76,18 @@ class Router:
                 self._adopt(topology)
             else:
                 self._start(topology)
+
+    def plan(self, topology: Topology) -> None:
+        """Know the topology without serving it yet: what is changed from now on is stored, for `ensure_running`.
+
+        Raises ShipwayError as that does.
+        """
+        with self._lock:
+            planned = self._planned(topology)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._store(planned)
+            self._topology = topology
+            self._held_back = True
 
     def is_running(self) -> bool:
         """Whether HAProxy answers with a worker up."""
@@ -208,6 +219,13 @@ class Router:
             raise UsageError(f"no other service of {environment} uses {service}, so it has no internal port")
         return port
 
+    def _planned(self, topology: Topology) -> State:
+        planned = state.fitted(self._state, topology, draw_free)
+        own = listening(self._process.found())
+        require_free(topology.ports, own, "stop that process, or choose another port in shipway.yaml")
+        require_free(planned.internal_ports.values(), own, "stop that process; running tasks know this port")
+        return planned
+
     def _surroundings(self, topology: Topology) -> config.Surroundings:
         https = any(environment.https_port is not None for environment in topology.environments)
         fingerprint = ""
@@ -253,6 +271,8 @@ class Router:
 
     def _tell(self, commands: Sequence[str]) -> None:
         """Tell HAProxy what is stored already; all of it when the last attempt failed."""
+        if self._held_back:
+            return
         if self._behind and self._topology is not None:
             commands = list(config.all_commands(self._topology, self._state))
         self._behind = True
