@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class ShipwayError(Exception):
     """A fault with a message a person can act on.
@@ -34,3 +36,15 @@ class RolledBack(ShipwayError):
     """The rollout was undone; the stable release serves."""
 
     exit_code = 4
+
+
+def explained(error: OSError) -> ShipwayError:
+    """The system's error, with what to do where the machine lacks something."""
+    what = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        fix = "make room (`df -h`; `shipway prune` removes what nobody needs), then try again"
+        return ShipwayError(f"the disk is full ({what})", fix=fix, state="nothing half-done was kept")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        fix = "see `shipway status`; restart it with a larger `ulimit -n`: shipway down --keep-tasks, shipway up"
+        return ShipwayError(f"Shipway has no file descriptors left ({what})", fix=fix)
+    return ShipwayError(f"{type(error).__name__}: {what}", fix="shipway logs --daemon")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from shipway.core.approval import check_promotable
 from shipway.core.description import App
-from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
+from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError, explained
 from shipway.core.gates import makes_pointless
 from shipway.core.ports import Builder, Models, Source, Store
 from shipway.core.records import (
@@ -80,6 +80,10 @@ class Runs:
                     self._promote_model(run, engine)
         except ShipwayError as error:
             engine.step("end", self._end, id, status_of(error), error.what, error.fix, error.exit_code)
+        except OSError as error:
+            _log.exception("run %s met the machine's limits", id)
+            lack = explained(error)
+            engine.step("end", self._end, id, "failed", lack.what, lack.fix, lack.exit_code)
         except Exception as error:  # the run's story must end, whatever broke; the traceback goes to the daemon's log
             engine.step("end", self._end, id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
             raise

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError, explained
 from shipway.core.rollout import Command
 from shipway.server import logs, views
 from shipway.server.call import Answer, Call, Verb, Verbs, read_call
@@ -100,7 +100,9 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         for (method, path), verb in verbs.items()
     ]
     routes.append(Route("/v1/down", down, methods=["POST"]))
-    return Starlette(routes=routes, exception_handlers={ShipwayError: _refusal, HTTPException: _not_found})
+    return Starlette(
+        routes=routes, exception_handlers={ShipwayError: _refusal, OSError: _refusal, HTTPException: _not_found}
+    )
 
 
 def _endpoint(verb: Verb, limiter: CapacityLimiter | None) -> Callable[[Request], Awaitable[Response]]:
@@ -112,6 +114,7 @@ def _endpoint(verb: Verb, limiter: CapacityLimiter | None) -> Callable[[Request]
 
 
 async def _refusal(_: Request, error: Exception) -> Response:
+    error = explained(error) if isinstance(error, OSError) else error
     assert isinstance(error, ShipwayError)
     status = 400 if isinstance(error, UsageError) else 409 if isinstance(error, Refused) else 500
     told = {"what": error.what, "fix": error.fix, "state": error.state, "exit_code": error.exit_code}
