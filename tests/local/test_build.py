@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from shipway.core.description import Service
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.release import BakedModel
 from shipway.local.build import LocalBuilder
 from shipway.local.git_source import GitSource
@@ -247,6 +250,7 @@ def test_a_missing_artifact_is_refused(build, builder):
 
 BUILD = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from shipway.core.description import Service
 from shipway.local.build import LocalBuilder
@@ -366,3 +370,25 @@ def test_a_baked_model_is_checked(build, repository, files, message):
     with pytest.raises(Refused, match=message) as refused:
         build(baked="models")
     assert "shipway model bake VERSION --service web, and commit" == refused.value.fix
+
+
+@contextlib.contextmanager
+def little_room(bytes: int) -> Iterator[None]:
+    """As on a disk that is nearly full: no file can grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 100, 5_000, 60_000])
+def test_a_full_disk_leaves_no_half_artifact(build, folder, repository, room):
+    """Whenever the disk is full, the build fails and names no artifact; with room again, the same commit is built."""
+    repository.commit({"web/src/data.py": "x = 1\n" * 20_000})
+    with little_room(room), pytest.raises((OSError, ShipwayError)):
+        build()
+    assert [] == [path for path in (folder / "artifacts").glob("*") if (path / "artifact.json").exists()]
+    artifact = build()
+    assert 120_000 == (Path(artifact.path) / "src" / "data.py").stat().st_size

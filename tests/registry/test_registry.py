@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Models
 from shipway.registry.metadata import canonical_digest
 from shipway.registry.registry import ModelRegistry
@@ -288,3 +290,28 @@ def test_compares_versions(registry: ModelRegistry, make_model: MakeModel) -> No
         schema_difference["reordered"],
     )
     assert (None, 0) == tuple(schema_difference["changed"]["y"][side]["minimum"] for side in ("a", "b"))
+
+
+@contextlib.contextmanager
+def little_room(bytes: int) -> Iterator[None]:
+    """As on a disk that is nearly full: no file can grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 10, 500, 50_000])
+def test_a_full_disk_publishes_no_half_version(
+    registry: ModelRegistry, make_model: MakeModel, bucket: Path, room: int
+) -> None:
+    """Whenever the disk is full, nothing is published and nothing is left lying; with room again, the same is."""
+    folder = make_model(more={"notes.txt": b"x" * 100_000})
+    with little_room(room), pytest.raises((OSError, ShipwayError)):
+        registry.publish(folder, None, "jonas")
+    assert () == registry.list()
+    assert [] == [path for path in bucket.glob("*") if path.name != ".lock"]
+    assert [] == list(bucket.glob(".incoming*"))
+    assert "v1.0" == registry.publish(folder, None, "jonas").version
