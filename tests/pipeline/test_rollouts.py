@@ -241,7 +241,8 @@ def test_two_rollouts_of_one_environment_wait_for_each_other(
 
 def test_a_dead_owners_lock_expires(rollouts: Rollouts, store: Store) -> None:
     """A lock whose owner stopped beating is taken over."""
-    store.put("prod", Lock("prod", "a dead rollout", time.time() - 3600, time.time() - 60))
+    now = time.monotonic()
+    store.put("prod", Lock("prod", "a dead rollout", now - 90, now - 60))
     assert "promoted" == roll_out(rollouts, "r1").state.phase
 
 
