@@ -23,6 +23,7 @@ from shipway.local import supervisor as module
 from shipway.local.processes import LAUNCH, ProcessRunner, free_port
 from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_table import FileTaskTable, TaskRecord
+from shipway.pipeline.loops import Loops
 
 ID = "dev-blue-r1-web-0"
 
@@ -232,16 +233,13 @@ def test_a_hanging_task_delays_nobody(supervisor, make_spec, until):
     assert 1.0 > time.monotonic() - started
 
 
-def test_run_watches_until_it_is_told_to_stop(table, make_spec, until):
-    """The thread brings tasks up, and leaves them running when it ends."""
-    supervisor = Supervisor(table, ProcessRunner())
-    stop = threading.Event()
-    thread = threading.Thread(target=supervisor.run, args=(stop,))
-    thread.start()
+def test_a_loop_of_looks_brings_tasks_up(table, make_spec, until):
+    """As the daemon does it; they run on after its end."""
+    supervisor, stop = Supervisor(table, ProcessRunner()), threading.Event()
+    Loops(stop, time.monotonic).start("tasks", "watches tasks", supervisor.look, supervisor.interval, 30.0)
     want(supervisor, make_spec())
     until(lambda: only(supervisor).state == "ready")
     stop.set()
-    thread.join()
     assert "ready" == supervisor.check_now(ID).state
     stop_all(supervisor)
 

@@ -191,7 +191,10 @@ class Store(Protocol):
         ...
 
     def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
-        """Take or keep the environment's lock; None on success, else the lock that stands in the way."""
+        """Take or keep the environment's lock; None on success, else the lock that stands in the way.
+
+        `now` is read off a clock that nobody sets.
+        """
         ...
 
     def release_lock(self, environment: str, owner: str) -> None:

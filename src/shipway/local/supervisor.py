@@ -175,12 +175,6 @@ class Supervisor:
             starting = any(task.state == "starting" for task in self._tasks.values())
         return _STARTING_INTERVAL if starting else _POLL_INTERVAL
 
-    def run(self, stop: threading.Event) -> None:
-        """Poll until `stop` is set; the tasks run on after it."""
-        while not stop.is_set():
-            self.poll()
-            stop.wait(self.interval())
-
     def _take_over(self, task: Task) -> None:
         record, now = task.record, self._clock()
         if record.crash is not None:

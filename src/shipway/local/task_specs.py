@@ -11,6 +11,7 @@ from shipway.core.observation import Side
 from shipway.core.places import Places
 from shipway.core.ports import Tell
 from shipway.core.release import Release
+from shipway.local.bounded_run import run_bounded
 from shipway.local.parameters import FileParameters
 from shipway.local.processes import TaskSpec
 from shipway.local.python_environment import PythonEnvironments
@@ -74,21 +75,18 @@ class TaskSpecs:
         command = described.before_traffic or ""
         tell(f"{service}: {command}")
         try:
-            done = subprocess.run(
+            code, said = run_bounded(
                 shlex.split(self._filled(command, environment, release, service)),
-                cwd=release.artifacts[service].path,
-                env=self._variables(environment, side, release, service),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=BEFORE_TRAFFIC_TIMEOUT,
-                check=False,
+                Path(release.artifacts[service].path),
+                self._variables(environment, side, release, service),
+                BEFORE_TRAFFIC_TIMEOUT,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Refused(f"{service}: before_traffic could not run: {error}", fix="mend it in shipway.yaml") from error
-        if done.returncode != 0:
-            last = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()[-15:]
+        if code != 0:
+            last = said.strip().splitlines()[-15:]
             raise Refused(
-                f"{service}: before_traffic failed with exit code {done.returncode}: " + "\n".join(last),
+                f"{service}: before_traffic failed with exit code {code}: " + "\n".join(last),
                 fix=f"mend `{command}` and deploy again",
             )
 
