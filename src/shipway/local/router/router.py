@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import re
 import threading
@@ -17,6 +18,7 @@ from shipway.local.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
+from shipway.local.router.open_requests import OpenRequest, listed, without_head
 from shipway.local.router.ports import draw_free, listening, require_free
 from shipway.local.router.process import HAProxyProcess
 from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
@@ -42,6 +44,8 @@ class Router:
         self._state = state.load(self._state_file)
         self._topology: Topology | None = None
         self._behind = False
+        self._looked_at = -math.inf
+        self._open: list[OpenRequest] = []
         socket = self._runtime_folder / "haproxy.sock"
         if not _SOCKET.fullmatch(str(socket)):
             raise UsageError(
@@ -175,6 +179,7 @@ class Router:
             self._environment(environment)
             worker = self._processes().worker
             answer = self._runtime.ask(worker, "show info", "show stat -1 2 -1")
+            waiting = self._waiting(worker)
         info = parse_info(answer)
         rows = list(parse_stat(answer))
         return {
@@ -187,9 +192,19 @@ class Router:
                 latencies=self._log.latencies(environment, side),
                 epoch=f"{info['Pid']}-{info['Start_time_sec']}",
                 worst=self._log.worst(environment, side),
+                waiting=tuple(r.seconds for r in waiting if (r.environment, r.side) == (environment, side)),
             )
             for side in SIDES
         }
+
+    def _waiting(self, worker: int) -> list[OpenRequest]:
+        """Requests without an answer yet. Looked at once a second: their ages are told in seconds, too."""
+        now = time.monotonic()
+        if now - self._looked_at >= 1.0:
+            aged = listed(self._runtime.ask(worker, "show sess"))
+            told = self._runtime.ask(worker, *(f"show sess {request.id}" for request in aged))
+            self._looked_at, self._open = now, without_head(aged, told)
+        return self._open
 
     def forget_latencies(self, environment: str) -> None:
         """Start a fresh window of latencies and failures."""
