@@ -22,6 +22,7 @@ from shipway.local.parameters import FileParameters
 from shipway.local.processes import ProcessRunner
 from shipway.local.pruning import Pruning
 from shipway.local.python_environment import PythonEnvironments
+from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.runtime_folder import make_private
 from shipway.local.storage import Storage
@@ -56,6 +57,7 @@ class Platform:
     engine: Engine
     supervisor: Supervisor
     pruning: Pruning
+    meter: Meter
     stopping: threading.Event
     started: float = field(default_factory=time.time)
 
@@ -83,6 +85,8 @@ class Platform:
         def housekeeping() -> None:
             self.target.keep_router()
             log_file.rotate(self.places.daemon_log)
+            for environment in self.app.environments:
+                self.meter.look(environment, now=False)
             self.rollouts.tend()
             self.pruning.tend()
 
@@ -131,7 +135,8 @@ def build(root: Path) -> Platform:
     control = Control(parts, engine)
     trials = Trials(parts, assignments, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
+    meter = Meter(router)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, stopping
+        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, meter, stopping
     )
     return platform

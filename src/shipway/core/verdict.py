@@ -128,8 +128,9 @@ def _likely_failing(guard: Guard, candidate: Traffic, stable: Traffic | None) ->
     low, _ = wilson(candidate.errors, candidate.requests, _LIKELY)
     if low > guard.max_error_rate / 100:
         return True
-    compared = stable is not None and stable.requests >= guard.min_requests_to_fail
-    return compared and difference_low(candidate, stable, _LIKELY) > guard.max_error_increase / 100
+    if stable is None or stable.requests < guard.min_requests_to_fail:
+        return False
+    return difference_low(candidate, stable, _LIKELY) > guard.max_error_increase / 100
 
 
 def _slowness(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | None:

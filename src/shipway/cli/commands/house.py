@@ -93,7 +93,11 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
 @click.command()
 @options.as_json()
 def status(as_json: bool) -> int:
-    """Show what serves where, what is under way, and what a rollout waits for."""
+    """Show what serves where, how its clients fare, and what is under way.
+
+    Where more requests failed in the last minutes than the environment's guard allows, it says so loudly. The exit code
+    is 0 all the same: the status was told. Programs look at `clients.failing` of `--json`.
+    """
     answer = client_here().get("status")
     if as_json:
         say_json(answer)

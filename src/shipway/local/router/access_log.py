@@ -28,8 +28,10 @@ _LONGEST_PATH = 120
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One request at its end. `seconds` until the answer's head, None where they are not known; `failure` is empty
-    for a request that the side has not failed."""
+    """One request at its end: `seconds` until the answer's head, None where they are not known.
+
+    `failure` is empty for a request that the side has not failed.
+    """
 
     environment: str
     side: str
