@@ -92,7 +92,7 @@ def test_failing_tests_make_no_artifact(build, repository, folder):
     """The refusal shows the last lines and where the whole log is."""
     commit = repository.commit({"web/src/app.py": "answer = 2\n"})
     with pytest.raises(
-        Refused, match=r"(?s)web at .* failed its tests: exit code 1\n.*AssertionError: 1 != 2"
+        Refused, match=r"(?s)web at .* failed its tests: exit code 1: AssertionError: 1 != 2\n.*FAILED"
     ) as error:
         build(test=PASSING)
     log = folder / "builds" / f"{commit[:7]}-web.log"

@@ -12,6 +12,7 @@ from typing import Any
 
 from shipway.core.description import Service
 from shipway.core.errors import Refused, UsageError
+from shipway.core.headline import with_log
 from shipway.core.ports import Builder, Tell
 from shipway.core.release import Artifact, Commit
 from shipway.local import log_file
@@ -28,7 +29,6 @@ from shipway.local.storage import touch
 _TEST_LOCK = "requirements-test.lock"
 _TEST_TIMEOUT = 15 * 60.0
 _LOG_LINES = 20
-_MAX_REASON = 8000
 _NAMED_FILES = 5
 _LOCK_FIX = (
     "make it with `uv pip compile --generate-hashes pyproject.toml -o requirements.lock` and commit it, "
@@ -170,9 +170,9 @@ class LocalBuilder(Builder):
             timeout=self._test_timeout,
         )
         if wrong is not None:
-            last = "\n".join(log_file.tail(log, _LOG_LINES))[-_MAX_REASON:]
+            said = with_log(wrong, log_file.tail(log, _LOG_LINES))
             raise Refused(
-                f"{job.name} at {job.commit.short} failed its tests: {wrong}" + (f"\n{last}" if last else ""),
+                f"{job.name} at {job.commit.short} failed its tests: {said}",
                 fix=f"mend it and commit; the whole log: {log}",
                 state="nothing was built and nothing was deployed",
             )

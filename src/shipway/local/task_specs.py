@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from shipway.core.errors import Refused
+from shipway.core.headline import with_log
 from shipway.core.observation import Side
 from shipway.core.places import Places
 from shipway.core.ports import Tell
@@ -87,7 +88,7 @@ class TaskSpecs:
         if done.returncode != 0:
             last = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()[-15:]
             raise Refused(
-                f"{service}: before_traffic failed with exit code {done.returncode}: " + "\n".join(last),
+                with_log(f"{service}: before_traffic failed with exit code {done.returncode}", last),
                 fix=f"mend `{command}` and deploy again",
             )
 
