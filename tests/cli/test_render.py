@@ -9,7 +9,8 @@ from shipway.cli.doctor import Check
 from shipway.cli.render.changes import changes
 from shipway.cli.render.doctor import check_lines, conclusion
 from shipway.cli.render.errors import error_lines, error_object
-from shipway.cli.render.lists import audit_table, log_line, release_table
+from shipway.cli.render.lists import audit_table, release_table
+from shipway.cli.render.logs import log_line
 from shipway.cli.render.runs import run_details, run_table, title
 from shipway.cli.render.status import status_lines
 from shipway.cli.render.story import event_lines, outcome, progress_line
@@ -203,8 +204,9 @@ def test_releases_logs_and_audit() -> None:
         "RELEASE  COMMIT   ARTIFACTS           MODEL  MADE              SERVES",
         "r42      abc1234  backend-api 9f2c1e  –      2026-11-17 11:06  dev, prod",
     ] == release_table([release], NOW)
-    assert "prod web/prod-blue-0 r42 | it \N{REPLACEMENT CHARACTER}rang" == log_line(
-        {"environment": "prod", "service": "web", "task": "prod-blue-0", "release": "r42", "line": "it \x07rang"}
+    assert "prod web-0 r42 | it \N{REPLACEMENT CHARACTER}rang" == log_line(
+        {"environment": "prod", "service": "web", "task": "prod-blue-0", "release": "r42", "line": "it \x07rang"},
+        NOW,
     )
     entry = {
         "number": 3, "at": NOW, "who": "ada", "action": "approved", "environment": "prod", "why": "",

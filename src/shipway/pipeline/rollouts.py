@@ -283,7 +283,8 @@ class Rollouts:
         except (ShipwayError, OSError) as error:
             # The next rollout makes room for itself before it starts anything.
             self._tell(record, "note", f"{side}'s tasks are left as they are: {error}")
-        return self._end(record, lambda environment: replace(environment, rollout=None), "rolled back")
+        outcome = "rolled back" if record.state.has_stable else "not released"
+        return self._end(record, lambda environment: replace(environment, rollout=None), outcome)
 
     def _swap(self, record: RolloutRecord, release: Release) -> RolloutRecord:
         """Only the model differs: point the running tasks at it, and back if one of them does not follow."""
