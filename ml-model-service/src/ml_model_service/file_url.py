@@ -9,7 +9,8 @@ from urllib.parse import unquote
 def path_in(url: str) -> Path | None:
     """The path that `url` names; None when it is no absolute `file:` URL of this machine.
 
-    Shipway writes paths as they are, libraries encode them. Where the two differ, the one whose folder is there counts.
+    Shipway writes paths as they are, libraries encode them. Where the two differ, the one that is there counts, and
+    where neither is, the one whose folder is there.
 
     >>> path_in("file:///models/a b/latest")
     PosixPath('/models/a b/latest')
@@ -18,4 +19,6 @@ def path_in(url: str) -> Path | None:
     if not url.startswith("file://") or not rest.startswith("/"):
         return None
     written, decoded = Path(rest), Path(unquote(rest))
-    return decoded if decoded.parent.is_dir() and not written.parent.is_dir() else written
+    if written.exists() == decoded.exists():
+        return written if written.parent.is_dir() and not decoded.parent.is_dir() else decoded
+    return written if written.exists() else decoded

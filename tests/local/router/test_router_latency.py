@@ -132,7 +132,7 @@ def test_a_request_is_timed_to_its_answer_though_the_client_gave_up(
     assert () == latencies(router)
     streamer.release.set()
     eventually(lambda: len(latencies(router)) == 1, "its latency")
-    assert LASTS <= latencies(router)[0] < DEADLINE
+    assert 0.9 * LASTS <= latencies(router)[0] < DEADLINE
 
 
 def test_requests_without_an_answer_are_told_while_they_wait(router: Router, streamer: Streamer, port: int) -> None:
