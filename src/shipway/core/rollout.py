@@ -242,7 +242,7 @@ def _with_predictions(state: State, seen: Observation) -> State:
 
 
 def _counters(traffic: Traffic) -> Traffic:
-    return replace(traffic, latencies=(), worst="")
+    return replace(traffic, latencies=(), worst="", waiting=())
 
 
 def _paused(state: State, command: Command | None, seen: Observation) -> State:

@@ -32,7 +32,8 @@ class _Asked:
         probe, connection = self._probe, self._connection
         body = None if probe.body is None else json.dumps(probe.body)
         try:
-            headers = {"content-type": "application/json"} if body else {}
+            # A name, so that a service's log tells them from clients.
+            headers = {"user-agent": "shipway-probe"} | ({"content-type": "application/json"} if body else {})
             connection.request(probe.method, probe.path, body, headers)
             answer = connection.getresponse()
             answer.read(1 << 20)
