@@ -22,6 +22,7 @@ from shipway.local.parameters import FileParameters
 from shipway.local.processes import ProcessRunner
 from shipway.local.pruning import Pruning
 from shipway.local.python_environment import PythonEnvironments
+from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.runtime_folder import make_private
 from shipway.local.storage import Storage
@@ -57,6 +58,7 @@ class Platform:
     engine: Engine
     supervisor: Supervisor
     pruning: Pruning
+    meter: Meter
     stopping: threading.Event
     loops: Loops
     started: float = field(default_factory=time.time)
@@ -70,6 +72,7 @@ class Platform:
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
         start("trials", "judges models that are tried out", self.trials.tend, lambda: WATCH_EVERY, 120.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
+        start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
         self.engine.launch()
         self.control.resume()
@@ -82,6 +85,10 @@ class Platform:
             self.target.reload(app)
             self.app = app
         return changed
+
+    def _meter(self) -> None:
+        for environment in self.app.environments:
+            self.meter.look(environment, now=False)
 
     def _keep_files(self) -> None:
         try:
@@ -136,8 +143,9 @@ def build(root: Path) -> Platform:
     control = Control(parts, engine)
     trials = Trials(parts, assignments, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
+    meter = Meter(router)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, stopping,
+        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, meter, stopping,
         Loops(stopping, time.monotonic),
     )  # fmt: skip
     return platform

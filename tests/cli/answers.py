@@ -36,7 +36,10 @@ def event(number: int, kind: str, text: str, environment: str | None = None, sec
 
 def service(name: str = "backend-api", **changes: Any) -> Json:
     """A service with all its tasks."""
-    return {"name": name, "artifact": "9f2c1e", "ready": 3, "wanted": 3, "restarts": 0, "state_note": "", **changes}
+    return {
+        "name": name, "artifact": "9f2c1e", "ready": 3, "wanted": 3, "restarts": 0, "state_note": "",
+        "seconds": 300.0, "requests": 0, "errors": 0, "failing": False, **changes,
+    }  # fmt: skip
 
 
 def environment(name: str = "prod", **changes: Any) -> Json:
@@ -45,8 +48,15 @@ def environment(name: str = "prod", **changes: Any) -> Json:
         "name": name, "branch": "main", "url": "http://127.0.0.1:8080", "https_url": None, "side": "blue",
         "release": "r42", "commit": "abc1234def5678", "subject": "Show the gate", "model_version": "v1.2",
         "approval": ["tech-lead"], "services": [service()], "candidate_services": [], "warm": None, "rollout": None,
-        "trial": None,
+        "trial": None, "clients": None, "previous": "r41",
         **changes,
+    }  # fmt: skip
+
+
+def clients(requests: int = 1204, errors: int = 0, **changes: Any) -> Json:
+    """What the clients of an environment saw in the last five minutes."""
+    return {
+        "seconds": 300.0, "requests": requests, "errors": errors, "failing": False, "p95": 0.0342, "worst": "", **changes,
     }  # fmt: skip
 
 

@@ -52,17 +52,39 @@ def test_a_folder_inside_the_app_will_do(
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("stauts", "shipway status"), ("rolback", "shipway rollback"), ("model lits", "shipway model list")],
+    [("stauts", "shipway status"), ("lgos", "shipway logs"), ("model lits", "shipway model list")],
 )
 def test_an_unknown_command_meets_its_neighbour(typed: str, meant: str, capsys: Capture) -> None:
-    """A slip of the finger is usage, with the nearest command."""
+    """A slip of the finger is usage, with the nearest command that only looks."""
     assert 2 == shipway(typed.split())
     assert f"did you mean `{meant}`?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "typed",
-    ["xyzzy", "rollback", "logs --lines 0", "logs --daemon --env prod", "promote --env prod", "logs -f", "up it"],
+    ["exec", "destroy", "restart", "deplyo", "aprove", "rejcet", "retyr", "abrot", "promte", "rolback", "dwon", "pasue",
+     "reloda", "resmue", "delete", "undeploy", "model promot", "model aprove", "model archve", "model splt", "model bkae"],
+)  # fmt: skip
+def test_no_unknown_word_is_answered_with_a_command_that_decides(typed: str, capsys: Capture) -> None:
+    """Whoever types one word too many must not be led to another one that changes what runs."""
+    assert 2 == shipway(typed.split())
+    told = capsys.readouterr().err
+    assert f"no command {typed.rsplit(maxsplit=1)[-1]!r}" in told
+    assert "did you mean" not in told
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "xyzzy",
+        "rollback",
+        "logs --lines 0",
+        "logs --daemon --env prod",
+        "promote --env prod",
+        "logs --xyz",
+        "logs --since soon",
+        "up it",
+    ],
 )
 def test_wrong_usage_is_exit_code_2(app: Places, typed: str, capsys: Capture) -> None:
     """Nothing is asked of the daemon, and the help is named."""
@@ -279,19 +301,54 @@ def test_baking_and_comparing(app: Places, daemon: DaemonDouble, capsys: Capture
     assert "waiting up to 15 min" in said.err
 
 
+TASK = {"environment": "prod", "service": "web", "task": "t-0", "release": "r42"}
+
+
 def test_logs_ask_for_what_was_said(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
     """Filters go to the daemon; a release may be an argument or an option."""
     line = {"environment": "prod", "service": "web", "task": "t-0", "release": "r42", "line": "hello"}
     daemon.answer("GET", "/v1/logs", {"lines": [line]})
     assert 0 == shipway(["logs", "r42", "--env", "prod", "--errors", "--lines", "5"])
-    assert "prod web/t-0 r42 | hello\n" == capsys.readouterr().out
-    assert {"environment": "prod", "release": "r42", "errors": "1", "lines": "5"} == daemon.asked[-1][2]
+    assert "prod web-0 r42 | hello\n" == capsys.readouterr().out
+    assert {"environment": "prod", "release": "r42", "errors": "1", "checks": "0", "lines": "5"} == daemon.asked[-1][2]
     assert 0 == shipway(["logs", "--release", "r42"])
-    assert {"release": "r42", "errors": "0", "lines": "100"} == daemon.asked[-1][2]
+    assert {"release": "r42", "errors": "0", "checks": "0", "lines": "100"} == daemon.asked[-1][2]
     daemon.answer("GET", "/v1/logs/daemon", {"lines": ["\x1b[31mup"]})
     daemon.answer("GET", "/v1/logs/build", {"lines": ["1 passed"]})
     assert (0, 0) == (shipway(["logs", "--daemon"]), shipway(["logs", "--build", "12"]))
-    assert "prod web/t-0 r42 | hello\nup\n1 passed\n" == capsys.readouterr().out
+    assert "prod web-0 r42 | hello\nup\n1 passed\n" == capsys.readouterr().out
+
+
+def test_logs_are_narrowed_and_shown_raw(
+    app: Places, daemon: DaemonDouble, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person sees what a line says, `--raw` what was written; `--since`, `--grep` and `-n` go to the daemon."""
+    text = '{"level": "info", "event": "request", "method": "GET", "path": "/a", "status": 200, "ms": 3.14}'
+    daemon.answer("GET", "/v1/logs", {"lines": [{**TASK, "line": text}]})
+    assert 0 == shipway(["logs", "-n", "7", "--grep", "/a", "--since", "2026-11-26T10:00:00Z"])
+    assert "prod web-0 r42 | info     GET /a  200  3.1 ms\n" == capsys.readouterr().out
+    narrowed = {"grep": "/a", "since": "1795687200.0", "lines": "7"}
+    assert {"errors": "0", "checks": "0", **narrowed} == daemon.asked[-1][2]
+    assert 0 == shipway(["logs", "--raw"])
+    assert f"prod web-0 r42 | {text}\n" == capsys.readouterr().out
+    assert {"errors": "0", "lines": "100"} == daemon.asked[-1][2]
+
+
+def test_following_logs_tells_new_lines_until_it_is_interrupted(
+    app: Places, daemon: DaemonDouble, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-f` shows the last lines, then each new one once."""
+    looks = [["a", "b"], ["a", "b", "c"], ["a", "b", "c"]]
+    daemon.answer("GET", "/v1/logs", *({"lines": [{**TASK, "line": line} for line in look]} for look in looks))
+    pauses = iter([None, None])
+
+    def pause(_: float) -> None:
+        if next(pauses, "over") == "over":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("shipway.cli.commands.records.time.sleep", pause)
+    assert 130 == shipway(["logs", "-f", "-n", "1"])
+    assert ["prod web-0 r42 | b", "prod web-0 r42 | c"] == capsys.readouterr().out.splitlines()
 
 
 def test_lists_as_json_are_the_daemons_answer(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:

@@ -9,14 +9,15 @@ from shipway.cli.doctor import Check
 from shipway.cli.render.changes import changes
 from shipway.cli.render.doctor import check_lines, conclusion
 from shipway.cli.render.errors import error_lines, error_object
-from shipway.cli.render.lists import audit_table, log_line, release_table
+from shipway.cli.render.lists import audit_table, release_table
+from shipway.cli.render.logs import log_line
 from shipway.cli.render.runs import run_details, run_table, title
 from shipway.cli.render.status import status_lines
 from shipway.cli.render.story import event_lines, outcome, progress_line
 from shipway.cli.render.text import clock_time, duration, paragraph, plain, table
 from shipway.cli.terminal import Style, clip
 from shipway.core.errors import Refused
-from tests.cli.answers import NOW, environment, event, rollout, run, service, status, succeeded, waiting
+from tests.cli.answers import NOW, clients, environment, event, rollout, run, service, status, succeeded, waiting
 
 
 def test_status_shows_daemon_environments_and_runs() -> None:
@@ -46,6 +47,41 @@ def test_status_shows_daemon_environments_and_runs() -> None:
         "  RUN  KIND    WHAT                     PATH        STATUS                      BY   STARTED",
         '‖ 12   deploy  abc1234 "Show the gate"  dev → prod  waiting: approval for prod  ada  30 s ago',
     ] == status_lines(status(empty, prod, runs=[waiting()]), NOW)
+
+
+def test_status_says_what_clients_saw_lately() -> None:
+    """Requests, failures and the 95th percentile of the last minutes, whether or not a rollout is under way."""
+    for seen, expected in (
+        (clients(), "  · clients: 0 of 1,204 requests failed in the last 5 min, 95th percentile 34 ms"),
+        (clients(400, 3, p95=None), "  · clients: 3 of 400 requests failed (0.75 %) in the last 5 min"),
+        (clients(0, seconds=12.0), "  · clients: no request in the last 12 s"),
+    ):
+        assert expected == status_lines(status(environment(clients=seen)), NOW)[5]
+
+
+def test_status_says_loudly_that_what_serves_fails_its_clients() -> None:
+    """All tasks are ready and every request fails: no line carries a tick, and the way out is named."""
+    seen = clients(150, 150, failing=True, worst="POST /predict 500 ×150")
+    failing = service(requests=150, errors=150, failing=True)
+    lines = status_lines(status(environment(services=[failing], clients=seen)), NOW)
+    assert [
+        "  ✘ backend-api  9f2c1e  3/3 ready, but 150 of 150 requests failed (100 %)",
+        "  ✘ prod FAILS ITS CLIENTS: 150 of 150 requests failed (100 %) in the last 5 min; "
+        "worst: POST /predict 500 ×150",
+        "      Look: shipway logs --env prod --errors   Then: deploy a fix, or shipway rollback --env prod",
+    ] == lines[4:]
+    first = environment(clients=seen, previous=None)
+    assert status_lines(status(first), NOW)[-1].endswith("Then: deploy a fix")
+
+
+def test_a_run_whose_release_fails_its_clients_ends_with_that_warning() -> None:
+    """A first release has nobody to be compared with: what came of it is said with what it serves."""
+    prod = environment(clients=clients(150, 150, failing=True), previous=None)
+    lines = outcome({"run": succeeded(), "rollouts": []}, status(prod), NOW)
+    assert ["prod serves r42, 3/3 tasks, model v1.2", "  ✘ prod FAILS ITS CLIENTS"] == [
+        lines[0],
+        lines[1].split(":")[0],
+    ]
 
 
 def test_status_is_brief_about_why_a_task_ended() -> None:
@@ -168,8 +204,9 @@ def test_releases_logs_and_audit() -> None:
         "RELEASE  COMMIT   ARTIFACTS           MODEL  MADE              SERVES",
         "r42      abc1234  backend-api 9f2c1e  –      2026-11-17 11:06  dev, prod",
     ] == release_table([release], NOW)
-    assert "prod web/prod-blue-0 r42 | it \N{REPLACEMENT CHARACTER}rang" == log_line(
-        {"environment": "prod", "service": "web", "task": "prod-blue-0", "release": "r42", "line": "it \x07rang"}
+    assert "prod web-0 r42 | it \N{REPLACEMENT CHARACTER}rang" == log_line(
+        {"environment": "prod", "service": "web", "task": "prod-blue-0", "release": "r42", "line": "it \x07rang"},
+        NOW,
     )
     entry = {
         "number": 3, "at": NOW, "who": "ada", "action": "approved", "environment": "prod", "why": "",

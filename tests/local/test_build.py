@@ -91,11 +91,39 @@ def test_progress_is_told(build):
     ]
 
 
+def test_tests_get_the_service_s_variables(build, folder, source):
+    """As its tasks do, with placeholders filled: the folders end with the tests, the environment is called test."""
+    shows = "import json, os, pathlib; print(json.dumps(dict(os.environ))); pathlib.Path(os.environ['D'], 'x').touch()"
+    env = {"PLAIN": "a b c", "D": "{data}", "M": "file://{bucket}/m", "B": "{buckets}", "E": "{environment}"}
+    build(test=f'python -c "{shows}"', env=env | {"P": "{port}"})
+    log = folder / "builds" / f"{source.resolve('HEAD').short}-web.log"
+    got = json.loads(log.read_text().splitlines()[-1])
+    home = got["HOME"]
+    expected = {
+        "PLAIN": "a b c",
+        "D": f"{home}/data",
+        "M": f"file://{home}/bucket/m",
+        "B": f"{home}/buckets",
+        "E": "test",
+    }
+    assert expected == {name: got[name] for name in env}
+    assert 1024 < int(got["P"]) < 65536
+    assert not Path(home, "data").exists()
+
+
+def test_other_variables_are_tested_anew(build):
+    """What the tests depend on has changed, though the tree has not."""
+    build(test=PASSING, env={"A": "1"})
+    build.told.clear()
+    build(test=PASSING, env={"A": "2"})
+    assert [f"web: testing with `{PASSING}`"] == [line for line in build.told if "testing" in line]
+
+
 def test_failing_tests_make_no_artifact(build, repository, folder):
     """The refusal shows the last lines and where the whole log is."""
     commit = repository.commit({"web/src/app.py": "answer = 2\n"})
     with pytest.raises(
-        Refused, match=r"(?s)web at .* failed its tests: exit code 1\n.*AssertionError: 1 != 2"
+        Refused, match=r"(?s)web at .* failed its tests: exit code 1: AssertionError: 1 != 2\n.*FAILED"
     ) as error:
         build(test=PASSING)
     log = folder / "builds" / f"{commit[:7]}-web.log"

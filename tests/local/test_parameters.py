@@ -172,3 +172,13 @@ def test_killed_while_writing_leaves_the_old_or_the_new(parameters: FileParamete
         parameters.put(NAME, "old")
     assert 0 < step < 99
     assert "new" == parameters.get(NAME)
+
+
+def test_a_task_is_told_the_path_as_it_is(tmp_path: Path) -> None:
+    """Like every other path that tasks are told, and unlike a URL, nothing in it is encoded."""
+    folder = tmp_path / "an app \N{LATIN SMALL LETTER U WITH DIAERESIS} 100%20"
+    parameters = FileParameters(folder)
+    parameters.put("/prod/blue/model-version", "v1.0")
+    told = parameters.uri("/prod/blue/model-version")
+    assert f"file://{folder}/prod/blue/model-version" == told
+    assert "v1.0" == Path(told.removeprefix("file://")).read_text()

@@ -23,6 +23,7 @@ class FakeTarget(Target, ModelEvidence):
         self.weights: dict[str, tuple[Side, int]] = {}
         self.models: dict[tuple[str, Side], str | None] = {}
         self.requests = 0
+        self.latencies: tuple[float, ...] = (0.005,) * 50
         self._releases: dict[str, Release] = {}
         self.fail_on: frozenset[str] = frozenset()
         self.crash_on: frozenset[str] = frozenset()
@@ -66,7 +67,7 @@ class FakeTarget(Target, ModelEvidence):
             crashed = release in self.crash_on
             tasks[side] = Tasks(wanted[side], 0 if crashed else count, "exit code 1: boom" if crashed else None)
             failed = self.requests // 2 if release in self.fail_on else 0
-            traffic[side] = Traffic(self.requests, failed, (0.005,) * 50, "e")
+            traffic[side] = Traffic(self.requests, failed, self.latencies, "e")
         return Observation(time.time(), tasks, traffic)
 
     def retire(self, environment: str, side: Side) -> None:

@@ -65,6 +65,17 @@ def test_a_newer_commit_supersedes_what_waits(house: House) -> None:
         house.control.answer(older.id, approved=True, who="ann", why="too late")
 
 
+def test_a_first_release_that_fails_is_not_called_rolled_back(house: House) -> None:
+    """There is nothing to go back to: it is a failure, exit code 1, and its story says so."""
+    house.target.crash_on = frozenset({"r1"})
+    ended = house.until(house.control.deploy("c1", "dev", "bob").id, "failed", "rolled_back")
+    assert ("failed", 1) == (ended.status, ended.exit_code)
+    assert ended.reason.startswith("not released: ")
+    told = " ".join(event.text for event in house.store.events(ended.id, 0))
+    assert ("not released, after " in told, "rolled back" in told) == (True, False)
+    assert "not released" in {entry.action for entry in house.store.audit(10)}
+
+
 def test_failing_tests_end_the_run_before_any_environment(house: House) -> None:
     """A refused build is exit code 3; retrying after the cause is gone works."""
     house.workshop.failing.add("c1")

@@ -350,7 +350,7 @@ def test_a_task_with_another_version_than_the_baked_one_is_no_success(
     house.workshop.baked = BakedModel("v1.3", "digest of v1.3")
     house.target.reported = "v1.0"
     run = ended(house, house.control.deploy("c1", None, "bob"))
-    assert "rolled_back" == run.status
+    assert "failed" == run.status
     assert "model v1.0" in run.reason
 
 

@@ -420,3 +420,10 @@ def test_stable_keeps_its_own_number_of_tasks(rollouts: Rollouts, store: Store, 
     store.put("r2", r2)
     roll_out(rollouts, "r2", of=r2)
     assert {("prod", "blue"): ("r1", 2), ("prod", "green"): ("r2", 5)} == target.running
+
+
+def test_an_app_whose_requests_have_no_latency_is_judged_by_its_probes(rollouts: Rollouts, target: FakeTarget) -> None:
+    """WebSockets and large uploads are never timed; a canary of an app that has nothing else still ends."""
+    target.latencies = ()
+    assert "promoted" == rollouts.roll_out("1-prod", "prod", release("r1"), run="1", by="ann").state.phase
+    assert "promoted" == rollouts.roll_out("2-prod", "prod", release("r2"), run="2", by="ann").state.phase

@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from random import random
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import msgspec
 
 from ml_model_service.capture_files import Files
 from ml_model_service.capture_lines import Exchange, lines
+from ml_model_service.file_url import path_in
 from ml_model_service.mask import Mask
 from ml_model_service.settings import SettingsError, check_endpoint
 
@@ -40,9 +39,9 @@ _Entry = tuple[float, str, int, int, _Text | Callable[[], _Text]]
 
 def folder_at(url: str) -> Path:
     """The folder that CAPTURE names. Raises SettingsError for another kind of address."""
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
-        return Path(url2pathname(parts.path))
+    path = path_in(url)
+    if path is not None:
+        return path
     raise SettingsError(f"CAPTURE: found {url!r}, allowed is file:///path/of/a/folder")
 
 

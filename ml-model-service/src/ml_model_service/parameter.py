@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from ml_model_service.assignment import LARGEST_TEXT
+from ml_model_service.file_url import path_in
 
 
 class ParameterError(ValueError):
@@ -54,7 +53,7 @@ class FileParameter:
 
 def parameter_at(url: str) -> VersionParameter:
     """The parameter that `url` names. Raises ParameterError for a scheme that is not known."""
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return FileParameter(Path(url2pathname(parts.path)))
+    path = path_in(url)
+    if path is not None:
+        return FileParameter(path)
     raise ParameterError(f"MODEL_VERSION_PARAMETER: found {url!r}, allowed is file:///path/of/a/file")

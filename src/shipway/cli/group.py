@@ -8,6 +8,11 @@ from typing import Any
 
 import click
 
+_HARMLESS = frozenset(
+    {"status", "runs", "run", "show", "list", "follow", "releases", "logs", "audit", "validate", "doctor", "compare"}
+)
+"""Commands that only look. Whoever mistypes one that decides something is not led to another one that does."""
+
 
 class Group(click.Group):
     """A click group. `sections` is a heading → its commands; without any, all stand under one heading."""
@@ -30,7 +35,7 @@ class Group(click.Group):
         """The command that is named. Raises UsageError with the nearest name for an unknown one."""
         name = args[0]
         if name not in self.commands and not name.startswith("-"):
-            near = get_close_matches(name, self.commands, n=1)
+            near = get_close_matches(name, [known for known in self.commands if known in _HARMLESS], n=1, cutoff=0.75)
             meant = f"; did you mean `{ctx.command_path} {near[0]}`?" if near else ""
             raise click.UsageError(f"no command {name!r}{meant}", ctx)
         return super().resolve_command(ctx, args)

@@ -35,7 +35,8 @@ def shipway() -> None:
     """From commit to production without dropping a request.
 
     Every command works on the app whose shipway.yaml lies in this folder or above it. `--json` prints one object for
-    programs. Exit codes: 0 done, 1 fault, 2 usage, 3 refused by a gate, 4 rolled back.
+    programs. Exit codes: 0 done, 1 fault, 2 usage, 3 refused by a gate, 4 rolled back. A first release that fails is a
+    fault: there is nothing to go back to.
     """
 
 

@@ -43,5 +43,11 @@ def detach() -> Decorator:
 def lines(default: int) -> Decorator:
     """`--lines`."""
     return click.option(
-        "--lines", type=click.IntRange(1, 10_000), default=default, show_default=True, metavar="N", help="How many."
+        "-n",
+        "--lines",
+        type=click.IntRange(1, 10_000),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="How many.",
     )

@@ -23,7 +23,9 @@ class Traffic:
     """What clients saw of one side, counted by the router since the router started.
 
     `requests` and `errors` only grow while `epoch` stays the same; `errors` are 5xx answers and requests that
-    got none. `latencies` are sampled seconds since the rollout's first shift.
+    got none. A request counts from its arrival on. `latencies` are sampled seconds until the head of an answer, since
+    the rollout's first shift. `waiting` are the seconds that requests under way have waited for theirs so far; those
+    that came less than a second ago are left out.
     """
 
     requests: int = 0
@@ -31,6 +33,11 @@ class Traffic:
     latencies: tuple[float, ...] = ()
     epoch: str = ""
     worst: str = ""
+    waiting: tuple[float, ...] = ()
+
+    def hanging(self, patience: float) -> int:
+        """How many requests under way have waited longer than `patience` seconds."""
+        return sum(seconds > patience for seconds in self.waiting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from shipway.core.plan import ALL, Plan, Step
 from shipway.core.quality import judge_losses, judge_predictions
 from shipway.core.sketch import TaskPredictions, predicted_since
 from shipway.core.verdict import Verdict, judge
-from shipway.core.waiting import Waiting, waits_for
+from shipway.core.waiting import Waiting, holds, waits_for
 
 Phase = Literal["starting", "probing", "shifting", "rolling_back", "promoted", "rolled_back"]
 Command = Literal["pause", "resume", "promote", "abort"]
@@ -179,7 +179,7 @@ def _while_shifting(plan: Plan, state: State, seen: Observation, command: Comman
     state = replace(state, waiting=None if state.paused else waits_for(plan, state.step, state.since, ready, verdict))
     if state.paused or stayed < step.stay or ready < step.tasks:
         return _roll_back_if_late(plan, state, seen, verdict)
-    if step.evidence and verdict.kind == "hold":
+    if holds(step, verdict):
         return _roll_back_if_late(plan, state, seen, verdict)
     if state.step + 1 == len(plan.steps):
         return _promoted(replace(state, reason=f"{seen_in_step:,} requests in the last step"), seen)
@@ -271,7 +271,7 @@ def _with_predictions(state: State, seen: Observation) -> State:
 
 
 def _counters(traffic: Traffic) -> Traffic:
-    return replace(traffic, latencies=(), worst="")
+    return replace(traffic, latencies=(), worst="", waiting=())
 
 
 def _paused(state: State, command: Command | None, seen: Observation) -> State:

@@ -2,13 +2,16 @@
 
 Error rates: Wilson's score interval (Wilson 1927) for one side, Newcombe's hybrid score interval for the difference
 (Newcombe 1998, method 10). Latency: order-statistic bounds of the 95th percentile (Conover 1999, 3.2).
+
+What is worse than allowed, though chance could still explain it, is no reason to go back and none to go on: it holds.
+A request that has waited longer than the longest allowed latency is a failure already, whatever becomes of it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
 
@@ -17,6 +20,8 @@ from shipway.core.observation import Traffic
 
 MIN_LATENCIES = 20
 _QUANTILE = 0.95
+_LIKELY = 1.0
+"""Standard errors beyond what is allowed from which on a difference is taken for more than an accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Verdict:
     reason: str
     lacking: bool = False
     """A hold that only wants more requests: nothing speaks against the candidate."""
+    suspects: bool = False
+    """A hold because the candidate is likely to be worse than allowed: it also keeps a step that asks for no evidence."""
     counts: tuple[Count, ...] = ()
 
 
@@ -47,17 +54,28 @@ def judge(guard: Guard, candidate: Traffic, stable: Traffic | None, *, seen_in_s
     `stable` is None when it is unhealthy or absent: then only the absolute floors speak. `seen_in_step` counts the
     candidate's requests since the current step began; a step needs `min_requests` of its own to pass.
     """
+    candidate, stable = _with_hanging(candidate, guard), _with_hanging(stable, guard) if stable else None
     bad = _errors(guard, candidate, stable) or _latency(guard, candidate, stable)
     if bad is not None:
         return Verdict("rollback", bad)
-    suspicion = _suspicion(guard, candidate, stable)
-    if suspicion is not None:
-        return Verdict("hold", suspicion)
+    errors, slowness = _suspicion(guard, candidate, stable), _slowness(guard, candidate, stable)
+    if errors is not None or slowness is not None:
+        likely = slowness is not None or _likely_failing(guard, candidate, stable)
+        return Verdict("hold", f"{errors or slowness}: not conclusive yet", suspects=likely)
     if seen_in_step < guard.min_requests:
         return _lacks(Count("requests", seen_in_step, guard.min_requests))
     if len(candidate.latencies) < MIN_LATENCIES:
         return _lacks(Count("latencies", len(candidate.latencies), MIN_LATENCIES))
     return Verdict("promote", f"{candidate.errors} of {candidate.requests:,} requests failed")
+
+
+def _with_hanging(traffic: Traffic, guard: Guard) -> Traffic:
+    """The traffic with its hanging requests among the failures."""
+    hanging = min(traffic.hanging(guard.max_latency), traffic.requests - traffic.errors)
+    if hanging <= 0:
+        return traffic
+    worst = f"no answer within {_ms(guard.max_latency)} ×{hanging}"
+    return replace(traffic, errors=traffic.errors + hanging, worst=worst)
 
 
 def _lacks(count: Count) -> Verdict:
@@ -94,16 +112,57 @@ def _latency(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | 
 
 
 def _suspicion(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | None:
-    """Worse than allowed, though chance could still explain it: more evidence is needed."""
+    """More failures than allowed, though chance could still explain it: more evidence is needed."""
     if candidate.requests == 0:
         return None
     rate = candidate.errors / candidate.requests
     allowed = guard.max_error_rate / 100
     if stable is not None and stable.requests:
         allowed = min(allowed, stable.errors / stable.requests + guard.max_error_increase / 100)
-    if rate > allowed:
-        return f"{_failed(candidate, stable)}: not conclusive yet"
+    return _failed(candidate, stable) if rate > allowed else None
+
+
+def _likely_failing(guard: Guard, candidate: Traffic, stable: Traffic | None) -> bool:
+    if candidate.requests < guard.min_requests_to_fail:
+        return False
+    low, _ = wilson(candidate.errors, candidate.requests, _LIKELY)
+    if low > guard.max_error_rate / 100:
+        return True
+    if stable is None or stable.requests < guard.min_requests_to_fail:
+        return False
+    return difference_low(candidate, stable, _LIKELY) > guard.max_error_increase / 100
+
+
+def _slowness(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | None:
+    """A 95th percentile beyond what is allowed, though it could still be chance.
+
+    Where stable's slow answers reach beyond the limit about as often, its percentile lies at a cliff, and the
+    candidate that was found on the other side of it is not slower.
+    """
+    if len(candidate.latencies) < MIN_LATENCIES:
+        return None
+    ours = _until_now(candidate)
+    slow = quantile(ours)
+    if slow > guard.max_latency:
+        return f"95th percentile {_ms(slow)}, allowed {_ms(guard.max_latency)}"
+    theirs = _until_now(stable) if stable is not None else []
+    if not theirs:
+        return None
+    base = quantile(theirs)
+    limit = max(base * guard.max_latency_ratio, base + guard.latency_tolerance)
+    beyond, usual = (Traffic(len(all), sum(seconds > limit for seconds in all)) for all in (ours, theirs))
+    if slow > limit and difference_low(beyond, usual, _LIKELY) > 0:
+        return f"95th percentile {_ms(slow)}, stable {_ms(base)} (allowed: {guard.max_latency_ratio:g} ×)"
     return None
+
+
+def _until_now(traffic: Traffic) -> list[float]:
+    """The latencies, with those of requests under way as far as they are known.
+
+    Latencies are sampled at high rates and the requests under way are not, so these are thinned in the same measure.
+    """
+    share = min(1.0, len(traffic.latencies) / traffic.requests) if traffic.requests else 0.0
+    return [*traffic.latencies, *traffic.waiting[: round(share * len(traffic.waiting))]]
 
 
 def repeated_z(confidence: float, samples: int, first: int) -> float:
@@ -139,6 +198,15 @@ def difference_low(candidate: Traffic, stable: Traffic, z: float) -> float:
     low, _ = wilson(candidate.errors, candidate.requests, z)
     _, high = wilson(stable.errors, stable.requests, z)
     return (rate - base) - math.sqrt((rate - low) ** 2 + (high - base) ** 2)
+
+
+def quantile(samples: Sequence[float]) -> float:
+    """The sample's own 95th percentile; `samples` is not empty.
+
+    >>> quantile([n / 100 for n in range(1, 101)])
+    0.95
+    """
+    return sorted(samples)[math.ceil(len(samples) * _QUANTILE - 1e-9) - 1]
 
 
 def quantile_bounds(samples: Sequence[float], z: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from shipway.core.plan import Plan
+from shipway.core.plan import Plan, Step
 from shipway.core.verdict import Count, Verdict
 
 
@@ -23,6 +23,11 @@ class Waiting:
     then: Literal["rollback", "promote"]
 
 
+def holds(step: Step, verdict: Verdict) -> bool:
+    """Whether the verdict keeps the step from ending: for lack of evidence where it asks for any, for a suspicion always."""
+    return verdict.kind == "hold" and (step.evidence or verdict.suspects)
+
+
 def waits_for(plan: Plan, step: int, since: float, ready: int, verdict: Verdict) -> Waiting | None:
     """What the step that began at `since` lacks with so many tasks ready; None where only its stay is left."""
     asked = plan.steps[step]
@@ -30,6 +35,6 @@ def waits_for(plan: Plan, step: int, since: float, ready: int, verdict: Verdict)
     if ready < asked.tasks:
         count = Count("tasks", ready, asked.tasks)
         return Waiting(f"{ready} of {asked.tasks} tasks ready", (count,), holds_from, until, "rollback")
-    if asked.evidence and verdict.kind == "hold":
+    if holds(asked, verdict):
         return Waiting(verdict.reason, verdict.counts, holds_from, until, plan.guard.on_timeout)
     return None

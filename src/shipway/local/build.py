@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from shipway.core.description import Service
 from shipway.core.errors import Refused, UsageError
+from shipway.core.headline import with_log
 from shipway.core.ports import Builder, Tell
 from shipway.core.release import Artifact, Commit
 from shipway.local import log_file
@@ -28,7 +30,6 @@ from shipway.local.storage import touch
 _TEST_LOCK = "requirements-test.lock"
 _TEST_TIMEOUT = 15 * 60.0
 _LOG_LINES = 20
-_MAX_REASON = 8000
 _NAMED_FILES = 5
 _LOCK_FIX = (
     "make it with `uv pip compile --generate-hashes pyproject.toml -o requirements.lock` and commit it, "
@@ -38,16 +39,18 @@ _LOCK_FIX = (
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """The tests that a tree has to pass: the command and the lock file of its environment."""
+    """The tests that a tree has to pass: the command, the lock file of its environment, the service's variables."""
 
     command: str
     lock: bytes | None
+    env: Mapping[str, str]
 
     @property
     def key(self) -> str:
         content = {
             "command": self.command,
             "lock": None if self.lock is None else hashlib.sha256(self.lock).hexdigest(),
+            **({"env": dict(self.env)} if self.env else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -165,14 +168,15 @@ class LocalBuilder(Builder):
             job.check.command,
             job.work / "test",
             variables=self._environments.variables(environment.path, str(job.work / "test")),
+            env=job.check.env,
             mark=str(job.work),
             log=log,
             timeout=self._test_timeout,
         )
         if wrong is not None:
-            last = "\n".join(log_file.tail(log, _LOG_LINES))[-_MAX_REASON:]
+            said = with_log(wrong, log_file.tail(log, _LOG_LINES))
             raise Refused(
-                f"{job.name} at {job.commit.short} failed its tests: {wrong}" + (f"\n{last}" if last else ""),
+                f"{job.name} at {job.commit.short} failed its tests: {said}",
                 fix=f"mend it and commit; the whole log: {log}",
                 state="nothing was built and nothing was deployed",
             )
@@ -184,10 +188,10 @@ class LocalBuilder(Builder):
         if service.test is None:
             return None
         if service.test_lock is not None:
-            return _Check(service.test, self._lock(commit, name, service.path, service.test_lock))
+            return _Check(service.test, self._lock(commit, name, service.path, service.test_lock), service.env)
         if self._source.has(commit, f"{service.path}/{_TEST_LOCK}"):
-            return _Check(service.test, self._lock(commit, name, service.path, _TEST_LOCK))
-        return _Check(service.test, lock)
+            return _Check(service.test, self._lock(commit, name, service.path, _TEST_LOCK), service.env)
+        return _Check(service.test, lock, service.env)
 
     def _lock(self, commit: Commit, name: str, folder: str, lock: str) -> bytes | None:
         if lock == NO_LOCK:

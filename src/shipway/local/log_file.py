@@ -56,14 +56,14 @@ def _cut(path: Path, fresh: Path, size: int, max_bytes: int, keep: int) -> None:
             copy.write(b"\n")
 
 
-def tail(path: Path, lines: int, keep: int = KEEP) -> list[str]:
-    """The last `lines` lines, oldest first, across rotated files; at most 1 MiB is read."""
+def tail(path: Path, lines: int, keep: int = KEEP, most_bytes: int = _MAX_TAIL_BYTES) -> list[str]:
+    """The last `lines` lines, oldest first, across rotated files; at most `most_bytes` (1 MiB) are read."""
     found = b""
     for number in range(keep + 1):
         part = path if number == 0 else path.with_name(f"{path.name}.{number}")
-        if found.count(b"\n") > lines or len(found) >= _MAX_TAIL_BYTES:
+        if found.count(b"\n") > lines or len(found) >= most_bytes:
             break
-        found = _end_of(part, _MAX_TAIL_BYTES - len(found)) + found
+        found = _end_of(part, most_bytes - len(found)) + found
     if not found or lines <= 0:
         return []
     return found.decode("utf-8", "replace").removesuffix("\n").split("\n")[-lines:]

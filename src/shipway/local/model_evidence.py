@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from shipway.core.losses import Losses
 from shipway.core.observation import SIDES, Side
@@ -94,7 +93,7 @@ class LocalModelEvidence(ModelEvidence):
             if version is not None and captured is not None:
                 address, endpoint = captured
                 variant = version.replace(".", "-")  # SageMaker allows no dots in a variant's name
-                found.add((Path(unquote(urlsplit(address).path)), endpoint, variant))
+                found.add((Path(address.removeprefix("file://")), endpoint, variant))
         return found
 
     def _predictions_on(self, environment: str, side: Side) -> tuple[TaskPredictions, ...] | None:

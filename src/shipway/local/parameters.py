@@ -55,8 +55,11 @@ class FileParameters:
             _sync_folder(path.parent)
 
     def uri(self, name: str) -> str:
-        """Where a task reads the parameter: `file:///…`. Raises UsageError for a bad name."""
-        return self._path(name).as_uri()
+        """Where a task reads the parameter: `file://` and the path as it is, like every path that a task is told.
+
+        Raises UsageError for a bad name.
+        """
+        return f"file://{self._path(name)}"
 
     def _path(self, name: str) -> Path:
         parts = name.split("/")[1:]

@@ -4,39 +4,72 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 
 from shipway.core.description import Probe, Service
 from shipway.core.observation import ProbeAnswer
 
-TIMEOUT = 5.0
-_pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="probe")
+# Many, so that tasks that hang keep nobody waiting for a thread; only those that are needed are started.
+_pool = ThreadPoolExecutor(max_workers=256, thread_name_prefix="probe")
 
 
-def ask_all(tasks: Sequence[tuple[int, str, Service]]) -> list[ProbeAnswer]:
-    """Every probe of every task once; a task is its port, its service's name and description."""
+class _Asked:
+    """One probe of one task."""
+
+    def __init__(self, port: int, service: str, probe: Probe, patience: float) -> None:
+        self.began = time.monotonic()
+        self._service = service
+        self._probe = probe
+        # Longer than `ask_all` waits: this one is for connections that do not even come about.
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2 * patience)
+
+    def ask(self) -> ProbeAnswer:
+        """Send it and read the answer."""
+        probe, connection = self._probe, self._connection
+        body = None if probe.body is None else json.dumps(probe.body)
+        try:
+            # A name, so that a service's log tells them from clients.
+            headers = {"user-agent": "shipway-probe"} | ({"content-type": "application/json"} if body else {})
+            connection.request(probe.method, probe.path, body, headers)
+            answer = connection.getresponse()
+            answer.read(1 << 20)
+            return self.answered("" if answer.status == probe.status else str(answer.status))
+        except (OSError, http.client.HTTPException) as error:
+            return self.answered(type(error).__name__)
+        finally:
+            connection.close()
+
+    def give_up(self) -> None:
+        """End the connection, and with it the thread that waits there."""
+        with suppress(OSError, AttributeError):
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def answered(self, failure: str) -> ProbeAnswer:
+        """The answer; `failure` says what was wrong with it."""
+        named = f"{self._service} {self._probe.method} {self._probe.path} {failure}" if failure else ""
+        return ProbeAnswer(time.monotonic() - self.began, named)
+
+
+def ask_all(tasks: Sequence[tuple[int, str, Service]], patience: float) -> list[ProbeAnswer]:
+    """Every probe of every task once; a task is its port, its service's name and description.
+
+    What is not answered to its last byte after `patience` seconds has failed, so nothing takes longer than that.
+    """
     asked = [
-        _pool.submit(_ask, port, name, probe)
+        _Asked(port, name, probe, patience)
         for port, name, service in tasks
         for probe in service.probes or (Probe(path=service.ready),)
     ]
-    return [answer.result() for answer in asked]
-
-
-def _ask(port: int, service: str, probe: Probe) -> ProbeAnswer:
-    began = time.monotonic()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
-    body = None if probe.body is None else json.dumps(probe.body)
-    try:
-        headers = {"content-type": "application/json"} if body else {}
-        connection.request(probe.method, probe.path, body, headers)
-        answer = connection.getresponse()
-        answer.read(1 << 20)
-        failure = "" if answer.status == probe.status else f"{service} {probe.method} {probe.path} {answer.status}"
-    except (OSError, http.client.HTTPException) as error:
-        failure = f"{service} {probe.method} {probe.path} {type(error).__name__}"
-    finally:
-        connection.close()
-    return ProbeAnswer(time.monotonic() - began, failure)
+    answers = {one: _pool.submit(one.ask) for one in asked}
+    wait(answers.values(), patience)
+    late = [one for one, answer in answers.items() if not answer.done()]
+    for one in late:
+        one.give_up()
+    return [
+        one.answered(f"no answer within {patience:g} s") if one in late else answer.result()
+        for one, answer in answers.items()
+    ]

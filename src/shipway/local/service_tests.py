@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shipway.core.errors import UsageError
+from shipway.core.placeholders import filled
 from shipway.local import log_file
 from shipway.local.process_table import end_marked
+from shipway.local.router.ports import draw_free
 
 MARK = "SHIPWAY_BUILD"
 """The variable by which everything that a build started is found again."""
@@ -21,10 +23,18 @@ _PAUSE = 0.02
 
 
 def run_tests(
-    command: str, tree: Path, *, variables: Mapping[str, str], mark: str, log: Path, timeout: float
+    command: str,
+    tree: Path,
+    *,
+    variables: Mapping[str, str],
+    env: Mapping[str, str],
+    mark: str,
+    log: Path,
+    timeout: float,
 ) -> str | None:
     """Run `command` in `tree`, its output going to `log`; answers what went wrong, or None when the tests passed.
 
+    `env` is the service's own; its placeholders are filled with folders that end with the tests, a free port and `test`.
     Whatever the tests started and left running is ended. `mark` is unique to this run. Raises UsageError for a
     command that cannot be started.
     """
@@ -35,11 +45,12 @@ def run_tests(
     try:
         with tempfile.TemporaryDirectory(prefix="shipway-tests-") as scratch:
             own = {"HOME": scratch, "TMPDIR": scratch, MARK: mark}
+            told = _filled(env, Path(scratch), scratch)
             try:
                 child = subprocess.Popen(
                     argv,
                     cwd=tree,
-                    env={**variables, **own},
+                    env={**variables, **told, **own},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -57,6 +68,17 @@ def run_tests(
                 child.wait()
     finally:
         os.close(output)
+
+
+def _filled(env: Mapping[str, str], scratch: Path, seen_as: str) -> dict[str, str]:
+    """The service's variables; `scratch` is where its folders are made, `seen_as` where the tests find them."""
+    folders = ("data", "bucket", "buckets")
+    for folder in folders:
+        (scratch / folder).mkdir()
+    values = {folder: f"{seen_as}/{folder}" for folder in folders} | {"environment": "test"}
+    if any("{port}" in value for value in env.values()):
+        values["port"] = str(draw_free([]))
+    return {name: filled(value, values) for name, value in env.items()}
 
 
 def _outcome(child: subprocess.Popen[bytes], log: Path, timeout: float) -> str | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import ShipwayError, UsageError
+from shipway.core.headline import with_log
 from shipway.core.observation import Side
 from shipway.local import log_file
 from shipway.local.processes import LAUNCH, Handle, Runner, TaskSpec, free_port
@@ -31,8 +32,7 @@ _SILENT_PATIENCE = 15.0
 _SILENT_ANSWERS = 3
 _MOST_MOVES = 5
 _LOG_INTERVAL = 1.0
-_LOG_LINES = 10
-_MAX_REASON = 4000
+_LOG_LINES = 20
 _DRAIN_PAUSE = 0.02
 _POLL_INTERVAL = 0.2
 _STARTING_INTERVAL = 0.05
@@ -409,6 +409,4 @@ def _check_belongs(spec: TaskSpec, environment: str, side: Side, service: str) -
 
 
 def _with_log(why: str, spec: TaskSpec) -> str:
-    lines = log_file.tail(Path(spec.log), _LOG_LINES)
-    # The last line leads: of a traceback it is the one that says what happened.
-    return f"{why}: {lines[-1].strip()}\n" + "\n".join(lines)[-_MAX_REASON:] if lines else why
+    return with_log(why, log_file.tail(Path(spec.log), _LOG_LINES))

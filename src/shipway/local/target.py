@@ -130,7 +130,9 @@ class LocalTarget(Target):
 
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
         ready = [task for task in self._supervisor.tasks(environment, side) if task.state == "ready"]
-        return ask_all([(task.spec.port, task.spec.service, release.app.services[task.spec.service]) for task in ready])
+        patience = release.app.environments[environment].rollout.guard.max_latency
+        services = release.app.services
+        return ask_all([(task.spec.port, task.spec.service, services[task.spec.service]) for task in ready], patience)
 
     def swap_model(self, environment: str, side: Side, release: Release) -> None:
         tasks = self._store.get(SideRecord, _key(environment, side))

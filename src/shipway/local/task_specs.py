@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 from shipway.core.errors import Refused
+from shipway.core.headline import with_log
 from shipway.core.observation import Side
+from shipway.core.placeholders import filled
 from shipway.core.places import Places
 from shipway.core.ports import Tell
 from shipway.core.release import Release
@@ -86,7 +88,7 @@ class TaskSpecs:
         if code != 0:
             last = said.strip().splitlines()[-15:]
             raise Refused(
-                f"{service}: before_traffic failed with exit code {code}: " + "\n".join(last),
+                with_log(f"{service}: before_traffic failed with exit code {code}", last),
                 fix=f"mend `{command}` and deploy again",
             )
 
@@ -111,8 +113,13 @@ class TaskSpecs:
         return variables | {name: self._filled(value, environment, release, service) for name, value in own.items()}
 
     def _filled(self, text: str, environment: str, release: Release, service: str) -> str:
-        text = text.replace("{environment}", environment).replace("{data}", str(self._data(environment, service)))
-        return text.replace("{bucket}", self._bucket(release)).replace("{buckets}", str(self._places.state))
+        values = {
+            "environment": environment,
+            "data": str(self._data(environment, service)),
+            "bucket": self._bucket(release),
+            "buckets": str(self._places.state),
+        }
+        return filled(text, values)
 
     def _data(self, environment: str, service: str) -> Path:
         folder = self._places.state / "data" / environment / service

@@ -36,10 +36,9 @@ def narrate(plan: Plan, before: State, after: State, seen: Observation) -> Line 
                 return None
             return Line("done", f"{before.weight / 100:g} %: {_clients(plan, before, seen)}", took)
         case (_, "rolling_back") | (_, "rolled_back") if before.phase != "rolling_back":
-            total = seen.now - before.started
-            return Line(
-                "fail", f"rolled back after {total:.1f} s: {after.candidate} {after.reason.splitlines()[0]}", took
-            )
+            ended = "rolled back" if after.has_stable else "not released,"
+            text = f"{ended} after {seen.now - before.started:.1f} s: {after.candidate} {after.reason.splitlines()[0]}"
+            return Line("fail", text, took)
         case ("rolling_back", "rolled_back"):
             return Line("done", f"all traffic on {other(after.candidate)} again", took)
     return None

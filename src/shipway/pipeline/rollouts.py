@@ -311,7 +311,8 @@ class Rollouts:
         except (ShipwayError, OSError) as error:
             # The next rollout makes room for itself before it starts anything.
             self._tell(record, "note", f"{side}'s tasks are left as they are: {error}")
-        return self._end(record, lambda environment: replace(environment, rollout=None), "rolled back")
+        outcome = "rolled back" if record.state.has_stable else "not released"
+        return self._end(record, lambda environment: replace(environment, rollout=None), outcome)
 
     def _swap(self, record: RolloutRecord, release: Release) -> RolloutRecord:
         """Only the model differs: point the running tasks at it, and back if one of them does not follow."""
@@ -465,9 +466,11 @@ class Rollouts:
 
 
 def _lacks_requests(plan: Plan, state: State, seen: Observation, probes: Traffic) -> bool:
-    clients = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
-    in_step = clients.requests - state.step_requests + probes.requests
-    if plan.needs_predictions:
+    if plan.needs_predictions or not plan.steps[state.step].evidence:
         # Probes can't make up for the predictions of clients, and would be counted among them.
         return False
-    return plan.steps[state.step].evidence and in_step < max(plan.guard.min_requests, MIN_LATENCIES)
+    clients = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
+    in_step = clients.requests - state.step_requests + probes.requests
+    # Where nothing waits for its answer, what has no latency is of a kind that never has one: WebSockets, large uploads.
+    untimed = not clients.waiting and max(len(clients.latencies), len(probes.latencies)) < MIN_LATENCIES
+    return in_step < max(plan.guard.min_requests, MIN_LATENCIES) or untimed

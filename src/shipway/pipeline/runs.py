@@ -218,12 +218,13 @@ class Runs:
                 way=self._way(run, stable, release),
             )  # fmt: skip
             if rollout.state.phase != "promoted":
-                serving = rollout.previous or "nothing"
-                raise RolledBack(
-                    f"rolled back: {rollout.state.reason}",
-                    state=f"{environment} serves {serving}",
-                    fix=f"shipway logs --env {environment} --release {release_id}",
-                )
+                look = f"shipway logs --env {environment} --release {release_id}"
+                if rollout.previous is None:
+                    # There is nothing to go back to: that is a failure, not a rollback.
+                    nothing = f"{environment} serves nothing"
+                    raise ShipwayError(f"not released: {rollout.state.reason}", state=nothing, fix=look)
+                serving = f"{environment} serves {rollout.previous}"
+                raise RolledBack(f"rolled back: {rollout.state.reason}", state=serving, fix=look)
             self._tell(run, "done", f"{environment} serves {release_id}", environment)
         self._change(id, done=(*(d for d in run.done if d != environment), environment))
 

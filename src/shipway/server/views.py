@@ -9,9 +9,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from shipway import __version__
+from shipway.core.description import Guard
+from shipway.core.lately import Lately, together
 from shipway.core.observation import Side, other
 from shipway.core.records import EnvironmentRecord, RolloutRecord, Run
 from shipway.core.release import Release
+from shipway.core.verdict import MIN_LATENCIES, quantile
 from shipway.local.supervisor import TaskStatus
 from shipway.pipeline.comparing import TrialReport
 from shipway.wiring import Platform
@@ -113,6 +116,8 @@ def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
     under_way = rollout(platform, record.name)
     subjects = {r.commit: r.subject for r in platform.control.runs() if release and r.commit == release.commit}
     candidate = other(record.side) if under_way and release else record.side
+    platform.meter.look(record.name)
+    services = _services(platform, record.name, record.side, release) if release else []
     coming = platform.store.get(Release, under_way["release"]) if under_way else None
     return {
         "name": record.name,
@@ -122,11 +127,13 @@ def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
         "https_url": f"https://127.0.0.1:{described.https_port}" if described.https_port else None,
         "side": record.side,
         "release": record.stable,
+        "previous": record.history[-2] if len(record.history) > 1 else None,
         "commit": release.commit if release else None,
         "subject": subjects.get(release.commit) if release else None,
         "model_version": _models(release) if release else None,
-        "services": _services(platform, record.name, record.side, release) if release else [],
+        "services": services,
         "candidate_services": _services(platform, record.name, candidate, coming) if coming else [],
+        "clients": _clients(platform, record, services) if release else None,
         "warm": plain(record.warm) if record.warm else None,
         "rollout": under_way,
         "trial": _trial(platform, record.name),
@@ -145,10 +152,33 @@ def _models(release: Release) -> str | None:
 def _services(platform: Platform, environment: str, side: Side, release: Release) -> list[Json]:
     tasks = platform.target.tasks(environment, side)
     wanted = release.app.environments[environment].tasks.min
+    guard = platform.app.environments[environment].rollout.guard
     return [
-        _service(name, artifact.short, wanted, [task for task in tasks if task.spec.service == name])
+        {
+            **_service(name, artifact.short, wanted, [task for task in tasks if task.spec.service == name]),
+            **_lately(platform.meter.seen(environment, side, release.id, name), guard),
+        }
         for name, artifact in release.artifacts.items()
     ]
+
+
+def _lately(seen: Lately, guard: Guard) -> Json:
+    """What clients saw in the last `seconds`, and whether that is worse than the environment's guard allows."""
+    return {"seconds": seen.seconds, "requests": seen.requests, "errors": seen.errors, "failing": seen.fails(guard)}
+
+
+def _clients(platform: Platform, record: EnvironmentRecord, services: list[Json]) -> Json:
+    """All services of what serves together, with their latency."""
+    seen = together(Lately(service["seconds"], service["requests"], service["errors"]) for service in services)
+    latencies = platform.meter.latencies(record.name, record.side)
+    found = _lately(seen, platform.app.environments[record.name].rollout.guard)
+    failing = found["failing"] or any(service["failing"] for service in services)
+    return {
+        **found,
+        "failing": failing,
+        "p95": quantile(latencies) if len(latencies) >= MIN_LATENCIES else None,
+        "worst": platform.meter.worst(record.name, record.side) if failing else "",
+    }
 
 
 def _service(name: str, artifact: str, wanted: int, tasks: list[TaskStatus]) -> Json:

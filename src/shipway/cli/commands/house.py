@@ -93,9 +93,11 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
 @click.command()
 @options.as_json()
 def status(as_json: bool) -> int:
-    """Show what serves where, what is under way, and what a rollout waits for.
+    """Show what serves where, how its clients fare, and what is under way.
 
-    Exits with 1 when a part of the control plane does not do its work.
+    Where more requests failed in the last minutes than the environment's guard allows, it says so loudly. The exit code
+    is 0 all the same: the status was told. Programs look at `clients.failing` of `--json`. It is 1 when a part of the
+    control plane does not do its work.
     """
     answer = client_here().get("status")
     if as_json:

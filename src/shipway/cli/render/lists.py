@@ -26,12 +26,6 @@ def release_table(releases: list[dict[str, Any]], now: float) -> list[str]:
     ]
 
 
-def log_line(entry: dict[str, Any]) -> str:
-    """`prod backend-api/prod-blue-1 r42 | the line`."""
-    origin = f"{plain(entry['environment'])} {plain(entry['service'])}/{plain(entry['task'])} {plain(entry['release'])}"
-    return f"{origin} | {plain(entry['line'])}"
-
-
 def audit_table(entries: list[dict[str, Any]], now: float) -> list[str]:
     """One line for each entry, the newest first."""
     rows = [

@@ -55,7 +55,7 @@ def run_details(run: dict[str, Any], rollouts: list[dict[str, Any]], now: float)
     if run["ended"]:
         facts.append(("ended", f"{clock_time(run['ended'], now)}, after {duration(run['ended'] - run['created'])}"))
     lines = [title(run), *(f"  {name:9}  {plain(value)}" for name, value in facts if value)]
-    lines += [f"  rollout    {plain(rollout['id'])}: {plain(rollout['phase'])}" for rollout in rollouts]
+    lines += [f"  rollout    {plain(rollout['id'])}: {_phase(rollout)}" for rollout in rollouts]
     if run["reason"]:
         first, *others = paragraph(run["reason"], " " * 13)
         lines += [f"  reason     {first}", *others]
@@ -68,6 +68,13 @@ def doing(run: dict[str, Any]) -> str:
     """The status in words, with the stage while the run lives."""
     status = plain(run["status"]).replace("_", " ")
     return f"{status}: {plain(run['stage'])}" if run["live"] else status
+
+
+def _phase(rollout: dict[str, Any]) -> str:
+    """The phase in words; a first release that did not come has nothing to go back to."""
+    if rollout["phase"] == "rolled_back" and rollout["previous"] is None:
+        return "not released"
+    return plain(rollout["phase"]).replace("_", " ")
 
 
 def _what(run: dict[str, Any]) -> str:

@@ -48,6 +48,7 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
         what = f"{plain(environment['release'])}  {short(environment['commit'])}{subject}{model}"
         lines = [f"{name}  {addresses}", f"  serves {what}  ({plain(environment['side'])})"]
     lines += [f"  {line}" for line in _services(environment["services"], name)]
+    lines += [f"  {line}" for line in client_lines(environment)]
     if rollout := environment["rollout"]:
         lines.append(f"  · rollout of {plain(rollout['release'])}: {rollout_line(rollout)}")
         if found := waits(rollout, now) or plain(rollout["verdict"]):
@@ -83,6 +84,31 @@ def serves(environment: dict[str, Any]) -> str:
     return f"{name} serves {plain(environment['release'])}, {ready}/{wanted} tasks{model}"
 
 
+def client_lines(environment: dict[str, Any]) -> list[str]:
+    """What clients saw lately: `· clients: 1,204 requests in the last 5 min, 0 failed, 95th percentile 34 ms`."""
+    seen = environment["clients"]
+    if seen is None:
+        return []
+    lately = f"in the last {duration(seen['seconds'])}"
+    if seen["requests"] == 0:
+        return [f"· clients: no request {lately}"]
+    if not seen["failing"]:
+        slow = f", 95th percentile {seen['p95'] * 1000:.0f} ms" if seen["p95"] is not None else ""
+        return [f"· clients: {_failed(seen)} {lately}{slow}"]
+    worst = f"; worst: {plain(seen['worst'])}" if seen["worst"] else ""
+    name = plain(environment["name"])
+    back = f", or shipway rollback --env {name}" if environment["previous"] else ""
+    return [
+        f"✘ {name} FAILS ITS CLIENTS: {_failed(seen)} {lately}{worst}",
+        f"    Look: shipway logs --env {name} --errors   Then: deploy a fix{back}",
+    ]
+
+
+def _failed(seen: dict[str, Any]) -> str:
+    share = f" ({100 * seen['errors'] / seen['requests']:.3g} %)" if seen["errors"] else ""
+    return f"{seen['errors']:,} of {seen['requests']:,} requests failed{share}"
+
+
 def _services(services: list[dict[str, Any]], environment: str) -> list[str]:
     wide = max((len(service["name"]) for service in services), default=0)
     return [line for service in services for line in _service(service, wide, environment)]
@@ -90,8 +116,10 @@ def _services(services: list[dict[str, Any]], environment: str) -> list[str]:
 
 def _service(service: dict[str, Any], wide: int, environment: str) -> list[str]:
     """One line; a second one where there is more to a task's end than fits: its log's last lines are kilobytes."""
-    mark = "✔" if service["ready"] >= service["wanted"] else "✘"
+    mark = "✔" if service["ready"] >= service["wanted"] and not service["failing"] else "✘"
     ready = f"{service['ready']}/{service['wanted']} ready"
+    if service["failing"]:
+        ready += f", but {_failed(service)}"
     line = f"{mark} {plain(service['name']):{wide}}  {plain(service['artifact'])}  {ready}"
     if service["restarts"]:
         line += f", restarted {service['restarts']} times" if service["restarts"] != 1 else ", restarted once"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipway.cli.render.status import rollout_line, serves
+from shipway.cli.render.status import client_lines, rollout_line, serves
 from shipway.cli.render.text import clock_time, duration, paragraph, plain
 from shipway.cli.render.waiting import waiting_line
 
@@ -57,12 +57,19 @@ def outcome(whole: dict[str, Any], status: dict[str, Any], now: float) -> list[s
         undoable = {
             rollout["environment"] for rollout in whole["rollouts"] if rollout["previous"] and run["kind"] != "rollback"
         }
-        return [serves(e) + (_undo(e["name"]) if e["name"] in undoable else "") for e in environments]
+        served = [(serves(e) + (_undo(e["name"]) if e["name"] in undoable else ""), e) for e in environments]
+        return [line for text, e in served for line in (text, *_warning(e))]
     first, *others = paragraph(f"run {id} {_reason(run)}", "  ")
     look = run["fix"] or f"shipway run show {id}"
     label = "Look" if look.startswith(("shipway logs", "shipway run show")) else "Next"
     serving = "; ".join(serves(e) for e in environments)
     return [f"✘ {first}", *others, *([f"  {serving}"] if serving else []), f"  {label}: {plain(look)}"]
+
+
+def _warning(environment: dict[str, Any]) -> list[str]:
+    """Said loudly where clients fail, whatever came of the run: a first release has nobody to be compared with."""
+    seen = environment["clients"]
+    return [f"  {line}" for line in client_lines(environment)] if seen is not None and seen["failing"] else []
 
 
 def _undo(environment: str) -> str:

@@ -1,10 +1,19 @@
-"""HAProxy's access log: sampled latencies and the failures clients met, kept in bounded memory."""
+"""HAProxy's access log: sampled latencies and the failures clients met, kept in bounded memory.
+
+A latency is what the service needs: from the moment that the whole request is here to the head of its answer. How long
+a client takes to send its request or to read the answer, and how long a stream of events or a WebSocket lasts, says
+nothing of the service. So a line gives no latency where the router could not wait for the body (chunked, or larger
+than its buffer) and where the answer is a 101. A client that gives up waiting gives one all the same: the router waits
+for the answer in its place.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,17 +32,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One answered request. `seconds` from its headers to the end of the answer; `failure` is empty for a good one."""
+    """One request at its end: `seconds` until the answer's head, None where they are not known.
+
+    `failure` is empty for a request that the side has not failed.
+    """
 
     environment: str
     side: str
-    seconds: float
+    seconds: float | None
     failure: str
 
 
 @dataclass(slots=True)
 class _Window:
-    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_LATENCIES))
+    latencies: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=KEPT_LATENCIES))
     failures: Counter[str] = field(default_factory=Counter)
 
 
@@ -67,11 +79,14 @@ class AccessLog:
             )
             self._thread.start()
 
-    def latencies(self, environment: str, side: Side) -> tuple[float, ...]:
-        """Seconds of answers that did not fail: a quick failure must not make a side look fast."""
+    def latencies(self, environment: str, side: Side, since: float = -math.inf) -> tuple[float, ...]:
+        """Seconds of requests that did not fail, those that ended after `since` on the monotonic clock.
+
+        A quick failure must not make a side look fast.
+        """
         with self._lock:
             window = self._windows.get((environment, side))
-            return tuple(window.latencies) if window else ()
+            return tuple(seconds for at, seconds in window.latencies if at >= since) if window else ()
 
     def worst(self, environment: str, side: Side) -> str:
         """The most frequent failure, such as `POST /api/predict 500 ×12`; empty when there was none."""
@@ -116,7 +131,8 @@ class AccessLog:
             if window is None:
                 return
             if not line.failure:
-                window.latencies.append(line.seconds)
+                if line.seconds is not None:
+                    window.latencies.append((time.monotonic(), line.seconds))
             elif line.failure in window.failures or len(window.failures) < KEPT_FAILURES:
                 window.failures[line.failure] += 1
 
@@ -124,14 +140,18 @@ class AccessLog:
 def parse(data: bytes) -> Line | None:
     """One datagram; None for anything that is not a line of ours.
 
+    After side, status and ending it has the microseconds until the answer's head, `-` for none.
+
     >>> parse(b"shipway prod green 500 -- 1500 POST /api/predict")
     Line(environment='prod', side='green', seconds=0.0015, failure='POST /api/predict 500')
     """
     fields = data.decode("utf-8", "replace").strip().split(" ", 7)
     if len(fields) != 8 or fields[0] != "shipway":
         return None
-    _, environment, side, status, ending, micros, method, path = fields
-    if not micros.isdecimal() or not status.removeprefix("-").isdecimal() or len(ending) != 2:
+    _, environment, side, status, ending, head, method, path = fields
+    micros = None if head == "-" else head
+    figures = (micros or "0", status.removeprefix("-"))
+    if not all(figure.isdecimal() and figure.isascii() for figure in figures) or len(ending) != 2:
         return None
     request = f"{method} {path[:_LONGEST_PATH]}"
     failure = ""
@@ -139,6 +159,4 @@ def parse(data: bytes) -> Line | None:
         failure = f"{request} {status}"
     elif ending[0] in "sS":
         failure = f"{request} {status}, answer cut off"
-    elif ending[0] in "cC":
-        return None  # the client went away: its waiting time says nothing of the side
-    return Line(environment, side, int(micros) / 1e6, failure)
+    return Line(environment, side, None if micros is None else int(micros) / 1e6, failure)

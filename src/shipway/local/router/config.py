@@ -17,6 +17,8 @@ RELEASES = "releases.map"
 NO_RELEASE = "~"
 LARGEST_BODY = 10 * 1024 * 1024
 LOGGED_PER_SECOND = 100
+BODY_PATIENCE = 30
+WHOLE_BODY = 16 * 1024
 _FREE = Slot("", 1, draining=True)
 
 
@@ -182,10 +184,9 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     return f"""frontend edge.{name}
     bind 127.0.0.1:{environment.port}
 {https}    log global
-    log-format "shipway {name} %[var(txn.side)] %ST %ts %[date(0,us),sub(txn.start)] %HM %HP"
+    log-format "shipway {name} %[var(txn.side)] %ST %ts %[var(txn.head)] %HM %HP"
     acl chosen var(txn.service) -m found
     http-request set-log-level silent
-    http-request set-var(txn.start) date(0,us)
     # What only the router may say.
     http-request del-header x-shipway- -m beg
     http-request set-header x-forwarded-for %[src]
@@ -194,6 +195,15 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     http-request set-header x-request-id %[uuid()] unless {{ req.fhdr_cnt(x-request-id) eq 1 }} usable_id
     http-request set-var(txn.request_id) req.fhdr(x-request-id)
     http-request return {too_large} if {{ req.body_size gt {LARGEST_BODY} }}
+    # The service's time begins once the request is here: a small body is waited for, so that a slow client costs no
+    # task anything. Of a body that is chunked or large nobody knows when it was complete, so nothing is measured.
+    acl sized req.fhdr(content-length) -m found
+    acl sends method POST PUT PATCH
+    http-request wait-for-body time {BODY_PATIENCE}s at-least {WHOLE_BODY} if sized
+    http-request set-var(txn.length) req.fhdr(content-length)
+    http-request set-var(txn.start) date(0,us) if sized {{ req.body_len,sub(txn.length) ge 0 }}
+    http-request set-var(txn.start) date(0,us) if !sized !sends !{{ req.fhdr(transfer-encoding) -m found }}
+    http-response set-var(txn.head) date(0,us),sub(txn.start) if {{ var(txn.start) -m found }} !{{ status 101 }}
     # The cohort: sticky by device, else drawn anew for each request. The split is read once, so it is never half new.
     http-request set-var(txn.cohort) rand(10000)
     http-request set-var(txn.cohort) req.fhdr(x-device-id),xxh32,mod(10000) if {{ req.fhdr(x-device-id) -m len gt 0 }}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import SIDES, Side, Traffic
@@ -17,6 +19,7 @@ from shipway.local.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
+from shipway.local.router.open_requests import OpenRequest, listed, without_head
 from shipway.local.router.ports import draw_free, listening, require_free
 from shipway.local.router.process import HAProxyProcess
 from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
@@ -28,6 +31,22 @@ _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SOCKET = re.compile(r"[^'\",\s]{1,90}")
 _RELOAD_TIMEOUT = 15.0
 _CERTIFICATES = "certificates"
+
+
+class Count(NamedTuple):
+    """Requests, and those of them that failed."""
+
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the router has counted of each side's services; counts only grow while `epoch` stays the same."""
+
+    epoch: str
+    by_service: Mapping[tuple[Side, str], Count]
+    releases: Mapping[Side, str | None]
 
 
 class Router:
@@ -43,6 +62,8 @@ class Router:
         self._topology: Topology | None = None
         self._behind = False
         self._held_back = False
+        self._looked_at = -math.inf
+        self._open: list[OpenRequest] = []
         socket = self._runtime_folder / "haproxy.sock"
         if not _SOCKET.fullmatch(str(socket)):
             raise UsageError(
@@ -186,21 +207,44 @@ class Router:
             self._environment(environment)
             worker = self._processes().worker
             answer = self._runtime.ask(worker, "show info", "show stat -1 2 -1")
-        info = parse_info(answer)
-        rows = list(parse_stat(answer))
+            waiting = self._waiting(worker)
+        by_service = _by_service(answer, environment)
         return {
             side: Traffic(
-                requests=sum(int(row["req_tot"]) for row in rows if _of_side(row, environment, side)),
-                # A cut answer was counted by its good status, so it comes on top.
-                errors=sum(
-                    int(row["hrsp_5xx"]) + int(row["srv_abrt"]) for row in rows if _of_side(row, environment, side)
-                ),
+                requests=sum(count.requests for (of, _), count in by_service.items() if of == side),
+                errors=sum(count.errors for (of, _), count in by_service.items() if of == side),
                 latencies=self._log.latencies(environment, side),
-                epoch=f"{info['Pid']}-{info['Start_time_sec']}",
+                epoch=_epoch(answer),
                 worst=self._log.worst(environment, side),
+                waiting=tuple(r.seconds for r in waiting if (r.environment, r.side) == (environment, side)),
             )
             for side in SIDES
         }
+
+    def _waiting(self, worker: int) -> list[OpenRequest]:
+        """Requests without an answer yet. Looked at once a second: their ages are told in seconds, too."""
+        now = time.monotonic()
+        if now - self._looked_at >= 1.0:
+            aged = listed(self._runtime.ask(worker, "show sess"))
+            told = self._runtime.ask(worker, *(f"show sess {request.id}" for request in aged))
+            self._looked_at, self._open = now, without_head(aged, told)
+        return self._open
+
+    def counters(self, environment: str) -> Counters:
+        """Requests and errors of each service since the present HAProxy worker started, and the releases they met."""
+        with self._lock:
+            self._environment(environment)
+            answer = self._runtime.ask(self._processes().worker, "show info", "show stat -1 2 -1")
+            releases = {side: self._state.releases.get((environment, side)) for side in SIDES}
+        return Counters(_epoch(answer), _by_service(answer, environment), releases)
+
+    def latencies(self, environment: str, side: Side, since: float) -> tuple[float, ...]:
+        """The sampled latencies since then, on the monotonic clock."""
+        return self._log.latencies(environment, side, since)
+
+    def worst(self, environment: str, side: Side) -> str:
+        """The most frequent failure since the last fresh window."""
+        return self._log.worst(environment, side)
 
     def forget_latencies(self, environment: str) -> None:
         """Start a fresh window of latencies and failures."""
@@ -307,5 +351,17 @@ class Router:
         return next((n for n, slot in self._state.slots.get(pool, {}).items() if slot.task == task), None)
 
 
-def _of_side(row: Mapping[str, str], environment: str, side: Side) -> bool:
-    return row["pxname"].startswith(f"public.{environment}.{side}.")
+def _epoch(answer: str) -> str:
+    info = parse_info(answer)
+    return f"{info['Pid']}-{info['Start_time_sec']}"
+
+
+def _by_service(answer: str, environment: str) -> dict[tuple[Side, str], Count]:
+    counts: dict[tuple[Side, str], Count] = {}
+    for row in parse_stat(answer):
+        for side in SIDES:
+            service = row["pxname"].removeprefix(f"public.{environment}.{side}.")
+            if service != row["pxname"]:
+                # A cut answer was counted by its good status, so it comes on top.
+                counts[side, service] = Count(int(row["req_tot"]), int(row["hrsp_5xx"]) + int(row["srv_abrt"]))
+    return counts

@@ -1,0 +1,65 @@
+"""What clients suffer, noticed: in the status of what serves, and by a rollout while requests still hang."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.request
+from contextlib import suppress
+
+import pytest
+
+from tests.e2e.conftest import Shipway, wait_for
+
+pytestmark = pytest.mark.e2e
+PATIENCE = 1.5
+
+
+def test_failing_and_hanging_requests_are_noticed(shipway: Shipway) -> None:
+    """A first release that fails its clients is shown as such; a fix that hangs half of them is taken back in seconds."""
+    rollout = {"strategy": "canary", "steps": [50], "step_wait": 1, "bake": 1, "guard": {"max_latency": PATIENCE}}
+    shipway.description["environments"]["prod"]["rollout"] = rollout
+    works_for_health_alone = '(200, "well") if path == "/health" else (500, "broken")'
+    shipway.behave(f"return {works_for_health_alone}", "fail every client")
+    shipway.up()
+    assert "succeeded" == shipway.release()["status"]
+    for _ in range(20):
+        with suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{shipway.ports['prod']}/", timeout=5)
+    text = shipway.run("status").stdout
+    assert "✘ prod FAILS ITS CLIENTS: 20 of 20 requests failed (100 %)" in text
+    assert "GET / 500" in text
+    clients = shipway.environment("prod")["clients"]
+    assert (20, 20, True) == (clients["requests"], clients["errors"], clients["failing"])
+
+    shipway.answer_with("hello", "serve them")
+    assert "succeeded" == shipway.release()["status"]
+    assert not shipway.environment("prod")["clients"]["failing"]
+    hangs = """
+    global count
+    count = globals().get("count", 0) + (path == "/")
+    if path == "/" and count % 2:
+        threading.Event().wait(4)
+    return 200, "late"
+    """
+    shipway.behave(hangs, "hang half of the requests")
+    run = shipway.deploy()
+    stop = threading.Event()
+
+    def ask() -> None:
+        with suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{shipway.ports['prod']}/", timeout=30)
+
+    def clients_come() -> None:
+        while not stop.wait(0.03):
+            threading.Thread(target=ask, daemon=True).start()
+
+    threading.Thread(target=clients_come, daemon=True).start()
+    began = time.monotonic()
+    try:
+        done = shipway.run("approve", run["id"], "--why", "test", "--yes", expect=4)
+    finally:
+        stop.set()
+    assert f"no answer within {PATIENCE * 1000:.0f} ms" in done.stdout + done.stderr
+    assert time.monotonic() - began < 60
+    wait_for(lambda: "r2" == shipway.environment("prod")["release"])
