@@ -53,7 +53,6 @@ class Platform:
     rollouts: Rollouts
     control: Control
     trials: Trials
-    engine: Engine
     supervisor: Supervisor
     pruning: Pruning
     stopping: threading.Event
@@ -67,7 +66,6 @@ class Platform:
         # A thread of its own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
         watch = partial(tend_forever, self.trials.tend, self.stopping, WATCH_EVERY)
         threading.Thread(target=watch, name="trials", daemon=True).start()
-        self.engine.launch()
         self.control.resume()
 
     def reload(self) -> bool:
@@ -127,11 +125,10 @@ def build(root: Path) -> Platform:
         operator_app=lambda: platform.app,
         root=root,
     )
-    engine = Engine(Runs(parts), f"sqlite:///{places.state / 'runs.db'}")
-    control = Control(parts, engine)
+    control = Control(parts, Engine(Runs(parts).carry_out, stopping))
     trials = Trials(parts, assignments, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, stopping
+        places, app, store, target, models, rollouts, control, trials, supervisor, pruning, stopping
     )
     return platform

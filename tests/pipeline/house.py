@@ -1,12 +1,11 @@
-"""Everything of the pipeline joined, over a real store and a target and an engine in memory."""
+"""Everything of the pipeline joined, over a real store, with a target in memory."""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,11 @@ from shipway.core.description import App, Service
 from shipway.core.errors import Refused, UsageError
 from shipway.core.model_version import ModelVersion
 from shipway.core.ports import Builder, Models, Source, Tell
-from shipway.core.records import Answer, Run
+from shipway.core.records import Run
 from shipway.core.release import Artifact, BakedModel, Commit
 from shipway.local.store import Store
 from shipway.pipeline.control import Control
+from shipway.pipeline.engine import Engine
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Parts, Runs
 from tests.pipeline.fake_target import FakeTarget
@@ -41,7 +41,7 @@ APP = App.model_validate(DESCRIPTION)
 
 
 class Repository(Source):
-    """Commits are names; each is on main."""
+    """Commits are names; each is on main, and c2 is newer than c1."""
 
     def resolve(self, revision: str) -> Commit:
         if revision == "unknown":
@@ -53,6 +53,9 @@ class Repository(Source):
 
     def read(self, commit: Commit, path: str) -> bytes:
         return b""
+
+    def is_in(self, commit: str, newer: str) -> bool:
+        return commit <= newer
 
 
 class Workshop(Builder):
@@ -107,52 +110,6 @@ class Registry(Models):
         self.current = version
 
 
-class MemoryEngine:
-    """Runs in threads; steps are remembered, so a run that is started again does not repeat them."""
-
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
-        self._threads: dict[str, threading.Thread] = {}
-        self._mail: dict[tuple[str, str], queue.Queue[Any]] = {}
-        self.patience: float | None = None
-
-    def start(self, id: str) -> None:
-        if id in self._threads:
-            return
-        durable = _Durable(self, id)
-        self._threads[id] = threading.Thread(target=self._runs.carry_out, args=(id, durable))
-        self._threads[id].start()
-
-    def answer(self, id: str, environment: str, answer: Answer) -> None:
-        self.box(id, f"gate:{environment}").put(asdict(answer))
-
-    def is_over(self, id: str) -> bool:
-        return not self._threads[id].is_alive()
-
-    def box(self, id: str, topic: str) -> queue.Queue[Any]:
-        return self._mail.setdefault((id, topic), queue.Queue())
-
-    def join(self) -> None:
-        for thread in self._threads.values():
-            thread.join(20)
-            assert not thread.is_alive()
-
-
-class _Durable:
-    def __init__(self, engine: MemoryEngine, id: str) -> None:
-        self._engine, self._id = engine, id
-
-    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        return function(*args)
-
-    def receive(self, topic: str, timeout: float) -> Any | None:
-        try:
-            wait = timeout if self._engine.patience is None else self._engine.patience
-            return self._engine.box(self._id, topic).get(timeout=wait)
-        except queue.Empty:
-            return None
-
-
 class House:
     """Everything joined, as `wiring` would."""
 
@@ -163,14 +120,15 @@ class House:
         self.workshop = Workshop()
         self.registry = Registry()
         self.app = self.described = APP
-        rollouts = Rollouts(self.store, self.target, self.target, time.time, threading.Event())
+        self.stopping = threading.Event()
+        rollouts = Rollouts(self.store, self.target, self.target, time.time, self.stopping)
         parts = Parts(
             self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,
         )  # fmt: skip
         self.runs = Runs(parts)
-        self.engine = MemoryEngine(self.runs)
-        self.control = Control(parts, self.engine)  # type: ignore[arg-type]
+        self.engine = Engine(self.runs.carry_out, self.stopping)
+        self.control = Control(parts, self.engine)
         self.rollouts = rollouts
 
     def until(self, id: str, *statuses: str) -> Run:
@@ -180,6 +138,17 @@ class House:
             assert time.monotonic() < deadline, run
             time.sleep(0.005)
         return run
+
+    def close(self) -> None:
+        """Reject what waits for a person, and see every run end."""
+        for run in self.control.runs():
+            while self.control.run(run.id).live:
+                # What has only just begun to wait may find its gate answered before we answer.
+                with suppress(Refused):
+                    self.control.answer(run.id, approved=False, who="ann", why="end of the test")
+                self.rollouts.bell.wait(self.rollouts.bell.heard, 0.02)
+        assert self.engine.join(20)
+        self.store.close()
 
     def release(self, commit: str) -> Run:
         """The commit, approved, in prod."""

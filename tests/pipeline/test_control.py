@@ -1,4 +1,4 @@
-"""The verbs over real runs, a real store and an engine in memory: gates, supersession, retries, rollbacks, models."""
+"""The verbs over real runs, a real store and a target in memory: gates, supersession, retries, rollbacks, models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from shipway.core.errors import Refused, UsageError
-from shipway.core.records import Answer
 from tests.pipeline.house import APP, House
 
 
@@ -47,7 +46,10 @@ def test_rejected(house: House) -> None:
 
 def test_expired(house: House) -> None:
     """A gate that nobody answers ends the run, and can't be passed afterwards."""
-    house.engine.patience = 0.05
+    prod = APP.environments["prod"]
+    assert prod.approval is not None
+    soon = prod.model_copy(update={"approval": prod.approval.model_copy(update={"expires": 0.05})})
+    house.app = APP.model_copy(update={"environments": {**APP.environments, "prod": soon}})
     run = house.control.deploy("c1", None, "bob")
     house.until(run.id, "expired")
     with pytest.raises(Refused, match="expired"):
@@ -201,27 +203,6 @@ def test_the_first_answer_counts(house: House) -> None:
     house.target.hold.set()
     house.until(run.id, "succeeded")
     assert ["approved"] == [e.action for e in house.store.audit(50) if e.action in ("approved", "rejected")]
-
-
-def test_an_answer_that_the_engine_never_got_is_sent_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The daemon died between noting an approval and telling the run: the next one tells it."""
-    run = house.control.deploy("c1", None, "bob")
-    house.until(run.id, "waiting")
-    with monkeypatch.context() as dying:
-        dying.setattr(house.engine, "answer", lambda *_: None)
-        house.control.answer(run.id, approved=True, who="ann", why="fine")
-    house.control.resume()
-    assert ("dev", "prod") == house.until(run.id, "succeeded").done
-
-
-def test_a_run_that_the_engine_gave_up_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose end could not be written, as on a full disk, does not stay live for ever."""
-    run = house.control.deploy("c1", None, "bob")
-    house.until(run.id, "waiting")
-    monkeypatch.setattr(house.engine, "is_over", lambda _: True)
-    house.control.resume()
-    assert "failed" == house.control.run(run.id).status
-    house.engine.answer(run.id, "prod", Answer("rejected", "ann", "end of the test"))
 
 
 def test_a_changed_description_is_rolled_out(house: House) -> None:

@@ -65,7 +65,9 @@ def rollouts(store: Store, target: FakeTarget, monkeypatch: pytest.MonkeyPatch) 
 
 
 def roll_out(rollouts: Rollouts, id: str, *, back: bool = False, of: Release | None = None) -> RolloutRecord:
-    return rollouts.roll_out(f"{id}-{time.time()}", "prod", of or release(id), run="1", by="ann", back=back)
+    name = f"{id}-{time.time()}"
+    with rollouts.entered("prod", name, "1", lambda: None):
+        return rollouts.roll_out(name, "prod", of or release(id), run="1", by="ann", back=back)
 
 
 def test_first_release_serves(rollouts: Rollouts, target: FakeTarget) -> None:

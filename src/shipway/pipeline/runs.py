@@ -1,27 +1,29 @@
-"""One run from its commit to its last environment, told step by step. Durable: `engine.py` resumes it where it was."""
+"""One run from its commit to its last environment, told step by step; each step is done once its record says so."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from shipway.core.approval import check_promotable
 from shipway.core.description import App
-from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
-from shipway.core.gates import makes_pointless
+from shipway.core.errors import Refused, RolledBack, ShipwayError, Superseded, UsageError
+from shipway.core.gates import needs_new_word, superseding, turn_of
 from shipway.core.ports import Builder, Models, Source, Store
 from shipway.core.records import (
     Answer,
+    Choice,
     EnvironmentRecord,
     Event,
     EventKind,
     Gate,
     ModelHistory,
+    RolloutRecord,
     Run,
     RunStatus,
     status_of,
@@ -31,19 +33,8 @@ from shipway.core.transition import ModelWay
 from shipway.pipeline.model_fit import misfits
 from shipway.pipeline.rollouts import Rollouts
 
+LONGEST_WAIT = 60.0
 _log = logging.getLogger(__name__)
-
-
-class Durably(Protocol):
-    """What a durable engine gives a run: steps that are not repeated, and messages that are not lost."""
-
-    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        """The function's answer; on a resumed run the answer it gave before."""
-        ...
-
-    def receive(self, topic: str, timeout: float) -> Any | None:
-        """The next message on a topic; None after `timeout` seconds (counted from the first time it was asked)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -62,55 +53,61 @@ class Parts:
 
 
 class Runs:
-    """Carries runs out. Every public entry is idempotent: a run that ended stays ended."""
+    """Carries runs out. Level-triggered: called again after a crash, a run goes on from what its record says."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._store = parts.store
+        self._bell = parts.rollouts.bell
 
-    def carry_out(self, id: str, engine: Durably) -> None:
-        """All of a run. Called again after a crash, it goes on at the step where it was."""
-        run = self._run(id)
+    def carry_out(self, id: str) -> None:
+        """All that a run has still to do. Returns once it has ended; raises only where its end can't be recorded."""
+        run = self._store.get(Run, id)
+        if run is None or not run.live:
+            return
         try:
             match run.kind:
                 case "deploy":
-                    self._deploy(run, engine)
+                    self._deploy(run)
                 case "rollback":
-                    self._roll_back(run, engine)
+                    self._roll_back(run)
                 case "model":
-                    self._promote_model(run, engine)
+                    self._promote_model(run)
         except ShipwayError as error:
-            engine.step("end", self._end, id, status_of(error), error.what, error.fix, error.exit_code)
-        except Exception as error:  # the run's story must end, whatever broke; the traceback goes to the daemon's log
-            engine.step("end", self._end, id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
-            raise
+            self._end(id, status_of(error), error.what, error.fix, error.exit_code)
+        except Exception as error:  # the run's story must end, whatever broke
+            _log.exception("run %s failed", id)
+            self._end(id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
 
     # -- the three kinds of runs ---------------------------------------------------------------------------------
 
-    def _deploy(self, run: Run, engine: Durably) -> None:
-        release_id = engine.step("release", self._make_release, run.id)
-        for environment in run.path:
-            answer = self._gate(run.id, environment, engine)
+    def _deploy(self, run: Run) -> None:
+        release = self._release(run.release or self._make_release(run.id))
+        for environment in self._ahead(run):
+            answer = self._gate(run.id, environment)
             if answer is not None:
-                engine.step("end", self._end, run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")
+                self._end(run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")  # type: ignore[arg-type]
                 return
-            engine.step(f"roll out {environment}", self._roll_out, run.id, environment, release_id)
-        engine.step("end", self._end, run.id, "succeeded", "", "")
+            self._roll_out(run.id, environment, release)
+        self._end(run.id, "succeeded", "", "")
 
-    def _roll_back(self, run: Run, engine: Durably) -> None:
-        (environment,) = run.path
-        release_id = engine.step("choose", self._release_before, run.id, environment)
-        engine.step(f"roll back {environment}", self._roll_out, run.id, environment, release_id, True)
-        engine.step("end", self._end, run.id, "succeeded", "", "")
+    def _roll_back(self, run: Run) -> None:
+        for environment in self._ahead(run):
+            release = self._release(run.release or self._release_before(run.id, environment))
+            self._roll_out(run.id, environment, release, back=True)
+        self._end(run.id, "succeeded", "", "")
 
-    def _promote_model(self, run: Run, engine: Durably) -> None:
-        for environment in run.path:
-            chosen = engine.step(f"release {environment}", self._release_with_model, run.id, environment)
-            release_id, over = chosen["release"], chosen["over"]
-            engine.step(f"swap {environment}", self._roll_out, run.id, environment, release_id, False, over)
+    def _promote_model(self, run: Run) -> None:
+        for environment in self._ahead(run):
+            choice = run.chosen.get(environment) or self._release_with_model(run.id, environment)
+            self._roll_out(run.id, environment, self._release(choice.release), over=choice.over)
         if run.moves_latest:
-            engine.step("point latest", self._make_latest, run.id)
-        engine.step("end", self._end, run.id, "succeeded", "", "")
+            self._make_latest(run.id)
+        self._end(run.id, "succeeded", "", "")
+
+    @staticmethod
+    def _ahead(run: Run) -> list[str]:
+        return [environment for environment in run.path if environment not in run.done]
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -131,13 +128,12 @@ class Runs:
             request_schema=model.schema_digest if model else None,
             created_at=parts.clock(),
         )
+        contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
+        contents += [f"model {model.version}"] if model else []
         with self._store.transaction():
             self._store.put(release.id, release)
             self._change(id, release=release.id)
-        contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
-        self._tell(
-            run, "note", f"release {release.id}: " + ", ".join(contents + ([f"model {model.version}"] if model else []))
-        )
+            self._tell(run, "note", f"release {release.id}: " + ", ".join(contents))
         return release.id
 
     def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
@@ -152,77 +148,108 @@ class Runs:
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"build-{run.id}") as pool:
             return dict(zip(app.services, pool.map(build, app.services), strict=True))
 
-    def _gate(self, id: str, environment: str, engine: Durably) -> Answer | None:
+    def _gate(self, id: str, environment: str) -> Answer | None:
         """None to go on; otherwise why the run ends here."""
-        opened = engine.step(f"gate {environment}", self._open_gate, id, environment)
-        if opened["kind"] == "open":
-            return None
-        if opened["kind"] == "superseded":
-            return Answer("superseded", "a newer run", "it goes to the same environment")
-        heard = engine.receive(f"gate:{environment}", opened["timeout"])
-        if heard is None:
-            heard = engine.step(f"expired {environment}", self._expire_gate, id, opened["timeout"])
-        answer = Answer(**heard)
-        if answer.kind == "approved":
-            engine.step(f"passed {environment}", self._pass_gate, id, environment, answer)
-            return None
-        return answer
+        answer = None if self._is_open(id, environment) else self._answer(id)
+        if answer is None or answer.kind != "approved":
+            return answer
+        with self._store.transaction():
+            passed = (*self._run(id).passed, environment)
+            run = self._change(id, status="running", stage=f"approved for {environment}", gate=None, passed=passed)
+            text = f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}"
+            self._tell(run, "done", text, environment)
+        return None
 
-    def _open_gate(self, id: str, environment: str) -> dict[str, Any]:
+    def _is_open(self, id: str, environment: str) -> bool:
+        """Whether nobody needs to say yes, or somebody has said it; otherwise the run waits from here on."""
+        run = self._run(id)
         approval = self._parts.operator_app().environments[environment].approval
-        if approval is None:
-            return {"kind": "open"}
+        if run.gate is not None:
+            return False
+        if approval is None or environment in run.passed or self._rollout(id, environment) is not None:
+            return True
         now = self._parts.clock()
+        gate = Gate(environment, approval.roles, now, now + approval.expires)
         with self._store.transaction():
-            run = self._run(id)
-            if any(makes_pointless(other, run) for other in self._store.all(Run)):
-                return {"kind": "superseded"}
-            gate = Gate(environment, approval.roles, now, now + approval.expires)
             run = self._change(id, status="waiting", stage=f"approval for {environment}", gate=gate)
-        self._tell(run, "gate", f"waits for approval to {environment} by {' or '.join(approval.roles)}", environment)
-        return {"kind": "wait", "timeout": approval.expires}
+            text = f"waits for approval to {environment} by {' or '.join(approval.roles)}"
+            self._tell(run, "gate", text, environment)
+        self._bell.ring()
+        return False
 
-    def _expire_gate(self, id: str, timeout: float) -> dict[str, Any]:
-        """The answer that came at the last moment, if one did; else nobody can give one any more."""
-        with self._store.transaction():
-            gate = self._run(id).gate
-            if gate is not None and gate.answer is not None:
-                return asdict(gate.answer)
-            answer = Answer("expired", "nobody", f"no answer within {timeout / 3600:g} h")
-            self._change(id, gate=replace(gate, answer=answer) if gate else None)
-            return asdict(answer)
+    def _answer(self, id: str) -> Answer:
+        """What was said at the gate, as soon as it is; the first answer counts."""
+        while True:
+            heard = self._bell.heard
+            with self._store.transaction():
+                run, now = self._run(id), self._parts.clock()
+                assert run.gate is not None
+                answer = run.gate.answer or self._answer_of_itself(run, run.gate, now)
+                if answer is not None:
+                    self._change(id, gate=replace(run.gate, answer=answer))
+                    return answer
+            self._bell.wait(heard, min(run.gate.expires - now, LONGEST_WAIT))
 
-    def _pass_gate(self, id: str, environment: str, answer: Answer) -> None:
-        run = self._change(id, status="running", stage=f"approved for {environment}", gate=None)
-        self._tell(
-            run, "done", f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}", environment
-        )
+    def _answer_of_itself(self, run: Run, gate: Gate, now: float) -> Answer | None:
+        """Why nobody needs to answer any more."""
+        newer = superseding(run, gate.environment, self._store.all(Run))
+        if newer is not None:
+            return Answer("superseded", f"run {newer.id}", "a newer commit goes to the same environment")
+        if now >= gate.expires:
+            return Answer("expired", "nobody", f"no answer within {(gate.expires - gate.since) / 3600:g} h")
+        return None
+
+    def _turn(self, id: str, environment: str) -> str | None:
+        """For whom the run waits before it enters; None once it is its turn. Raises Superseded when it never will be."""
+        run, runs, rollouts = self._run(id), self._store.all(Run), self._parts.rollouts
+        under_way = rollouts.under_way(environment)
+        turn = turn_of(run, environment, runs, under_way.run if under_way is not None else None)
+        if turn.kind == "superseded":
+            assert turn.other is not None
+            raise superseded(run, environment, turn.other)
+        if turn.other is not None:
+            at_work = under_way is not None and under_way.run == turn.other.id
+            return f"run {turn.other.id} " + ("is at work there" if at_work else "goes first")
+        if self._rollout(id, environment) is None:
+            check_newer(self._parts, run, environment, runs)
+        return None
 
     def _roll_out(
-        self, id: str, environment: str, release_id: str, back: bool = False, over: str | None = None
+        self, id: str, environment: str, release: Release, *, back: bool = False, over: str | None = None
     ) -> None:
-        run = self._change(id, stage=f"rollout to {environment}")
-        release = self._release(release_id)
-        record = self._parts.rollouts.record_of(environment)
-        stable = self._store.get(Release, record.stable or "")
-        if not back and release.same_in(environment, stable) and record.rollout is None:
-            self._tell(run, "done", f"{environment} already serves exactly this, as {record.stable}", environment)
-            self._store.change(EnvironmentRecord, environment, lambda e: replace(e, described_by=release_id))
-        else:
-            self._check_model(run, release, environment, back)
-            rollout = self._parts.rollouts.roll_out(
-                f"{id}-{environment}", environment, release, run=id, by=run.by, back=back, over=over,
-                way=self._way(run, stable, release),
-            )  # fmt: skip
-            if rollout.state.phase != "promoted":
-                serving = rollout.previous or "nothing"
-                raise RolledBack(
-                    f"rolled back: {rollout.state.reason}",
-                    state=f"{environment} serves {serving}",
-                    fix=f"shipway logs --env {environment} --release {release_id}",
-                )
-            self._tell(run, "done", f"{environment} serves {release_id}", environment)
-        self._change(id, done=(*(d for d in run.done if d != environment), environment))
+        run = self._change(id, stage=f"rollout to {environment}", enters=environment)
+        self._bell.ring()
+        rollouts = self._parts.rollouts
+        with rollouts.entered(environment, _rollout_id(id, environment), id, lambda: self._turn(id, environment)):
+            under_way = self._rollout(id, environment)
+            record = rollouts.record_of(environment)
+            stable = self._store.get(Release, record.stable or "")
+            if not back and under_way is None and record.rollout is None and release.same_in(environment, stable):
+                self._store.change(EnvironmentRecord, environment, lambda e: replace(e, described_by=release.id))
+                text = f"{environment} already serves exactly this, as {record.stable}"
+            else:
+                if under_way is None:
+                    self._check_model(run, release, environment, back)
+                self._move(run, environment, stable, release, back=back, over=over)
+                text = f"{environment} serves {release.id}"
+            # While the environment is still ours: who comes next must know that we were there.
+            with self._store.transaction():
+                run = self._change(id, done=(*self._run(id).done, environment), enters=None)
+                self._tell(run, "done", text, environment)
+
+    def _move(
+        self, run: Run, environment: str, stable: Release | None, release: Release, *, back: bool, over: str | None
+    ) -> None:
+        rollout = self._parts.rollouts.roll_out(
+            _rollout_id(run.id, environment), environment, release, run=run.id, by=run.by, back=back, over=over,
+            way=self._way(run, stable, release),
+        )  # fmt: skip
+        if rollout.state.phase != "promoted":
+            raise RolledBack(
+                f"rolled back: {rollout.state.reason}",
+                state=f"{environment} serves {rollout.previous or 'nothing'}",
+                fix=f"shipway logs --env {environment} --release {release.id}",
+            )
 
     def _check_model(self, run: Run, release: Release, environment: str, back: bool) -> None:
         """What was rejected while the run waited goes no further; on the way back a person knows better."""
@@ -258,8 +285,11 @@ class Runs:
         self._change(id, release=history[-2])
         return history[-2]
 
-    def _release_with_model(self, id: str, environment: str) -> dict[str, str]:
-        run = self._run(id)
+    def _release_with_model(self, id: str, environment: str) -> Choice:
+        run, begun = self._run(id), self._rollout(id, environment)
+        if begun is not None:
+            # By a Shipway that did not note its choice.
+            return Choice(begun.release, begun.previous or "")
         assert run.model_version is not None
         model = self._parts.models.verified(run.model_version)
         record = self._parts.rollouts.record_of(environment)
@@ -274,8 +304,9 @@ class Runs:
         )
         with self._store.transaction():
             self._store.put(release.id, release)
-            self._change(id, release=release.id)
-        return {"release": release.id, "over": stable.id}
+            choice = Choice(release.id, stable.id)
+            self._change(id, release=release.id, chosen={**run.chosen, environment: choice})
+        return choice
 
     def _make_latest(self, id: str) -> None:
         run = self._run(id)
@@ -286,12 +317,13 @@ class Runs:
         self._tell(run, "done", f"new releases take model {run.model_version}{approved}")
 
     def _end(self, id: str, status: RunStatus, reason: str, fix: str, fault: int | None = None) -> None:
-        run = self._run(id)
-        if not run.live:
-            return
-        run = self._change(id, status=status, reason=reason, fix=fix, fault=fault, gate=None, ended=self._parts.clock())
-        text = reason or f"done: {', '.join(run.done) or run.stage}"
-        self._tell(run, "end", text, seconds=self._parts.clock() - run.created)
+        now = self._parts.clock()
+        with self._store.transaction():
+            run = self._change(
+                id, status=status, reason=reason, fix=fix, fault=fault, gate=None, enters=None, ended=now
+            )  # fmt: skip
+            self._tell(run, "end", reason or f"done: {', '.join(run.done) or run.stage}", seconds=now - run.created)
+        self._bell.ring()
 
     # -- the small print -----------------------------------------------------------------------------------------
 
@@ -300,6 +332,10 @@ class Runs:
         if run is None:
             raise KeyError(id)
         return run
+
+    def _rollout(self, id: str, environment: str) -> RolloutRecord | None:
+        """The run's rollout in an environment, once it has begun."""
+        return self._store.get(RolloutRecord, _rollout_id(id, environment))
 
     def _release(self, id: str) -> Release:
         release = self._store.get(Release, id)
@@ -314,6 +350,31 @@ class Runs:
         self, run: Run, kind: EventKind, text: str, environment: str | None = None, seconds: float | None = None
     ) -> None:
         self._store.add_event(Event(kind, text, self._parts.clock(), run.id, environment, seconds))
+
+
+def _rollout_id(run: str, environment: str) -> str:
+    return f"{run}-{environment}"
+
+
+def superseded(run: Run, environment: str, newer: Run) -> Superseded:
+    """What to say of a run that a newer one overtook in an environment."""
+    return Superseded(
+        f"run {newer.id} has brought a newer commit to {environment}",
+        fix=f"shipway deploy --env {run.path[-1]} {run.commit[:7]} brings this one all the same",
+    )
+
+
+def check_newer(parts: Parts, run: Run, environment: str, runs: Iterable[Run]) -> None:
+    """Raise Superseded for a run that would take an environment back to an older commit with nobody's word for it."""
+    record = parts.rollouts.record_of(environment)
+    serves = parts.store.get(Release, record.described_by or record.stable or "")
+    if serves is None or serves.commit == run.commit or not needs_new_word(run, environment, runs):
+        return
+    if parts.source.is_in(run.commit, serves.commit):
+        raise Superseded(
+            f"{environment} serves {serves.commit[:7]} by now, which is newer than {run.commit[:7]}",
+            fix=f"shipway deploy --env {run.path[-1]} {run.commit[:7]} brings the older one all the same",
+        )
 
 
 def make_latest(parts: Parts, version: str, by: str, why: str) -> None:

@@ -36,7 +36,7 @@ class Trials:
         self._store = parts.store
         self._assignments = assignments
         self._stopping = stopping
-        self._locks = EnvironmentLocks(parts.store, parts.clock, lambda: None)
+        self._locks = EnvironmentLocks(parts.store, parts.clock, parts.rollouts.bell)
         self._comparing = Comparing(assignments, parts.clock)
         self._refusals: dict[str, frozenset[tuple[str, str]]] = {}
 
