@@ -16,6 +16,7 @@ from shipway.core.places import DESCRIPTION, Places, places_of
 from shipway.local import log_file
 from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder
+from shipway.local.former_state import set_aside
 from shipway.local.git_source import GitSource
 from shipway.local.model_evidence import LocalModelEvidence
 from shipway.local.parameters import FileParameters
@@ -93,6 +94,7 @@ def build(root: Path) -> Platform:
     app = description_file.load(root / DESCRIPTION)
     source = GitSource(root)
     make_private(places.runtime)
+    set_aside(places.state)
     store = Store(places.state / "state.db")
     environments = PythonEnvironments(places.state / "environments")
     builder = LocalBuilder(places.state, source, environments)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from shipway.core.errors import Refused, UsageError
 from shipway.core.model_version import ModelVersion
 from shipway.core.ports import Builder, Models, Source, Tell
 from shipway.core.records import Run
-from shipway.core.release import Artifact, BakedModel, Commit
+from shipway.core.release import Artifact, BakedModel, Commit, Release
 from shipway.local.store import Store
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
@@ -41,7 +43,7 @@ APP = App.model_validate(DESCRIPTION)
 
 
 class Repository(Source):
-    """Commits are names; each is on main, and c2 is newer than c1."""
+    """Commits are names; each is on main. c2 is newer than c1; d1 is on another line."""
 
     def resolve(self, revision: str) -> Commit:
         if revision == "unknown":
@@ -55,7 +57,7 @@ class Repository(Source):
         return b""
 
     def is_in(self, commit: str, newer: str) -> bool:
-        return commit <= newer
+        return commit[0] == newer[0] and commit <= newer
 
 
 class Workshop(Builder):
@@ -110,26 +112,83 @@ class Registry(Models):
         self.current = version
 
 
-class House:
-    """Everything joined, as `wiring` would."""
+class Killed(BaseException):
+    """What a thread of a control plane meets that was killed."""
 
-    def __init__(self, folder: Path) -> None:
+
+class MortalStore(Store):
+    """A store whose control plane dies: at its `last` write, or when told to. Nothing is written after that."""
+
+    def __init__(self, path: Path, last: int | None = None) -> None:
+        self.dead = False
+        self.writes = 0
+        self._last = last
+        super().__init__(path)
+        self._db.execute("PRAGMA synchronous=OFF")
+
+    def kill(self) -> None:
+        """As `kill -9` does, between two transactions."""
+        with self._lock:
+            self.dead = True
+
+    def _do(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        writes = not statement.startswith(("SELECT", "BEGIN", "ROLLBACK"))
+        self.writes += writes
+        self.dead |= writes and self.writes == self._last
+        if self.dead and statement != "ROLLBACK":
+            raise Killed
+        return super()._do(statement, values)
+
+
+class MortalTarget:
+    """What a control plane can do to the world while it lives."""
+
+    def __init__(self, target: FakeTarget, store: MortalStore) -> None:
+        self._target = target
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if self._store.dead:
+            raise Killed
+        return getattr(self._target, name)
+
+
+class House:
+    """Everything joined, as `wiring` would. `before` is one that was killed: the world outlives it.
+
+    `last` is the write at which the control plane dies.
+    """
+
+    def __init__(self, folder: Path, *, before: House | None = None, last: int | None = None) -> None:
         self.root = folder
-        self.store = Store(folder / "state.db")
-        self.target = FakeTarget()
-        self.workshop = Workshop()
-        self.registry = Registry()
-        self.app = self.described = APP
+        self.store = MortalStore(folder / "state.db", last)
+        self.target = before.target if before is not None else FakeTarget()
+        self.workshop = before.workshop if before is not None else Workshop()
+        self.registry = before.registry if before is not None else Registry()
+        self.app = self.described = before.app if before is not None else APP
         self.stopping = threading.Event()
-        rollouts = Rollouts(self.store, self.target, self.target, time.time, self.stopping)
+        target: Any = MortalTarget(self.target, self.store)
+        rollouts = Rollouts(self.store, target, target, time.time, self.stopping)
         parts = Parts(
             self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,
         )  # fmt: skip
         self.runs = Runs(parts)
-        self.engine = Engine(self.runs.carry_out, self.stopping)
+        self.engine = Engine(self._carry_out, self.stopping)
         self.control = Control(parts, self.engine)
         self.rollouts = rollouts
+
+    def killed(self) -> House:
+        """The next control plane, after `kill -9` of this one; it goes on with what was under way."""
+        self.store.kill()
+        self.rollouts.bell.ring()
+        after = House(self.root, before=self)
+        after.control.resume()
+        return after
+
+    def _carry_out(self, id: str) -> None:
+        with suppress(Killed):
+            self.runs.carry_out(id)
 
     def until(self, id: str, *statuses: str) -> Run:
         """The run, once it has one of the statuses."""
@@ -139,9 +198,22 @@ class House:
             time.sleep(0.005)
         return run
 
+    def served(self, environment: str) -> str:
+        """The commit that serves there."""
+        release = self.store.get(Release, self.rollouts.record_of(environment).stable or "")
+        assert release is not None
+        return release.commit
+
+    def reached(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds."""
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
     def close(self) -> None:
         """Reject what waits for a person, and see every run end."""
-        for run in self.control.runs():
+        for run in [] if self.store.dead else self.control.runs():
             while self.control.run(run.id).live:
                 # What has only just begun to wait may find its gate answered before we answer.
                 with suppress(Refused):
