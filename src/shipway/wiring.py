@@ -34,8 +34,9 @@ from shipway.local.task_table import FileTaskTable
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
+from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Parts, Runs, tend_forever
+from shipway.pipeline.runs import Runs, tend_forever
 from shipway.pipeline.variants import WATCH_EVERY, Trials
 from shipway.registry.registry import ModelRegistry
 

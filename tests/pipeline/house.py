@@ -21,8 +21,9 @@ from shipway.core.release import Artifact, BakedModel, Commit, Release
 from shipway.local.store import Store
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
+from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Parts, Runs
+from shipway.pipeline.runs import Runs
 from tests.pipeline.fake_target import FakeTarget
 
 QUICK = {"strategy": "blue_green", "bake": 0}

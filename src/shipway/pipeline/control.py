@@ -12,7 +12,8 @@ from shipway.core.rollout import Command
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_life import ModelLife
 from shipway.pipeline.new_run import new_run
-from shipway.pipeline.runs import Parts, check_newer, superseded
+from shipway.pipeline.parts import Parts
+from shipway.pipeline.waits import check_newer, superseded
 
 
 class Control:

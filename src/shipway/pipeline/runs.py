@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from shipway.core.approval import check_promotable
 from shipway.core.description import App
-from shipway.core.errors import Refused, RolledBack, ShipwayError, Superseded, UsageError
-from shipway.core.gates import needs_new_word, superseding, turn_of
-from shipway.core.ports import Builder, Models, Source, Store
+from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 from shipway.core.records import (
-    Answer,
     Choice,
     EnvironmentRecord,
-    Event,
-    EventKind,
-    Gate,
     ModelHistory,
-    RolloutRecord,
     Run,
     RunStatus,
     status_of,
@@ -31,25 +22,11 @@ from shipway.core.records import (
 from shipway.core.release import Artifact, Commit, Release
 from shipway.core.transition import ModelWay
 from shipway.pipeline.model_fit import misfits
-from shipway.pipeline.rollouts import Rollouts
+from shipway.pipeline.parts import Parts
+from shipway.pipeline.run_records import RunRecords, rollout_id
+from shipway.pipeline.waits import Waits
 
-LONGEST_WAIT = 60.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a run works with. `read_app` parses a committed description, `root` is the repository's folder."""
-
-    store: Store
-    source: Source
-    builder: Builder
-    models: Models
-    rollouts: Rollouts
-    clock: Callable[[], float]
-    read_app: Callable[[bytes], App]
-    operator_app: Callable[[], App]
-    root: Path
 
 
 class Runs:
@@ -59,6 +36,8 @@ class Runs:
         self._parts = parts
         self._store = parts.store
         self._bell = parts.rollouts.bell
+        self._records = RunRecords(parts.store, parts.clock)
+        self._waits = Waits(parts, self._records)
 
     def carry_out(self, id: str) -> None:
         """All that a run has still to do. Returns once it has ended; raises only where its end can't be recorded."""
@@ -84,7 +63,7 @@ class Runs:
     def _deploy(self, run: Run) -> None:
         release = self._release(run.release or self._make_release(run.id))
         for environment in self._ahead(run):
-            answer = self._gate(run.id, environment)
+            answer = self._waits.at_gate(run.id, environment)
             if answer is not None:
                 self._end(run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")  # type: ignore[arg-type]
                 return
@@ -113,7 +92,7 @@ class Runs:
 
     def _make_release(self, id: str) -> str:
         parts = self._parts
-        run = self._change(id, stage="build")
+        run = self._records.change(id, stage="build")
         commit = parts.source.resolve(run.commit)
         app = parts.read_app(parts.source.read(commit, "shipway.yaml"))
         model = parts.models.verified(parts.models.latest().version) if app.model_services() else None
@@ -132,96 +111,32 @@ class Runs:
         contents += [f"model {model.version}"] if model else []
         with self._store.transaction():
             self._store.put(release.id, release)
-            self._change(id, release=release.id)
-            self._tell(run, "note", f"release {release.id}: " + ", ".join(contents))
+            self._records.change(id, release=release.id)
+            self._records.tell(run, "note", f"release {release.id}: " + ", ".join(contents))
         return release.id
 
     def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
         def build(name: str) -> Artifact:
             began = self._parts.clock()
             artifact = self._parts.builder.build(
-                commit, name, app.services[name], lambda line: self._tell(run, "note", line)
+                commit, name, app.services[name], lambda line: self._records.tell(run, "note", line)
             )
-            self._tell(run, "done", f"built {name} {artifact.short}", seconds=self._parts.clock() - began)
+            self._records.tell(run, "done", f"built {name} {artifact.short}", seconds=self._parts.clock() - began)
             return artifact
 
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"build-{run.id}") as pool:
             return dict(zip(app.services, pool.map(build, app.services), strict=True))
 
-    def _gate(self, id: str, environment: str) -> Answer | None:
-        """None to go on; otherwise why the run ends here."""
-        answer = None if self._is_open(id, environment) else self._answer(id)
-        if answer is None or answer.kind != "approved":
-            return answer
-        with self._store.transaction():
-            passed = (*self._run(id).passed, environment)
-            run = self._change(id, status="running", stage=f"approved for {environment}", gate=None, passed=passed)
-            text = f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}"
-            self._tell(run, "done", text, environment)
-        return None
-
-    def _is_open(self, id: str, environment: str) -> bool:
-        """Whether nobody needs to say yes, or somebody has said it; otherwise the run waits from here on."""
-        run = self._run(id)
-        approval = self._parts.operator_app().environments[environment].approval
-        if run.gate is not None:
-            return False
-        if approval is None or environment in run.passed or self._rollout(id, environment) is not None:
-            return True
-        now = self._parts.clock()
-        gate = Gate(environment, approval.roles, now, now + approval.expires)
-        with self._store.transaction():
-            run = self._change(id, status="waiting", stage=f"approval for {environment}", gate=gate)
-            text = f"waits for approval to {environment} by {' or '.join(approval.roles)}"
-            self._tell(run, "gate", text, environment)
-        self._bell.ring()
-        return False
-
-    def _answer(self, id: str) -> Answer:
-        """What was said at the gate, as soon as it is; the first answer counts."""
-        while True:
-            heard = self._bell.heard
-            with self._store.transaction():
-                run, now = self._run(id), self._parts.clock()
-                assert run.gate is not None
-                answer = run.gate.answer or self._answer_of_itself(run, run.gate, now)
-                if answer is not None:
-                    self._change(id, gate=replace(run.gate, answer=answer))
-                    return answer
-            self._bell.wait(heard, min(run.gate.expires - now, LONGEST_WAIT))
-
-    def _answer_of_itself(self, run: Run, gate: Gate, now: float) -> Answer | None:
-        """Why nobody needs to answer any more."""
-        newer = superseding(run, gate.environment, self._store.all(Run))
-        if newer is not None:
-            return Answer("superseded", f"run {newer.id}", "a newer commit goes to the same environment")
-        if now >= gate.expires:
-            return Answer("expired", "nobody", f"no answer within {(gate.expires - gate.since) / 3600:g} h")
-        return None
-
-    def _turn(self, id: str, environment: str) -> str | None:
-        """For whom the run waits before it enters; None once it is its turn. Raises Superseded when it never will be."""
-        run, runs, rollouts = self._run(id), self._store.all(Run), self._parts.rollouts
-        under_way = rollouts.under_way(environment)
-        turn = turn_of(run, environment, runs, under_way.run if under_way is not None else None)
-        if turn.kind == "superseded":
-            assert turn.other is not None
-            raise superseded(run, environment, turn.other)
-        if turn.other is not None:
-            at_work = under_way is not None and under_way.run == turn.other.id
-            return f"run {turn.other.id} " + ("is at work there" if at_work else "goes first")
-        if self._rollout(id, environment) is None:
-            check_newer(self._parts, run, environment, runs)
-        return None
-
     def _roll_out(
         self, id: str, environment: str, release: Release, *, back: bool = False, over: str | None = None
     ) -> None:
-        run = self._change(id, stage=f"rollout to {environment}", enters=environment)
+        run = self._records.change(id, stage=f"rollout to {environment}", enters=environment)
         self._bell.ring()
         rollouts = self._parts.rollouts
-        with rollouts.entered(environment, _rollout_id(id, environment), id, lambda: self._turn(id, environment)):
-            under_way = self._rollout(id, environment)
+        with rollouts.entered(
+            environment, rollout_id(id, environment), id, lambda: self._waits.before_turn(id, environment)
+        ):
+            under_way = self._records.rollout(id, environment)
             record = rollouts.record_of(environment)
             stable = self._store.get(Release, record.stable or "")
             if not back and under_way is None and record.rollout is None and release.same_in(environment, stable):
@@ -234,14 +149,14 @@ class Runs:
                 text = f"{environment} serves {release.id}"
             # While the environment is still ours: who comes next must know that we were there.
             with self._store.transaction():
-                run = self._change(id, done=(*self._run(id).done, environment), enters=None)
-                self._tell(run, "done", text, environment)
+                run = self._records.change(id, done=(*self._records.get(id).done, environment), enters=None)
+                self._records.tell(run, "done", text, environment)
 
     def _move(
         self, run: Run, environment: str, stable: Release | None, release: Release, *, back: bool, over: str | None
     ) -> None:
         rollout = self._parts.rollouts.roll_out(
-            _rollout_id(run.id, environment), environment, release, run=run.id, by=run.by, back=back, over=over,
+            rollout_id(run.id, environment), environment, release, run=run.id, by=run.by, back=back, over=over,
             way=self._way(run, stable, release),
         )  # fmt: skip
         if rollout.state.phase != "promoted":
@@ -262,7 +177,9 @@ class Runs:
             except Refused as refusal:
                 if not back:
                     raise
-                self._tell(run, "note", f"{refusal.what}; {release.id} goes back to it all the same", environment)
+                self._records.tell(
+                    run, "note", f"{refusal.what}; {release.id} goes back to it all the same", environment
+                )
 
     def _way(self, run: Run, stable: Release | None, release: Release) -> ModelWay:
         """How the model comes where nothing else differs. What a commit brings goes the way of commits."""
@@ -282,11 +199,11 @@ class Runs:
                 fix=f"shipway deploy --env {environment} COMMIT",
                 state="nothing changed",
             )
-        self._change(id, release=history[-2])
+        self._records.change(id, release=history[-2])
         return history[-2]
 
     def _release_with_model(self, id: str, environment: str) -> Choice:
-        run, begun = self._run(id), self._rollout(id, environment)
+        run, begun = self._records.get(id), self._records.rollout(id, environment)
         if begun is not None:
             # By a Shipway that did not note its choice.
             return Choice(begun.release, begun.previous or "")
@@ -305,76 +222,35 @@ class Runs:
         with self._store.transaction():
             self._store.put(release.id, release)
             choice = Choice(release.id, stable.id)
-            self._change(id, release=release.id, chosen={**run.chosen, environment: choice})
+            self._records.change(id, release=release.id, chosen={**run.chosen, environment: choice})
         return choice
 
     def _make_latest(self, id: str) -> None:
-        run = self._run(id)
+        run = self._records.get(id)
         assert run.model_version is not None
         pending = self._parts.models.get(run.model_version).approval_status == "pending"
         make_latest(self._parts, run.model_version, run.by, run.why)
         approved = f", which {run.by} approves by that" if pending else ""
-        self._tell(run, "done", f"new releases take model {run.model_version}{approved}")
+        self._records.tell(run, "done", f"new releases take model {run.model_version}{approved}")
 
     def _end(self, id: str, status: RunStatus, reason: str, fix: str, fault: int | None = None) -> None:
         now = self._parts.clock()
         with self._store.transaction():
-            run = self._change(
+            run = self._records.change(
                 id, status=status, reason=reason, fix=fix, fault=fault, gate=None, enters=None, ended=now
             )  # fmt: skip
-            self._tell(run, "end", reason or f"done: {', '.join(run.done) or run.stage}", seconds=now - run.created)
+            self._records.tell(
+                run, "end", reason or f"done: {', '.join(run.done) or run.stage}", seconds=now - run.created
+            )
         self._bell.ring()
 
     # -- the small print -----------------------------------------------------------------------------------------
-
-    def _run(self, id: str) -> Run:
-        run = self._store.get(Run, id)
-        if run is None:
-            raise KeyError(id)
-        return run
-
-    def _rollout(self, id: str, environment: str) -> RolloutRecord | None:
-        """The run's rollout in an environment, once it has begun."""
-        return self._store.get(RolloutRecord, _rollout_id(id, environment))
 
     def _release(self, id: str) -> Release:
         release = self._store.get(Release, id)
         if release is None:
             raise Refused(f"no release {id!r} is stored", fix="shipway deploy")
         return release
-
-    def _change(self, id: str, **fields: Any) -> Run:
-        return self._store.change(Run, id, lambda run: replace(run, **fields))
-
-    def _tell(
-        self, run: Run, kind: EventKind, text: str, environment: str | None = None, seconds: float | None = None
-    ) -> None:
-        self._store.add_event(Event(kind, text, self._parts.clock(), run.id, environment, seconds))
-
-
-def _rollout_id(run: str, environment: str) -> str:
-    return f"{run}-{environment}"
-
-
-def superseded(run: Run, environment: str, newer: Run) -> Superseded:
-    """What to say of a run that a newer one overtook in an environment."""
-    return Superseded(
-        f"run {newer.id} has brought a newer commit to {environment}",
-        fix=f"shipway deploy --env {run.path[-1]} {run.commit[:7]} brings this one all the same",
-    )
-
-
-def check_newer(parts: Parts, run: Run, environment: str, runs: Iterable[Run]) -> None:
-    """Raise Superseded for a run that would take an environment back to an older commit with nobody's word for it."""
-    record = parts.rollouts.record_of(environment)
-    serves = parts.store.get(Release, record.described_by or record.stable or "")
-    if serves is None or serves.commit == run.commit or not needs_new_word(run, environment, runs):
-        return
-    if parts.source.is_in(run.commit, serves.commit):
-        raise Superseded(
-            f"{environment} serves {serves.commit[:7]} by now, which is newer than {run.commit[:7]}",
-            fix=f"shipway deploy --env {run.path[-1]} {run.commit[:7]} brings the older one all the same",
-        )
 
 
 def make_latest(parts: Parts, version: str, by: str, why: str) -> None:

@@ -18,7 +18,7 @@ from shipway.core.release import Release
 from shipway.pipeline.comparing import Comparing, TrialReport
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.model_fit import strangers
-from shipway.pipeline.runs import Parts
+from shipway.pipeline.parts import Parts
 
 PLATFORM = "shipway"
 PATIENCE = 30.0
