@@ -12,7 +12,7 @@ from shipway.core.records import Event, Lock
 from shipway.pipeline.bell import Bell
 
 EXPIRY = 30.0
-LOOK = 1.0
+LOOK = 5.0
 
 
 class LockLost(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from shipway.core.errors import Superseded
-from shipway.core.gates import needs_new_word, superseding, turn_of
+from shipway.core.gates import check_known, needs_new_word, superseding, turn_of
 from shipway.core.records import Answer, Gate, Run
 from shipway.core.release import Release
 from shipway.pipeline.parts import Parts
@@ -40,8 +40,9 @@ class Waits:
 
     def _is_open(self, id: str, environment: str) -> bool:
         """Whether nobody needs to say yes, or somebody has said it; otherwise the run waits from here on."""
-        run = self._records.get(id)
-        approval = self._parts.operator_app().environments[environment].approval
+        run, app = self._records.get(id), self._parts.operator_app()
+        check_known(app, environment)
+        approval = app.environments[environment].approval
         if run.gate is not None:
             return False
         if approval is None or environment in run.passed or self._records.rollout(id, environment) is not None:
