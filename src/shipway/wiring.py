@@ -131,7 +131,5 @@ def build(root: Path) -> Platform:
     control = Control(parts, Engine(Runs(parts).carry_out, stopping))
     trials = Trials(parts, assignments, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
-    platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, supervisor, pruning, stopping
-    )
+    platform = Platform(places, app, store, target, models, rollouts, control, trials, supervisor, pruning, stopping)
     return platform
