@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         print(f"== {versions}: {environment}", flush=True)
         steps = [
             ["make", "--silent", f"VENV={environment}", f"PYTHON={path}", f"{environment}/.ready"],
-            [f"{environment}/bin/python", "-m", "pytest", *FAST],
+            [f"{environment}/bin/python", "-m", "pytest", "-n", "3", "--dist", "loadfile", *FAST],
         ]
         if "--no-demo" not in arguments:
             steps.append([f"{environment}/bin/shipway", "demo"])
