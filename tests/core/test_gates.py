@@ -121,5 +121,5 @@ def test_going_back_to_an_older_commit_takes_a_new_word() -> None:
     served = replace(TO_DEV, status="succeeded", done=("dev",))
     assert needs_new_word(OLDER, "dev", [OLDER, served])
     assert needs_new_word(replace(OLDER, id="20", retry_of="9"), "dev", [served])
-    assert not needs_new_word(replace(OLDER, passed=("dev",)), "dev", [served])
+    assert not needs_new_word(replace(OLDER, approved=("dev",)), "dev", [served])
     assert not needs_new_word(replace(OLDER, id="20"), "dev", [served])

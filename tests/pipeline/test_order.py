@@ -128,7 +128,7 @@ def check(story: Story) -> None:
     for environment in ("dev", "prod"):
         latest: dict[str, Run] = {}
         for run, record in story.entered(environment):
-            line, said = run.commit[0], environment in run.passed
+            line, said = run.commit[0], environment in run.approved
             before = latest.get(line, run)
             assert said or before.order <= run.order, "an older commit followed a newer one"
             assert said or all(int(run.id) >= int(other.id) for other in latest.values()), "not in the order of numbers"

@@ -361,6 +361,21 @@ def test_a_long_migration_keeps_its_lock(
     assert {"r1", "r2", "r3"} == set(rollouts.record_of("prod").history)
 
 
+def test_who_is_overtaken_while_taking_the_lock_gives_it_back(rollouts: Rollouts, store: Store) -> None:
+    """Whose turn it is, is asked again once nobody else can get in: in between, a newer run may have become ready."""
+    said = iter([None, "run 3 goes first", None, None])
+    free: list[bool] = []
+
+    def turn() -> str | None:
+        free.append(store.get(Lock, "prod") is None)
+        return next(said)
+
+    with rollouts.entered("prod", "1-prod", "1", turn):
+        assert [True, False, True, False] == free
+    assert ["waits for prod: run 3 goes first"] == [event.text for event in store.events("1", 0)]
+    assert store.get(Lock, "prod") is None
+
+
 def test_an_abort_is_not_overwritten(rollouts: Rollouts, target: FakeTarget) -> None:
     """A pause that follows an abort nobody has heard yet is refused: abort always wins."""
     roll_out(rollouts, "r1")

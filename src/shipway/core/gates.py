@@ -120,7 +120,7 @@ def needs_new_word(run: Run, environment: str, runs: Iterable[Run]) -> bool:
 
     If its commit is in what serves already, the run would go back to an older one, which takes a person's word.
     """
-    if run.kind != "deploy" or environment in run.passed:
+    if run.kind != "deploy" or environment in run.approved:
         return False
     return any(environment in other.done and other.order > run.order for other in runs)
 

@@ -55,7 +55,7 @@ class Choice:
 class Run:
     """One pass of the pipeline: all that a control plane needs to carry it out, and to go on after a crash.
 
-    `path` are the environments it goes through, `passed` those whose gate let it through, `done` those it has reached.
+    `path` are the environments it goes through, `approved` those whose gate let it through, `done` those it has reached.
     `enters` is the one that it is ready for: it waits for its turn there, or is at work. `chosen` are a model
     promotion's releases by environment. `asked` is the first run of a chain of retries: its number says how new the
     order is. `fault` is the exit code of the error that ended the run, if one did; `moves_latest` says that new
@@ -86,7 +86,7 @@ class Run:
     canary: bool = False
     retry_of: str | None = None
     asked: str | None = None
-    passed: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
     enters: str | None = None
     chosen: Mapping[str, Choice] = field(default_factory=dict)
 

@@ -136,4 +136,4 @@ class Control:
         if turn.kind == "superseded":
             assert turn.other is not None
             raise superseded(old, environment, turn.other)
-        check_newer(self._parts, replace(old, passed=()), environment, runs)
+        check_newer(self._parts, replace(old, approved=()), environment, runs)

@@ -30,9 +30,9 @@ class Waits:
         if answer is None or answer.kind != "approved":
             return answer
         with self._store.transaction():
-            passed = (*self._records.get(id).passed, environment)
+            approved = (*self._records.get(id).approved, environment)
             run = self._records.change(
-                id, status="running", stage=f"approved for {environment}", gate=None, passed=passed
+                id, status="running", stage=f"approved for {environment}", gate=None, approved=approved
             )
             text = f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}"
             self._records.tell(run, "done", text, environment)
@@ -45,7 +45,7 @@ class Waits:
         approval = app.environments[environment].approval
         if run.gate is not None:
             return False
-        if approval is None or environment in run.passed or self._records.rollout(id, environment) is not None:
+        if approval is None or environment in run.approved or self._records.rollout(id, environment) is not None:
             return True
         now = self._parts.clock()
         gate = Gate(environment, approval.roles, now, now + approval.expires)
