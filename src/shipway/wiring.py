@@ -40,6 +40,7 @@ from shipway.pipeline.runs import Runs, tend_forever
 from shipway.pipeline.variants import WATCH_EVERY, Trials
 from shipway.registry.registry import ModelRegistry
 
+RESUME_EVERY = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +70,9 @@ class Platform:
         watch = partial(tend_forever, self.trials.tend, self.stopping, WATCH_EVERY)
         threading.Thread(target=watch, name="trials", daemon=True).start()
         self.control.resume()
+        # And again now and then: a run that had no thread to be carried out by is not left behind.
+        resume = partial(tend_forever, self.control.resume, self.stopping, RESUME_EVERY)
+        threading.Thread(target=resume, name="runs", daemon=True).start()
 
     def reload(self) -> bool:
         """Read shipway.yaml again; answers whether it changed."""

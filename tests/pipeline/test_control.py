@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -302,6 +303,20 @@ def test_a_run_whose_end_could_not_be_written_goes_on(house: House, monkeypatch:
     run = house.control.deploy("c1", None, "bob")
     house.until(run.id, "waiting")
     assert [] == full
+
+
+def test_a_run_that_had_no_thread_is_carried_out_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has no thread to give loses no run: whoever resumes finds it."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        run = house.control.deploy("c1", "dev", "bob")
+    assert ("running", "source") == (run.status, run.stage)
+    house.control.resume()
+    assert ("dev",) == house.until(run.id, "succeeded").done
 
 
 def test_a_lost_memory_is_begun_anew(house: House) -> None:
