@@ -74,8 +74,8 @@ def read(text: bytes | str) -> Document:
         document.problems.append(Problem(line, (), f"holds the control character U+{int(error.character):04X}"))
     except yaml.MarkedYAMLError as error:
         document.problems.append(_syntax(error))
-    except (ValueError, OverflowError) as error:  # an escape such as "\UFFFFFFFF" inside PyYAML's scanner
-        document.problems.append(Problem(1, (), f"not valid YAML: {error}"))
+    except (ValueError, OverflowError):  # inside PyYAML's scanner, which each Python words otherwise
+        document.problems.append(Problem(1, (), 'not valid YAML: an escape such as "\\UFFFFFFFF" names no character'))
     else:
         if node is None:
             document.problems.append(Problem(1, (), "the file is empty"))

@@ -16,6 +16,7 @@ from shipway.core.places import DESCRIPTION, Places, places_of
 from shipway.local import log_file
 from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder
+from shipway.local.former_state import set_aside
 from shipway.local.git_source import GitSource
 from shipway.local.model_evidence import LocalModelEvidence
 from shipway.local.parameters import FileParameters
@@ -35,11 +36,13 @@ from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.loops import Loops
+from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Parts, Runs
+from shipway.pipeline.runs import Runs
 from shipway.pipeline.variants import WATCH_EVERY, Trials
 from shipway.registry.registry import ModelRegistry
 
+RESUME_EVERY = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +58,6 @@ class Platform:
     rollouts: Rollouts
     control: Control
     trials: Trials
-    engine: Engine
     supervisor: Supervisor
     pruning: Pruning
     meter: Meter
@@ -74,8 +76,8 @@ class Platform:
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
-        self.engine.launch()
-        self.control.resume()
+        # Again and again: a run that had no thread to be carried out by is not left behind.
+        start("runs", "goes on with runs under way", self.control.resume, lambda: RESUME_EVERY, 300.0)
 
     def reload(self) -> bool:
         """Read shipway.yaml again; answers whether it changed."""
@@ -107,6 +109,7 @@ def build(root: Path) -> Platform:
     app = description_file.load(root / DESCRIPTION)
     source = GitSource(root)
     make_private(places.runtime)
+    set_aside(places.state)
     store = Store(places.state / "state.db")
     environments = PythonEnvironments(places.state / "environments")
     builder = LocalBuilder(places.state, source, environments)
@@ -139,13 +142,12 @@ def build(root: Path) -> Platform:
         operator_app=lambda: platform.app,
         root=root,
     )
-    engine = Engine(Runs(parts), f"sqlite:///{places.state / 'runs.db'}")
-    control = Control(parts, engine)
+    control = Control(parts, Engine(Runs(parts).carry_out, stopping))
     trials = Trials(parts, assignments, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
     meter = Meter(router)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, meter, stopping,
+        places, app, store, target, models, rollouts, control, trials, supervisor, pruning, meter, stopping,
         Loops(stopping, time.monotonic),
     )  # fmt: skip
     return platform

@@ -49,6 +49,28 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.parametrize(
+    ("found", "state"), [((3, 34, 1), "bad"), ((3, 35, 0), "good"), ((3, 40, 1), "good"), ((4, 0, 0), "good")]
+)
+def test_an_sqlite_that_is_too_old_is_named(
+    found: tuple[int, ...], state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store needs what came with 3.35; systems that are still in use have 3.37 and 3.40."""
+    monkeypatch.setattr("sqlite3.sqlite_version_info", found)
+    monkeypatch.setattr("sqlite3.sqlite_version", ".".join(map(str, found)))
+    check = doctor.sqlite()
+    assert ("SQLite", state) == (check.name, check.state)
+    assert check.found.startswith(".".join(map(str, found)))
+    assert bool(check.fix) == (state == "bad")
+
+
+def test_a_python_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """3.10 is, 3.11 and later are not."""
+    for version, state in (((3, 10, 13), "bad"), ((3, 11, 0), "good"), ((3, 13, 0), "good")):
+        monkeypatch.setattr(doctor.sys, "version_info", version)
+        assert state == doctor.python().state
+
+
 def test_a_folder_without_a_commit_can_not_be_deployed(app: Places) -> None:
     """Releases are made of commits."""
     assert ["bad"] == [check.state for check in doctor.repository(app.root)]

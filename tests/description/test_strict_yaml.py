@@ -155,7 +155,7 @@ def test_keeps_lines() -> None:
         ("[" * 100, 1, (), "not valid YAML: nested deeper than 20 levels"),
         (f"[{'1,' * 30_000}]", 1, (), "not valid YAML: more than 10,000 values"),
         ("x" * (MAX_BYTES + 1), 1, (), "1,048,577 bytes; allowed: 1,048,576 at most"),
-        ('a: "\\UFFFFFFFF"', 1, (), "not valid YAML: Python int too large to convert to C int"),
+        ('a: "\\UFFFFFFFF"', 1, (), 'not valid YAML: an escape such as "\\UFFFFFFFF" names no character'),
     ],
 )
 def test_reports_mistakes(text: str | bytes, line: int, place: Place, message: str) -> None:

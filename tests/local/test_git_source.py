@@ -54,6 +54,18 @@ def test_any_text_resolves_or_is_refused(source, revision):
         assert 40 == len(source.resolve(revision).id)
 
 
+def test_a_commit_is_among_the_ancestors_of_newer_ones(source, repository):
+    """Itself included; another line is not, and neither is a commit that the repository does not have."""
+    first = source.resolve("HEAD").id
+    repository.commit({"web/main.py": "print(2)\n"}, "second")
+    second = source.resolve("HEAD").id
+    repository.git("checkout", "-q", "-b", "other", first)
+    repository.commit({"web/main.py": "print(3)\n"}, "third")
+    other = source.resolve("HEAD").id
+    asked = [(first, second), (first, first), (second, first), (second, other), ("f" * 40, first), (first, "f" * 40)]
+    assert [True, True, False, False, False, False] == [source.is_in(*pair) for pair in asked]
+
+
 def test_the_branch_is_the_one_checked_out(source, repository):
     """None on a detached head."""
     assert "main" == source.current_branch()

@@ -1,13 +1,15 @@
-"""The store on a disk that is full: what SQLite says becomes a fault with a fix, and nothing is half written."""
+"""The store on a disk that is full or damaged: what SQLite says becomes a fault with a fix, and nothing is half written."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.core.records import Warm
+from shipway.core.records import Lock, Warm
+from shipway.local.former_state import set_aside
 from shipway.local.store import Store
 
 
@@ -28,3 +30,45 @@ def _write_much(store: Store) -> None:
     with store.transaction():
         for number in range(100):
             store.put(str(number), Warm("blue", "x" * 3000, 0.0))
+
+
+def test_a_damaged_file_is_told_from_a_full_disk(tmp_path: Path) -> None:
+    """The advice moves the database away with the files that belong to it, and makes room for a new one."""
+    folder = tmp_path / "an app"
+    folder.mkdir()
+    path = folder / "state.db"
+    for file in (path, folder / "state.db-wal"):
+        file.write_bytes(b"garbage" * 1000)
+    with pytest.raises(ShipwayError, match="is damaged") as damaged:
+        Store(path)
+    command, _, _ = damaged.value.fix.partition(";")
+    subprocess.run(command, shell=True, check=True)
+    assert ["damaged"] == [file.name for file in folder.iterdir()]
+    Store(path).close()
+
+
+def test_damage_that_shows_late_is_told_as_damage(tmp_path: Path) -> None:
+    """A page that can't be read is no full disk, though the file could be opened."""
+    path = tmp_path / "state.db"
+    store = Store(path)
+    for number in range(200):
+        store.put(str(number), Lock("prod", "x" * 100, 0.0, 0.0))
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[8192:] = b"\xff" * (len(content) - 8192)
+    path.write_bytes(content)
+    with pytest.raises(ShipwayError, match="is damaged"):
+        Store(path).all(Lock)
+
+
+def test_the_former_database_of_runs_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is kept under another name, and the log says so; the second time there is nothing to say."""
+    caplog.set_level("INFO")
+    for name in ("runs.db", "runs.db-wal", "state.db"):
+        (tmp_path / name).write_bytes(b"garbage")
+    set_aside(tmp_path)
+    assert ["runs.db.unused", "runs.db.unused-wal", "state.db"] == sorted(file.name for file in tmp_path.iterdir())
+    assert "runs.db is not read any more: it is runs.db.unused now and may be deleted" in caplog.messages
+    caplog.clear()
+    set_aside(tmp_path)
+    assert [] == caplog.messages

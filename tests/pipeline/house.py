@@ -1,12 +1,13 @@
-"""Everything of the pipeline joined, over a real store and a target and an engine in memory."""
+"""Everything of the pipeline joined, over a real store, with a target in memory."""
 
 from __future__ import annotations
 
-import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from shipway.core.description import App, Service
 from shipway.core.errors import Refused, UsageError
 from shipway.core.model_version import ModelVersion
 from shipway.core.ports import Builder, Models, Source, Tell
-from shipway.core.records import Answer, Run
-from shipway.core.release import Artifact, BakedModel, Commit
+from shipway.core.records import Run
+from shipway.core.release import Artifact, BakedModel, Commit, Release
 from shipway.local.store import Store
 from shipway.pipeline.control import Control
+from shipway.pipeline.engine import Engine
+from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Parts, Runs
+from shipway.pipeline.runs import Runs
 from tests.pipeline.fake_target import FakeTarget
 
 QUICK = {"strategy": "blue_green", "bake": 0}
@@ -41,7 +44,7 @@ APP = App.model_validate(DESCRIPTION)
 
 
 class Repository(Source):
-    """Commits are names; each is on main."""
+    """Commits are names; each is on main. c2 is newer than c1; d1 is on another line."""
 
     def resolve(self, revision: str) -> Commit:
         if revision == "unknown":
@@ -53,6 +56,9 @@ class Repository(Source):
 
     def read(self, commit: Commit, path: str) -> bytes:
         return b""
+
+    def is_in(self, commit: str, newer: str) -> bool:
+        return commit[0] == newer[0] and commit <= newer
 
 
 class Workshop(Builder):
@@ -107,71 +113,83 @@ class Registry(Models):
         self.current = version
 
 
-class MemoryEngine:
-    """Runs in threads; steps are remembered, so a run that is started again does not repeat them."""
-
-    def __init__(self, runs: Runs) -> None:
-        self._runs = runs
-        self._threads: dict[str, threading.Thread] = {}
-        self._mail: dict[tuple[str, str], queue.Queue[Any]] = {}
-        self.patience: float | None = None
-
-    def start(self, id: str) -> None:
-        if id in self._threads:
-            return
-        durable = _Durable(self, id)
-        self._threads[id] = threading.Thread(target=self._runs.carry_out, args=(id, durable))
-        self._threads[id].start()
-
-    def answer(self, id: str, environment: str, answer: Answer) -> None:
-        self.box(id, f"gate:{environment}").put(asdict(answer))
-
-    def is_over(self, id: str) -> bool:
-        return not self._threads[id].is_alive()
-
-    def box(self, id: str, topic: str) -> queue.Queue[Any]:
-        return self._mail.setdefault((id, topic), queue.Queue())
-
-    def join(self) -> None:
-        for thread in self._threads.values():
-            thread.join(20)
-            assert not thread.is_alive()
+class Killed(BaseException):
+    """What a thread of a control plane meets that was killed."""
 
 
-class _Durable:
-    def __init__(self, engine: MemoryEngine, id: str) -> None:
-        self._engine, self._id = engine, id
+class MortalStore(Store):
+    """A store whose control plane dies: at its `last` write, or when told to. Nothing is written after that."""
 
-    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        return function(*args)
+    def __init__(self, path: Path, last: int | None = None) -> None:
+        self.dead = False
+        self.writes = 0
+        self._last = last
+        super().__init__(path)
+        self._db.execute("PRAGMA synchronous=OFF")
 
-    def receive(self, topic: str, timeout: float) -> Any | None:
-        try:
-            wait = timeout if self._engine.patience is None else self._engine.patience
-            return self._engine.box(self._id, topic).get(timeout=wait)
-        except queue.Empty:
-            return None
+    def kill(self) -> None:
+        """As `kill -9` does, between two transactions."""
+        with self._lock:
+            self.dead = True
+
+    def _do(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        writes = not statement.startswith(("SELECT", "BEGIN", "ROLLBACK"))
+        self.writes += writes
+        self.dead |= writes and self.writes == self._last
+        if self.dead and statement != "ROLLBACK":
+            raise Killed
+        return super()._do(statement, values)
+
+
+class MortalTarget:
+    """What a control plane can do to the world while it lives."""
+
+    def __init__(self, target: FakeTarget, store: MortalStore) -> None:
+        self._target = target
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        if self._store.dead:
+            raise Killed
+        return getattr(self._target, name)
 
 
 class House:
-    """Everything joined, as `wiring` would."""
+    """Everything joined, as `wiring` would. `before` is one that was killed: the world outlives it.
 
-    def __init__(self, folder: Path) -> None:
+    `last` is the write at which the control plane dies.
+    """
+
+    def __init__(self, folder: Path, *, before: House | None = None, last: int | None = None) -> None:
         self.root = folder
-        self.store = Store(folder / "state.db")
-        self.target = FakeTarget()
-        self.workshop = Workshop()
-        self.registry = Registry()
-        self.app = self.described = APP
-        rollouts = Rollouts(self.store, self.target, self.target, time.time, threading.Event())
+        self.store = MortalStore(folder / "state.db", last)
+        self.target = before.target if before is not None else FakeTarget()
+        self.workshop = before.workshop if before is not None else Workshop()
+        self.registry = before.registry if before is not None else Registry()
+        self.app = self.described = before.app if before is not None else APP
+        self.stopping = threading.Event()
+        target: Any = MortalTarget(self.target, self.store)
+        rollouts = Rollouts(self.store, target, target, time.time, self.stopping)
         parts = Parts(
             self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,
         )  # fmt: skip
         self.runs = Runs(parts)
-        self.engine = MemoryEngine(self.runs)
-        self.control = Control(parts, self.engine)  # type: ignore[arg-type]
+        self.engine = Engine(self._carry_out, self.stopping)
+        self.control = Control(parts, self.engine)
         self.rollouts = rollouts
+
+    def killed(self) -> House:
+        """The next control plane, after `kill -9` of this one; it goes on with what was under way."""
+        self.store.kill()
+        self.rollouts.bell.ring()
+        after = House(self.root, before=self)
+        after.control.resume()
+        return after
+
+    def _carry_out(self, id: str) -> None:
+        with suppress(Killed):
+            self.runs.carry_out(id)
 
     def until(self, id: str, *statuses: str) -> Run:
         """The run, once it has one of the statuses."""
@@ -180,6 +198,30 @@ class House:
             assert time.monotonic() < deadline, run
             time.sleep(0.005)
         return run
+
+    def served(self, environment: str) -> str:
+        """The commit that serves there."""
+        release = self.store.get(Release, self.rollouts.record_of(environment).stable or "")
+        assert release is not None
+        return release.commit
+
+    def reached(self, condition: Callable[[], bool]) -> None:
+        """Wait until the condition holds."""
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        """Reject what waits for a person, and see every run end."""
+        for run in [] if self.store.dead else self.control.runs():
+            while self.control.run(run.id).live:
+                # What has only just begun to wait may find its gate answered before we answer.
+                with suppress(Refused):
+                    self.control.answer(run.id, approved=False, who="ann", why="end of the test")
+                self.rollouts.bell.wait(self.rollouts.bell.heard, 0.02)
+        assert self.engine.join(20)
+        self.store.close()
 
     def release(self, commit: str) -> Run:
         """The commit, approved, in prod."""

@@ -13,6 +13,7 @@ import pytest
 from shipway.core.records import EnvironmentRecord, Gate, Run, Warm
 from shipway.local.store import Store
 from shipway.pipeline import rollouts as module
+from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EXPIRY, EnvironmentLocks
 from shipway.pipeline.rollouts import Rollouts
@@ -90,7 +91,7 @@ def test_a_good_candidate_is_promoted_all_the_same(
 def test_a_lock_is_neither_lost_nor_kept_for_ever(store: Store, clock: SetClock, hours: float) -> None:
     """Its age is not measured on the clock that was set."""
     steady = [1000.0]
-    locks = EnvironmentLocks(store, clock, lambda: None, lambda: steady[0])
+    locks = EnvironmentLocks(store, clock, Bell(threading.Event()), lambda: steady[0])
     with locks.held_if_free("prod", "the first") as held:
         assert held
         clock.set_by = hours

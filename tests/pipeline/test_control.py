@@ -1,14 +1,16 @@
-"""The verbs over real runs, a real store and an engine in memory: gates, supersession, retries, rollbacks, models."""
+"""The verbs over real runs, a real store and a target in memory: gates, supersession, retries, rollbacks, models."""
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
 import pytest
 
-from shipway.core.errors import Refused, UsageError
-from shipway.core.records import Answer
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.records import Run
+from shipway.pipeline import engine
 from tests.pipeline.house import APP, House
 
 
@@ -47,7 +49,10 @@ def test_rejected(house: House) -> None:
 
 def test_expired(house: House) -> None:
     """A gate that nobody answers ends the run, and can't be passed afterwards."""
-    house.engine.patience = 0.05
+    prod = APP.environments["prod"]
+    assert prod.approval is not None
+    soon = prod.model_copy(update={"approval": prod.approval.model_copy(update={"expires": 0.05})})
+    house.app = APP.model_copy(update={"environments": {**APP.environments, "prod": soon}})
     run = house.control.deploy("c1", None, "bob")
     house.until(run.id, "expired")
     with pytest.raises(Refused, match="expired"):
@@ -214,27 +219,6 @@ def test_the_first_answer_counts(house: House) -> None:
     assert ["approved"] == [e.action for e in house.store.audit(50) if e.action in ("approved", "rejected")]
 
 
-def test_an_answer_that_the_engine_never_got_is_sent_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The daemon died between noting an approval and telling the run: the next one tells it."""
-    run = house.control.deploy("c1", None, "bob")
-    house.until(run.id, "waiting")
-    with monkeypatch.context() as dying:
-        dying.setattr(house.engine, "answer", lambda *_: None)
-        house.control.answer(run.id, approved=True, who="ann", why="fine")
-    house.control.resume()
-    assert ("dev", "prod") == house.until(run.id, "succeeded").done
-
-
-def test_a_run_that_the_engine_gave_up_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose end could not be written, as on a full disk, does not stay live for ever."""
-    run = house.control.deploy("c1", None, "bob")
-    house.until(run.id, "waiting")
-    monkeypatch.setattr(house.engine, "is_over", lambda _: True)
-    house.control.resume()
-    assert "failed" == house.control.run(run.id).status
-    house.engine.answer(run.id, "prod", Answer("rejected", "ann", "end of the test"))
-
-
 def test_a_changed_description_is_rolled_out(house: House) -> None:
     """Equal bytes with another variable are another release."""
     house.release("c1")
@@ -252,3 +236,107 @@ def test_a_commit_without_the_environment_is_refused(house: House) -> None:
     with pytest.raises(UsageError, match="knows no environment 'prod'"):
         house.control.deploy("c1", None, "bob")
     assert [] == house.control.runs()
+
+
+def test_a_retry_does_not_bring_back_an_older_commit(house: House) -> None:
+    """Of an order that a newer commit has overtaken, only a deploy by name is the word to carry it out."""
+    house.workshop.failing.add("c1")
+    old = house.until(house.control.deploy("c1", None, "bob").id, "refused")
+    house.release("c2")
+    house.workshop.failing.clear()
+    with pytest.raises(Refused, match="run 2 has brought a newer commit to dev") as refused:
+        house.control.retry(old.id, "bob")
+    assert "shipway deploy --env prod c1 brings this one all the same" == refused.value.fix
+    house.release("c1")
+    assert "c1" == house.served("prod")
+
+
+def test_an_older_commit_of_another_branch_is_not_retried_over_a_newer_one(house: House) -> None:
+    """Dev takes all branches: what is among the ancestors of what serves there goes in by a deploy alone."""
+    house.workshop.failing.add("c1")
+    old = house.until(house.control.deploy("c1", None, "bob").id, "refused")
+    house.until(house.control.deploy("c2", "dev", "bob").id, "succeeded")
+    house.workshop.failing.clear()
+    with pytest.raises(Refused, match="dev serves c2 by now, which is newer than c1"):
+        house.control.retry(old.id, "bob")
+    house.until(house.control.deploy("c1", "dev", "bob").id, "succeeded")
+    assert "c1" == house.served("dev")
+
+
+def test_a_newer_commit_that_fails_its_tests_leaves_the_older_at_its_gate(house: House) -> None:
+    """The last good commit can still be approved."""
+    older = house.control.deploy("c1", None, "bob")
+    house.until(older.id, "waiting")
+    house.workshop.failing.add("c2")
+    house.until(house.control.deploy("c2", None, "bob").id, "refused")
+    house.control.answer(older.id, approved=True, who="ann", why="fine")
+    assert ("dev", "prod") == house.until(older.id, "succeeded").done
+
+
+def test_a_run_that_waits_for_its_turn_says_for_whom(house: House) -> None:
+    """Its story names the run that is at work there."""
+    house.target.hold.clear()
+    first = house.control.deploy("c1", "dev", "bob")
+    house.reached(lambda: house.rollouts.under_way("dev") is not None)
+    second = house.control.deploy("d1", None, "bob")
+    house.reached(lambda: house.control.run(second.id).enters == "dev")
+    house.reached(lambda: "waits for dev: run 1 is at work there" in [e.text for e in house.store.events(second.id, 0)])
+    house.target.hold.set()
+    house.until(first.id, "succeeded")
+    house.until(second.id, "waiting")
+
+
+def test_a_gate_expires_by_the_clock_whoever_waits(house: House) -> None:
+    """The time in which nobody waited, because nothing ran, counts as well."""
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "waiting")
+    house.store.kill()
+    house.rollouts.bell.ring()
+    assert house.engine.join(20)
+    after = House(house.root, before=house)
+    after.store.change(Run, run.id, lambda run: replace(run, gate=replace(run.gate, expires=time.time() - 1)))
+    after.control.resume()
+    assert "expired by nobody" in after.until(run.id, "expired").reason
+    after.close()
+
+
+def test_a_run_whose_end_could_not_be_written_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk ends no run: it goes on from its record once there is room."""
+    monkeypatch.setattr(engine, "AGAIN", 0.01)
+    put, full = house.store.put, [ShipwayError("disk full")] * 4
+
+    def put_if_room(id: str, record: object) -> None:
+        if isinstance(record, Run) and house.store.get(Run, id) is not None and full:
+            raise full.pop()
+        put(id, record)
+
+    monkeypatch.setattr(house.store, "put", put_if_room)
+    run = house.control.deploy("c1", None, "bob")
+    house.until(run.id, "waiting")
+    assert [] == full
+
+
+def test_a_run_that_had_no_thread_is_carried_out_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has no thread to give loses no run: whoever resumes finds it."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        run = house.control.deploy("c1", "dev", "bob")
+    assert ("running", "source") == (run.status, run.stage)
+    house.control.resume()
+    assert ("dev",) == house.until(run.id, "succeeded").done
+
+
+def test_a_lost_memory_is_begun_anew(house: House) -> None:
+    """With `state.db` moved away, as a damaged one is, the next deploy goes all the way."""
+    house.release("c1")
+    house.store.kill()
+    for file in house.root.glob("state.db*"):
+        file.unlink()
+    after = House(house.root, before=house)
+    assert ("1", "succeeded") == ((run := after.release("c2")).id, run.status)
+    assert "c2" == after.served("prod")
+    after.close()

@@ -65,7 +65,9 @@ def rollouts(store: Store, target: FakeTarget, monkeypatch: pytest.MonkeyPatch) 
 
 
 def roll_out(rollouts: Rollouts, id: str, *, back: bool = False, of: Release | None = None) -> RolloutRecord:
-    return rollouts.roll_out(f"{id}-{time.time()}", "prod", of or release(id), run="1", by="ann", back=back)
+    name = f"{id}-{time.time()}"
+    with rollouts.entered("prod", name, "1", lambda: None):
+        return rollouts.roll_out(name, "prod", of or release(id), run="1", by="ann", back=back)
 
 
 def test_first_release_serves(rollouts: Rollouts, target: FakeTarget) -> None:
@@ -358,6 +360,21 @@ def test_a_long_migration_keeps_its_lock(
         thread.join(20)
     assert [1, 1] == together
     assert {"r1", "r2", "r3"} == set(rollouts.record_of("prod").history)
+
+
+def test_who_is_overtaken_while_taking_the_lock_gives_it_back(rollouts: Rollouts, store: Store) -> None:
+    """Whose turn it is, is asked again once nobody else can get in: in between, a newer run may have become ready."""
+    said = iter([None, "run 3 goes first", None, None])
+    free: list[bool] = []
+
+    def turn() -> str | None:
+        free.append(store.get(Lock, "prod") is None)
+        return next(said)
+
+    with rollouts.entered("prod", "1-prod", "1", turn):
+        assert [True, False, True, False] == free
+    assert ["waits for prod: run 3 goes first"] == [event.text for event in store.events("1", 0)]
+    assert store.get(Lock, "prod") is None
 
 
 def test_an_abort_is_not_overwritten(rollouts: Rollouts, target: FakeTarget) -> None:

@@ -28,8 +28,8 @@ from shipway.local.store import Store
 from shipway.pipeline import variants as module
 from shipway.pipeline.comparing import stricter
 from shipway.pipeline.ledger import WINDOW
+from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.runs import Parts
 from shipway.pipeline.variants import Trials
 from tests.pipeline.fake_target import FakeTarget
 from tests.pipeline.house import APP, DESCRIPTION, House

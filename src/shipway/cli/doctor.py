@@ -20,6 +20,7 @@ from shipway.core.errors import ShipwayError
 from shipway.core.places import Places
 
 OLDEST_PYTHON = (3, 11)
+OLDEST_SQLITE = (3, 35)
 OLDEST_HAPROXY = (2, 8)
 NEEDED_DISK = 1 << 30
 _TIMEOUT = 10.0
@@ -40,6 +41,7 @@ class Check:
 def examine(places: Places) -> Iterator[Check]:
     """All checks, in the order in which a fault is best mended."""
     yield python()
+    yield sqlite()
     yield git()
     yield from repository(places.root)
     yield clock(places.root)
@@ -60,6 +62,19 @@ def python() -> Check:
     if sys.version_info < OLDEST_PYTHON:
         return Check("Python", "bad", found, "install Python 3.11 or later")
     return Check("Python", "good", found)
+
+
+def sqlite() -> Check:
+    """The library that Python's sqlite3 is linked with; the store needs `RETURNING`."""
+    import sqlite3
+
+    found = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(map(str, OLDEST_SQLITE))
+        return Check(
+            "SQLite", "bad", f"{found}, needed: {needed} or later", "use a Python that is built with a later one"
+        )
+    return Check("SQLite", "good", found)
 
 
 def git() -> Check:

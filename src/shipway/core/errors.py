@@ -32,6 +32,10 @@ class Refused(ShipwayError):
     exit_code = 3
 
 
+class Superseded(Refused):
+    """A newer order has taken the place of this one; what it was to do is not done."""
+
+
 class RolledBack(ShipwayError):
     """The rollout was undone; the stable release serves."""
 

@@ -37,6 +37,10 @@ class Source(Protocol):
         """A file's bytes as committed. Raises UsageError when the commit has no such file."""
         ...
 
+    def is_in(self, commit: str, newer: str) -> bool:
+        """Whether a commit is among the ancestors of another, or that one itself, as far as the repository knows."""
+        ...
+
 
 class Builder(Protocol):
     """Turns a service at a commit into an artifact."""

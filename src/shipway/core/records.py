@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from shipway.core.errors import Refused, RolledBack, ShipwayError
+from shipway.core.errors import Refused, RolledBack, ShipwayError, Superseded
 from shipway.core.observation import Side
 from shipway.core.plan import Plan
 from shipway.core.rollout import Command, State
@@ -44,11 +44,23 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One pass of the pipeline. `path` are the environments it goes through, `done` those it has reached.
+class Choice:
+    """The release that a model promotion made for an environment, `over` the one that served there then."""
 
-    `fault` is the exit code of the error that ended it, if one did; `moves_latest` says that new releases take the
-    promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap. A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
+    release: str
+    over: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass of the pipeline: all that a control plane needs to carry it out, and to go on after a crash.
+
+    `path` are the environments it goes through, `approved` those whose gate let it through, `done` those it has reached.
+    `enters` is the one that it is ready for: it waits for its turn there, or is at work. `chosen` are a model
+    promotion's releases by environment. `asked` is the first run of a chain of retries: its number says how new the
+    order is. `fault` is the exit code of the error that ended the run, if one did; `moves_latest` says that new
+    releases take the promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap.
+    A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
     """
 
     id: str
@@ -73,6 +85,15 @@ class Run:
     moves_latest: bool = False
     canary: bool = False
     retry_of: str | None = None
+    asked: str | None = None
+    approved: tuple[str, ...] = ()
+    enters: str | None = None
+    chosen: Mapping[str, Choice] = field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Grows with each order that a person gives; a retry carries out the old one again."""
+        return int(self.asked or self.retry_of or self.id), int(self.id)
 
     @property
     def live(self) -> bool:
@@ -89,6 +110,8 @@ def status_of(error: ShipwayError) -> RunStatus:
     """How a run ends that met this error."""
     if isinstance(error, RolledBack):
         return "rolled_back"
+    if isinstance(error, Superseded):
+        return "superseded"
     return "refused" if isinstance(error, Refused) else "failed"
 
 

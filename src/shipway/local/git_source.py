@@ -75,6 +75,9 @@ class GitSource(Source):
             )
         return self._must("cat-file", "blob", entry.id)
 
+    def is_in(self, commit: str, newer: str) -> bool:
+        return self._run("merge-base", "--is-ancestor", commit, newer).returncode == 0
+
     def has(self, commit: Commit, path: str) -> bool:
         """Whether the commit has a file or folder there."""
         return self._find(commit, path) is not None

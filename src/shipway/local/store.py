@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ class Store:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise ShipwayError(f"{path}: {error}", fix=f"move {path} away; tasks and releases on disk stay") from error
+            raise self._fault(error) from error
 
     def close(self) -> None:
         """Release the file."""
@@ -171,8 +172,19 @@ class Store:
         try:
             return self._db.execute(statement, values)
         except sqlite3.Error as error:
-            raise ShipwayError(
+            raise self._fault(error) from error
+
+    def _fault(self, error: sqlite3.Error) -> ShipwayError:
+        if type(error) is not sqlite3.DatabaseError:
+            return ShipwayError(
                 f"{self._path}: {error}",
                 fix="see whether the disk is full (`df`); what was under way goes on by itself",
                 state="nothing was written",
-            ) from error
+            )
+        file, damaged = shlex.quote(str(self._path)), shlex.quote(str(self._path.parent / "damaged"))
+        return ShipwayError(
+            f"{self._path} is damaged: {error}",
+            # The files beside it belong to it: SQLite would write what stands in them into a new database.
+            fix=f"mkdir -p {damaged} && mv {file}* {damaged}; then start Shipway again and deploy",
+            state="what is deployed goes on serving; runs, releases and the audit log of before are not readable",
+        )

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from shipway.core.description import App
 from shipway.core.errors import Refused, UsageError
-from shipway.core.gates import check_known, check_role, check_waiting, path_for, superseded
+from shipway.core.gates import check_known, check_role, check_waiting, path_for, turn_of
 from shipway.core.records import Answer, AuditEntry, EnvironmentRecord, Run
 from shipway.core.rollout import Command
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_life import ModelLife
 from shipway.pipeline.new_run import new_run
-from shipway.pipeline.runs import Parts
+from shipway.pipeline.parts import Parts
+from shipway.pipeline.waits import check_newer, superseded
 
 
 class Control:
@@ -25,17 +26,10 @@ class Control:
         self._engine = engine
 
     def resume(self) -> None:
-        """Catch up with the engine where a crash, or a full disk, fell between our record and its."""
+        """Go on with every run that has not ended."""
         for run in sorted(self._store.all(Run), key=lambda run: int(run.id)):
-            if not run.live:
-                continue
-            self._engine.start(run.id)
-            if run.kind == "deploy":
-                self._supersede_older(run)
-            if run.gate is not None and run.gate.answer is not None:
-                self._engine.answer(run.id, run.gate.environment, run.gate.answer)
-            if self._engine.is_over(run.id):
-                self._store.change(Run, run.id, lambda run: self._ended_unseen(run) if run.live else run)
+            if run.live:
+                self._engine.start(run.id)
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
         """Start a run for a commit. Raises UsageError for an unknown commit, environment or branch."""
@@ -50,7 +44,6 @@ class Control:
                 fix="deploy a commit whose shipway.yaml has it",
             )
         run = new_run(self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch)
-        self._supersede_older(run)
         self._engine.start(run.id)
         return run
 
@@ -65,13 +58,12 @@ class Control:
             check_known(self._app, environment)
             if old.kind != "deploy":
                 check_role(self._app, environment, who, f"{old.kind} in")
+            self._check_newest(old, environment)
         run = new_run(
             self._parts, old.kind, old.path, who, commit=old.commit, subject=old.subject, branch=old.branch,
             model_version=old.model_version, moves_latest=old.moves_latest, canary=old.canary, why=old.why,
-            retry_of=old.id,
+            retry_of=old.id, asked=old.asked or old.retry_of or old.id,
         )  # fmt: skip
-        if run.kind == "deploy":
-            self._supersede_older(run)
         self._engine.start(run.id)
         return run
 
@@ -85,10 +77,11 @@ class Control:
             check_known(self._app, environment)
             check_role(self._app, environment, who, "approve for" if approved else "reject for")
             answer = Answer("approved" if approved else "rejected", who, why)
-            run = self._answered(run, answer)
+            run = replace(run, gate=replace(run.gate, answer=answer))
+            self._store.put(run.id, run)
             detail = {"run": id, "release": run.release, "commit": run.commit}
             self._store.add_audit(AuditEntry(self._parts.clock(), who, answer.kind, environment, why, detail))
-        self._engine.answer(id, environment, answer)
+        self._parts.rollouts.bell.ring()
         return run
 
     def roll_back(self, environment: str, who: str, why: str) -> Run:
@@ -136,22 +129,11 @@ class Control:
     def _app(self) -> App:
         return self._parts.operator_app()
 
-    def _supersede_older(self, run: Run) -> None:
-        answer = Answer("superseded", f"run {run.id}", "a newer commit goes to the same environment")
-        with self._store.transaction():
-            older = [self._answered(found, answer) for found in superseded(self._store.all(Run), run)]
-        for found in older:
-            assert found.gate is not None
-            self._engine.answer(found.id, found.gate.environment, answer)
-
-    def _answered(self, run: Run, answer: Answer) -> Run:
-        assert run.gate is not None
-        run = replace(run, gate=replace(run.gate, answer=answer))
-        self._store.put(run.id, run)
-        return run
-
-    def _ended_unseen(self, run: Run) -> Run:
-        reason = "the engine gave it up and its end could not be recorded"
-        return replace(
-            run, status="failed", reason=reason, fix="shipway logs --daemon", gate=None, ended=self._parts.clock()
-        )
+    def _check_newest(self, old: Run, environment: str) -> None:
+        """Refuse to carry out an old order again that a newer one has overtaken: it takes a new word."""
+        runs = self._store.all(Run)
+        turn = turn_of(old, environment, runs)
+        if turn.kind == "superseded":
+            assert turn.other is not None
+            raise superseded(old, environment, turn.other)
+        check_newer(self._parts, replace(old, approved=()), environment, runs)

@@ -1,63 +1,58 @@
-"""Durable execution by DBOS: a killed control plane resumes every run at the step where it was."""
+"""Carries live runs out. What is remembered of a run stands in its record alone; here are only threads."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID, StepOptions
-
-from shipway.core.records import Answer
-from shipway.pipeline.runs import Runs
-
-_RECOVERIES = 10_000
+AGAIN = 5.0
+_log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Starts and resumes runs. One for each process: DBOS keeps its registry globally."""
+    """A thread for each live run. `carry_out` brings a run to its end, going on from its record."""
 
-    def __init__(self, runs: Runs, database_url: str) -> None:
-        # A fixed version: runs started by an older Shipway are resumed by a newer one.
-        config = DBOSConfig(
-            name="shipway",
-            system_database_url=database_url,
-            application_version="1",
-            executor_id="local",
-            log_level="WARNING",
-        )
-        DBOS(config=config)
-
-        @DBOS.workflow(name="run", max_recovery_attempts=_RECOVERIES)
-        def carry_out(id: str) -> None:
-            runs.carry_out(id, self)
-
+    def __init__(self, carry_out: Callable[[str], None], stopping: threading.Event) -> None:
         self._carry_out = carry_out
-
-    def launch(self) -> None:
-        """Begin, resuming what was under way."""
-        DBOS.launch()
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
 
     def start(self, id: str) -> None:
-        """Carry a run out in the background. One that the engine knows already is left to it."""
-        if DBOS.get_workflow_status(f"run-{id}") is not None:
-            return
-        with SetWorkflowID(f"run-{id}"):
-            DBOS.start_workflow(self._carry_out, id)
+        """Carry a run out in the background. One that is being carried out already is left to it."""
+        with self._lock:
+            if id in self._threads:
+                return
+            thread = threading.Thread(target=self._carry, args=(id,), name=f"run-{id}", daemon=True)
+            self._threads[id] = thread
+            try:
+                thread.start()
+            except RuntimeError:
+                # The machine has no thread to give. The run stands in the store: the next `start` finds it again.
+                del self._threads[id]
+                _log.exception("run %s can't be carried out now", id)
 
-    def is_over(self, id: str) -> bool:
-        """Whether the engine is done with a run, in whatever way."""
-        status = DBOS.get_workflow_status(f"run-{id}")
-        return status is not None and status.status not in ("PENDING", "ENQUEUED", "DELAYED")
+    def join(self, seconds: float) -> bool:
+        """Wait until every run that was started has ended; says whether that is so."""
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join(seconds)
+        return not any(thread.is_alive() for thread in threads)
 
-    def answer(self, id: str, environment: str, answer: Answer) -> None:
-        """Tell a run that waits at a gate what was decided."""
-        DBOS.send(f"run-{id}", asdict(answer), topic=f"gate:{environment}")
+    def _carry(self, id: str) -> None:
+        try:
+            while not self._carried_out(id) and not self._stopping.wait(AGAIN):
+                pass
+        finally:
+            with self._lock:
+                del self._threads[id]
 
-    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        """See `Durably`."""
-        return DBOS.run_step(StepOptions(name=name), function, *args)
-
-    def receive(self, topic: str, timeout: float) -> Any | None:
-        """See `Durably`."""
-        return DBOS.recv(topic, timeout_seconds=timeout)
+    def _carried_out(self, id: str) -> bool:
+        try:
+            self._carry_out(id)
+        except Exception:  # such as a full disk: what can't be recorded has not happened, and is tried again
+            _log.exception("run %s could not be carried out; it goes on in %.0f s", id, AGAIN)
+            return False
+        return True

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from shipway.core.errors import Refused
 from shipway.core.ports import Store
 from shipway.core.records import Event, Lock
+from shipway.pipeline.bell import Bell
 
 EXPIRY = 30.0
-PATIENCE = 1800.0
+LOOK = 5.0
 
 
 class LockLost(Exception):
@@ -20,46 +20,44 @@ class LockLost(Exception):
 
 
 class EnvironmentLocks:
-    """The locks of all environments. `rest` waits a moment between two tries.
+    """The locks of all environments. The bell rings when one is given back.
 
     Their age is measured on `steady`, a clock that nobody sets and that stands still while the machine sleeps.
     """
 
     def __init__(
-        self,
-        store: Store,
-        clock: Callable[[], float],
-        rest: Callable[[], None],
-        steady: Callable[[], float] = time.monotonic,
+        self, store: Store, clock: Callable[[], float], bell: Bell, steady: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
         self._clock = clock
-        self._rest = rest
+        self._bell = bell
         self._steady = steady
 
     @contextmanager
-    def held(self, environment: str, owner: str, run: str) -> Iterator[None]:
-        """Hold the lock, waiting for it if need be. Raises Refused after half an hour."""
-        began = self._steady()
-        told = False
-        while (held := self._store.take_lock(environment, owner, self._steady(), EXPIRY)) is not None:
-            if not told:
-                text = f"waits for {environment}: {held.owner} is at work there"
-                self._store.add_event(Event("note", text, self._clock(), run, environment))
-                told = True
-            if self._steady() - began > PATIENCE:
-                raise Refused(
-                    f"{environment} has been locked by {held.owner} for {PATIENCE / 60:.0f} minutes",
-                    fix=f"shipway abort --env {environment}, or wait and retry",
+    def held(self, environment: str, owner: str, run: str, turn: Callable[[], str | None]) -> Iterator[None]:
+        """Hold the lock once it is free and `turn` does not say for whom to wait. What `turn` raises ends the wait."""
+        told: str | None = None
+        while True:
+            heard = self._bell.heard
+            waits = turn() or self._taken(environment, owner)
+            if waits is None:
+                with self._beating(environment, owner):
+                    # Asked again: now that the environment is ours, nobody can get in before us any more.
+                    waits = turn()
+                    if waits is None:
+                        yield
+                        return
+            if waits != told:
+                self._store.add_event(
+                    Event("note", f"waits for {environment}: {waits}", self._clock(), run, environment)
                 )
-            self._rest()
-        with self._beating(environment, owner):
-            yield
+                told = waits
+            self._bell.wait(heard, LOOK)
 
     @contextmanager
     def held_if_free(self, environment: str, owner: str) -> Iterator[bool]:
         """Hold the lock if nobody else does; says whether it is held."""
-        if self._store.take_lock(environment, owner, self._steady(), EXPIRY) is not None:
+        if self._taken(environment, owner) is not None:
             yield False
             return
         with self._beating(environment, owner):
@@ -70,6 +68,11 @@ class EnvironmentLocks:
         held = self._store.get(Lock, environment)
         if held is not None and held.owner != owner:
             raise LockLost(f"{held.owner} holds {environment}")
+
+    def _taken(self, environment: str, owner: str) -> str | None:
+        """Take the lock; what to say of who holds it, if somebody else does."""
+        held = self._store.take_lock(environment, owner, self._steady(), EXPIRY)
+        return None if held is None else f"{held.owner} is at work there"
 
     @contextmanager
     def _beating(self, environment: str, owner: str) -> Iterator[None]:
@@ -90,3 +93,4 @@ class EnvironmentLocks:
             ended.set()
             heart.join()
             self._store.release_lock(environment, owner)
+            self._bell.ring()

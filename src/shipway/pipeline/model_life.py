@@ -18,7 +18,8 @@ from shipway.core.release import Release
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_fit import misfits
 from shipway.pipeline.new_run import new_run
-from shipway.pipeline.runs import Parts, make_latest
+from shipway.pipeline.parts import Parts
+from shipway.pipeline.runs import make_latest
 
 BAKED = "models"
 _ACTIONS = {"approved": "approve", "rejected": "reject", "archived": "archive"}

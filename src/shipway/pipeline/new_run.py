@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shipway.core.records import AuditEntry, Run, RunKind
-from shipway.pipeline.runs import Parts
+from shipway.pipeline.parts import Parts
 
 
 def new_run(parts: Parts, kind: RunKind, path: tuple[str, ...], who: str, **fields: object) -> Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
 from shipway.core.errors import Refused, ShipwayError
@@ -25,6 +25,7 @@ from shipway.core.release import Release
 from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire, moved, resumed, since_baseline
 from shipway.core.transition import ModelWay, begun, relabelled
 from shipway.core.verdict import MIN_LATENCIES
+from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.narration import narrate
@@ -36,7 +37,10 @@ PREDICTIONS_AGE = 1.0
 
 
 class Rollouts:
-    """Moves environments from their stable release to a candidate. One at a time for each environment."""
+    """Moves environments from their stable release to a candidate. One at a time for each environment.
+
+    The bell rings when an environment is free again.
+    """
 
     def __init__(
         self,
@@ -55,7 +59,14 @@ class Rollouts:
         self._stopping = stopping
         self._steady = steady
         self._jumps = ClockJumps(clock, steady)
-        self._locks = EnvironmentLocks(store, clock, self._rest, steady)
+        self.bell = Bell(stopping)
+        self._locks = EnvironmentLocks(store, clock, self.bell, steady)
+
+    def entered(
+        self, environment: str, id: str, run: str, turn: Callable[[], str | None]
+    ) -> AbstractContextManager[None]:
+        """Have the environment for oneself, for the rollout `id`. `turn` says for whom to wait, if for anybody."""
+        return self._locks.held(environment, id, run, turn)
 
     def roll_out(
         self,
@@ -69,20 +80,19 @@ class Rollouts:
         way: ModelWay = "swap",
         over: str | None = None,
     ) -> RolloutRecord:
-        """Take the environment to the release and say how it ended. Called again with the same id, it goes on.
+        """Take the environment, which was entered, to the release and say how it ended.
 
-        Where only the model differs, `way` says how it comes.
+        Called again with the same id, it goes on. `way`: how the release comes where only its model differs.
         `over` is the release that the new one was derived from. Raises Refused when another one serves by now.
         """
-        with self._locks.held(environment, id, run):
-            record = self._store.get(RolloutRecord, id)
-            if record is None:
-                self._take_back_leftover(environment, id)
-                self._check_still(environment, release, back, over)
-                record = self._begin(id, environment, release, run=run, by=by, back=back, way=way)
-            if record.ended is None:
-                record = self._carry_out(record, release, id)
-            return record
+        record = self._store.get(RolloutRecord, id)
+        if record is None:
+            self._take_back_leftover(environment, id)
+            self._check_still(environment, release, back, over)
+            record = self._begin(id, environment, release, run=run, by=by, back=back, way=way)
+        if record.ended is None:
+            record = self._carry_out(record, release, id)
+        return record
 
     def command(self, environment: str, command: Command, who: str, why: str) -> None:
         """Give a running rollout a person's word. Raises Refused when it makes no sense now."""

@@ -1,25 +1,17 @@
-"""One run from its commit to its last environment, told step by step. Durable: `engine.py` resumes it where it was."""
+"""One run from its commit to its last environment, told step by step; each step is done once its record says so."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import replace
 
 from shipway.core.approval import check_promotable
 from shipway.core.description import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError, explained
-from shipway.core.gates import makes_pointless
-from shipway.core.ports import Builder, Models, Source, Store
 from shipway.core.records import (
-    Answer,
+    Choice,
     EnvironmentRecord,
-    Event,
-    EventKind,
-    Gate,
     ModelHistory,
     Run,
     RunStatus,
@@ -28,98 +20,81 @@ from shipway.core.records import (
 from shipway.core.release import Artifact, Commit, Release
 from shipway.core.transition import ModelWay
 from shipway.pipeline.model_fit import misfits
-from shipway.pipeline.rollouts import Rollouts
+from shipway.pipeline.parts import Parts
+from shipway.pipeline.run_records import RunRecords, rollout_id
+from shipway.pipeline.waits import Waits
 
 _log = logging.getLogger(__name__)
 
 
-class Durably(Protocol):
-    """What a durable engine gives a run: steps that are not repeated, and messages that are not lost."""
-
-    def step(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        """The function's answer; on a resumed run the answer it gave before."""
-        ...
-
-    def receive(self, topic: str, timeout: float) -> Any | None:
-        """The next message on a topic; None after `timeout` seconds (counted from the first time it was asked)."""
-        ...
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a run works with. `read_app` parses a committed description, `root` is the repository's folder."""
-
-    store: Store
-    source: Source
-    builder: Builder
-    models: Models
-    rollouts: Rollouts
-    clock: Callable[[], float]
-    read_app: Callable[[bytes], App]
-    operator_app: Callable[[], App]
-    root: Path
-
-
 class Runs:
-    """Carries runs out. Every public entry is idempotent: a run that ended stays ended."""
+    """Carries runs out. Level-triggered: called again after a crash, a run goes on from what its record says."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._store = parts.store
+        self._bell = parts.rollouts.bell
+        self._records = RunRecords(parts.store, parts.clock)
+        self._waits = Waits(parts, self._records)
 
-    def carry_out(self, id: str, engine: Durably) -> None:
-        """All of a run. Called again after a crash, it goes on at the step where it was."""
-        run = self._run(id)
+    def carry_out(self, id: str) -> None:
+        """All that a run has still to do. Returns once it has ended; raises only where its end can't be recorded."""
+        run = self._store.get(Run, id)
+        if run is None or not run.live:
+            return
         try:
             match run.kind:
                 case "deploy":
-                    self._deploy(run, engine)
+                    self._deploy(run)
                 case "rollback":
-                    self._roll_back(run, engine)
+                    self._roll_back(run)
                 case "model":
-                    self._promote_model(run, engine)
+                    self._promote_model(run)
         except ShipwayError as error:
-            engine.step("end", self._end, id, status_of(error), error.what, error.fix, error.exit_code)
+            self._end(id, status_of(error), error.what, error.fix, error.exit_code)
         except OSError as error:
             _log.exception("run %s met the machine's limits", id)
             lack = explained(error)
-            engine.step("end", self._end, id, "failed", lack.what, lack.fix, lack.exit_code)
-        except Exception as error:  # the run's story must end, whatever broke; the traceback goes to the daemon's log
-            engine.step("end", self._end, id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
-            raise
+            self._end(id, "failed", lack.what, lack.fix, lack.exit_code)
+        except Exception as error:  # the run's story must end, whatever broke
+            _log.exception("run %s failed", id)
+            self._end(id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
 
     # -- the three kinds of runs ---------------------------------------------------------------------------------
 
-    def _deploy(self, run: Run, engine: Durably) -> None:
-        release_id = engine.step("release", self._make_release, run.id)
-        for environment in run.path:
-            answer = self._gate(run.id, environment, engine)
+    def _deploy(self, run: Run) -> None:
+        release = self._release(run.release or self._make_release(run.id))
+        for environment in self._ahead(run):
+            answer = self._waits.at_gate(run.id, environment)
             if answer is not None:
-                engine.step("end", self._end, run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")
+                self._end(run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")  # type: ignore[arg-type]
                 return
-            engine.step(f"roll out {environment}", self._roll_out, run.id, environment, release_id)
-        engine.step("end", self._end, run.id, "succeeded", "", "")
+            self._roll_out(run.id, environment, release)
+        self._end(run.id, "succeeded", "", "")
 
-    def _roll_back(self, run: Run, engine: Durably) -> None:
-        (environment,) = run.path
-        release_id = engine.step("choose", self._release_before, run.id, environment)
-        engine.step(f"roll back {environment}", self._roll_out, run.id, environment, release_id, True)
-        engine.step("end", self._end, run.id, "succeeded", "", "")
+    def _roll_back(self, run: Run) -> None:
+        for environment in self._ahead(run):
+            release = self._release(run.release or self._release_before(run.id, environment))
+            self._roll_out(run.id, environment, release, back=True)
+        self._end(run.id, "succeeded", "", "")
 
-    def _promote_model(self, run: Run, engine: Durably) -> None:
-        for environment in run.path:
-            chosen = engine.step(f"release {environment}", self._release_with_model, run.id, environment)
-            release_id, over = chosen["release"], chosen["over"]
-            engine.step(f"swap {environment}", self._roll_out, run.id, environment, release_id, False, over)
+    def _promote_model(self, run: Run) -> None:
+        for environment in self._ahead(run):
+            choice = run.chosen.get(environment) or self._release_with_model(run.id, environment)
+            self._roll_out(run.id, environment, self._release(choice.release), over=choice.over)
         if run.moves_latest:
-            engine.step("point latest", self._make_latest, run.id)
-        engine.step("end", self._end, run.id, "succeeded", "", "")
+            self._make_latest(run.id)
+        self._end(run.id, "succeeded", "", "")
+
+    @staticmethod
+    def _ahead(run: Run) -> list[str]:
+        return [environment for environment in run.path if environment not in run.done]
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def _make_release(self, id: str) -> str:
         parts = self._parts
-        run = self._change(id, stage="build")
+        run = self._records.change(id, stage="build")
         commit = parts.source.resolve(run.commit)
         app = parts.read_app(parts.source.read(commit, "shipway.yaml"))
         model = parts.models.verified(parts.models.latest().version) if app.model_services() else None
@@ -134,99 +109,66 @@ class Runs:
             request_schema=model.schema_digest if model else None,
             created_at=parts.clock(),
         )
+        contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
+        contents += [f"model {model.version}"] if model else []
         with self._store.transaction():
             self._store.put(release.id, release)
-            self._change(id, release=release.id)
-        contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
-        self._tell(
-            run, "note", f"release {release.id}: " + ", ".join(contents + ([f"model {model.version}"] if model else []))
-        )
+            self._records.change(id, release=release.id)
+            self._records.tell(run, "note", f"release {release.id}: " + ", ".join(contents))
         return release.id
 
     def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
         def build(name: str) -> Artifact:
             began = self._parts.clock()
             artifact = self._parts.builder.build(
-                commit, name, app.services[name], lambda line: self._tell(run, "note", line)
+                commit, name, app.services[name], lambda line: self._records.tell(run, "note", line)
             )
-            self._tell(run, "done", f"built {name} {artifact.short}", seconds=self._parts.clock() - began)
+            self._records.tell(run, "done", f"built {name} {artifact.short}", seconds=self._parts.clock() - began)
             return artifact
 
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"build-{run.id}") as pool:
             return dict(zip(app.services, pool.map(build, app.services), strict=True))
 
-    def _gate(self, id: str, environment: str, engine: Durably) -> Answer | None:
-        """None to go on; otherwise why the run ends here."""
-        opened = engine.step(f"gate {environment}", self._open_gate, id, environment)
-        if opened["kind"] == "open":
-            return None
-        if opened["kind"] == "superseded":
-            return Answer("superseded", "a newer run", "it goes to the same environment")
-        heard = engine.receive(f"gate:{environment}", opened["timeout"])
-        if heard is None:
-            heard = engine.step(f"expired {environment}", self._expire_gate, id, opened["timeout"])
-        answer = Answer(**heard)
-        if answer.kind == "approved":
-            engine.step(f"passed {environment}", self._pass_gate, id, environment, answer)
-            return None
-        return answer
-
-    def _open_gate(self, id: str, environment: str) -> dict[str, Any]:
-        approval = self._parts.operator_app().environments[environment].approval
-        if approval is None:
-            return {"kind": "open"}
-        now = self._parts.clock()
-        with self._store.transaction():
-            run = self._run(id)
-            if any(makes_pointless(other, run) for other in self._store.all(Run)):
-                return {"kind": "superseded"}
-            gate = Gate(environment, approval.roles, now, now + approval.expires)
-            run = self._change(id, status="waiting", stage=f"approval for {environment}", gate=gate)
-        self._tell(run, "gate", f"waits for approval to {environment} by {' or '.join(approval.roles)}", environment)
-        return {"kind": "wait", "timeout": approval.expires}
-
-    def _expire_gate(self, id: str, timeout: float) -> dict[str, Any]:
-        """The answer that came at the last moment, if one did; else nobody can give one any more."""
-        with self._store.transaction():
-            gate = self._run(id).gate
-            if gate is not None and gate.answer is not None:
-                return asdict(gate.answer)
-            answer = Answer("expired", "nobody", f"no answer within {timeout / 3600:g} h")
-            self._change(id, gate=replace(gate, answer=answer) if gate else None)
-            return asdict(answer)
-
-    def _pass_gate(self, id: str, environment: str, answer: Answer) -> None:
-        run = self._change(id, status="running", stage=f"approved for {environment}", gate=None)
-        self._tell(
-            run, "done", f"approved for {environment} by {answer.who}: {answer.why or 'no reason given'}", environment
-        )
-
     def _roll_out(
-        self, id: str, environment: str, release_id: str, back: bool = False, over: str | None = None
+        self, id: str, environment: str, release: Release, *, back: bool = False, over: str | None = None
     ) -> None:
-        run = self._change(id, stage=f"rollout to {environment}")
-        release = self._release(release_id)
-        record = self._parts.rollouts.record_of(environment)
-        stable = self._store.get(Release, record.stable or "")
-        if not back and release.same_in(environment, stable) and record.rollout is None:
-            self._tell(run, "done", f"{environment} already serves exactly this, as {record.stable}", environment)
-            self._store.change(EnvironmentRecord, environment, lambda e: replace(e, described_by=release_id))
-        else:
-            self._check_model(run, release, environment, back)
-            rollout = self._parts.rollouts.roll_out(
-                f"{id}-{environment}", environment, release, run=id, by=run.by, back=back, over=over,
-                way=self._way(run, stable, release),
-            )  # fmt: skip
-            if rollout.state.phase != "promoted":
-                look = f"shipway logs --env {environment} --release {release_id}"
-                if rollout.previous is None:
-                    # There is nothing to go back to: that is a failure, not a rollback.
-                    nothing = f"{environment} serves nothing"
-                    raise ShipwayError(f"not released: {rollout.state.reason}", state=nothing, fix=look)
-                serving = f"{environment} serves {rollout.previous}"
-                raise RolledBack(f"rolled back: {rollout.state.reason}", state=serving, fix=look)
-            self._tell(run, "done", f"{environment} serves {release_id}", environment)
-        self._change(id, done=(*(d for d in run.done if d != environment), environment))
+        run = self._records.change(id, stage=f"rollout to {environment}", enters=environment)
+        self._bell.ring()
+        rollouts = self._parts.rollouts
+        with rollouts.entered(
+            environment, rollout_id(id, environment), id, lambda: self._waits.before_turn(id, environment)
+        ):
+            under_way = self._records.rollout(id, environment)
+            record = rollouts.record_of(environment)
+            stable = self._store.get(Release, record.stable or "")
+            if not back and under_way is None and record.rollout is None and release.same_in(environment, stable):
+                self._store.change(EnvironmentRecord, environment, lambda e: replace(e, described_by=release.id))
+                text = f"{environment} already serves exactly this, as {record.stable}"
+            else:
+                if under_way is None:
+                    self._check_model(run, release, environment, back)
+                self._move(run, environment, stable, release, back=back, over=over)
+                text = f"{environment} serves {release.id}"
+            # While the environment is still ours: who comes next must know that we were there.
+            with self._store.transaction():
+                run = self._records.change(id, done=(*self._records.get(id).done, environment), enters=None)
+                self._records.tell(run, "done", text, environment)
+
+    def _move(
+        self, run: Run, environment: str, stable: Release | None, release: Release, *, back: bool, over: str | None
+    ) -> None:
+        rollout = self._parts.rollouts.roll_out(
+            rollout_id(run.id, environment), environment, release, run=run.id, by=run.by, back=back, over=over,
+            way=self._way(run, stable, release),
+        )  # fmt: skip
+        if rollout.state.phase != "promoted":
+            look = f"shipway logs --env {environment} --release {release.id}"
+            if rollout.previous is None:
+                # There is nothing to go back to: that is a failure, not a rollback.
+                nothing = f"{environment} serves nothing"
+                raise ShipwayError(f"not released: {rollout.state.reason}", state=nothing, fix=look)
+            serving = f"{environment} serves {rollout.previous}"
+            raise RolledBack(f"rolled back: {rollout.state.reason}", state=serving, fix=look)
 
     def _check_model(self, run: Run, release: Release, environment: str, back: bool) -> None:
         """What was rejected while the run waited goes no further; on the way back a person knows better."""
@@ -239,7 +181,9 @@ class Runs:
             except Refused as refusal:
                 if not back:
                     raise
-                self._tell(run, "note", f"{refusal.what}; {release.id} goes back to it all the same", environment)
+                self._records.tell(
+                    run, "note", f"{refusal.what}; {release.id} goes back to it all the same", environment
+                )
 
     def _way(self, run: Run, stable: Release | None, release: Release) -> ModelWay:
         """How the model comes where nothing else differs. What a commit brings goes the way of commits."""
@@ -259,11 +203,14 @@ class Runs:
                 fix=f"shipway deploy --env {environment} COMMIT",
                 state="nothing changed",
             )
-        self._change(id, release=history[-2])
+        self._records.change(id, release=history[-2])
         return history[-2]
 
-    def _release_with_model(self, id: str, environment: str) -> dict[str, str]:
-        run = self._run(id)
+    def _release_with_model(self, id: str, environment: str) -> Choice:
+        run, begun = self._records.get(id), self._records.rollout(id, environment)
+        if begun is not None:
+            # By a Shipway that did not note its choice.
+            return Choice(begun.release, begun.previous or "")
         assert run.model_version is not None
         model = self._parts.models.verified(run.model_version)
         record = self._parts.rollouts.record_of(environment)
@@ -278,46 +225,36 @@ class Runs:
         )
         with self._store.transaction():
             self._store.put(release.id, release)
-            self._change(id, release=release.id)
-        return {"release": release.id, "over": stable.id}
+            choice = Choice(release.id, stable.id)
+            self._records.change(id, release=release.id, chosen={**run.chosen, environment: choice})
+        return choice
 
     def _make_latest(self, id: str) -> None:
-        run = self._run(id)
+        run = self._records.get(id)
         assert run.model_version is not None
         pending = self._parts.models.get(run.model_version).approval_status == "pending"
         make_latest(self._parts, run.model_version, run.by, run.why)
         approved = f", which {run.by} approves by that" if pending else ""
-        self._tell(run, "done", f"new releases take model {run.model_version}{approved}")
+        self._records.tell(run, "done", f"new releases take model {run.model_version}{approved}")
 
     def _end(self, id: str, status: RunStatus, reason: str, fix: str, fault: int | None = None) -> None:
-        run = self._run(id)
-        if not run.live:
-            return
-        run = self._change(id, status=status, reason=reason, fix=fix, fault=fault, gate=None, ended=self._parts.clock())
-        text = reason or f"done: {', '.join(run.done) or run.stage}"
-        self._tell(run, "end", text, seconds=self._parts.clock() - run.created)
+        now = self._parts.clock()
+        with self._store.transaction():
+            run = self._records.change(
+                id, status=status, reason=reason, fix=fix, fault=fault, gate=None, enters=None, ended=now
+            )  # fmt: skip
+            self._records.tell(
+                run, "end", reason or f"done: {', '.join(run.done) or run.stage}", seconds=now - run.created
+            )
+        self._bell.ring()
 
     # -- the small print -----------------------------------------------------------------------------------------
-
-    def _run(self, id: str) -> Run:
-        run = self._store.get(Run, id)
-        if run is None:
-            raise KeyError(id)
-        return run
 
     def _release(self, id: str) -> Release:
         release = self._store.get(Release, id)
         if release is None:
             raise Refused(f"no release {id!r} is stored", fix="shipway deploy")
         return release
-
-    def _change(self, id: str, **fields: Any) -> Run:
-        return self._store.change(Run, id, lambda run: replace(run, **fields))
-
-    def _tell(
-        self, run: Run, kind: EventKind, text: str, environment: str | None = None, seconds: float | None = None
-    ) -> None:
-        self._store.add_event(Event(kind, text, self._parts.clock(), run.id, environment, seconds))
 
 
 def make_latest(parts: Parts, version: str, by: str, why: str) -> None:

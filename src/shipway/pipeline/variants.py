@@ -18,7 +18,7 @@ from shipway.core.release import Release
 from shipway.pipeline.comparing import Comparing, TrialReport
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.model_fit import strangers
-from shipway.pipeline.runs import Parts
+from shipway.pipeline.parts import Parts
 
 PLATFORM = "shipway"
 PATIENCE = 30.0
@@ -36,7 +36,7 @@ class Trials:
         self._store = parts.store
         self._assignments = assignments
         self._stopping = stopping
-        self._locks = EnvironmentLocks(parts.store, parts.clock, lambda: None)
+        self._locks = EnvironmentLocks(parts.store, parts.clock, parts.rollouts.bell)
         self._comparing = Comparing(assignments, parts.clock)
         self._refusals: dict[str, frozenset[tuple[str, str]]] = {}
 

@@ -1,0 +1,26 @@
+"""What the pipeline works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipway.core.description import App
+from shipway.core.ports import Builder, Models, Source, Store
+from shipway.pipeline.rollouts import Rollouts
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works with. `read_app` parses a committed description, `root` is the repository's folder."""
+
+    store: Store
+    source: Source
+    builder: Builder
+    models: Models
+    rollouts: Rollouts
+    clock: Callable[[], float]
+    read_app: Callable[[bytes], App]
+    operator_app: Callable[[], App]
+    root: Path
