@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model_packaging.fold import Splits
 from model_packaging.trees import Ensemble, Ints, NotTrees
 
-_CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_NAN = 1, 2, 8
+_CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 4, 8
 _WORD = 32
 _ENDING = {"is_linear": [0], "shrinkage": [1]}
 _OBJECTIVES = {"identity": "regression", "sigmoid": "binary sigmoid:1", "exponential": "poisson"}
@@ -66,7 +66,8 @@ def _tree(number: int, whole: Ensemble, splits: Splits, start: int, end: int, ba
     swapped = splits.swapped[start + inner]
     goes_left, goes_right = place[left[inner]], place[right[inner]]
     boundaries, words, by_code, thresholds = _bitsets(splits, start + inner)
-    kind = np.where(splits.default_left[start + inner], _DEFAULT_LEFT | _MISSING_IS_NAN, _MISSING_IS_NAN)
+    kind = np.where(splits.zero[start + inner], _MISSING_IS_ZERO, _MISSING_IS_NAN)
+    kind = kind | np.where(splits.default_left[start + inner], _DEFAULT_LEFT, 0)
     fields: dict[str, Sequence[object] | NDArray[np.generic]] = {
         "num_leaves": [len(leaves)],
         "num_cat": [len(boundaries) - 1],

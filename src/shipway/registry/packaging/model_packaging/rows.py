@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from model_packaging.refusal import Refusal
-from model_packaging.schema import Described, Feature, Matrix, Vector
+from model_packaging.schema import FAR, Described, Feature, Matrix, Vector
+from model_packaging.special import Spans
 
 MOST_ROWS = 100_000
 _MOST_BOUNDS = 3_000
 _SEED = 2013
 _TINY = 1e-30
+_USUAL, _WIDE = 1e4, 1e5
 _AGAIN = "write the held-out rows again as docs/model-bucket.md says"
 
 
@@ -81,20 +83,81 @@ def decode(features: Sequence[Feature], row: Vector) -> dict[str, Any]:
     return {feature.name: _to_json(feature, float(value)) for feature, value in zip(features, row, strict=True)}
 
 
-def drawn(features: Sequence[Feature], count: int) -> Matrix:
-    """Rows drawn evenly from what the schema allows, one in ten values missing where that is allowed."""
-    random = np.random.default_rng(_SEED)
+def span(feature: Feature, own: tuple[float, float] | None) -> tuple[float, float]:
+    """From where to where a number is drawn: within the schema's bounds, else around what the model was fitted to."""
+    low, high = feature.minimum, feature.maximum
+    if own is None or own[1] < low or own[0] > high:
+        low = max(low, min(-_USUAL, high - _USUAL)) if low <= -FAR else low
+        high = min(high, max(_USUAL, low + _USUAL)) if high >= FAR else high
+        return low, high
+    around = (own[1] - own[0]) / 4 or max(1.0, abs(own[0]) / 4)
+    return float(np.clip(own[0] - around, low, high)), float(np.clip(own[1] + around, low, high))
+
+
+def drawn(features: Sequence[Feature], spans: Spans, count: int, seed: int = _SEED) -> Matrix:
+    """Rows drawn from what the schema allows, one in ten values missing where that is allowed.
+
+    `spans` are the ranges that the model was fitted to, where they are known: half of the numbers come from there, so
+    that a schema that allows much more does not hide what the model does. Half of the numbers are whole.
+    """
+    random = np.random.default_rng(seed)
     columns = []
-    for feature in features:
+    for feature, own in zip(features, spans, strict=True):
         if feature.is_category:
             values = random.integers(0, len(feature.values), count).astype(np.float64)
         else:
-            low, high = max(feature.minimum, -1e4), min(feature.maximum, 1e4)
-            values = random.uniform(min(low, feature.maximum), max(high, feature.minimum), count)
+            bounded = feature.minimum > -FAR and feature.maximum < FAR
+            values = _spread(random, *span(feature, None if bounded else own), count)
+            if own is not None:
+                inner = random.random(count) < 0.5
+                values[inner] = random.uniform(*span(feature, own), int(inner.sum()))
+            whole = np.clip(np.rint(values), np.ceil(feature.minimum), np.floor(feature.maximum))
+            fits = (random.random(count) < 0.5) & (whole >= feature.minimum) & (whole <= feature.maximum)
+            values = np.where(fits, whole, values)
         if feature.nullable:
             values[random.random(count) < 0.1] = np.nan
         columns.append(values)
     return np.column_stack(columns)
+
+
+def _spread(random: np.random.Generator, low: float, high: float, count: int) -> Vector:
+    """Evenly from low to high; where that is far, every other value by its order of magnitude instead."""
+    # the width of all doubles is no double
+    even: Vector = low + random.random(count) * (high / 2 - low / 2) * 2
+    if high - low <= _WIDE:
+        return even
+    start = min(max(low, 0.0), high)
+    signs = np.where(random.random(count) < (0.5 if low < start < high else float(high > start)), 1.0, -1.0)
+    reach = np.where(signs > 0, high - start, start - low)
+    sizes = 10.0 ** random.uniform(-3, np.log10(np.maximum(reach, 1.0)))
+    by_size = np.clip(start + signs * sizes, low, high)
+    return np.where(random.random(count) < 0.5, by_size, even)
+
+
+def special(features: Sequence[Feature], rows: Matrix, numbers: Vector) -> Matrix:
+    """Rows with one number at one of `numbers`, beside it as a float, or at a bound of the feature."""
+    made = [rows[:0]]
+    for position, feature in enumerate(features):
+        if feature.is_category:
+            continue
+        at = np.unique(np.append(numbers, [n for n in (feature.minimum, feature.maximum) if abs(n) < FAR]))
+        values = _allowed(feature, np.concatenate([at, *_floats_beside(at)]))
+        varied = rows[(np.arange(len(values)) + position) % len(rows)].copy()
+        varied[:, position] = values
+        made.append(varied)
+    return np.vstack(made)
+
+
+def _floats_beside(at: Vector) -> list[Vector]:
+    singles = at.astype(np.float32)
+    beside = [np.nextafter(singles, np.float32(way)).astype(np.float64) for way in (-np.inf, np.inf)]
+    return [singles.astype(np.float64), *beside]
+
+
+def _allowed(feature: Feature, values: Vector) -> Vector:
+    """Those within the feature's bounds, once each. What lies nearer to zero than 1e-30 is zero: LightGBM takes it so."""
+    values = np.unique(np.where(np.abs(values) < _TINY, 0.0, values))
+    return values[(values >= feature.minimum) & (values <= feature.maximum)]
 
 
 def one_missing(features: Sequence[Feature], rows: Matrix) -> Matrix:
@@ -132,13 +195,9 @@ def at_bounds(features: Sequence[Feature], rows: Matrix, feature: np.ndarray[Any
     for position in np.unique(feature[picked]).tolist():
         limits = features[position]
         at = np.unique(threshold[picked][feature[picked] == position])
-        # 1e-30: what lies nearer to zero, LightGBM takes for zero
         at = at[(at >= limits.minimum) & (at <= limits.maximum) & ((np.abs(at) > _TINY) | (at == 0))]
-        singles = at.astype(np.float32)
-        beside = [np.nextafter(singles, np.float32(way)).astype(np.float64) for way in (-np.inf, np.inf)]
-        near = [np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf), singles.astype(np.float64), *beside]
-        values = np.clip(np.concatenate(near), limits.minimum, limits.maximum)
-        values[np.abs(values) < _TINY] = 0.0
+        near = [np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf)]
+        values = _allowed(limits, np.concatenate([*near, *_floats_beside(at)]))
         varied = rows[np.arange(len(values)) % len(rows)].copy()
         varied[:, position] = values
         made.append(varied)
