@@ -32,7 +32,7 @@ class OwnCategories:
     known: tuple[tuple[object, ...] | None, ...]
 
     @cached_property
-    def _tables(self) -> dict[int, Vector]:
+    def tables(self) -> dict[int, Vector]:
         """The model's code by the schema's code; the last entry is the missing value's."""
         found = {}
         for position, (feature, known) in enumerate(zip(self.features, self.known, strict=True)):
@@ -44,7 +44,7 @@ class OwnCategories:
     def codes(self, matrix: Matrix) -> Matrix:
         """The schema's codes as the model's; NaN for a value that it does not know."""
         made = matrix.copy()
-        for position, table in self._tables.items():
+        for position, table in self.tables.items():
             made[:, position] = table[np.where(np.isnan(matrix[:, position]), -1, matrix[:, position]).astype(np.intp)]
         return made
 

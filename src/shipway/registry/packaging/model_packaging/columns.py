@@ -114,9 +114,7 @@ def through(
         made = transform(matrix)
         return np.where(rounded(made) == rounded(np.array(absent)), np.nan, made)
 
-    return Columns(
-        source, single=single, transform=marked, typical=typical, passed=passed, zero_is_missing=absent == 0
-    )
+    return Columns(source, single=single, transform=marked, typical=typical, passed=passed, zero_is_missing=absent == 0)
 
 
 def _must_not_be(feature: Feature, made: Vector, absent: float) -> None:

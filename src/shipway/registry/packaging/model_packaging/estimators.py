@@ -16,7 +16,7 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
-from model_packaging import categories
+from model_packaging import categories, lightgbm_codes
 from model_packaging.categories import OwnCategories
 from model_packaging.columns import Columns, plain, through
 from model_packaging.refusal import Refusal
@@ -104,6 +104,8 @@ def _dense(made: Any, absent_is_missing: bool) -> Matrix:
 
 def xgboost_trees(booster: xgboost.Booster) -> treelite.Model:
     """The rounds up to the best one, if early stopping has named one. Raises TreeliteError."""
+    if '"name":"gblinear"' in booster.save_config().replace(" ", ""):
+        raise NotTrees("its booster is gblinear, which has no trees")
     rounds = best_rounds(booster)
     document = json.loads(bytes((booster if rounds is None else booster[:rounds]).save_raw("json")))
     # treelite refuses categories of pandas; here the codes are the model's own
@@ -133,6 +135,8 @@ def _read(last: Any) -> treelite.Model:
         if isinstance(last, xgboost.XGBModel):
             return xgboost_trees(last.get_booster())
         if isinstance(last, lightgbm.LGBMModel):
+            if lightgbm_codes.takes_zero_for_missing(last.booster_.model_to_string()):
+                raise NotTrees("its trees take zero for missing (zero_as_missing), and steps stand before them")
             return treelite.frontend.from_lightgbm(last.booster_)
         return treelite.sklearn.import_model(last)
     except (treelite.TreeliteError, xgboost.core.XGBoostError, NotImplementedError, AssertionError) as error:

@@ -7,7 +7,7 @@ import platform
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import joblib
@@ -20,7 +20,8 @@ import treelite
 import xgboost
 from sklearn.exceptions import InconsistentVersionWarning
 
-from model_packaging import categories, estimators, graphs, special
+from model_packaging import categories, estimators, graphs, lightgbm_codes, special
+from model_packaging.categories import OwnCategories
 from model_packaging.columns import Columns, plain
 from model_packaging.engines import LightGBM, Onnx
 from model_packaging.frames import codes_frame, values_frame
@@ -36,7 +37,8 @@ class Original:
     """`predict` answers one prediction a row. `tolerance` is what the library's own arithmetic leaves uncertain.
 
     `trees` reads it as trees and what lies before them (raises NotTrees); `estimator` is there for scikit-learn's.
-    `own_categories`: it wants pandas' categories. `note` is something to know about how it was read.
+    `own_categories`: it wants pandas' categories. `note` is something to know about how it was read. `text` is a
+    LightGBM model's own text, for the schema's codes and names (raises NotTrees).
     """
 
     library: str
@@ -46,6 +48,7 @@ class Original:
     estimator: Any = None
     own_categories: bool = False
     note: str = ""
+    text: Callable[[], bytes] | None = None
 
     @cached_property
     def numbers(self) -> Vector:
@@ -92,7 +95,13 @@ def _lightgbm(described: Described) -> Original:
             raise NotTrees(f"treelite does not read it: {error}") from error
         return ensemble(model), plain(described.features, single=False) if own is None else own.columns(single=False)
 
-    return Original(f"LightGBM {lightgbm.__version__}", predict, DOUBLE, trees, own_categories=own is not None)
+    library = f"LightGBM {lightgbm.__version__}"
+    text = None if own is None else partial(_text, engine.booster, described.names, own)
+    return Original(library, predict, DOUBLE, trees, own_categories=own is not None, text=text)
+
+
+def _text(booster: lightgbm.Booster, names: Sequence[str], own: OwnCategories | None) -> bytes:
+    return lightgbm_codes.recoded(booster.model_to_string(), names, own.tables if own is not None else {})
 
 
 def _xgboost(described: Described) -> Original:
@@ -119,7 +128,10 @@ def _xgboost(described: Described) -> Original:
             data = xgboost.DMatrix(own.frame(matrix), enable_categorical=True)
         else:
             data = xgboost.DMatrix(
-                matrix, feature_names=booster.feature_names, feature_types=booster.feature_types, enable_categorical=True
+                matrix,
+                feature_names=booster.feature_names,
+                feature_types=booster.feature_types,
+                enable_categorical=True,
             )
         found = np.asarray(booster.predict(data, iteration_range=through), dtype=np.float64)
         if found.shape != (len(matrix),):
@@ -176,7 +188,8 @@ def _pickled(described: Described) -> Original:
     tolerance = XGBOOST_SINGLE if estimators.is_single(model) else DOUBLE
     note = estimators.which_class(model)
     library = f"scikit-learn {sklearn.__version__}"
-    return Original(library, predict, tolerance, trees, model, own_categories=own is not None, note=note)
+    text = partial(_text, model.booster_, names, own) if isinstance(model, lightgbm.LGBMModel) else None
+    return Original(library, predict, tolerance, trees, model, own_categories=own is not None, note=note, text=text)
 
 
 def _unpickled(described: Described) -> Any:

@@ -103,9 +103,7 @@ def _numbers(value: Any, depth: int = 0) -> Vector:
     return np.concatenate([np.empty(0), *(_numbers(part, depth + 1) for part in inside)])
 
 
-def _fitted(
-    part: Any, columns: Sequence[int], positions: dict[str, int]
-) -> Iterator[tuple[int, float, float]]:
+def _fitted(part: Any, columns: Sequence[int], positions: dict[str, int]) -> Iterator[tuple[int, float, float]]:
     """Features with the range that a part saw; the part is given the features at `columns`, as they come."""
     if isinstance(part, Pipeline):
         for _, step in part.steps:

@@ -36,7 +36,9 @@ def judged(seed: int, folder: Path) -> str:
     made = answer.get("format", document["model_format"])
     data = (folder / "converted" if "format" in answer else model.folder / document["model_file"]).read_bytes()
     engine: Any = (
-        LightGBM(data, model.features) if made == "lightgbm-text" else Onnx(data, GraphForm(**answer["onnx"]), model.features)
+        LightGBM(data, model.features)
+        if made == "lightgbm-text"
+        else Onnx(data, GraphForm(**answer["onnx"]), model.features)
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -49,7 +51,9 @@ def judged(seed: int, folder: Path) -> str:
     wrong = np.flatnonzero(~(np.abs(found - expected) <= allowed))
     if len(wrong):
         n = wrong[0]
-        return f"WRONG on {len(wrong)} rows as {made}: {model.rows[n].tolist()} {found[n]!r} {expected[n]!r}; {model.what}"
+        return (
+            f"WRONG on {len(wrong)} rows as {made}: {model.rows[n].tolist()} {found[n]!r} {expected[n]!r}; {model.what}"
+        )
     return f"alike: {made}"
 
 
