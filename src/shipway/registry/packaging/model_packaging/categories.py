@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import lightgbm
@@ -40,6 +41,11 @@ class OwnCategories:
                 codes = {str(value): float(code) for code, value in enumerate(known)}
                 found[position] = np.array([*(codes.get(value, np.nan) for value in feature.values), np.nan])
         return found
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the model's codes are the schema's."""
+        return all(np.array_equal(table[:-1], np.arange(len(table) - 1)) for table in self.tables.values())
 
     def codes(self, matrix: Matrix) -> Matrix:
         """The schema's codes as the model's; NaN for a value that it does not know."""
@@ -122,7 +128,7 @@ def _xgboost_values(encoding: Mapping[str, Any]) -> tuple[object, ...] | None:
             f"XGBoost {xgboost.__version__} garbles categories that are not plain ASCII when it stores them",
             "train it on categories in ASCII, or on codes",
         )
-    return tuple(text[a:b].decode() for a, b in zip(offsets, offsets[1:], strict=False)) or None
+    return tuple(text[a:b].decode() for a, b in pairwise(offsets)) or None
 
 
 def _agreeing(

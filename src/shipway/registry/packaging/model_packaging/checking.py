@@ -16,7 +16,7 @@ from model_packaging.originals import Original
 from model_packaging.refusal import Refusal
 from model_packaging.rows import Holdout
 from model_packaging.schema import Described, Matrix, Vector
-from model_packaging.special import Spans
+from model_packaging.special import Marks
 
 Tell = Callable[[str], None]
 
@@ -62,7 +62,7 @@ class Checked:
         return max(1.0, float(np.abs(self.predictions[: self.real]).max()))
 
 
-def made(described: Described, original: Original, held_out: Holdout | None, spans: Spans, tell: Tell) -> Checked:
+def made(described: Described, original: Original, held_out: Holdout | None, marks: Marks, tell: Tell) -> Checked:
     """Score the rows by the original; what was recorded must come out again. Raises Refusal."""
     features = described.features
     golden = described.document.get("golden") or []
@@ -72,7 +72,7 @@ def made(described: Described, original: Original, held_out: Holdout | None, spa
         matrix, name = held_out.matrix, f"{len(held_out.matrix):,} held-out rows"
         known, kind = np.append(held_out.predictions, recorded), "held-out"
     else:
-        matrix = rows.drawn(features, spans, DRAWN)
+        matrix = rows.drawn(features, marks, DRAWN)
         name = f"{DRAWN:,} rows drawn from the schema (the folder has no held-out rows)"
         known, kind = np.append(np.full(DRAWN, np.nan), recorded), "drawn"
     matrix = np.vstack([matrix, np.array(asked).reshape(len(asked), len(features))])
@@ -82,7 +82,7 @@ def made(described: Described, original: Original, held_out: Holdout | None, spa
             rows.one_missing(features, matrix),
             rows.each_category(features, matrix),
             rows.special(features, matrix, numbers),
-            rows.drawn(features, spans, _DRAWN_BESIDE, seed=1),
+            rows.drawn(features, marks, _DRAWN_BESIDE, seed=1),
         ]
     )
     predictions = original.predict(matrix)
@@ -98,7 +98,8 @@ def made(described: Described, original: Original, held_out: Holdout | None, spa
     try:
         _must_agree(computed, known, tolerance, (original.library, "recorded"), len(known) - len(golden), kind)
     except Refusal as refusal:
-        raise _with_unlisted(refusal, described) from None
+        told = Refusal(f"{refusal.what}\n{original.note}", refusal.fix) if original.note else refusal
+        raise _with_unlisted(told, described) from None
     if not np.all(np.isnan(known)):
         apart = float(np.nanmax(np.abs(computed - known)))
         of = name if held_out else f"{len(golden)} golden requests"
@@ -208,7 +209,7 @@ def _too_coarse(
 def _must_agree(
     found: Vector, expected: Vector, allowed: float | Vector, names: tuple[str, str], real: int, kind: str
 ) -> None:
-    """Raise Refusal naming the worst rows. NaN on both sides agrees; rows from `real` on were made, others are `kind`."""
+    """Raise Refusal naming the worst rows. NaN on both sides agrees; rows from `real` on were made."""
     tolerance = float(np.min(allowed))
     apart = np.where(np.isnan(found) & np.isnan(expected), 0.0, np.abs(found - expected))
     apart = np.where(np.isnan(apart), np.inf, apart)

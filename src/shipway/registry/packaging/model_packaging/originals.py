@@ -37,7 +37,7 @@ class Original:
     """`predict` answers one prediction a row. `tolerance` is what the library's own arithmetic leaves uncertain.
 
     `trees` reads it as trees and what lies before them (raises NotTrees); `estimator` is there for scikit-learn's.
-    `own_categories`: it wants pandas' categories. `note` is something to know about how it was read. `text` is a
+    `own` are the categories of pandas that it wants. `note` is something to know about how it was read. `text` is a
     LightGBM model's own text, for the schema's codes and names (raises NotTrees).
     """
 
@@ -46,18 +46,23 @@ class Original:
     tolerance: float
     trees: Callable[[Matrix], tuple[Ensemble, Columns]] | None = None
     estimator: Any = None
-    own_categories: bool = False
+    own: OwnCategories | None = None
     note: str = ""
     text: Callable[[], bytes] | None = None
+
+    @property
+    def codes_are_the_schema_s(self) -> bool:
+        """Whether it means by a code what the schema means by it."""
+        return self.own is None or self.own.in_order
 
     @cached_property
     def numbers(self) -> Vector:
         """Numbers that it may treat in a way of its own."""
         return np.empty(0) if self.estimator is None else special.numbers_of(self.estimator)
 
-    def spans(self, features: Sequence[Feature]) -> special.Spans:
-        """The ranges of the features that it was fitted to, as far as its steps tell."""
-        return [None] * len(features) if self.estimator is None else special.spans_of(self.estimator, features)
+    def marks(self, features: Sequence[Feature]) -> special.Marks:
+        """The ends of the ranges that it was fitted to, as far as its steps tell."""
+        return [None] * len(features) if self.estimator is None else special.marks_of(self.estimator, features)
 
 
 def load(described: Described) -> Original:
@@ -97,7 +102,7 @@ def _lightgbm(described: Described) -> Original:
 
     library = f"LightGBM {lightgbm.__version__}"
     text = None if own is None else partial(_text, engine.booster, described.names, own)
-    return Original(library, predict, DOUBLE, trees, own_categories=own is not None, text=text)
+    return Original(library, predict, DOUBLE, trees, own=own, text=text)
 
 
 def _text(booster: lightgbm.Booster, names: Sequence[str], own: OwnCategories | None) -> bytes:
@@ -145,9 +150,13 @@ def _xgboost(described: Described) -> Original:
             raise NotTrees(f"treelite does not read it: {str(error)[:300]}") from error
         return ensemble(model), plain(described.features, single=True) if own is None else own.columns(single=True)
 
-    note = f"early stopping found the best of {rounds:,} rounds: it predicts by the first {best:,}" if best else ""
+    note = (
+        f"early stopping kept the first {best:,} of {rounds:,} rounds (best_iteration), and the model predicts by those"
+        if best is not None and best < rounds
+        else ""
+    )
     library = f"XGBoost {xgboost.__version__}"
-    return Original(library, predict, XGBOOST_SINGLE, trees, own_categories=own is not None, note=note)
+    return Original(library, predict, XGBOOST_SINGLE, trees, own=own, note=note)
 
 
 def _pickled(described: Described) -> Original:
@@ -189,7 +198,7 @@ def _pickled(described: Described) -> Original:
     note = estimators.which_class(model)
     library = f"scikit-learn {sklearn.__version__}"
     text = partial(_text, model.booster_, names, own) if isinstance(model, lightgbm.LGBMModel) else None
-    return Original(library, predict, tolerance, trees, model, own_categories=own is not None, note=note, text=text)
+    return Original(library, predict, tolerance, trees, model, own=own, note=note, text=text)
 
 
 def _unpickled(described: Described) -> Any:

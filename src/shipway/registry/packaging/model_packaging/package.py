@@ -12,7 +12,7 @@ import onnxruntime
 import skl2onnx
 import treelite
 
-from model_packaging import checking, graphs, lightgbm_text, originals, reading, rows
+from model_packaging import checking, graphs, lightgbm_text, originals, reading, rows, special
 from model_packaging.checking import Candidate, Checked, Tell
 from model_packaging.engines import LightGBM, Onnx, microseconds
 from model_packaging.originals import Original
@@ -32,15 +32,16 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     described = describe(Path(job["folder"]))
     original = originals.load(described)
     held_out = rows.read_holdout(described)
-    by_steps = original.spans(described.features)
+    by_steps = original.marks(described.features)
     if held_out is not None and len(held_out.matrix):
         read = reading.read(original, described.features, held_out.matrix)
     else:
         read = reading.read(original, described.features, rows.drawn(described.features, by_steps, checking.DRAWN))
-    spans = [split or step for split, step in zip(read.spans(described.features), by_steps, strict=True)]
+    by_splits = read.marks(described.features)
+    marks = [step if split is None else split for split, step in zip(by_splits, by_steps, strict=True)]
     if original.note:
         tell(original.note)
-    checked = checking.made(described, original, held_out, spans, tell)
+    checked = checking.made(described, original, held_out, marks, tell)
     answer: dict[str, Any] = {}
     if not described.document.get("golden"):
         answer["golden"] = _golden(described, checked)
@@ -55,7 +56,7 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         return answer | _converted(described, original, read, checked, Path(job["work"]), tell)
     except Refusal as refusal:
         # the service has no categories of pandas to give
-        if not (job["keep_native"] and described.format == "sklearn-pickle") or original.own_categories:
+        if not (job["keep_native"] and described.format == "sklearn-pickle") or original.own is not None:
             raise
         tell("kept as it is, a pickle")
         return answer | {"native": {"library": original.library, "why": refusal.what}}
@@ -64,19 +65,15 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
 def _lightgbm(
     described: Described, original: Original, read: Reading, checked: Checked, work: Path, tell: Tell
 ) -> dict[str, Any]:
-    """Nothing to add where the file says the same to a service, which gives it codes; else its conversion."""
-    if not original.own_categories:
-        return {}
-    data = described.model_path.read_bytes()
-    engine = LightGBM(data, described.features)
-    bounds = read.bounds(described.features, checked.matrix)
-    as_it_is = Candidate("lightgbm-text", "", data, engine, bounds, original.tolerance)
-    try:
+    """Nothing to add where the file's codes are the schema's, which a service gives it; else its conversion."""
+    if original.codes_are_the_schema_s:
+        data = described.model_path.read_bytes()
+        engine, bounds = LightGBM(data, described.features), read.bounds(described.features, checked.matrix)
+        as_it_is = Candidate("lightgbm-text", "", data, engine, bounds, original.tolerance)
         checking.check(described, original, as_it_is, checked)
-    except Refusal:
-        tell("the model numbers its categories in another way than feature_schema does: it is written anew")
-        return _converted(described, original, read, checked, work, tell)
-    return {}
+        return {}
+    tell("the model numbers its categories in another way than feature_schema does: it is written anew")
+    return _converted(described, original, read, checked, work, tell)
 
 
 def _converted(
@@ -108,6 +105,8 @@ def _converted(
     best = int(np.argmin(times[1:]))
     chosen, apart = faithful[best]
     tell(f"one row takes {times[best + 1]:.1f} µs as {chosen.format}, {times[0]:,.0f} µs as it was")
+    if chosen.format == "onnx" and special.has_steps_up(original.estimator):
+        tell("a graph rounds to single precision: a number within about 1e-7 of a split or edge may count as beyond it")
     (work / "converted").write_bytes(chosen.data)
     answer: dict[str, Any] = {
         "tolerance": checking.tolerance_of(described, chosen.tolerance, checked),

@@ -1,4 +1,4 @@
-"""A model read as trees: the splits that it makes on the schema's features, and the ranges that they lie in."""
+"""A model read as trees: the splits that it makes on the schema's features, and the rows that are near to them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from model_packaging import rows
 from model_packaging.fold import Splits, fold
 from model_packaging.originals import Original
 from model_packaging.schema import FAR, Feature, Matrix
-from model_packaging.special import Spans
+from model_packaging.special import Marks
 from model_packaging.trees import Ensemble, NotTrees
+
+_MOST_MARKS = 256
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,16 @@ class Reading:
         numeric = _numeric(self.whole, self.splits)
         return rows.at_bounds(features, matrix, self.splits.feature[numeric], self.splits.threshold[numeric])
 
-    def spans(self, features: Sequence[Feature]) -> Spans:
-        """From each number's lowest threshold to its highest one."""
-        found: Spans = [None] * len(features)
+    def marks(self, features: Sequence[Feature]) -> Marks:
+        """Each number's thresholds, or some of them."""
+        found: Marks = [None] * len(features)
         if self.whole is not None and self.splits is not None:
             numeric = _numeric(self.whole, self.splits)
             feature, threshold = self.splits.feature[numeric], self.splits.threshold[numeric]
             usual = np.abs(threshold) < FAR
             for position in np.unique(feature[usual]).tolist():
-                of_it = threshold[usual & (feature == position)]
-                found[position] = float(of_it.min()), float(of_it.max())
+                of_it = np.unique(threshold[usual & (feature == position)])
+                found[position] = of_it[np.linspace(0, len(of_it) - 1, min(len(of_it), _MOST_MARKS)).astype(int)]
         return found
 
 

@@ -11,13 +11,14 @@ import numpy as np
 
 from model_packaging.refusal import Refusal
 from model_packaging.schema import FAR, Described, Feature, Matrix, Vector
-from model_packaging.special import Spans
+from model_packaging.special import Marks
 
 MOST_ROWS = 100_000
 _MOST_BOUNDS = 3_000
 _SEED = 2013
 _TINY = 1e-30
 _USUAL, _WIDE = 1e4, 1e5
+_OF_MARKS = 0.75
 _AGAIN = "write the held-out rows again as docs/model-bucket.md says"
 
 
@@ -83,34 +84,36 @@ def decode(features: Sequence[Feature], row: Vector) -> dict[str, Any]:
     return {feature.name: _to_json(feature, float(value)) for feature, value in zip(features, row, strict=True)}
 
 
-def span(feature: Feature, own: tuple[float, float] | None) -> tuple[float, float]:
-    """From where to where a number is drawn: within the schema's bounds, else around what the model was fitted to."""
+def span(feature: Feature) -> tuple[float, float]:
+    """From where to where a number is drawn of which nothing but the schema is known."""
     low, high = feature.minimum, feature.maximum
-    if own is None or own[1] < low or own[0] > high:
-        low = max(low, min(-_USUAL, high - _USUAL)) if low <= -FAR else low
-        high = min(high, max(_USUAL, low + _USUAL)) if high >= FAR else high
-        return low, high
-    around = (own[1] - own[0]) / 4 or max(1.0, abs(own[0]) / 4)
-    return float(np.clip(own[0] - around, low, high)), float(np.clip(own[1] + around, low, high))
+    low = max(low, min(-_USUAL, high - _USUAL)) if low <= -FAR else low
+    high = min(high, max(_USUAL, low + _USUAL)) if high >= FAR else high
+    return low, high
 
 
-def drawn(features: Sequence[Feature], spans: Spans, count: int, seed: int = _SEED) -> Matrix:
+def drawn(features: Sequence[Feature], marks: Marks, count: int, seed: int = _SEED) -> Matrix:
     """Rows drawn from what the schema allows, one in ten values missing where that is allowed.
 
-    `spans` are the ranges that the model was fitted to, where they are known: half of the numbers come from there, so
-    that a schema that allows much more does not hide what the model does. Half of the numbers are whole.
+    `marks` are where the model makes a difference, where that is known: most numbers are drawn between two of those
+    next to each other, so that a schema that allows much more does not hide what the model does. Half of the numbers
+    are whole.
     """
     random = np.random.default_rng(seed)
     columns = []
-    for feature, own in zip(features, spans, strict=True):
+    for feature, marked in zip(features, marks, strict=True):
         if feature.is_category:
             values = random.integers(0, len(feature.values), count).astype(np.float64)
         else:
             bounded = feature.minimum > -FAR and feature.maximum < FAR
-            values = _spread(random, *span(feature, None if bounded else own), count)
-            if own is not None:
-                inner = random.random(count) < 0.5
-                values[inner] = random.uniform(*span(feature, own), int(inner.sum()))
+            between = _between(random, feature, marked, count)
+            if between is None:
+                values = _spread(random, *span(feature), count)
+            elif bounded:
+                spread = _spread(random, *span(feature), count)
+                values = np.where(random.random(count) < _OF_MARKS, between, spread)
+            else:
+                values = between
             whole = np.clip(np.rint(values), np.ceil(feature.minimum), np.floor(feature.maximum))
             fits = (random.random(count) < 0.5) & (whole >= feature.minimum) & (whole <= feature.maximum)
             values = np.where(fits, whole, values)
@@ -118,6 +121,18 @@ def drawn(features: Sequence[Feature], spans: Spans, count: int, seed: int = _SE
             values[random.random(count) < 0.1] = np.nan
         columns.append(values)
     return np.column_stack(columns)
+
+
+def _between(random: np.random.Generator, feature: Feature, marks: Vector | None, count: int) -> Vector | None:
+    """Numbers between marks next to each other, and some way beyond the outer ones; None where none are allowed."""
+    if marks is None:
+        return None
+    around = (marks[-1] - marks[0]) / 4 or max(1.0, abs(marks[0]) / 4)
+    ends = np.unique(np.clip([marks[0] - around, *marks, marks[-1] + around], feature.minimum, feature.maximum))
+    if len(ends) < 2:
+        return None
+    cell = random.integers(0, len(ends) - 1, count)
+    return np.clip(random.uniform(ends[cell], ends[cell + 1]), feature.minimum, feature.maximum)
 
 
 def _spread(random: np.random.Generator, low: float, high: float, count: int) -> Vector:
@@ -155,7 +170,7 @@ def _floats_beside(at: Vector) -> list[Vector]:
 
 
 def _allowed(feature: Feature, values: Vector) -> Vector:
-    """Those within the feature's bounds, once each. What lies nearer to zero than 1e-30 is zero: LightGBM takes it so."""
+    """Those within the feature's bounds, once each. Nearer to zero than 1e-30 is zero: LightGBM takes it so."""
     values = np.unique(np.where(np.abs(values) < _TINY, 0.0, values))
     return values[(values >= feature.minimum) & (values <= feature.maximum)]
 

@@ -19,8 +19,8 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from model_packaging.schema import Feature, Vector
 
-Spans = list[tuple[float, float] | None]
-"""For each feature the range that the model was fitted to, None where that is not known."""
+Marks = list[Vector | None]
+"""For each feature numbers between which a model makes a difference, ascending; None where none are known."""
 
 # what people write for "not known", whatever the model says
 _USUAL = (0.0, -1.0, 1.0, -9.0, 9.0, -99.0, 99.0, -999.0, 999.0, -9999.0, 9999.0)
@@ -51,15 +51,19 @@ def numbers_of(estimator: Any) -> Vector:
     return np.unique(np.append(_some(many, max(0, _MOST - len(scalars))), sorted(scalars)))
 
 
-def spans_of(estimator: Any, features: Sequence[Feature]) -> Spans:
-    """The ranges that the first steps were fitted to, feature by feature."""
-    spans: Spans = [None] * len(features)
+def has_steps_up(estimator: Any) -> bool:
+    """Whether trees or bins are among its parts: next to an edge of theirs, the smallest rounding counts."""
+    return any(hasattr(part, name) for part in _parts(estimator) for name in ("tree_", "_predictors", "bin_edges_"))
+
+
+def marks_of(estimator: Any, features: Sequence[Feature]) -> Marks:
+    """The ends of the ranges that the first steps were fitted to, feature by feature."""
+    found: list[list[float]] = [[] for _ in features]
     positions = {feature.name: n for n, feature in enumerate(features)}
     for position, low, high in _fitted(estimator, list(range(len(features))), positions):
-        if np.isfinite(low) and np.isfinite(high):
-            known = spans[position]
-            spans[position] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
-    return spans
+        found[position] += [low, high]
+    finite = [np.unique(_finite(np.array(ends))) for ends in found]
+    return [ends if len(ends) else None for ends in finite]
 
 
 def _parts(estimator: Any) -> Iterator[Any]:

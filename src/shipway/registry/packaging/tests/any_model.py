@@ -168,8 +168,8 @@ def _lightgbm(random: Any, features: Any, train: Matrix, labels: Any, folder: Pa
     settings = {
         "objective": str(
             random.choice(
-                ["binary", "regression", "poisson", "cross_entropy", "cross_entropy_lambda", "regression_l1", "quantile",
-                 "tweedie", "gamma", "huber", "mape", "fair"]
+                ["binary", "regression", "poisson", "cross_entropy", "cross_entropy_lambda", "regression_l1",
+                 "quantile", "tweedie", "gamma", "huber", "mape", "fair"]
             )
         ),
         "boosting": str(random.choice(["gbdt", "dart", "rf"])),
@@ -202,7 +202,8 @@ def _xgboost(random: Any, features: Any, train: Matrix, labels: Any, folder: Pat
     objective = str(
         random.choice(
             ["binary:logistic", "binary:logitraw", "binary:hinge", "reg:squarederror", "reg:logistic", "count:poisson",
-             "reg:tweedie", "reg:gamma", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror", "rank:pairwise"]
+             "reg:tweedie", "reg:gamma", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror",
+             "rank:pairwise"]
         )
     )  # fmt: skip
     settings: dict[str, Any] = {
@@ -266,7 +267,8 @@ def _before(random: Any, features: Any, by_values: bool) -> Any:
             KBinsDiscretizer(4, encode="onehot-dense"), QuantileTransformer(n_quantiles=20), PowerTransformer(),
             FunctionTransformer(np.log1p), FunctionTransformer(np.abs), FunctionTransformer(np.nan_to_num),
             FunctionTransformer(np.clip, kw_args={"a_min": -1.0, "a_max": 2.0}), FunctionTransformer(np.round),
-            FunctionTransformer(np.sign), Binarizer(threshold=0.5), OneHotEncoder(handle_unknown="ignore", sparse_output=False, max_categories=6),
+            FunctionTransformer(np.sign), Binarizer(threshold=0.5),
+            OneHotEncoder(handle_unknown="ignore", sparse_output=False, max_categories=6),
         ]
     )  # fmt: skip
     steps += [scale] if scale is not None else []

