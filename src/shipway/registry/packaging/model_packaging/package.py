@@ -12,7 +12,7 @@ import onnxruntime
 import skl2onnx
 import treelite
 
-from model_packaging import checking, graphs, lightgbm_text, originals, reading, rows, special
+from model_packaging import active, checking, graphs, lightgbm_text, originals, reading, rows, special
 from model_packaging.checking import Candidate, Checked, Tell
 from model_packaging.engines import LightGBM, Onnx, microseconds
 from model_packaging.originals import Original
@@ -39,6 +39,10 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         read = reading.read(original, described.features, rows.drawn(described.features, by_steps, checking.DRAWN))
     by_splits = read.marks(described.features)
     marks = [step if split is None else split for split, step in zip(by_splits, by_steps, strict=True)]
+    if held_out is not None and len(held_out.matrix):
+        marks = active.of_rows(held_out.matrix, marks)
+    else:
+        marks = active.asked(described.features, original.predict, marks)
     if original.note:
         tell(original.note)
     checked = checking.made(described, original, held_out, marks, tell)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ import pandas as pd
 import pytest
 import skl2onnx
 import xgboost
-from conftest import FEATURES, Data
+from conftest import FEATURES, Data, Write
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
 
@@ -26,30 +24,6 @@ from model_packaging.schema import Feature
 COLOURS, SIZES = ("red", "amber", "blue"), ("10", "20", "30")
 SCHEMA = (Feature("colour", True, COLOURS), Feature("size", True, SIZES), Feature("x", True))
 ROWS = np.array([[c, s, x] for c in (0, 1, 2, np.nan) for s in (0, 1, 2, np.nan) for x in (-2.0, 0.0, 0.5, np.nan)])
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes a folder without held-out rows; keywords are more of its metadata."""
-
-    def run(format: str, file: str, save: Callable[[str], object], features: Any = SCHEMA, **more: Any) -> Path:
-        folder = tmp_path / "model"
-        folder.mkdir(exist_ok=True)
-        save(str(folder / file))
-        entries = [
-            {"name": f.name, "nullable": f.nullable}
-            | ({"type": "category", "values": list(f.values)} if f.is_category else {"type": "number"})
-            | ({} if f.is_category or f.minimum < -1e36 else {"minimum": f.minimum})
-            | ({} if f.is_category or f.maximum > 1e36 else {"maximum": f.maximum})
-            for f in features
-        ]
-        schema = {"features": entries, "output": {"name": "p"}}
-        document = {"name": "m", "model_format": format, "model_file": file, "feature_schema": schema, **more}
-        (folder / "metadata.json").write_text(json.dumps(document))
-        return folder
-
-    return run
 
 
 def packed(folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -108,7 +82,7 @@ def test_lightgbm_s_own_order_of_categories_counts(write: Write, settings: dict[
     """A model of a pandas table is written for the schema's codes, all else as LightGBM wrote it."""
     rows, late = drawn()
     model = lightgbm_of(table(rows), late, **settings)
-    folder = write("lightgbm-text", "model.txt", model.save_model)
+    folder = write("lightgbm-text", "model.txt", model.save_model, SCHEMA)
     answer, _ = packed(folder)
     served = LightGBM((folder.parent / "converted").read_bytes(), SCHEMA)
     np.testing.assert_array_equal(model.predict(table(ROWS)), served.predict(ROWS))
@@ -135,7 +109,7 @@ def test_an_ordered_category_of_lightgbm_keeps_its_order(write: Write) -> None:
     """Its codes are compared as numbers, which is folded into sets of the schema's codes."""
     rows, late = drawn()
     model = lightgbm_of(table(rows, ordered=True), late)
-    folder = write("lightgbm-text", "model.txt", model.save_model)
+    folder = write("lightgbm-text", "model.txt", model.save_model, SCHEMA)
     packed(folder)
     served = LightGBM((folder.parent / "converted").read_bytes(), SCHEMA)
     np.testing.assert_allclose(model.predict(table(ROWS)), served.predict(ROWS), rtol=0, atol=1e-15)
@@ -163,7 +137,7 @@ def test_xgboost_s_own_order_of_categories_counts(write: Write, suffix: str, boo
     rows, late = drawn()
     model = xgboost.XGBClassifier(n_estimators=8, enable_categorical=True, booster=booster, n_jobs=1)
     model.fit(table(rows), late)
-    folder = write(f"xgboost-{suffix}", f"m.{suffix}", model.save_model)
+    folder = write(f"xgboost-{suffix}", f"m.{suffix}", model.save_model, SCHEMA)
     packed(folder)
     served = LightGBM((folder.parent / "converted").read_bytes(), SCHEMA)
     np.testing.assert_allclose(model.predict_proba(table(ROWS))[:, 1], served.predict(ROWS), rtol=0, atol=1e-6)
@@ -183,7 +157,9 @@ def test_categories_that_xgboost_does_not_know_are_refused(write: Write) -> None
     )
     odd = table(rows).assign(colour=lambda t: t.colour.cat.rename_categories({"red": "röd"}))
     model.fit(odd, late)
-    assert "garbles categories that are not plain ASCII" in refusal(write("xgboost-json", "m.json", model.save_model))
+    assert "garbles categories that are not plain ASCII" in refusal(
+        write("xgboost-json", "m.json", model.save_model, SCHEMA)
+    )
 
 
 @pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
@@ -196,7 +172,7 @@ def test_a_pickle_of_a_table_keeps_its_order_of_categories(write: Write, kind: s
         else xgboost.XGBClassifier(n_estimators=8, enable_categorical=True, n_jobs=1)
     )
     model.fit(table(rows), late)
-    folder = write("sklearn-pickle", "m.pkl", lambda path: joblib.dump(model, path), input="values")
+    folder = write("sklearn-pickle", "m.pkl", lambda path: joblib.dump(model, path), SCHEMA, input="values")
     packed(folder)
     served = LightGBM((folder.parent / "converted").read_bytes(), SCHEMA)
     np.testing.assert_allclose(model.predict_proba(table(ROWS))[:, 1], served.predict(ROWS), rtol=0, atol=1e-6)
