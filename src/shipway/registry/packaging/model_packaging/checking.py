@@ -26,6 +26,7 @@ _SHOWN = 5
 _LONGEST = 500
 _SINGLE = 100
 _FAR_OUT = 2e9
+_FEW = 0.2
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,12 @@ class Checked:
 
     @property
     def scale(self) -> float:
-        """The largest prediction for the rows that are real, at least 1: what a relative error is relative to."""
-        return max(1.0, float(np.abs(self.predictions[: self.real]).max()))
+        """The largest prediction for the rows that are real, at least 1: what a relative error is relative to.
+
+        Of drawn rows the most extreme twentieth does not count: an exponential of one of them may be beyond all others.
+        """
+        sizes = np.abs(self.predictions[: self.real])
+        return max(1.0, float(sizes.max() if self.kind == "held-out" else np.quantile(sizes, 0.95)))
 
 
 def made(described: Described, original: Original, held_out: Holdout | None, marks: Marks, tell: Tell) -> Checked:
@@ -72,9 +77,9 @@ def made(described: Described, original: Original, held_out: Holdout | None, mar
         matrix, name = held_out.matrix, f"{len(held_out.matrix):,} held-out rows"
         known, kind = np.append(held_out.predictions, recorded), "held-out"
     else:
-        matrix = rows.drawn(features, marks, DRAWN)
-        name = f"{DRAWN:,} rows drawn from the schema (the folder has no held-out rows)"
-        known, kind = np.append(np.full(DRAWN, np.nan), recorded), "drawn"
+        matrix = _with_answers(original, rows.drawn(features, marks, DRAWN))
+        name = f"{len(matrix):,} rows drawn from the schema (the folder has no held-out rows)"
+        known, kind = np.append(np.full(len(matrix), np.nan), recorded), "drawn"
     matrix = np.vstack([matrix, np.array(asked).reshape(len(asked), len(features))])
     numbers = np.append(special.usual_numbers(), original.numbers)
     hard = np.vstack(
@@ -105,6 +110,12 @@ def made(described: Described, original: Original, held_out: Holdout | None, mar
         of = name if held_out else f"{len(golden)} golden requests"
         tell(f"{original.library} computes what is recorded of {of}; largest difference {apart:.2g}")
     return checked
+
+
+def _with_answers(original: Original, drawn: Matrix) -> Matrix:
+    """The drawn rows that have a finite answer: an exponential has none for some. All of them where few have."""
+    finite = np.isfinite(original.predict(drawn))
+    return drawn[finite] if finite.mean() > _FEW else drawn
 
 
 def _that_it_takes(original: Original, hard: Matrix, tell: Tell) -> Matrix:

@@ -150,13 +150,13 @@ def _spread(random: np.random.Generator, low: float, high: float, count: int) ->
 
 
 def special(features: Sequence[Feature], rows: Matrix, numbers: Vector) -> Matrix:
-    """Rows with one number at one of `numbers`, beside it as a float, or at a bound of the feature."""
+    """Rows with one number at one of `numbers`, as far beside it as single precision can tell, or at a bound."""
     made = [rows[:0]]
     for position, feature in enumerate(features):
         if feature.is_category:
             continue
         at = np.unique(np.append(numbers, [n for n in (feature.minimum, feature.maximum) if abs(n) < FAR]))
-        values = _allowed(feature, np.concatenate([at, *_floats_beside(at)]))
+        values = _allowed(feature, np.concatenate([at, *_floats_beside(at)[1:]]))
         varied = rows[(np.arange(len(values)) + position) % len(rows)].copy()
         varied[:, position] = values
         made.append(varied)
