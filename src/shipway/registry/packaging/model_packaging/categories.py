@@ -38,7 +38,7 @@ class OwnCategories:
         found = {}
         for position, (feature, known) in enumerate(zip(self.features, self.known, strict=True)):
             if known is not None:
-                codes = {str(value): float(code) for code, value in enumerate(known)}
+                codes = {_written(feature, value): float(code) for code, value in enumerate(known)}
                 found[position] = np.array([*(codes.get(value, np.nan) for value in feature.values), np.nan])
         return found
 
@@ -131,13 +131,23 @@ def _xgboost_values(encoding: Mapping[str, Any]) -> tuple[object, ...] | None:
     return tuple(text[a:b].decode() for a, b in pairwise(offsets)) or None
 
 
+def _written(feature: Feature, value: object) -> str:
+    """The value as the schema writes it: whole numbers that pandas holds as doubles perhaps without a fraction."""
+    text = str(value)
+    ways = (
+        text,
+        text.removesuffix(".0") if isinstance(value, float) else text.lower() if isinstance(value, bool) else text,
+    )
+    return next((way for way in ways if way in feature.codes), text)
+
+
 def _agreeing(
     features: Sequence[Feature], known: Sequence[tuple[object, ...] | None], library: str, must_know: bool
 ) -> OwnCategories:
     for feature, values in zip(features, known, strict=True):
         if values is None:
             continue
-        texts = [str(value) for value in values]
+        texts = [_written(feature, value) for value in values]
         if len(set(texts)) != len(texts):
             raise Refusal(f"{feature.name}: two of the model's categories are written alike", _AGREE)
         unlisted = [text for text in texts if text not in feature.codes]

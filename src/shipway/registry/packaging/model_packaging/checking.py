@@ -27,6 +27,7 @@ _LONGEST = 500
 _SINGLE = 100
 _FAR_OUT = 2e9
 _FEW = 0.2
+_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,7 @@ def made(described: Described, original: Original, held_out: Holdout | None, mar
     predictions = original.predict(matrix)
     if not np.all(np.isfinite(predictions)):
         raise Refusal("the model predicts what is no finite number", "mend the model")
-    hard = _that_it_takes(original, hard, tell)
-    beside = original.predict(hard)
+    hard, beside = _taken(original, hard, tell)
     # far out, an exponential has no finite answer: there is nothing to compare
     hard, beside = hard[np.isfinite(beside)], beside[np.isfinite(beside)]
     checked = Checked(np.vstack([matrix, hard]), np.append(predictions, beside), name, len(hard), kind)
@@ -118,16 +118,15 @@ def _with_answers(original: Original, drawn: Matrix) -> Matrix:
     return drawn[finite] if finite.mean() > _FEW else drawn
 
 
-def _that_it_takes(original: Original, hard: Matrix, tell: Tell) -> Matrix:
-    """The rows without numbers that are too far out for the original itself, which it may say by an error."""
-    near = hard[np.all(np.isnan(hard) | (np.abs(hard) <= _FAR_OUT), axis=1)]
-    if len(near) < len(hard):
-        try:
-            original.predict(hard)
-        except Refusal:
-            tell(f"the model takes no numbers beyond {_FAR_OUT:g}: feature_schema should say so (minimum, maximum)")
-            return near
-    return hard
+def _taken(original: Original, hard: Matrix, tell: Tell) -> tuple[Matrix, Vector]:
+    """The rows and their predictions; without numbers that are too far out for the original, which says so."""
+    try:
+        return hard, original.predict(hard)
+    except Refusal:
+        near = hard[np.all(np.isnan(hard) | (np.abs(hard) <= _FAR_OUT), axis=1)]
+        predictions = original.predict(near)
+    tell(f"the model takes no numbers beyond {_FAR_OUT:g}: feature_schema should say so (minimum, maximum)")
+    return near, predictions
 
 
 def check(described: Described, original: Original, candidate: Candidate, checked: Checked) -> float:
@@ -194,7 +193,11 @@ def _told(
     lines = [
         f"the worst row: {json.dumps(rows.decode(described.features, matrix[worst]), ensure_ascii=False)[:_LONGEST]}"
     ]
-    coarse = _too_coarse(described, original, matrix, expected, allowed) if candidate.format == "onnx" else []
+    coarse: list[str] = []
+    if candidate.format == "onnx":
+        some = np.linspace(0, len(matrix) - 1, min(len(matrix), _LOOKED_AT)).astype(np.intp)
+        some = np.append(some, np.flatnonzero(~(apart <= allowed))[:_LOOKED_AT])
+        coarse = _too_coarse(described, original, matrix[some], expected[some], allowed[some])
     if coarse:
         lines.append(f"a graph takes single precision, which alone costs more than the tolerance: {'; '.join(coarse)}")
     return Refusal("\n".join([refusal.what, *lines]), refusal.fix)
@@ -204,9 +207,9 @@ def _too_coarse(
     described: Described, original: Original, matrix: Matrix, expected: Vector, allowed: Vector
 ) -> list[str]:
     """Features that the original itself answers otherwise for once they are rounded to floats, with an example."""
-    told = []
+    told: list[str] = []
     for position, feature in enumerate(described.features):
-        if feature.is_category:
+        if feature.is_category or len(told) == _SHOWN:
             continue
         varied = matrix.copy()
         varied[:, position] = rounded(matrix[:, position])

@@ -19,6 +19,9 @@ _SEED = 2013
 _TINY = 1e-30
 _USUAL, _WIDE = 1e4, 1e5
 _OF_MARKS = 0.75
+_STEP = 7_919
+# of rows that are varied one number at a time: more would take long, or much memory where there are many features
+_MOST_VARIED, _MOST_NUMBERS = 20_000, 20_000_000
 _AGAIN = "write the held-out rows again as docs/model-bucket.md says"
 
 
@@ -151,16 +154,12 @@ def _spread(random: np.random.Generator, low: float, high: float, count: int) ->
 
 def special(features: Sequence[Feature], rows: Matrix, numbers: Vector) -> Matrix:
     """Rows with one number at one of `numbers`, as far beside it as single precision can tell, or at a bound."""
-    made = [rows[:0]]
+    made = []
     for position, feature in enumerate(features):
-        if feature.is_category:
-            continue
-        at = np.unique(np.append(numbers, [n for n in (feature.minimum, feature.maximum) if abs(n) < FAR]))
-        values = _allowed(feature, np.concatenate([at, *_floats_beside(at)[1:]]))
-        varied = rows[(np.arange(len(values)) + position) % len(rows)].copy()
-        varied[:, position] = values
-        made.append(varied)
-    return np.vstack(made)
+        if not feature.is_category:
+            at = np.unique(np.append(numbers, [n for n in (feature.minimum, feature.maximum) if abs(n) < FAR]))
+            made.append((position, _allowed(feature, np.concatenate([at, *_floats_beside(at)[1:]]))))
+    return _varied(rows, made)
 
 
 def _floats_beside(at: Vector) -> list[Vector]:
@@ -178,26 +177,15 @@ def _allowed(feature: Feature, values: Vector) -> Vector:
 def one_missing(features: Sequence[Feature], rows: Matrix) -> Matrix:
     """For each feature that may be missing, some of `rows` without it; and one row without any of them."""
     nullable = [position for position, feature in enumerate(features) if feature.nullable]
-    some = rows[np.linspace(0, len(rows) - 1, 5).astype(int)]
-    made = []
-    for position in nullable:
-        without = some.copy()
-        without[:, position] = np.nan
-        made.append(without)
-    empty = some[:1].copy()
+    empty = rows[:1].copy()
     empty[:, nullable] = np.nan
-    return np.vstack([*made, empty])
+    return np.vstack([_varied(rows, [(position, np.full(5, np.nan)) for position in nullable]), empty])
 
 
 def each_category(features: Sequence[Feature], rows: Matrix) -> Matrix:
     """For each value of each category a row with it."""
-    made = [rows[:0]]
-    for position, feature in enumerate(features):
-        if feature.is_category:
-            varied = rows[np.arange(len(feature.values)) % len(rows)].copy()
-            varied[:, position] = np.arange(len(feature.values))
-            made.append(varied)
-    return np.vstack(made)
+    codes = [(position, np.arange(float(len(feature.values)))) for position, feature in enumerate(features)]
+    return _varied(rows, codes)
 
 
 def at_bounds(features: Sequence[Feature], rows: Matrix, feature: np.ndarray[Any, Any], threshold: Vector) -> Matrix:
@@ -206,17 +194,26 @@ def at_bounds(features: Sequence[Feature], rows: Matrix, feature: np.ndarray[Any
     `feature` and `threshold` have shape (splits,). At most 3,000 splits are taken, spread evenly.
     """
     picked = np.linspace(0, len(threshold) - 1, min(len(threshold), _MOST_BOUNDS)).astype(int)
-    made = [rows[:0]]
+    made = []
     for position in np.unique(feature[picked]).tolist():
         limits = features[position]
         at = np.unique(threshold[picked][feature[picked] == position])
         at = at[(at >= limits.minimum) & (at <= limits.maximum) & ((np.abs(at) > _TINY) | (at == 0))]
         near = [np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf)]
-        values = _allowed(limits, np.concatenate([*near, *_floats_beside(at)]))
-        varied = rows[np.arange(len(values)) % len(rows)].copy()
-        varied[:, position] = values
-        made.append(varied)
-    return np.vstack(made)
+        made.append((position, _allowed(limits, np.concatenate([*near, *_floats_beside(at)]))))
+    return _varied(rows, made)
+
+
+def _varied(rows: Matrix, made: Sequence[tuple[int, Vector]]) -> Matrix:
+    """Some of `rows`, each with one feature changed: to each of the values given for it, or evenly to fewer."""
+    position = np.repeat([n for n, _ in made], [len(values) for _, values in made]).astype(np.intp)
+    values = np.concatenate([np.empty(0), *(values for _, values in made)])
+    most = min(_MOST_VARIED, _MOST_NUMBERS // rows.shape[1])
+    picked = np.linspace(0, len(values) - 1, min(len(values), most)).astype(np.intp)
+    # a step that has no divisor in common with most numbers of rows: neighbours get unlike rows
+    varied = rows[np.arange(len(picked)) * _STEP % len(rows)]
+    varied[np.arange(len(picked)), position[picked]] = values[picked]
+    return varied
 
 
 def _value(feature: Feature, text: str, where: str) -> Any:
