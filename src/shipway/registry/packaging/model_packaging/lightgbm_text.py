@@ -6,6 +6,7 @@ LightGBM takes a number within 1e-35 of zero for zero; apart from that a split i
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from model_packaging.trees import Ensemble, Ints, NotTrees
 
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 4, 8
 _WORD = 32
+_SMALLEST = sys.float_info.min
 _ENDING = {"is_linear": [0], "shrinkage": [1]}
 _OBJECTIVES = {"identity": "regression", "sigmoid": "binary sigmoid:1", "exponential": "poisson"}
 
@@ -106,6 +108,9 @@ def _bitsets(splits: Splits, nodes: Ints) -> tuple[list[int], list[int], NDArray
     """Boundaries and words of the sets of codes, which nodes use one, and thresholds, a set's being its number."""
     boundaries, words = [0], list[int]()
     thresholds = splits.threshold[nodes].copy()
+    # the smallest doubles are not read everywhere, and LightGBM takes what is so near to zero for zero
+    tiny = np.abs(thresholds) < _SMALLEST
+    thresholds[tiny] = np.where(thresholds[tiny] < 0, -_SMALLEST, 0.0)
     by_code = np.zeros(len(nodes), dtype=np.bool_)
     for n, node in enumerate(nodes.tolist()):
         if node in splits.codes:
