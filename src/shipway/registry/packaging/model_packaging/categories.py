@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import xgboost
 
+from model_packaging import special
 from model_packaging.columns import Columns
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature, Matrix, Vector
@@ -106,6 +107,30 @@ def of_xgboost(booster: xgboost.Booster, features: Sequence[Feature]) -> OwnCate
             a, b = ("number", "category") if values is not None else ("category", "number")
             raise Refusal(f"{feature.name} is a {a} in the schema and a {b} to the model", _AGREE)
     return _agreeing(features, known, "XGBoost", must_know=True)
+
+
+def check_encoders(estimator: Any, features: Sequence[Feature], takes_values: bool) -> None:
+    """Raise Refusal where an encoder was fitted to other values than it is given: it takes those for unknown.
+
+    It may know some of the values only. Positions in the list, though, are all that it can know: others mean that it
+    was fitted to other numbers.
+    """
+    filled = [set[object]() for _ in features]
+    for part, columns in special.first_steps(estimator, features):
+        for position, value in zip(columns, getattr(part, "statistics_", ()), strict=False):
+            filled[position].add(value)
+        for position, known in zip(columns, getattr(part, "categories_", ()), strict=False):
+            feature = features[position]
+            given = set(feature.values) if takes_values else set(feature.codes.values())
+            told = [value for value in np.asarray(known).tolist() if value == value and value is not None]
+            strange = set(told) - given - filled[position]
+            if feature.is_category and strange and (not takes_values or not given & set(told)):
+                shown, wanted = (", ".join(map(repr, list(some)[:_SHOWN])) for some in (told, sorted(given)))
+                raise Refusal(
+                    f"{feature.name}: the model was fitted to {shown}, and is given {wanted}",
+                    'list the values as in training; `"input": "values"` in metadata.json gives them as text, without it '
+                    "the model gets positions in the list. A category of numbers is best a number in the schema",
+                )
 
 
 def holder_of_cats(document: Any) -> dict[str, Any] | None:

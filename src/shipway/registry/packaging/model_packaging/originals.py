@@ -170,6 +170,7 @@ def _pickled(described: Described) -> Original:
         raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
 
     own = estimators.own_categories(model, features)
+    categories.check_encoders(model, features, described.takes_values)
 
     def given(matrix: Matrix) -> Any:
         if own is not None:

@@ -59,9 +59,11 @@ def has_steps_up(estimator: Any) -> bool:
 def marks_of(estimator: Any, features: Sequence[Feature]) -> Marks:
     """The ends of the ranges that the first steps were fitted to, feature by feature."""
     found: list[list[float]] = [[] for _ in features]
-    positions = {feature.name: n for n, feature in enumerate(features)}
-    for position, low, high in _fitted(estimator, list(range(len(features))), positions):
-        found[position] += [low, high]
+    for part, columns in first_steps(estimator, features):
+        for lows, highs in _ranges(part):
+            if np.shape(lows) == np.shape(highs) == (len(columns),):
+                for position, low, high in zip(columns, lows.tolist(), highs.tolist(), strict=True):
+                    found[position] += [low, high]
     finite = [np.unique(_finite(np.array(ends))) for ends in found]
     return [ends if len(ends) else None for ends in finite]
 
@@ -107,34 +109,41 @@ def _numbers(value: Any, depth: int = 0) -> Vector:
     return np.concatenate([np.empty(0), *(_numbers(part, depth + 1) for part in inside)])
 
 
-def _fitted(part: Any, columns: Sequence[int], positions: dict[str, int]) -> Iterator[tuple[int, float, float]]:
-    """Features with the range that a part saw; the part is given the features at `columns`, as they come."""
+def first_steps(estimator: Any, features: Sequence[Feature]) -> Iterator[tuple[Any, list[int]]]:
+    """The parts that see features as they come, or filled in by an imputer, with the features' positions."""
+    positions = {feature.name: n for n, feature in enumerate(features)}
+    yield from _first_steps(estimator, list(range(len(features))), positions)
+
+
+def _first_steps(part: Any, columns: list[int], positions: dict[str, int]) -> Iterator[tuple[Any, list[int]]]:
     if isinstance(part, Pipeline):
         for _, step in part.steps:
-            yield from _fitted(step, columns, positions)
+            yield from _first_steps(step, columns, positions)
             # what an imputer hands on is still the feature
             if not (isinstance(step, SimpleImputer) and not step.add_indicator):
                 return
     elif isinstance(part, ColumnTransformer):
         for _, step, picked in part.transformers_:
-            yield from _fitted(step, _places(picked, columns, positions), positions)
+            yield from _first_steps(step, _places(picked, columns, positions), positions)
     elif isinstance(part, FeatureUnion):
         for _, step in part.transformer_list:
-            yield from _fitted(step, columns, positions)
+            yield from _first_steps(step, columns, positions)
     elif isinstance(part, BaseEstimator) and getattr(part, "n_features_in_", None) == len(columns):
-        for low, high in _ranges(part):
-            if np.shape(low) == np.shape(high) == (len(columns),):
-                yield from zip(columns, low.tolist(), high.tolist(), strict=True)
+        yield part, columns
+        # histograms encode the categories of a table themselves
+        yield from _first_steps(getattr(part, "_preprocessor", None), columns, positions)
 
 
 def _places(picked: Any, columns: Sequence[int], positions: dict[str, int]) -> list[int]:
     """The features that a ColumnTransformer picks; none where it picks them in another way than by name or place."""
     if isinstance(picked, str | int):
         picked = [picked]
-    if not isinstance(picked, list | tuple | np.ndarray):
-        return []
-    found = [positions.get(pick, -1) if isinstance(pick, str) else pick for pick in picked]
-    return [columns[n] for n in found] if all(type(n) is int and 0 <= n < len(columns) for n in found) else []
+    if isinstance(picked, slice):
+        picked = range(len(columns))[picked] if not isinstance(picked.start, str) else []
+    if len(picked) == len(columns) and all(isinstance(pick, bool | np.bool_) for pick in picked):
+        picked = np.flatnonzero(picked)
+    found = [positions.get(pick, -1) if isinstance(pick, str) else int(pick) for pick in picked]
+    return [columns[n] for n in found] if all(0 <= n < len(columns) for n in found) else []
 
 
 def _ranges(part: Any) -> Iterator[tuple[Vector, Vector]]:

@@ -15,7 +15,7 @@ from model_packaging.engines import GraphForm, LightGBM, Onnx
 from model_packaging.package import package
 from model_packaging.refusal import Refusal
 
-_QUICK, _SLOW = range(4), range(4, 60)
+_QUICK, _SLOW = range(4), range(4, 24)
 
 
 def judged(seed: int, folder: Path) -> str:

@@ -14,7 +14,11 @@ import skl2onnx
 import xgboost
 from conftest import FEATURES, Data, Write
 from skl2onnx.common.data_types import FloatTensorType
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from model_packaging.engines import LightGBM
 from model_packaging.package import package
@@ -89,6 +93,11 @@ def test_lightgbm_s_own_order_of_categories_counts(write: Write, settings: dict[
     golden = np.array([entry["prediction"] for entry in answer["golden"]])
     asked = np.array([[_code(entry["instance"], feature) for feature in SCHEMA] for entry in answer["golden"]])
     np.testing.assert_array_equal(model.predict(table(asked)), golden)
+
+
+def rows_value(feature: Feature, code: float) -> Any:
+    """A value as a request has it."""
+    return None if np.isnan(code) else feature.values[int(code)] if feature.is_category else code
 
 
 def _code(instance: dict[str, Any], feature: Feature) -> float:
@@ -178,6 +187,23 @@ def test_a_pickle_of_a_table_keeps_its_order_of_categories(write: Write, kind: s
     np.testing.assert_allclose(model.predict_proba(table(ROWS))[:, 1], served.predict(ROWS), rtol=0, atol=1e-6)
 
 
+def test_an_encoder_that_knows_none_of_the_values_is_refused(write: Write) -> None:
+    """Numbers in the training's table are no text; all of them would be served as unknown."""
+    rows, late = drawn()
+    features = (*SCHEMA[:2], Feature("x", False))
+    histograms = HistGradientBoostingClassifier(max_iter=3).fit(table(rows), late)
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = ColumnTransformer([("c", encoder, ["size"])], remainder="drop")
+    codes = pd.DataFrame({"colour": rows[:, 0], "size": rows[:, 1] * 10 + 10, "x": rows[:, 2]})
+    by_one = make_pipeline(columns, LogisticRegression()).fit(codes.assign(size=rows[:, 1] + 1), late)
+    folder = write("sklearn-pickle", "m.pkl", lambda path: joblib.dump(by_one, path), features)
+    assert "size: the model was fitted to 1.0, 2.0, 3.0, and is given 0.0, 1.0, 2.0" in refusal(folder)
+    linear = make_pipeline(columns, LogisticRegression()).fit(codes, late)
+    for model, form in ((histograms, "values"), (linear, "values"), (linear, "codes")):
+        folder = write("sklearn-pickle", "m.pkl", lambda path, m=model: joblib.dump(m, path), features, input=form)  # type: ignore[misc]
+        assert "size: the model was fitted to 10" in refusal(folder)
+
+
 @pytest.mark.parametrize("suffix", ["json", "ubj"])
 def test_xgboost_predicts_by_its_best_rounds(write: Write, data: Data, suffix: str) -> None:
     """As it does in scikit-learn's interface after early stopping; the publisher is told."""
@@ -190,6 +216,11 @@ def test_xgboost_predicts_by_its_best_rounds(write: Write, data: Data, suffix: s
     served = LightGBM((folder.parent / "converted").read_bytes(), FEATURES)
     np.testing.assert_allclose(model.predict_proba(rows)[:, 1], served.predict(rows), rtol=0, atol=1e-6)
     rounds = model.get_booster().num_boosted_rounds()
+    first = {f.name: rows_value(f, v) for f, v in zip(FEATURES, rows[0], strict=True)}
+    all_rounds = float(model.get_booster().predict(xgboost.DMatrix(rows[:1]))[0])
+    golden = [{"instance": first, "prediction": all_rounds}]
+    write(f"xgboost-{suffix}", f"m.{suffix}", model.save_model, FEATURES, golden=golden)
+    assert "early stopping kept the first" in refusal(folder)
     assert f"early stopping kept the first {model.best_iteration + 1} of {rounds} rounds" in told[0]
 
 
