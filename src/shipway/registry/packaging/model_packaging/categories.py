@@ -128,8 +128,8 @@ def check_encoders(estimator: Any, features: Sequence[Feature], takes_values: bo
                 shown, wanted = (", ".join(map(repr, list(some)[:_SHOWN])) for some in (told, sorted(given)))
                 raise Refusal(
                     f"{feature.name}: the model was fitted to {shown}, and is given {wanted}",
-                    'list the values as in training; `"input": "values"` in metadata.json gives them as text, without it '
-                    "the model gets positions in the list. A category of numbers is best a number in the schema",
+                    'list the values as in training; `"input": "values"` in metadata.json gives them as text, without '
+                    "it the model gets positions in the list. A category of numbers is best a number in the schema",
                 )
 
 

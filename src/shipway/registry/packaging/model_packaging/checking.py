@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ _LONGEST = 500
 _SINGLE = 100
 _FAR_OUT = 2e9
 _FEW = 0.2
+_WHOLE = 0.5
 _LOOKED_AT = 1_000
 
 
@@ -127,6 +128,18 @@ def _taken(original: Original, hard: Matrix, tell: Tell) -> tuple[Matrix, Vector
         predictions = original.predict(near)
     tell(f"the model takes no numbers beyond {_FAR_OUT:g}: feature_schema should say so (minimum, maximum)")
     return near, predictions
+
+
+def too_large_for_floats(described: Described, positions: Sequence[int], checked: Checked) -> list[str]:
+    """Features whose whole numbers single precision confuses, of those that are rounded so, with an example of each."""
+    told = []
+    for position in positions:
+        values = checked.matrix[: checked.real, position]
+        lost = np.abs(rounded(values) - values)
+        if np.any(lost >= _WHOLE):
+            worst = int(np.nanargmax(lost))
+            told.append(f"{described.features[position].name} {values[worst]!s} becomes {rounded(values)[worst]!s}")
+    return told
 
 
 def check(described: Described, original: Original, candidate: Candidate, checked: Checked) -> float:

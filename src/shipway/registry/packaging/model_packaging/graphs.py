@@ -44,6 +44,18 @@ def check(data: bytes, features: Sequence[Feature], form: dict[str, Any] | None)
     return GraphForm(wanted, output, _column(model.graph, output, form))
 
 
+def single_inputs(data: bytes, features: Sequence[Feature]) -> list[int]:
+    """The numbers that a graph takes in single precision."""
+    inputs = {given.name: given.type.tensor_type.elem_type for given in onnx.load_model_from_string(data).graph.input}
+    of_all = next(iter(inputs.values())) if len(inputs) == 1 else None
+    kinds = [inputs.get(feature.name, of_all) for feature in features]
+    return [
+        n
+        for n, (feature, kind) in enumerate(zip(features, kinds, strict=True))
+        if kind == TensorProto.FLOAT and not feature.is_category
+    ]
+
+
 def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> tuple[bytes, GraphForm]:
     """A fitted estimator as a graph. Raises Refusal when skl2onnx has no way."""
     if takes_values:

@@ -150,11 +150,15 @@ def _xgboost(described: Described) -> Original:
             raise NotTrees(f"treelite does not read it: {str(error)[:300]}") from error
         return ensemble(model), plain(described.features, single=True) if own is None else own.columns(single=True)
 
-    note = (
-        f"early stopping kept the first {best:,} of {rounds:,} rounds (best_iteration), and the model predicts by those"
-        if best is not None and best < rounds
-        else ""
-    )
+    notes = []
+    if best is not None and best < rounds:
+        notes.append(
+            f"early stopping kept the first {best:,} of {rounds:,} rounds (best_iteration), "
+            "and the model predicts by those"
+        )
+    if own is None and "c" in (booster.feature_types or ()):
+        notes.append("the file does not say which value has which code: feature_schema's order is taken")
+    note = "; ".join(notes)
     library = f"XGBoost {xgboost.__version__}"
     return Original(library, predict, XGBOOST_SINGLE, trees, own=own, note=note)
 

@@ -54,7 +54,11 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         return answer | _lightgbm(described, original, read, checked, Path(job["work"]), tell)
     answer["tolerance"] = checking.tolerance_of(described, original.tolerance, checked)
     if described.format == "onnx":
-        form = graphs.check(described.model_path.read_bytes(), described.features, described.document.get("onnx"))
+        data = described.model_path.read_bytes()
+        form = graphs.check(data, described.features, described.document.get("onnx"))
+        singles = graphs.single_inputs(data, described.features)
+        if coarse := checking.too_large_for_floats(described, singles, checked):
+            tell(f"the graph takes single precision: {'; '.join(coarse)}")
         return answer | {"onnx": vars(form)}
     try:
         return answer | _converted(described, original, read, checked, Path(job["work"]), tell)

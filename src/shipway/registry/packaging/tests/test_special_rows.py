@@ -11,11 +11,13 @@ import joblib
 import lightgbm
 import numpy as np
 import pytest
+import skl2onnx
 import xgboost
 from conftest import FEATURES, Write
+from skl2onnx.common.data_types import FloatTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -193,6 +195,20 @@ def test_single_precision_that_costs_too_much_is_named(write: Write) -> None:
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(near, near[:, 0] + near[:, 1] > 1.72e9)
     told = refusal(pickled(write, model, (Feature("at", False, minimum=1.7e9), X)))
     assert "a graph takes single precision, which alone costs more than the tolerance: at 17" in told
+
+
+def test_a_graph_that_cannot_tell_moments_apart_is_said_so(write: Write) -> None:
+    """It is served as it is; that it rounds its inputs is told."""
+    model = LinearRegression().fit([[0.0, 1.0], [1.0, 3.0]], [0.0, 1.0])
+    graph = skl2onnx.convert_sklearn(model, initial_types=[("in", FloatTensorType([None, 2]))])
+
+    def save(path: str) -> None:
+        Path(path).write_bytes(graph.SerializeToString())
+
+    told: list[str] = []
+    folder = write("onnx", "m.onnx", save, (Feature("at", False, minimum=1.7e9, maximum=1.8e9), LEVEL))
+    package({"folder": str(folder), "work": str(folder.parent), "keep_native": False}, told.append)
+    assert any(line.startswith("the graph takes single precision: at 17") for line in told)
 
 
 def test_a_refusal_shows_the_worst_row_as_a_request(write: Write) -> None:
