@@ -97,7 +97,10 @@ def of_lightgbm(booster: lightgbm.Booster, features: Sequence[Feature]) -> OwnCa
 
 def of_xgboost(booster: xgboost.Booster, features: Sequence[Feature]) -> OwnCategories | None:
     """What the model says in `cats`, None where it takes codes. Raises Refusal when the schema contradicts it."""
-    holder = holder_of_cats(json.loads(bytes(booster.save_raw("json"))))
+    text = bytes(booster.save_raw("json"))
+    if not has_cats(text):
+        return None
+    holder = holder_of_cats(json.loads(text))
     encodings = holder["cats"]["enc"] if holder else []
     if not encodings:
         return None
@@ -131,6 +134,11 @@ def check_encoders(estimator: Any, features: Sequence[Feature], takes_values: bo
                     'list the values as in training; `"input": "values"` in metadata.json gives them as text, without '
                     "it the model gets positions in the list. A category of numbers is best a number in the schema",
                 )
+
+
+def has_cats(text: bytes) -> bool:
+    """Whether an XGBoost model, as the library's JSON, may have categories: a large one is not read in vain."""
+    return b'"cats"' in text and b'"cats":{"enc":[],' not in text
 
 
 def holder_of_cats(document: Any) -> dict[str, Any] | None:

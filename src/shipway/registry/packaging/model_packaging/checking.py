@@ -46,13 +46,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Checked:
-    """The rows that every form is checked on, with what the original says to them; `made` of them at the end."""
+    """The rows that every form is checked on, with what the original says to them; `made` of them at the end.
+
+    `kind` is what the others are, beside golden requests, of whose predictions `recorded` is the largest.
+    """
 
     matrix: Matrix
     predictions: Vector
     name: str
     made: int
     kind: str = "held-out"
+    recorded: float = 0.0
 
     @property
     def real(self) -> int:
@@ -66,7 +70,7 @@ class Checked:
         Of drawn rows the most extreme twentieth does not count: an exponential of one of them may be beyond all others.
         """
         sizes = np.abs(self.predictions[: self.real])
-        return max(1.0, float(sizes.max() if self.kind == "held-out" else np.quantile(sizes, 0.95)))
+        return max(1.0, self.recorded, float(sizes.max() if self.kind == "held-out" else np.quantile(sizes, 0.95)))
 
 
 def made(described: Described, original: Original, held_out: Holdout | None, marks: Marks, tell: Tell) -> Checked:
@@ -98,7 +102,8 @@ def made(described: Described, original: Original, held_out: Holdout | None, mar
     hard, beside = _taken(original, hard, tell)
     # far out, an exponential has no finite answer: there is nothing to compare
     hard, beside = hard[np.isfinite(beside)], beside[np.isfinite(beside)]
-    checked = Checked(np.vstack([matrix, hard]), np.append(predictions, beside), name, len(hard), kind)
+    largest = max((abs(prediction) for prediction in recorded), default=0.0)
+    checked = Checked(np.vstack([matrix, hard]), np.append(predictions, beside), name, len(hard), kind, largest)
     tolerance = tolerance_of(described, original.tolerance, checked)
     computed = np.where(np.isnan(known), np.nan, checked.predictions[: len(known)])
     try:

@@ -107,12 +107,15 @@ def xgboost_trees(booster: xgboost.Booster) -> treelite.Model:
     if '"name":"gblinear"' in booster.save_config().replace(" ", ""):
         raise NotTrees("its booster is gblinear, which has no trees")
     rounds = best_rounds(booster)
-    document = json.loads(bytes((booster if rounds is None else booster[:rounds]).save_raw("json")))
-    # treelite refuses categories of pandas; here the codes are the model's own
-    holder = categories.holder_of_cats(document)
-    if holder is not None:
-        holder["cats"] = {"enc": [], "feature_segments": [], "sorted_idx": []}
-    return treelite.frontend.from_xgboost_json(json.dumps(document))
+    text = bytes((booster if rounds is None else booster[:rounds]).save_raw("json"))
+    if categories.has_cats(text):
+        # treelite refuses categories of pandas; here the codes are the model's own
+        document = json.loads(text)
+        holder = categories.holder_of_cats(document)
+        if holder is not None:
+            holder["cats"] = {"enc": [], "feature_segments": [], "sorted_idx": []}
+        text = json.dumps(document).encode()
+    return treelite.frontend.from_xgboost_json(text)
 
 
 def best_rounds(booster: xgboost.Booster) -> int | None:
