@@ -267,3 +267,25 @@ def test_the_threshold_of_a_version(
     (folder / "metadata.json").write_text(json.dumps(document))
     registry.publish(folder, None, "jonas")
     assert expected == threshold(registry._read("v1.0")[1])
+
+
+@pytest.mark.parametrize(
+    ("line", "looked_at"),
+    [
+        ("", False),
+        ("pandas_categorical:null", False),
+        ("pandas_categorical:[]", False),
+        ('pandas_categorical:[["AA", "B6"]]', False),
+        ('pandas_categorical:[["B6", "AA"]]', True),
+        ('pandas_categorical:[["AA", "B6", "DL"]]', True),
+        ("pandas_categorical:[[1, 2]]", True),
+        ("pandas_categorical:[[", True),
+    ],
+)
+def test_a_lightgbm_file_that_numbers_categories_otherwise_is_looked_at(
+    publishing: Publish, make_model: MakeModel, tmp_path: Path, line: str, looked_at: bool
+) -> None:
+    """Golden requests alone do not spare it the program: what they were made by is not said."""
+    started = tmp_path / "started"
+    publishing(make_model(f"tree\n{line}\n\n".encode()), {}, started=started)
+    assert looked_at == started.exists()

@@ -133,6 +133,14 @@ def read_bounded(path: Path) -> bytes:
     return data
 
 
+def last_line_with(path: Path, start: bytes) -> bytes | None:
+    """The line that begins with `start` and is the last to do so, without `start`; only the last 4 MiB are searched."""
+    with _open(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_METADATA))
+        _, found, rest = file.read(MAX_METADATA).rpartition(b"\n" + start)
+    return rest.partition(b"\n")[0] if found else None
+
+
 def digest_of(path: Path) -> tuple[str, int]:
     """SHA-256 (hex) and bytes of a file. Raises Refused when it is missing or no regular file."""
     with _open(path) as file:

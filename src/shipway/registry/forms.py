@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Tell
-from shipway.registry.bucket import METADATA, copy_sealed, read_bounded
+from shipway.registry.bucket import METADATA, copy_sealed, last_line_with, read_bounded
 from shipway.registry.metadata import CONTRACT, Metadata, canonical_digest
 from shipway.registry.packer import Packer
 
 LIGHTGBM, ONNX, PICKLE = "lightgbm-text", "onnx", "sklearn-pickle"
 FORMATS = (LIGHTGBM, ONNX, "xgboost-json", "xgboost-ubj", PICKLE)
+_PANDAS = b"pandas_categorical:"
 _SERVED_NAMES = {LIGHTGBM: "model.txt", ONNX: "model.onnx"}
 
 
@@ -51,13 +53,29 @@ def check_pickle(checked: Metadata, accepted: str | None) -> None:
         )
 
 
-def needs_program(checked: Metadata, check: bool) -> bool:
+def needs_program(folder: Path, checked: Metadata, check: bool) -> bool:
     """Whether the packaging program has to look at the model.
 
     LightGBM's text is served as it is, and every task verifies its golden requests before it serves, so publishing it
-    waits for nothing unless it is asked to `check`, or there are no golden requests yet.
+    waits for nothing unless it is asked to `check`, there are no golden requests yet, or the file numbers its
+    categories otherwise than the schema.
     """
-    return check or checked.model_format != LIGHTGBM or not checked.golden
+    if check or checked.model_format != LIGHTGBM or not checked.golden:
+        return True
+    listed = [feature.values for feature in checked.feature_schema.features if feature.type == "category"]
+    return _pandas_categories(folder / checked.model_file) not in (None, listed)
+
+
+def _pandas_categories(file: Path) -> list[list[str]] | None:
+    """The categories of the table that a LightGBM model was trained on, in the order of its codes; None without any."""
+    line = last_line_with(file, _PANDAS)
+    try:
+        found = json.loads(line) if line is not None else None
+    except ValueError:
+        return []
+    if not isinstance(found, list) or not found:
+        return None if found in (None, []) else []
+    return [[str(value) for value in values] if isinstance(values, list) else [] for values in found]
 
 
 def gathered(folder: Path, checked: Metadata, work: Path) -> Path:

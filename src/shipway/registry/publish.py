@@ -48,7 +48,7 @@ def publish(
     _check_listing(folder, checked)
     forms.check_format(checked, str(folder / METADATA))
     forms.check_pickle(checked, how.pickle_sha256)
-    if not forms.needs_program(checked, how.check):
+    if not forms.needs_program(folder, checked, how.check):
         return _add(bucket, folder, document, wanted)
     with work_folder() as work:
         source = forms.gathered(folder, checked, work)

@@ -14,13 +14,15 @@ Transform = Callable[[Matrix], Matrix]
 """(rows, features) of codes to (rows, columns) as the trees see them."""
 
 _PROBES = 64
+_NOTHING: Vector = np.empty(0)
 _CHECKED = 512
 
 
 class Columns:
     """The columns before the trees. `source[column]` is the feature that a column depends on, −1 for none.
 
-    `single` says that they are rounded to single precision before they are compared.
+    `single` says that they are rounded to single precision before they are compared; `zero_is_missing`, that the trees
+    take a zero for missing.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class Columns:
         transform: Transform | None = None,
         typical: Vector | None = None,
         passed: Collection[int] = (),
+        zero_is_missing: bool = False,
     ) -> None:
         """`transform` makes all but the `passed` columns, which are their features; `typical` is a row to vary."""
         self.source = list(source)
         self.single = single
+        self.zero_is_missing = zero_is_missing
         self._transform, self._passed = transform, frozenset(passed)
         self._typical = np.zeros(0) if typical is None else typical
 
@@ -67,18 +71,26 @@ def plain(features: Sequence[Feature], single: bool) -> Columns:
     return Columns(range(len(features)), single=single)
 
 
-def through(features: Sequence[Feature], transform: Transform, rows: Matrix, single: bool) -> Columns:
+def through(
+    features: Sequence[Feature],
+    transform: Transform,
+    rows: Matrix,
+    *,
+    single: bool,
+    special: Vector = _NOTHING,
+    absent: float = np.nan,
+) -> Columns:
     """The columns that `transform` makes, found by asking it.
 
-    `rows` are rows as they come; at least one. Raises NotTrees when a column mixes features, or a column of a number
-    does not rise with it.
+    `rows` are rows as they come; at least one. `special` are values to try as well; `absent` is what the trees take for
+    missing besides NaN. Raises NotTrees when a column mixes features, or a column of a number does not rise with it.
     """
     typical = rows[len(rows) // 2]
     before = transform(typical[None, :])[0]
     source = [-1] * len(before)
     passed = set[int]()
     for position, feature in enumerate(features):
-        probes = _probes(feature, rows[:, position])
+        probes = _probes(feature, rows[:, position], special)
         made = transform(_varied(typical, position, probes))
         for column in np.flatnonzero(np.any(_unlike(made, before), axis=0)).tolist():
             if source[column] >= 0:
@@ -90,9 +102,27 @@ def through(features: Sequence[Feature], transform: Transform, rows: Matrix, sin
             _must_rise(feature, made[~np.isnan(probes), column])
             if not np.any(_unlike(made[:, column], probes)):
                 passed.add(column)
+            if absent != 0 or column not in passed:
+                _must_not_be(feature, made[~np.isnan(probes), column], absent)
+
     columns = Columns(source, single=single, transform=transform, typical=typical, passed=passed)
     _must_be_alone(columns, transform(rows[:_CHECKED]), rows[:_CHECKED])
-    return columns
+    if np.isnan(absent):
+        return columns
+
+    def marked(matrix: Matrix) -> Matrix:
+        made = transform(matrix)
+        return np.where(rounded(made) == rounded(np.array(absent)), np.nan, made)
+
+    return Columns(source, single=single, transform=marked, typical=typical, passed=passed, zero_is_missing=absent == 0)
+
+
+def _must_not_be(feature: Feature, made: Vector, absent: float) -> None:
+    if len(made) and made.min() <= absent <= made.max():
+        raise NotTrees(
+            f"the model takes {absent:g} for missing (its parameter `missing`), and {feature.name} may be that: no tree"
+            " format says so of a number (train it with missing=nan, the value being null)"
+        )
 
 
 def _must_rise(feature: Feature, made: Vector) -> None:
@@ -118,7 +148,7 @@ def _varied(typical: Vector, position: int, values: Vector) -> Matrix:
     return rows
 
 
-def _probes(feature: Feature, seen: Vector) -> Vector:
+def _probes(feature: Feature, seen: Vector, special: Vector) -> Vector:
     """Values to try, ascending; missing last, where it is allowed."""
     if feature.is_category:
         values = np.arange(len(feature.values), dtype=np.float64)
@@ -127,7 +157,9 @@ def _probes(feature: Feature, seen: Vector) -> Vector:
         picked = known[np.linspace(0, len(known) - 1, min(len(known), _PROBES)).astype(int)] if len(known) else known
         spread = np.linspace(feature.minimum, feature.maximum, _PROBES)
         around_zero = np.clip([-1.0, 0.0, 1.0], feature.minimum, feature.maximum)
-        values = np.unique(np.concatenate([picked, spread, around_zero]))
+        near = np.concatenate([np.nextafter(special, -np.inf), special, np.nextafter(special, np.inf)])
+        near = near[(near >= feature.minimum) & (near <= feature.maximum)]
+        values = np.unique(np.concatenate([picked, spread, around_zero, near]))
     return np.append(values, np.nan) if feature.nullable else values
 
 

@@ -41,24 +41,24 @@ class LightGBM:
     def __init__(self, text: bytes, features: Sequence[Feature]) -> None:
         """Load it. Raises Refusal when it is no such model or has other features."""
         try:
-            self._booster = lightgbm.Booster(model_str=text.decode())
+            self.booster = lightgbm.Booster(model_str=text.decode())
         except (lightgbm.basic.LightGBMError, UnicodeDecodeError, ValueError) as error:
             raise Refusal(f"LightGBM does not load the model: {error}", "write it with Booster.save_model") from error
         names = [feature.name for feature in features]
-        if self._booster.feature_name() != names:
-            found = ", ".join(self._booster.feature_name())[:300]
+        if self.booster.feature_name() != names:
+            found = ", ".join(self.booster.feature_name())[:300]
             raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
-        if self._booster.num_model_per_iteration() != 1:
+        if self.booster.num_model_per_iteration() != 1:
             raise Refusal("the model has several outputs", "train it for one output, or for two classes")
         self._fast = ctypes.c_void_p()
         self._size, self._out = ctypes.c_int64(), ctypes.c_double()
         _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
-            self._booster._handle, _NORMAL, 0, _ALL_TREES, _FLOAT64, len(names), _PARAMETERS, ctypes.byref(self._fast)
+            self.booster._handle, _NORMAL, 0, _ALL_TREES, _FLOAT64, len(names), _PARAMETERS, ctypes.byref(self._fast)
         )
 
     def predict(self, matrix: Matrix) -> Vector:
         """One prediction a row."""
-        return np.asarray(self._booster.predict(matrix, num_threads=1), dtype=np.float64)
+        return np.asarray(self.booster.predict(matrix, num_threads=1), dtype=np.float64)
 
     def predict_one(self, row: Matrix) -> float:
         """By the call that prepares everything but the row beforehand."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 
+from model_packaging import categories, lightgbm_codes
+from model_packaging.categories import OwnCategories
 from model_packaging.columns import Columns, plain, through
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature, Matrix, Vector
@@ -37,8 +41,21 @@ def answer(model: Any) -> Callable[[Any], Vector]:
     return lambda rows: model.predict_proba(rows)[:, 1]
 
 
-def trees(model: Any, features: Sequence[Feature], given: Given, rows: Matrix) -> tuple[Ensemble, Columns]:
-    """The model's trees and the columns before them. Raises NotTrees when it is no tree ensemble behind encoders."""
+def which_class(model: Any) -> str:
+    """In words, which class a prediction is the chance of, where that goes without saying for 0 and 1 alone."""
+    classes = [getattr(name, "item", lambda name=name: name)() for name in getattr(model, "classes_", ())]
+    if not is_classifier(model) or classes in ([0, 1], [False, True]):
+        return ""
+    return f"a prediction is the chance of {classes[1]!r}, the second class of {classes[0]!r} and {classes[1]!r}"
+
+
+def trees(
+    model: Any, features: Sequence[Feature], given: Given, rows: Matrix, special: Vector | None = None
+) -> tuple[Ensemble, Columns]:
+    """The model's trees and the columns before them. Raises NotTrees when it is no tree ensemble behind encoders.
+
+    `special` are numbers that the steps before the trees may treat in a way of their own.
+    """
     before, last = (model[:-1], model[-1]) if isinstance(model, Pipeline) else (None, model)
     inside, single = None, not isinstance(last, lightgbm.LGBMModel)
     if isinstance(last, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
@@ -47,17 +64,24 @@ def trees(model: Any, features: Sequence[Feature], given: Given, rows: Matrix) -
         last._preprocessor = None  # it is one of the steps before the trees, below
         single = False
     found = ensemble(_read(last))
-    if before is None and inside is None:
+    absent = float(last.missing) if isinstance(last, xgboost.XGBModel) and last.missing is not None else math.nan
+    own = own_categories(last, features) if before is None else None
+    if own is not None:
+        if not math.isnan(absent):
+            raise NotTrees(f"the model takes {absent:g} for missing, and has categories of its own")
+        return found, own.columns(single)
+    if before is None and inside is None and math.isnan(absent):
         return found, plain(features, single)
 
     def transform(matrix: Matrix) -> Matrix:
-        made = given(matrix)
+        made = given(matrix) if before is not None or inside is not None else matrix
         for step in (before, inside):
             made = made if step is None else step.transform(made)
         return _dense(made, absent_is_missing=isinstance(last, xgboost.XGBModel))
 
     try:
-        return found, through(features, transform, rows, single)
+        special = np.empty(0) if special is None else special
+        return found, through(features, transform, rows, single=single, special=special, absent=absent)
     except (TypeError, ValueError) as error:
         raise NotTrees(f"what comes before the trees cannot be followed: {str(error)[:300]}") from error
 
@@ -78,14 +102,45 @@ def _dense(made: Any, absent_is_missing: bool) -> Matrix:
     return dense
 
 
+def xgboost_trees(booster: xgboost.Booster) -> treelite.Model:
+    """The rounds up to the best one, if early stopping has named one. Raises TreeliteError."""
+    if '"name":"gblinear"' in booster.save_config().replace(" ", ""):
+        raise NotTrees("its booster is gblinear, which has no trees")
+    rounds = best_rounds(booster)
+    text = bytes((booster if rounds is None else booster[:rounds]).save_raw("json"))
+    if categories.has_cats(text):
+        # treelite refuses categories of pandas; here the codes are the model's own
+        document = json.loads(text)
+        holder = categories.holder_of_cats(document)
+        if holder is not None:
+            holder["cats"] = {"enc": [], "feature_segments": [], "sorted_idx": []}
+        text = json.dumps(document).encode()
+    return treelite.frontend.from_xgboost_json(text)
+
+
+def best_rounds(booster: xgboost.Booster) -> int | None:
+    """How many rounds XGBoost's scikit-learn interface predicts by after early stopping; None for all."""
+    best = booster.attr("best_iteration")
+    return None if best is None else int(best) + 1
+
+
+def own_categories(model: Any, features: Sequence[Feature]) -> OwnCategories | None:
+    """What a LightGBM or XGBoost model that was fitted to a table of pandas knows of its categories."""
+    if isinstance(model, lightgbm.LGBMModel):
+        return categories.of_lightgbm(model.booster_, features)
+    if isinstance(model, xgboost.XGBModel):
+        return categories.of_xgboost(model.get_booster(), features)
+    return None
+
+
 def _read(last: Any) -> treelite.Model:
     try:
         if isinstance(last, xgboost.XGBModel):
-            booster = last.get_booster()
-            best = booster.attr("best_iteration")
-            return treelite.frontend.from_xgboost(booster if best is None else booster[: int(best) + 1])
+            return xgboost_trees(last.get_booster())
         if isinstance(last, lightgbm.LGBMModel):
+            if lightgbm_codes.takes_zero_for_missing(last.booster_.model_to_string()):
+                raise NotTrees("its trees take zero for missing (zero_as_missing), and steps stand before them")
             return treelite.frontend.from_lightgbm(last.booster_)
         return treelite.sklearn.import_model(last)
-    except (treelite.TreeliteError, NotImplementedError, AssertionError) as error:
+    except (treelite.TreeliteError, xgboost.core.XGBoostError, NotImplementedError, AssertionError) as error:
         raise NotTrees(f"treelite does not read a {type(last).__name__}: {str(error)[:200]}") from error

@@ -28,7 +28,8 @@ class Splits:
     """An ensemble's splits on features; arrays of shape (nodes,), meaningless at leaves.
 
     `fixed` is 0, or −1 / +1 where every value goes left / right. `swapped` exchanges the children. A node in `codes`
-    sends these codes, and no missing value, to the left; any other sends `x <= threshold` there.
+    sends these codes, and no missing value, to the left; any other sends `x <= threshold` there. `zero` says that zero
+    counts as missing.
     """
 
     feature: Ints
@@ -36,6 +37,7 @@ class Splits:
     default_left: Flags
     fixed: Ints
     swapped: Flags
+    zero: Flags
     codes: dict[int, Ints]
 
 
@@ -48,6 +50,7 @@ def fold(whole: Ensemble, columns: Columns, features: Sequence[Feature]) -> Spli
         default_left=whole.default_left.copy(),
         fixed=np.zeros(len(inner), dtype=np.int64),
         swapped=np.zeros(len(inner), dtype=np.bool_),
+        zero=np.zeros(len(inner), dtype=np.bool_),
         codes={},
     )
     categorical = np.zeros(len(inner), dtype=np.bool_)
@@ -92,18 +95,20 @@ def _numbers(splits: Splits, whole: Ensemble, nodes: Ints, columns: Columns, col
     wanted, place = np.unique(whole.threshold[nodes], return_inverse=True)
     thresholds = _bounds(columns, column, feature, wanted, strict)[place]
     missing_left = whole.default_left[nodes]
+    zero = columns.zero_is_missing and columns.is_passed(column)
     if feature.nullable:
         made = float(columns.seen(column, np.array([np.nan]))[0])
         if not np.isnan(made):  # a value was put in the place of the missing one
             missing_left = made < whole.threshold[nodes] if strict else made <= whole.threshold[nodes]
     numbers_left = thresholds > 0
     endless = np.isinf(thresholds)
-    same = endless & ((numbers_left == missing_left) | (not feature.nullable))
+    same = endless & ((numbers_left == missing_left) | (not feature.nullable and not zero))
     splits.fixed[nodes[same]] = np.where(numbers_left[same], -1, 1)
     # the rest of these part the missing from all others
     splits.swapped[nodes] = endless & ~numbers_left
     splits.threshold[nodes] = np.where(endless, _LARGEST, thresholds)
     splits.default_left[nodes] = missing_left & ~endless
+    splits.zero[nodes] = zero
 
 
 def _goes_left(whole: Ensemble, node: int, values: Vector) -> Flags:

@@ -18,6 +18,7 @@ from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature
 
 _DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+_STEPS_BACK = 8
 _AGAIN = "export the graph again (with skl2onnx: options={id(model): {'zipmap': False}})"
 
 
@@ -41,6 +42,18 @@ def check(data: bytes, features: Sequence[Feature], form: dict[str, Any] | None)
     _check_inputs(model.graph, features, wanted)
     output = (form or {}).get("output") or _output(model.graph)
     return GraphForm(wanted, output, _column(model.graph, output, form))
+
+
+def single_inputs(data: bytes, features: Sequence[Feature]) -> list[int]:
+    """The numbers that a graph takes in single precision."""
+    inputs = {given.name: given.type.tensor_type.elem_type for given in onnx.load_model_from_string(data).graph.input}
+    of_all = next(iter(inputs.values())) if len(inputs) == 1 else None
+    kinds = [inputs.get(feature.name, of_all) for feature in features]
+    return [
+        n
+        for n, (feature, kind) in enumerate(zip(features, kinds, strict=True))
+        if kind == TensorProto.FLOAT and not feature.is_category
+    ]
 
 
 def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> tuple[bytes, GraphForm]:
@@ -131,4 +144,27 @@ def _column(graph: onnx.GraphProto, output: str, form: dict[str, Any] | None) ->
         return column
     if width > 2:
         raise Refusal(f"output {output!r} has {width} columns", "name the one to serve in metadata.json: onnx.column")
-    return 1 if width == 2 else None
+    if width != 2:
+        return None
+    classes = _classes(graph, output)
+    if len(classes) == 2 and classes[0] > classes[1]:
+        raise Refusal(
+            f"the columns of output {output!r} are the classes {classes[0]!r} and {classes[1]!r}, in that order: "
+            "which one is the prediction?",
+            "name it in metadata.json: onnx.column, counted from 0",
+        )
+    return 1
+
+
+def _classes(graph: onnx.GraphProto, output: str) -> list[Any]:
+    """The labels of an output's columns, as the classifier that makes them lists them; empty where nothing says so."""
+    makers = {made: node for node in graph.node for made in node.output}
+    for _ in range(_STEPS_BACK):
+        node = makers.get(output)
+        if node is None or not node.input:
+            return []
+        for attribute in node.attribute:
+            if attribute.name.startswith("classlabels_"):
+                return [*attribute.ints, *(text.decode(errors="replace") for text in attribute.strings)]
+        output = node.input[0]
+    return []

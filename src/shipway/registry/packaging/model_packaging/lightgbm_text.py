@@ -6,6 +6,7 @@ LightGBM takes a number within 1e-35 of zero for zero; apart from that a split i
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from model_packaging.fold import Splits
 from model_packaging.trees import Ensemble, Ints, NotTrees
 
-_CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_NAN = 1, 2, 8
+_CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 4, 8
 _WORD = 32
+_SMALLEST = sys.float_info.min
 _ENDING = {"is_linear": [0], "shrinkage": [1]}
 _OBJECTIVES = {"identity": "regression", "sigmoid": "binary sigmoid:1", "exponential": "poisson"}
 
@@ -66,7 +68,8 @@ def _tree(number: int, whole: Ensemble, splits: Splits, start: int, end: int, ba
     swapped = splits.swapped[start + inner]
     goes_left, goes_right = place[left[inner]], place[right[inner]]
     boundaries, words, by_code, thresholds = _bitsets(splits, start + inner)
-    kind = np.where(splits.default_left[start + inner], _DEFAULT_LEFT | _MISSING_IS_NAN, _MISSING_IS_NAN)
+    kind = np.where(splits.zero[start + inner], _MISSING_IS_ZERO, _MISSING_IS_NAN)
+    kind = kind | np.where(splits.default_left[start + inner], _DEFAULT_LEFT, 0)
     fields: dict[str, Sequence[object] | NDArray[np.generic]] = {
         "num_leaves": [len(leaves)],
         "num_cat": [len(boundaries) - 1],
@@ -105,6 +108,9 @@ def _bitsets(splits: Splits, nodes: Ints) -> tuple[list[int], list[int], NDArray
     """Boundaries and words of the sets of codes, which nodes use one, and thresholds, a set's being its number."""
     boundaries, words = [0], list[int]()
     thresholds = splits.threshold[nodes].copy()
+    # the smallest doubles are not read everywhere, and LightGBM takes what is so near to zero for zero
+    tiny = np.abs(thresholds) < _SMALLEST
+    thresholds[tiny] = np.where(thresholds[tiny] < 0, -_SMALLEST, 0.0)
     by_code = np.zeros(len(nodes), dtype=np.bool_)
     for n, node in enumerate(nodes.tolist()):
         if node in splits.codes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import joblib
@@ -19,12 +20,13 @@ import treelite
 import xgboost
 from sklearn.exceptions import InconsistentVersionWarning
 
-from model_packaging import estimators, graphs
+from model_packaging import categories, estimators, graphs, lightgbm_codes, special
+from model_packaging.categories import OwnCategories
 from model_packaging.columns import Columns, plain
 from model_packaging.engines import LightGBM, Onnx
 from model_packaging.frames import codes_frame, values_frame
 from model_packaging.refusal import Refusal
-from model_packaging.schema import Described, Matrix, Vector
+from model_packaging.schema import Described, Feature, Matrix, Vector
 from model_packaging.trees import Ensemble, NotTrees, ensemble
 
 DOUBLE, XGBOOST_SINGLE, GRAPH_SINGLE = 1e-9, 1e-6, 1e-5
@@ -35,6 +37,8 @@ class Original:
     """`predict` answers one prediction a row. `tolerance` is what the library's own arithmetic leaves uncertain.
 
     `trees` reads it as trees and what lies before them (raises NotTrees); `estimator` is there for scikit-learn's.
+    `own` are the categories of pandas that it wants. `note` is something to know about how it was read. `text` is a
+    LightGBM model's own text, for the schema's codes and names (raises NotTrees).
     """
 
     library: str
@@ -42,14 +46,30 @@ class Original:
     tolerance: float
     trees: Callable[[Matrix], tuple[Ensemble, Columns]] | None = None
     estimator: Any = None
+    own: OwnCategories | None = None
+    note: str = ""
+    text: Callable[[], bytes] | None = None
+
+    @property
+    def codes_are_the_schema_s(self) -> bool:
+        """Whether it means by a code what the schema means by it."""
+        return self.own is None or self.own.in_order
+
+    @cached_property
+    def numbers(self) -> Vector:
+        """Numbers that it may treat in a way of its own."""
+        return np.empty(0) if self.estimator is None else special.numbers_of(self.estimator)
+
+    def marks(self, features: Sequence[Feature]) -> special.Marks:
+        """The ends of the ranges that it was fitted to, as far as its steps tell."""
+        return [None] * len(features) if self.estimator is None else special.marks_of(self.estimator, features)
 
 
 def load(described: Described) -> Original:
     """The folder's model. Raises Refusal when it cannot be read or does not fit the schema."""
     match described.format:
         case "lightgbm-text":
-            engine = LightGBM(described.model_path.read_bytes(), described.features)
-            return Original(f"LightGBM {lightgbm.__version__}", engine.predict, DOUBLE)
+            return _lightgbm(described)
         case "onnx":
             data = described.model_path.read_bytes()
             form = graphs.check(data, described.features, described.document.get("onnx"))
@@ -62,6 +82,31 @@ def load(described: Described) -> Original:
             return _xgboost(described)
         case _:
             return _pickled(described)
+
+
+def _lightgbm(described: Described) -> Original:
+    engine = LightGBM(described.model_path.read_bytes(), described.features)
+    own = categories.of_lightgbm(engine.booster, described.features)
+
+    def predict(matrix: Matrix) -> Vector:
+        if own is None:
+            return engine.predict(matrix)
+        return np.asarray(engine.booster.predict(own.frame(matrix), num_threads=1), dtype=np.float64)
+
+    def trees(_: Matrix) -> tuple[Ensemble, Columns]:
+        try:
+            model = treelite.frontend.load_lightgbm_model(os.fspath(described.model_path))
+        except treelite.TreeliteError as error:
+            raise NotTrees(f"treelite does not read it: {error}") from error
+        return ensemble(model), plain(described.features, single=False) if own is None else own.columns(single=False)
+
+    library = f"LightGBM {lightgbm.__version__}"
+    text = None if own is None else partial(_text, engine.booster, described.names, own)
+    return Original(library, predict, DOUBLE, trees, own=own, text=text)
+
+
+def _text(booster: lightgbm.Booster, names: Sequence[str], own: OwnCategories | None) -> bytes:
+    return lightgbm_codes.recoded(booster.model_to_string(), names, own.tables if own is not None else {})
 
 
 def _xgboost(described: Described) -> Original:
@@ -78,24 +123,44 @@ def _xgboost(described: Described) -> Original:
         found = ", ".join(booster.feature_names or [])[:300] or f"{booster.num_features()}, without names"
         raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
 
+    own = categories.of_xgboost(booster, described.features)
+    best, rounds = estimators.best_rounds(booster), booster.num_boosted_rounds()
+    # only as XGBoost reads the file: a booster that is cut to its best rounds forgets its categories
+    through = (0, 0) if best is None else (0, best)
+
     def predict(matrix: Matrix) -> Vector:
-        data = xgboost.DMatrix(
-            matrix, feature_names=booster.feature_names, feature_types=booster.feature_types, enable_categorical=True
-        )
-        found = np.asarray(booster.predict(data), dtype=np.float64)
+        if own is not None:
+            data = xgboost.DMatrix(own.frame(matrix), enable_categorical=True)
+        else:
+            data = xgboost.DMatrix(
+                matrix,
+                feature_names=booster.feature_names,
+                feature_types=booster.feature_types,
+                enable_categorical=True,
+            )
+        found = np.asarray(booster.predict(data, iteration_range=through), dtype=np.float64)
         if found.shape != (len(matrix),):
             raise Refusal("the model has several outputs", "train it for one output, or for two classes")
         return found
 
     def trees(_: Matrix) -> tuple[Ensemble, Columns]:
-        how = "json" if described.format == "xgboost-json" else "ubjson"
         try:
-            model = treelite.frontend.load_xgboost_model(os.fspath(described.model_path), format_choice=how)
-        except treelite.TreeliteError as error:
-            raise NotTrees(f"treelite does not read it: {error}") from error
-        return ensemble(model), plain(described.features, single=True)
+            model = estimators.xgboost_trees(booster)
+        except (treelite.TreeliteError, xgboost.core.XGBoostError) as error:
+            raise NotTrees(f"treelite does not read it: {str(error)[:300]}") from error
+        return ensemble(model), plain(described.features, single=True) if own is None else own.columns(single=True)
 
-    return Original(f"XGBoost {xgboost.__version__}", predict, XGBOOST_SINGLE, trees)
+    notes = []
+    if best is not None and best < rounds:
+        notes.append(
+            f"early stopping kept the first {best:,} of {rounds:,} rounds (best_iteration), "
+            "and the model predicts by those"
+        )
+    if own is None and "c" in (booster.feature_types or ()):
+        notes.append("the file does not say which value has which code: feature_schema's order is taken")
+    note = "; ".join(notes)
+    library = f"XGBoost {xgboost.__version__}"
+    return Original(library, predict, XGBOOST_SINGLE, trees, own=own, note=note)
 
 
 def _pickled(described: Described) -> Original:
@@ -108,7 +173,12 @@ def _pickled(described: Described) -> Original:
         found = ", ".join(map(str, model.feature_names_in_))[:300]
         raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
 
+    own = estimators.own_categories(model, features)
+    categories.check_encoders(model, features, described.takes_values)
+
     def given(matrix: Matrix) -> Any:
+        if own is not None:
+            return own.frame(matrix)
         return frames(features, matrix) if table else matrix
 
     answer = estimators.answer(model)
@@ -127,10 +197,13 @@ def _pickled(described: Described) -> Original:
         return found
 
     def trees(rows: Matrix) -> tuple[Ensemble, Columns]:
-        return estimators.trees(model, features, given, rows)
+        return estimators.trees(model, features, given, rows, special.numbers_of(model))
 
     tolerance = XGBOOST_SINGLE if estimators.is_single(model) else DOUBLE
-    return Original(f"scikit-learn {sklearn.__version__}", predict, tolerance, trees, model)
+    note = estimators.which_class(model)
+    library = f"scikit-learn {sklearn.__version__}"
+    text = partial(_text, model.booster_, names, own) if isinstance(model, lightgbm.LGBMModel) else None
+    return Original(library, predict, tolerance, trees, model, own=own, note=note, text=text)
 
 
 def _unpickled(described: Described) -> Any:

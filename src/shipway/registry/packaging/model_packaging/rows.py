@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 
 from model_packaging.refusal import Refusal
-from model_packaging.schema import Described, Feature, Matrix, Vector
+from model_packaging.schema import FAR, Described, Feature, Matrix, Vector
+from model_packaging.special import Marks
 
 MOST_ROWS = 100_000
 _MOST_BOUNDS = 3_000
 _SEED = 2013
 _TINY = 1e-30
+_USUAL, _WIDE = 1e4, 1e5
+_OF_MARKS = 0.75
+_STEP = 7_919
+# of rows that are varied one number at a time: more would take long, or much memory where there are many features
+_MOST_VARIED, _MOST_NUMBERS = 20_000, 20_000_000
 _AGAIN = "write the held-out rows again as docs/model-bucket.md says"
 
 
@@ -81,45 +87,105 @@ def decode(features: Sequence[Feature], row: Vector) -> dict[str, Any]:
     return {feature.name: _to_json(feature, float(value)) for feature, value in zip(features, row, strict=True)}
 
 
-def drawn(features: Sequence[Feature], count: int) -> Matrix:
-    """Rows drawn evenly from what the schema allows, one in ten values missing where that is allowed."""
-    random = np.random.default_rng(_SEED)
+def span(feature: Feature) -> tuple[float, float]:
+    """From where to where a number is drawn of which nothing but the schema is known."""
+    low, high = feature.minimum, feature.maximum
+    low = max(low, min(-_USUAL, high - _USUAL)) if low <= -FAR else low
+    high = min(high, max(_USUAL, low + _USUAL)) if high >= FAR else high
+    return low, high
+
+
+def drawn(features: Sequence[Feature], marks: Marks, count: int, seed: int = _SEED) -> Matrix:
+    """Rows drawn from what the schema allows, one in ten values missing where that is allowed.
+
+    `marks` are where the model makes a difference, where that is known: most numbers are drawn between two of those
+    next to each other, so that a schema that allows much more does not hide what the model does. Half of the numbers
+    are whole.
+    """
+    random = np.random.default_rng(seed)
     columns = []
-    for feature in features:
+    for feature, marked in zip(features, marks, strict=True):
         if feature.is_category:
             values = random.integers(0, len(feature.values), count).astype(np.float64)
         else:
-            low, high = max(feature.minimum, -1e4), min(feature.maximum, 1e4)
-            values = random.uniform(min(low, feature.maximum), max(high, feature.minimum), count)
+            bounded = feature.minimum > -FAR and feature.maximum < FAR
+            between = _between(random, feature, marked, count)
+            if between is None:
+                values = _spread(random, *span(feature), count)
+            elif bounded:
+                spread = _spread(random, *span(feature), count)
+                values = np.where(random.random(count) < _OF_MARKS, between, spread)
+            else:
+                values = between
+            whole = np.clip(np.rint(values), np.ceil(feature.minimum), np.floor(feature.maximum))
+            fits = (random.random(count) < 0.5) & (whole >= feature.minimum) & (whole <= feature.maximum)
+            values = np.where(fits, whole, values)
         if feature.nullable:
             values[random.random(count) < 0.1] = np.nan
         columns.append(values)
     return np.column_stack(columns)
 
 
+def _between(random: np.random.Generator, feature: Feature, marks: Vector | None, count: int) -> Vector | None:
+    """Numbers between marks next to each other, and some way beyond the outer ones; None where none are allowed."""
+    if marks is None:
+        return None
+    around = (marks[-1] - marks[0]) / 4 or max(1.0, abs(marks[0]) / 4)
+    ends = np.unique(np.clip([marks[0] - around, *marks, marks[-1] + around], feature.minimum, feature.maximum))
+    if len(ends) < 2:
+        return None
+    cell = random.integers(0, len(ends) - 1, count)
+    return np.clip(random.uniform(ends[cell], ends[cell + 1]), feature.minimum, feature.maximum)
+
+
+def _spread(random: np.random.Generator, low: float, high: float, count: int) -> Vector:
+    """Evenly from low to high; where that is far, every other value by its order of magnitude instead."""
+    # the width of all doubles is no double
+    even: Vector = low + random.random(count) * (high / 2 - low / 2) * 2
+    if high - low <= _WIDE:
+        return even
+    start = min(max(low, 0.0), high)
+    signs = np.where(random.random(count) < (0.5 if low < start < high else float(high > start)), 1.0, -1.0)
+    reach = np.where(signs > 0, high - start, start - low)
+    sizes = 10.0 ** random.uniform(-3, np.log10(np.maximum(reach, 1.0)))
+    by_size = np.clip(start + signs * sizes, low, high)
+    return np.where(random.random(count) < 0.5, by_size, even)
+
+
+def special(features: Sequence[Feature], rows: Matrix, numbers: Vector) -> Matrix:
+    """Rows with one number at one of `numbers`, as far beside it as single precision can tell, or at a bound."""
+    made = []
+    for position, feature in enumerate(features):
+        if not feature.is_category:
+            at = np.unique(np.append(numbers, [n for n in (feature.minimum, feature.maximum) if abs(n) < FAR]))
+            made.append((position, _allowed(feature, np.concatenate([at, *_floats_beside(at)[1:]]))))
+    return _varied(rows, made)
+
+
+def _floats_beside(at: Vector) -> list[Vector]:
+    singles = at.astype(np.float32)
+    beside = [np.nextafter(singles, np.float32(way)).astype(np.float64) for way in (-np.inf, np.inf)]
+    return [singles.astype(np.float64), *beside]
+
+
+def _allowed(feature: Feature, values: Vector) -> Vector:
+    """Those within the feature's bounds, once each. Nearer to zero than 1e-30 is zero: LightGBM takes it so."""
+    values = np.unique(np.where(np.abs(values) < _TINY, 0.0, values))
+    return values[(values >= feature.minimum) & (values <= feature.maximum)]
+
+
 def one_missing(features: Sequence[Feature], rows: Matrix) -> Matrix:
     """For each feature that may be missing, some of `rows` without it; and one row without any of them."""
     nullable = [position for position, feature in enumerate(features) if feature.nullable]
-    some = rows[np.linspace(0, len(rows) - 1, 5).astype(int)]
-    made = []
-    for position in nullable:
-        without = some.copy()
-        without[:, position] = np.nan
-        made.append(without)
-    empty = some[:1].copy()
+    empty = rows[:1].copy()
     empty[:, nullable] = np.nan
-    return np.vstack([*made, empty])
+    return np.vstack([_varied(rows, [(position, np.full(5, np.nan)) for position in nullable]), empty])
 
 
 def each_category(features: Sequence[Feature], rows: Matrix) -> Matrix:
     """For each value of each category a row with it."""
-    made = [rows[:0]]
-    for position, feature in enumerate(features):
-        if feature.is_category:
-            varied = rows[np.arange(len(feature.values)) % len(rows)].copy()
-            varied[:, position] = np.arange(len(feature.values))
-            made.append(varied)
-    return np.vstack(made)
+    codes = [(position, np.arange(float(len(feature.values)))) for position, feature in enumerate(features)]
+    return _varied(rows, codes)
 
 
 def at_bounds(features: Sequence[Feature], rows: Matrix, feature: np.ndarray[Any, Any], threshold: Vector) -> Matrix:
@@ -128,21 +194,26 @@ def at_bounds(features: Sequence[Feature], rows: Matrix, feature: np.ndarray[Any
     `feature` and `threshold` have shape (splits,). At most 3,000 splits are taken, spread evenly.
     """
     picked = np.linspace(0, len(threshold) - 1, min(len(threshold), _MOST_BOUNDS)).astype(int)
-    made = [rows[:0]]
+    made = []
     for position in np.unique(feature[picked]).tolist():
         limits = features[position]
         at = np.unique(threshold[picked][feature[picked] == position])
-        # 1e-30: what lies nearer to zero, LightGBM takes for zero
         at = at[(at >= limits.minimum) & (at <= limits.maximum) & ((np.abs(at) > _TINY) | (at == 0))]
-        singles = at.astype(np.float32)
-        beside = [np.nextafter(singles, np.float32(way)).astype(np.float64) for way in (-np.inf, np.inf)]
-        near = [np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf), singles.astype(np.float64), *beside]
-        values = np.clip(np.concatenate(near), limits.minimum, limits.maximum)
-        values[np.abs(values) < _TINY] = 0.0
-        varied = rows[np.arange(len(values)) % len(rows)].copy()
-        varied[:, position] = values
-        made.append(varied)
-    return np.vstack(made)
+        near = [np.nextafter(at, -np.inf), at, np.nextafter(at, np.inf)]
+        made.append((position, _allowed(limits, np.concatenate([*near, *_floats_beside(at)]))))
+    return _varied(rows, made)
+
+
+def _varied(rows: Matrix, made: Sequence[tuple[int, Vector]]) -> Matrix:
+    """Some of `rows`, each with one feature changed: to each of the values given for it, or evenly to fewer."""
+    position = np.repeat([n for n, _ in made], [len(values) for _, values in made]).astype(np.intp)
+    values = np.concatenate([np.empty(0), *(values for _, values in made)])
+    most = min(_MOST_VARIED, _MOST_NUMBERS // rows.shape[1])
+    picked = np.linspace(0, len(values) - 1, min(len(values), most)).astype(np.intp)
+    # a step that has no divisor in common with most numbers of rows: neighbours get unlike rows
+    varied = rows[np.arange(len(picked)) * _STEP % len(rows)]
+    varied[np.arange(len(picked)), position[picked]] = values[picked]
+    return varied
 
 
 def _value(feature: Feature, text: str, where: str) -> Any:

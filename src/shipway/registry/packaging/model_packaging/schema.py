@@ -15,7 +15,8 @@ Matrix = NDArray[np.float64]
 """Shape (rows, features): categories as codes (positions in `values`), NaN is missing."""
 Vector = NDArray[np.float64]
 
-_FAR = 1e37
+FAR = 1e37
+"""What stands for no bound: libraries of single precision take no larger numbers."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Feature:
     name: str
     nullable: bool
     values: tuple[str, ...] = ()
-    minimum: float = -_FAR
-    maximum: float = _FAR
+    minimum: float = -FAR
+    maximum: float = FAR
 
     @property
     def is_category(self) -> bool:

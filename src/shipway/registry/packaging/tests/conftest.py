@@ -30,6 +30,7 @@ FEATURES = (
 )
 Data = tuple[Any, Any]
 MakeFolder = Callable[..., Path]
+Write = Callable[..., Path]
 
 
 def draw(rows: int = 400, seed: int = 0) -> Data:
@@ -100,3 +101,26 @@ def make_folder(tmp_path: Path, data: Data) -> MakeFolder:
         return folder
 
     return make
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a folder without held-out rows; keywords are more of its metadata."""
+
+    def run(format: str, file: str, save: Callable[[str], object], features: tuple[Feature, ...], **more: Any) -> Path:
+        folder = tmp_path / "model"
+        folder.mkdir(exist_ok=True)
+        save(str(folder / file))
+        entries = [
+            {"name": f.name, "nullable": f.nullable}
+            | ({"type": "category", "values": list(f.values)} if f.is_category else {"type": "number"})
+            | ({} if f.is_category or f.minimum < -1e36 else {"minimum": f.minimum})
+            | ({} if f.is_category or f.maximum > 1e36 else {"maximum": f.maximum})
+            for f in features
+        ]
+        schema = {"features": entries, "output": {"name": "p"}}
+        document = {"name": "m", "model_format": format, "model_file": file, "feature_schema": schema, **more}
+        (folder / "metadata.json").write_text(json.dumps(document))
+        return folder
+
+    return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import lightgbm
@@ -18,10 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from test_trees import converted, hard_rows
 
-from model_packaging import estimators
+from model_packaging import estimators, lightgbm_text
 from model_packaging.columns import rounded
-from model_packaging.fold import _search
+from model_packaging.fold import _search, fold
 from model_packaging.frames import values_frame
+from model_packaging.schema import Feature
 from model_packaging.trees import NotTrees
 
 NUMBERS, CATEGORIES = ["temp", "minute", "delay"], ["carrier"]
@@ -91,6 +93,24 @@ def test_what_cannot_be_folded_says_why(before: Any, reason: str, data: Data) ->
     model = make_pipeline(before, HistGradientBoostingClassifier(max_iter=2)).fit(data[0], data[1])
     with pytest.raises(NotTrees, match=reason):
         estimators.trees(model, FEATURES, lambda m: m, data[0])
+
+
+def test_below_zero_is_written_as_a_number_that_every_reader_takes() -> None:
+    """A split at a sign has the smallest of all doubles for its threshold, which not every parser reads."""
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(200, 4))
+    model = make_pipeline(FunctionTransformer(np.sign), RandomForestClassifier(3, random_state=0))
+    model.fit(matrix, matrix[:, 0] * matrix[:, 2] > 0)
+    features = tuple(Feature(f.name, False) for f in FEATURES)
+    whole, columns = estimators.trees(model, features, lambda m: m, matrix)
+    text = lightgbm_text.text(whole, fold(whole, columns, features), [f.name for f in features]).decode()
+    thresholds = [
+        abs(float(t)) for line in text.splitlines() if line.startswith("threshold=") for t in line[10:].split()
+    ]
+    assert [] == [t for t in thresholds if 0 < t < sys.float_info.min]
+    matrix[:50, 0] = [*np.zeros(25), *-np.full(25, 1e-30)]
+    served = converted(whole, columns, features).predict(matrix)
+    np.testing.assert_allclose(model.predict_proba(matrix)[:, 1], served, rtol=0, atol=1e-15)
 
 
 @given(
