@@ -34,9 +34,9 @@ SCHEMA = msgspec.convert(
     {
         "features": [
             {"name": "airline", "type": "category", "values": ["AA", "B6", ""], "nullable": True},
-            {"name": "origin", "type": "category", "values": ["EWR", "JFK"]},
+            {"name": "origin", "type": "category", "values": ["EWR", "JFK"], "nullable": False},
             {"name": "temp", "type": "number", "minimum": -50, "maximum": 150, "nullable": True},
-            {"name": "minute", "type": "number"},
+            {"name": "minute", "type": "number", "nullable": False},
         ],
         "output": {"name": "p"},
     },

@@ -155,7 +155,7 @@ def test_names_that_python_has_no_word_for_are_read() -> None:
 
 def test_numbers_too_large_for_c_are_looked_at_with_care() -> None:
     """Whole numbers beyond 64 bits are numbers like any other."""
-    features = [{"name": "x", "type": "number"}]
+    features = [{"name": "x", "type": "number", "nullable": False}]
     encoder = Encoder(msgspec.convert({"features": features, "output": {"name": "p"}}, FeatureSchema))
     body = json.dumps({"instances": [{"x": 10**30}]}).encode()
     assert [1e30] == list(read_rows("json", body, encoder, 5)[0])

@@ -12,7 +12,7 @@ import lightgbm
 import pytest
 
 from conftest import FEATURES, ROW, Publish, score, train
-from ml_model_service import engines
+from ml_model_service import check, engines
 from ml_model_service.model import ModelError, load
 from ml_model_service.schema import digest_of
 
@@ -44,6 +44,18 @@ def test_a_version_that_does_not_verify_is_refused(
     folder = publish(tmp_path, "v1.0", **changes)
     with pytest.raises(ModelError, match=message):
         load(folder, "v1.0")
+
+
+def test_versions_can_be_checked_by_hand(
+    tmp_path: Path, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a task would load them; the exit status tells whether all of them would be served."""
+    good, bad = publish(tmp_path, "v1.0"), publish(tmp_path, "v1.1", golden=[])
+    assert [0, 1] == [check.main([str(good)]), check.main([str(good), str(bad)])]
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{good}: it is served",
+        f"{bad}: it is not served: metadata.json has no golden predictions to check the model by",
+    ]
 
 
 def test_features_in_another_order_are_refused(tmp_path: Path, publish: Publish) -> None:

@@ -116,7 +116,7 @@ def test_every_key_that_the_service_reads_is_on_the_page(documented: dict[str, s
     assert set() == set(read) - set(documented)
     assert set() == set(documented) - set(read) - {key for key, _ in read_by_the_platform()}
     needed = {key for key, required in read.items() if required and documented[key] != "yes"}
-    assert {"golden", "onnx.output", "feature_schema.features[].values"} == needed
+    assert {"onnx.output", "feature_schema.features[].values"} == needed
 
 
 def test_refusals_name_the_page(example: Path, tmp_path: Path) -> None:

@@ -85,22 +85,22 @@ def predicting(shipway: Shipway, **service: Any) -> None:
 
 
 def publish(shipway: Shipway, number: float, version: str, schema: dict[str, Any] = SCHEMA) -> None:
-    """Publish a model that predicts around a number."""
-    folder = shipway.root.parent / f"trained-{version}"
-    folder.mkdir()
+    """Lay a model that predicts around a number into the bucket, as publishing does: no real server would load it."""
+    folder = shipway.root / ".shipway" / "ml-models-bucket" / version
+    folder.mkdir(parents=True)
     model = str(number).encode()
     (folder / "model.txt").write_bytes(model)
     digest = hashlib.sha256(json.dumps(schema, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     metadata = {
-        "name": "number", "trained_at": "2026-11-23T06:00:00Z", "dataset_version": "sha256:" + "0" * 64,
+        "name": "number", "version": version, "trained_at": "2026-11-23T06:00:00Z", "dataset_version": "sha256:" + "0" * 64,
         "author": "ann", "metrics": {"auc": 0.7}, "hyperparameters": {}, "model_file": "model.txt",
+        "approval": {"status": "pending", "by": None, "at": None, "why": None},
         "model_format": "lightgbm-text", "files": {"model.txt": {"sha256": hashlib.sha256(model).hexdigest(),
                                                                   "bytes": len(model)}},
         "feature_schema": schema, "feature_schema_digest": f"sha256:{digest}",
         "golden": [{"instance": {feature["name"]: 1 for feature in schema["features"]}, "prediction": number}],
     }  # fmt: skip
     (folder / "metadata.json").write_text(json.dumps(metadata))
-    shipway.run("model", "publish", str(folder), "--version", version)
 
 
 def state_of(shipway: Shipway, version: str) -> tuple[str, list[str]]:

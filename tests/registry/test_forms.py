@@ -35,11 +35,11 @@ CONVERTED = {
 def packer(
     tmp_path: Path, done: dict[str, Any], converted: bytes | None = b"graph", started: Path | None = None
 ) -> Packer:
-    """Runs a program that answers `done`, and leaves a line in `started`."""
+    """Runs a program that answers `done`, and leaves its command in `started`."""
     program = tmp_path / "program"
     (program / "model_packaging").mkdir(parents=True, exist_ok=True)
-    lines = ["import json, sys, pathlib", "work = pathlib.Path(json.load(sys.stdin)['work'])"]
-    lines += [f"open({str(started)!r}, 'a').write('started ')"] if started else []
+    lines = ["import json, sys, pathlib", "job = json.load(sys.stdin)", "work = pathlib.Path(job['work'])"]
+    lines += [f"open({str(started)!r}, 'a').write(job['command'] + ' ')"] if started else []
     lines += [f"(work / 'converted').write_bytes({converted!r})"] if converted is not None else []
     lines += [f"(work / 'answer.json').write_text({json.dumps({'done': done})!r})"]
     (program / "model_packaging" / "__main__.py").write_text("\n".join(lines))
@@ -126,7 +126,7 @@ def test_the_same_original_is_converted_once(
     assert "v1.0" == registry.publish(folder, None, "jonas").version
     with pytest.raises(Refused, match=r"v1\.0 is there already, with other content"):
         publishing(make_model(b"other", model_format="xgboost-json"), CONVERTED, "v1.0", started=started)
-    assert "started " == started.read_text()
+    assert "package read " == started.read_text()
 
 
 def test_a_pickle_kept_as_it_is(publishing: Publish, registry: ModelRegistry, make_model: MakeModel) -> None:

@@ -102,58 +102,6 @@ def test_metadata_is_checked(
     assert [True] == [told.startswith(f"{folder / 'metadata.json'}: {line}") for told in lines if line[:15] in told]
 
 
-@pytest.mark.parametrize(
-    ("output", "feature", "line"),
-    [
-        ({}, {}, "feature_schema.output.name: expected text; found nothing"),
-        ({"name": "p", "threshold": "0.5"}, {}, 'feature_schema.output.threshold: expected a number; found "0.5"'),
-        ({"name": "p", "threshold": True}, {}, "feature_schema.output.threshold: expected a number; found true"),
-        ({"name": "p"}, {"description": None}, "feature_schema.features[0].description: expected text; found null"),
-        (
-            {"name": "p"},
-            {"minimum": None},
-            "feature_schema.features[0].minimum: found null; leave it out where there is no bound",
-        ),
-    ],
-)
-def test_a_schema_that_no_task_would_load_is_refused(
-    registry: ModelRegistry, make_model: MakeModel, output: dict[str, Any], feature: dict[str, Any], line: str
-) -> None:
-    """What the model service cannot read is told when it is published, not when it is promoted."""
-    schema = {"features": [{"name": "x", "type": "number", "nullable": True, **feature}], "output": output}
-    digest = f"sha256:{metadata.canonical_digest(schema)}"
-    folder = make_model(
-        feature_schema=schema, feature_schema_digest=digest, golden=[{"instance": {"x": 1}, "prediction": 0.3}]
-    )
-    assert f"{folder / 'metadata.json'}: {line}" == refusal(registry, folder)
-
-
-@pytest.mark.parametrize(
-    ("instance", "line"),
-    [
-        ({"temp": 20}, "carrier: expected one of AA, B6; found nothing"),
-        ({"temp": 20, "carrier": "AA", "gate": 3}, "gate: there is no such feature"),
-        ({"temp": 20, "carrier": "ZZ"}, 'carrier: expected one of AA, B6; found "ZZ"'),
-        ({"temp": 20, "carrier": None}, "carrier: expected one of AA, B6; found null"),
-        ({"temp": 200, "carrier": "AA"}, "temp: expected a number from -50 up to 150 or null; found 200"),
-        ({"temp": "20", "carrier": "AA"}, 'temp: expected a number from -50 up to 150 or null; found "20"'),
-        ({"temp": True, "carrier": "AA"}, "temp: expected a number from -50 up to 150 or null; found true"),
-    ],
-)
-def test_a_golden_request_that_no_task_would_take_is_refused(
-    registry: ModelRegistry, make_model: MakeModel, instance: dict[str, Any], line: str
-) -> None:
-    """A golden request must fit the schema, as every task refuses a version of which one does not."""
-    folder = make_model(golden=[{"instance": instance, "prediction": 0.3}])
-    assert f"{folder / 'metadata.json'}: golden[0].instance.{line}" == refusal(registry, folder)
-
-
-def test_a_model_file_in_a_folder_of_its_own_is_refused(registry: ModelRegistry, make_model: MakeModel) -> None:
-    """Tasks read the model file beside its metadata."""
-    folder = make_model(more={"inside/model.txt": b"tree\n"}, model_file="inside/model.txt")
-    assert 'model_file: "inside/model.txt" lies in a folder' in refusal(registry, folder)
-
-
 def test_all_mistakes_come_at_once(registry: ModelRegistry, make_model: MakeModel) -> None:
     """Three wrong fields are three lines."""
     assert 3 == len(refusal(registry, make_model(name="", metrics=1, golden=2)).splitlines())

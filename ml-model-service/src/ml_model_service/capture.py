@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections import deque
@@ -20,7 +19,6 @@ from ml_model_service.file_url import path_in
 from ml_model_service.mask import Mask
 from ml_model_service.settings import SettingsError, check_endpoint
 
-_NO_NAME = re.compile(r"[^A-Za-z0-9._-]")
 # what an entry weighs besides what the client sent and got
 _OVERHEAD = 500
 # The lines of small requests are made where these were answered, in 2 µs: two threads that take turns with the
@@ -43,11 +41,6 @@ def folder_at(url: str) -> Path:
     if path is not None:
         return path
     raise SettingsError(f"CAPTURE: found {url!r}, allowed is file:///path/of/a/folder")
-
-
-def captured_as(model_name: str) -> str:
-    """The endpoint's name where only the model's is known, which may hold what no folder's name should."""
-    return _NO_NAME.sub("-", model_name)[:63].lstrip("._-") or "model"
 
 
 class Capture:

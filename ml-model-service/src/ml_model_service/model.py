@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ml_model_service import engines
-from ml_model_service.encode import Encoder
+from ml_model_service.encode import Encoder, Words
 from ml_model_service.engines import Engine
 from ml_model_service.errors import Problem
 from ml_model_service.pickles import Bucket
-from ml_model_service.schema import FeatureSchema, Golden, Metadata, digest_of
+from ml_model_service.schema import FeatureSchema, Golden, Metadata, digest_of, read_metadata, read_schema
 
-MAX_METADATA, MAX_MODEL = 16 << 20, 1 << 30
+MAX_METADATA, MAX_MODEL = 4 << 20, 1 << 30
 PICKLE = "sklearn-pickle"
+_GOLDEN = Words(lambda row, name: f"golden[{row}].instance.{name}")
 
 
 class ModelError(ValueError):
@@ -75,21 +74,20 @@ def load(folder: Path, version: str | None = None, bucket: Bucket | None = None)
 
 
 def _load(folder: Path, version: str | None, bucket: Bucket) -> Model:
-    described = msgspec.json.decode(_read(folder / "metadata.json", MAX_METADATA), type=Metadata)
+    described = read_metadata(_read(folder / "metadata.json", MAX_METADATA))
     if version is not None and described.version != version:
         raise ModelError(f"{folder.name}: metadata.json says version {described.version!r}")
     is_pickle = described.model_format == PICKLE
     data = _model_bytes(folder, described, bucket if is_pickle else None)
-    schema_digest = digest_of(described.feature_schema)
-    if schema_digest != described.feature_schema_digest:
+    if digest_of(described.feature_schema) != described.feature_schema_digest:
         raise ModelError(f"{folder.name}: the feature schema does not have the digest that metadata.json records")
-    schema = msgspec.convert(described.feature_schema, FeatureSchema)
+    schema = read_schema(described.feature_schema)
     pickle_takes = described.input if is_pickle else None
     engine = engines.load(described.model_format, data, schema.features, described.onnx, pickle_takes)
     model = Model(
         version=described.version,
         digest=described.files[described.model_file].sha256,
-        schema_digest=schema_digest,
+        schema_digest=described.feature_schema_digest,
         name=described.name,
         schema=schema,
         golden=described.golden,
@@ -117,9 +115,10 @@ def _check_golden(folder: Path, model: Model, tolerance: float) -> None:
     if not model.golden:
         raise ModelError(f"{folder.name}: metadata.json has no golden predictions to check the model by")
     try:
-        predictions = model.predict([golden.instance for golden in model.golden])
+        values = model.encoder.encode([golden.instance for golden in model.golden], _GOLDEN)
     except Problem as problem:
         raise ModelError(f"{folder.name}: a golden request does not fit the schema: {problem.message}") from problem
+    predictions = model.engine.predict(values, len(model.golden))
     for position, (golden, prediction) in enumerate(zip(model.golden, predictions, strict=True)):
         # written so that NaN fails
         if not abs(prediction - golden.prediction) <= tolerance:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from math import isfinite
 
-from ml_model_service.capture import Capture, captured_as, folder_at
+from ml_model_service.capture import Capture, folder_at
 from ml_model_service.capture_lines import Answered, Exchange
 from ml_model_service.errors import Problem
 from ml_model_service.formats import Kind, answer_kind, check_encoding, read_rows, request_kind, write_predictions
@@ -152,7 +152,7 @@ class Predictions:
         settings = self._settings
         assert self._capture_folder is not None
         capture = Capture(
-            self._capture_folder, settings.endpoint or captured_as(model.name), settings.capture_percent,
+            self._capture_folder, settings.endpoint or model.name, settings.capture_percent,
             settings.capture_mask, settings.capture_memory,
         )  # fmt: skip
         capture.start()

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 LARGEST = 1.7976931348623157e308
-# what a header's value may hold: answers name the version
-_HEADER = r"^[ -~]{1,128}\Z"
+MAX_DEPTH = 100
+# one that was never published calls itself so
+_VERSION = r"^(?:unpublished|v(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][0-9]{0,5}))\Z"
+_NAME = r"^[a-z][a-z0-9-]{0,39}\Z"
+# no C0 or C1 control characters: names go into headers of CSV, labels of metrics and lines of logs
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]{1,500}\Z"
+_MAX_FEATURES, _MAX_GOLDEN = 10_000, 20
+
+FeatureName = Annotated[str, msgspec.Meta(pattern=_LINE)]
 
 
 class Number(msgspec.Struct, frozen=True, tag="number", tag_field="type"):
     """A finite number within bounds."""
 
-    name: str
-    nullable: bool = False
+    name: FeatureName
+    nullable: bool
     minimum: float = -LARGEST
     maximum: float = LARGEST
     description: str = ""
+
+    def __post_init__(self) -> None:
+        if self.minimum > self.maximum:
+            raise ValueError(f"{self.name}: the minimum is above the maximum")
 
     @property
     def allowed(self) -> str:
@@ -34,10 +47,14 @@ class Number(msgspec.Struct, frozen=True, tag="number", tag_field="type"):
 class Category(msgspec.Struct, frozen=True, tag="category", tag_field="type"):
     """A string; its position in `values` is its code. When nullable, an unknown one counts as missing."""
 
-    name: str
-    values: tuple[str, ...]
-    nullable: bool = False
+    name: FeatureName
+    values: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    nullable: bool
     description: str = ""
+
+    def __post_init__(self) -> None:
+        if len(set(self.values)) < len(self.values):
+            raise ValueError(f"{self.name}: a value is listed twice")
 
     @property
     def allowed(self) -> str:
@@ -59,15 +76,19 @@ class Output(msgspec.Struct, frozen=True):
 class FeatureSchema(msgspec.Struct, frozen=True):
     """The model's inputs, in the order of its columns, and its output."""
 
-    features: tuple[Feature, ...]
+    features: Annotated[tuple[Feature, ...], msgspec.Meta(min_length=1, max_length=_MAX_FEATURES)]
     output: Output
+
+    def __post_init__(self) -> None:
+        if len({feature.name for feature in self.features}) < len(self.features):
+            raise ValueError("two features have the same name")
 
 
 class FileEntry(msgspec.Struct, frozen=True):
     """A file of the version."""
 
-    sha256: str
-    bytes: int
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -92,17 +113,75 @@ class OnnxForm(msgspec.Struct, frozen=True):
 class Metadata(msgspec.Struct, frozen=True):
     """metadata.json; what serving does not need is left unread. `input` is what a pickle's model takes."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=_NAME)]
     model_file: str
     model_format: str
     files: dict[str, FileEntry]
     feature_schema: dict[str, Any]
     feature_schema_digest: str
-    golden: tuple[Golden, ...]
-    version: Annotated[str, msgspec.Meta(pattern=_HEADER)] = "unpublished"
-    tolerance: float = 1e-9
+    golden: Annotated[tuple[Golden, ...], msgspec.Meta(max_length=_MAX_GOLDEN)] = ()
+    version: Annotated[str, msgspec.Meta(pattern=_VERSION)] = "unpublished"
+    tolerance: Annotated[float, msgspec.Meta(ge=0)] = 1e-9
     onnx: OnnxForm | None = None
     input: Literal["codes", "values"] = "codes"
+
+
+def read_metadata(data: bytes) -> Metadata:
+    """What metadata.json holds. Raises ValueError, whose message is the mistake.
+
+    By the standard library: it keeps whole numbers of any length, as the schema's digest is made of them, and tells
+    of a key that is written twice.
+    """
+    try:
+        document = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite)
+        _check_depth(document)
+        json.dumps(document, ensure_ascii=False).encode()  # no halves of surrogate pairs
+    except RecursionError as error:
+        raise ValueError("metadata.json is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"metadata.json is not valid JSON: {error}") from error
+    return msgspec.convert(document, Metadata)
+
+
+def read_schema(feature_schema: dict[str, Any]) -> FeatureSchema:
+    """The schema as values. Raises ValueError, whose message is the mistake."""
+    entries = feature_schema.get("features")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("type") == "number" and entry.get("values") is not None:
+            raise ValueError(f"feature_schema: the number {entry.get('name')!r} lists values")
+    return msgspec.convert(feature_schema, FeatureSchema)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key[:60]!r} is written twice")
+        found[key] = value
+    return found
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    if math.isinf(number := float(digits)):
+        raise ValueError(f"{digits[:60]} is larger than any float64")
+    return number
+
+
+def _check_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        level = list(chain.from_iterable(v.values() if isinstance(v, dict) else v for v in level if _holds(v)))
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def takes_all_of(new: FeatureSchema, old: FeatureSchema) -> str | None:

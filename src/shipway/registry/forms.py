@@ -9,8 +9,8 @@ from typing import Any
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Tell
 from shipway.registry.bucket import METADATA, copy_sealed, last_line_with, read_bounded
-from shipway.registry.metadata import CONTRACT, Metadata, canonical_digest
-from shipway.registry.packer import Packer
+from shipway.registry.metadata import CONTRACT, Metadata, canonical_digest, dump
+from shipway.registry.packer import LOCK, READING_LOCK, Packer, work_folder
 
 LIGHTGBM, ONNX, PICKLE = "lightgbm-text", "onnx", "sklearn-pickle"
 FORMATS = (LIGHTGBM, ONNX, "xgboost-json", "xgboost-ubj", PICKLE)
@@ -54,11 +54,10 @@ def check_pickle(checked: Metadata, accepted: str | None) -> None:
 
 
 def needs_program(folder: Path, checked: Metadata, check: bool) -> bool:
-    """Whether the packaging program has to look at the model.
+    """Whether the training's library has to look at the model.
 
-    LightGBM's text is served as it is, and every task verifies its golden requests before it serves, so publishing it
-    waits for nothing unless it is asked to `check`, there are no golden requests yet, or the file numbers its
-    categories otherwise than the schema.
+    Not at LightGBM's text, which is served as it is, unless publishing is asked to `check`, there are no golden
+    requests yet, or the file numbers its categories otherwise than the schema.
     """
     if check or checked.model_format != LIGHTGBM or not checked.golden:
         return True
@@ -102,6 +101,19 @@ def package(
     if "native" in done:
         tell("it serves only where the environment variable MODEL_PICKLES names this bucket")
     return made if made == document else {**made, "source_sha256": source_digest(document)}
+
+
+def must_be_served(packer: Packer, source: Path, document: dict[str, Any], tell: Tell) -> None:
+    """Let the model server's own code load the version in `source`, whose metadata is to be `document`.
+
+    Publishing and serving judge by one reader, so that no version is promoted that no task would load.
+    Raises Refused with what the server says, ShipwayError when the program fails.
+    """
+    (source / METADATA).write_bytes(dump(document))
+    pickles = document["model_format"] == PICKLE
+    with work_folder() as work:
+        job = {"command": "read", "folder": str(source), "pickles": pickles}
+        packer.run(job, work, tell, LOCK if pickles else READING_LOCK)
 
 
 def copy_files(folder: Path, checked: Metadata, target: Path) -> None:

@@ -105,6 +105,7 @@ class Metadata(_Part):
     tolerance: FiniteFloat | None = Field(default=None, ge=0)
     holdout: Holdout | None = None
     input: Literal["codes", "values"] = "codes"
+    onnx: dict[str, JsonValue] | None = None
 
 
 def parse(data: bytes, name: str) -> tuple[dict[str, Any], Metadata]:
@@ -182,8 +183,7 @@ def _document(data: bytes, name: str) -> dict[str, Any]:
         raise ValueError(f"{constant} is not a JSON number")
 
     try:
-        document = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
-        data.decode()
+        document = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
         json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half surrogate pairs
     except json.JSONDecodeError as error:
         raise wrong([f"line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"], name) from error

@@ -24,6 +24,10 @@ PROGRAM = Path(__file__).parent / "packaging"
 TIMEOUT = 600.0
 MEMORY_BYTES = 8 << 30
 
+LOCK = "requirements.lock"
+READING_LOCK = "reading.lock"
+"""The model server's own lock: an app that deploys the server has its environment already."""
+
 _MAX_ANSWER = 256 << 20
 _MAX_TOLD = 64 << 10
 _MAX_LINE = 300
@@ -41,17 +45,22 @@ def no_python(lock: Path, tell: Tell) -> Path:  # noqa: ARG001
 
 
 class Packer:
-    """Starts the program of a folder in the environment of the folder's lock file; `timeout` in seconds."""
+    """Starts the program of a folder in the environment of one of the folder's lock files; `timeout` in seconds."""
 
     def __init__(self, python_for: PythonFor, program: Path = PROGRAM, timeout: float = TIMEOUT) -> None:
         self._python_for, self._program, self._timeout = python_for, program, timeout
 
-    def run(self, job: Mapping[str, Any], work: Path, tell: Tell) -> dict[str, Any]:
-        """What the program answers to a job; its files are left in `work`, a private folder.
+    @property
+    def can_run(self) -> bool:
+        """False for a registry that was opened for its files alone."""
+        return self._python_for is not no_python
+
+    def run(self, job: Mapping[str, Any], work: Path, tell: Tell, lock: str = LOCK) -> dict[str, Any]:
+        """What the program answers to a job; its files are left in `work`, a private folder, used once.
 
         Raises Refused when the program refuses the model, ShipwayError when it fails or takes too long.
         """
-        python = self._python_for(self._program / "requirements.lock", tell)
+        python = self._python_for(self._program / lock, tell)
         (work / "home").mkdir()
         limits = {"memory_bytes": MEMORY_BYTES, "processor_seconds": int(self._timeout) + 1}
         (work / "job.json").write_text(json.dumps({**job, **limits, "work": str(work)}))

@@ -9,7 +9,7 @@ from typing import Any
 from shipway.core.errors import Refused, UsageError
 from shipway.core.model_version import VERSION, ModelVersion, next_version
 from shipway.core.ports import Tell
-from shipway.registry import forms, metadata, servable
+from shipway.registry import forms, metadata
 from shipway.registry.bucket import METADATA, Bucket, files_in, read_bounded
 from shipway.registry.metadata import Metadata
 from shipway.registry.packer import Packer, work_folder
@@ -35,30 +35,34 @@ def publish(
 ) -> ModelVersion:
     """Copy the folder into the bucket as `version` (default: the next free one), waiting for approval.
 
-    A model that is not served in its own format is converted first; see `forms.package`. The metadata's own author
-    wins over `author`. Content that is there already is answered, not copied.
+    A model that is not served in its own format is converted first; see `forms.package`. What comes out is loaded by
+    the model server's own code; see `forms.must_be_served`. The metadata's own author wins over `author`. Content
+    that is there already is answered, not copied.
     Raises UsageError for a bad version name, Refused for a folder that contradicts its metadata, a model without a
-    faithful form, a pickle that nobody accepts, or a version that holds other content.
+    faithful form, one that no task would load, a pickle that nobody accepts, or a version that holds other content.
     """
     document, checked = metadata.parse(read_bounded(folder / METADATA), str(folder / METADATA))
     document = {**document, "author": checked.author or author, "approval": _PENDING}
     document.pop("approval_history", None)
     wanted = _wanted(version, document.get("version"))
-    servable.check(document, checked, str(folder / METADATA))
     _check_listing(folder, checked)
     forms.check_format(checked, str(folder / METADATA))
     forms.check_pickle(checked, how.pickle_sha256)
-    if not forms.needs_program(folder, checked, how.check):
+    if not packer.can_run and not forms.needs_program(folder, checked, how.check):
         return _add(bucket, folder, document, wanted)
     with work_folder() as work:
         source = forms.gathered(folder, checked, work)
         present = None if how.check else _present(bucket, document, wanted)
         if present is not None:
             return present
-        made = forms.package(packer, source, document, checked, how.keep_native, tell)
-        _, read = metadata.parse(metadata.dump(made), METADATA)  # whatever the program answered
+        made, name = document, wanted or next_version(bucket.versions())
+        if forms.needs_program(source, checked, how.check):
+            made = forms.package(packer, source, document, checked, how.keep_native, tell)
+            _, checked = metadata.parse(metadata.dump(made), METADATA)  # whatever the program answered
+        if packer.can_run:
+            forms.must_be_served(packer, source, {**made, "version": name}, tell)
         if how.check:
-            return metadata.described(wanted or next_version(bucket.versions()), read)
+            return metadata.described(name, checked)
         return _add(bucket, source, made, wanted)
 
 

@@ -22,7 +22,10 @@ def _nobody(line: str) -> None:
 
 
 class ModelRegistry(Models):
-    """The model versions in one bucket folder; safe to use from several processes."""
+    """The model versions in one bucket folder; safe to use from several processes.
+
+    Without `python_for` it keeps files only: what has to be loaded is refused, the rest is published unread.
+    """
 
     def __init__(self, folder: Path, python_for: PythonFor = no_python) -> None:
         self._bucket = Bucket(folder)

@@ -1,7 +1,8 @@
 """Reads a job (JSON) from standard input, tells its progress on standard output, writes `work`/answer.json.
 
-{"command": "package", "folder", "work", "keep_native"} or {"command": "score", "a", "b", "work"}, both with
-"memory_bytes" and "processor_seconds". The answer is {"done": …} or {"refused": {"what", "fix"}}.
+{"command": "package", "folder", "work", "keep_native"}, {"command": "score", "a", "b", "work"} or
+{"command": "read", "folder", "pickles", "work"}, all with "memory_bytes" and "processor_seconds". The answer is
+{"done": …} or {"refused": {"what", "fix"}}.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
         from model_packaging.score import score
 
         return score(job, tell)
+    if job["command"] == "read":
+        from model_packaging.read import read
+
+        return read(job)
     from model_packaging.package import package
 
     return package(job, tell)

@@ -10,3 +10,11 @@ class Refusal(Exception):
         super().__init__(what)
         self.what = what
         self.fix = fix
+
+
+def would_not_serve(why: object) -> Refusal:
+    """For what the model server's own code does not take."""
+    return Refusal(
+        f"the model server would not serve it: {why}",
+        "mend what it names, and write the folder again as docs/model-bucket.md says",
+    )

@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_model_service.encode import Encoder
+from ml_model_service.schema import read_schema
+from model_packaging.refusal import would_not_serve
+
 Matrix = NDArray[np.float64]
 """Shape (rows, features): categories as codes (positions in `values`), NaN is missing."""
 Vector = NDArray[np.float64]
@@ -70,8 +74,12 @@ class Described:
 
 
 def describe(folder: Path) -> Described:
-    """Read the folder's metadata."""
-    document = json.loads((folder / "metadata.json").read_text())
+    """Read the folder's metadata. Raises Refusal for a schema that the model server does not take."""
+    document = json.loads((folder / "metadata.json").read_bytes())
+    try:
+        Encoder(read_schema(document["feature_schema"]))
+    except ValueError as error:
+        raise would_not_serve(error) from error
     return Described(folder, document, tuple(_feature(entry) for entry in document["feature_schema"]["features"]))
 
 
