@@ -153,6 +153,44 @@ def test_names_that_python_has_no_word_for_are_read() -> None:
     assert ["1.0", "nan", "2.0"] == [repr(number) for number in read_rows("csv", b"class\n1\n\n2\n", alone, 5)[0]]
 
 
+AWKWARD = (
+    "n items", "a-b", "2nd", "x<5", "😀", 'say "hi"', "back\\slash", "mean, radius", " a", "a", "a ", "f0", "Column_0",
+    "input", "it's", "{}", "[0]", "ключ", "n" * 200, "instances",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [AWKWARD, *[(name,) for name in AWKWARD]])
+def test_rows_come_under_the_names_of_the_schema(names: tuple[str, ...]) -> None:
+    """Whatever a feature is called, JSON in each shape and CSV under a header hold it by that very name."""
+    features = [{"name": name, "type": "number", "nullable": True} for name in names]
+    encoder = Encoder(msgspec.convert({"features": features, "output": {"name": "p"}}, FeatureSchema))
+    wanted = [position + 0.5 for position in range(len(names))]
+    row, backwards = dict(zip(names, wanted, strict=True)), list(names)[::-1]
+    header = io.StringIO()
+    csv.writer(header).writerow(backwards)
+    bodies: list[tuple[Kind, str]] = [
+        ("json", json.dumps({"instances": [row]})),
+        ("json", json.dumps({"dataframe_records": [row]})),
+        ("json", json.dumps({"columns": backwards, "data": [wanted[::-1]]})),
+        ("csv", f"{header.getvalue()}{','.join(map(str, wanted[::-1]))}\n"),
+        ("csv", f"{','.join(map(str, wanted))}\n"),
+    ]
+    for kind, body in bodies:
+        assert (wanted, 1) == (list((found := read_rows(kind, body.encode(), encoder, 5))[0]), found[1])
+    with pytest.raises(Problem) as caught:
+        read_rows("json", json.dumps({"instances": [{**row, names[0]: "x"}]}).encode(), encoder, 5)
+    assert f"instances[0].{names[0]}" == caught.value.details[0].path
+
+
+def test_a_header_that_might_be_a_row_is_refused() -> None:
+    """Where the features' names are values, too, a line of them would be lost as the one or the other."""
+    features = [{"name": name, "type": "number", "nullable": True} for name in ("1", "2")]
+    encoder = Encoder(msgspec.convert({"features": features, "output": {"name": "p"}}, FeatureSchema))
+    with pytest.raises(Problem, match="line 1: expected JSON, as the features' names are values, too"):
+        read_rows("csv", b"2,1\n0.5,0.25\n", encoder, 5)
+    assert [0.5, 0.25] == list(read_rows("csv", b"0.5,0.25\n", encoder, 5)[0])
+
+
 def test_numbers_too_large_for_c_are_looked_at_with_care() -> None:
     """Whole numbers beyond 64 bits are numbers like any other."""
     features = [{"name": "x", "type": "number", "nullable": False}]

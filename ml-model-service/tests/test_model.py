@@ -46,9 +46,7 @@ def test_a_version_that_does_not_verify_is_refused(
         load(folder, "v1.0")
 
 
-def test_versions_can_be_checked_by_hand(
-    tmp_path: Path, publish: Publish, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_versions_can_be_checked_by_hand(tmp_path: Path, publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:
     """As a task would load them; the exit status tells whether all of them would be served."""
     good, bad = publish(tmp_path, "v1.0"), publish(tmp_path, "v1.1", golden=[])
     assert [0, 1] == [check.main([str(good)]), check.main([str(good), str(bad)])]

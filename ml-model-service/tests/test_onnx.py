@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from array import array
 from math import exp, nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 from conftest import FEATURES
 from ml_model_service.engines import EngineError
 from ml_model_service.engines.onnx import Onnx
-from ml_model_service.schema import Feature, OnnxForm
+from ml_model_service.errors import Problem
+from ml_model_service.formats import read_rows
+from ml_model_service.model import load
+from ml_model_service.npy import write_npy
+from ml_model_service.openapi import document as document_of
+from ml_model_service.schema import Category, Feature, Number, OnnxForm, digest_of
 
 WEIGHTS = [0.5, -1.0, 0.01, 0.001]
 
@@ -96,3 +104,119 @@ def test_what_does_not_fit_is_refused(data: bytes, form: OnnxForm | None, why: s
     """A graph that cannot serve is refused when it is loaded, with the reason."""
     with pytest.raises(EngineError, match=why):
         Onnx(data, features(), form)
+
+
+KINDS = {
+    "int64": TensorProto.INT64, "int32": TensorProto.INT32, "int8": TensorProto.INT8, "double": TensorProto.DOUBLE,
+    "float": TensorProto.FLOAT, "bool": TensorProto.BOOL, "string": TensorProto.STRING, "float16": TensorProto.FLOAT16,
+}  # fmt: skip
+
+
+def summing(kinds: list[str], shape: list[Any] | None = None, names: str = "abcdef") -> bytes:
+    """A graph with an input of each kind whose sum comes out as double; a text counts as its length as a number."""
+    nodes, columns = [], []
+    for name, kind in zip(names, kinds, strict=False):
+        columns.append(f"{name}_number")
+        nodes.append(helper.make_node("Cast", [name], [f"{name}_number"], to=TensorProto.DOUBLE))
+    nodes.append(helper.make_node("Sum", columns, ["sum"]))
+    if len(kinds) == 1:
+        nodes[-1] = helper.make_node("ReduceSum", columns, ["sum"], axes=[-1])
+    made = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info(n, KINDS[k], shape or [None, 1]) for n, k in zip(names, kinds, strict=False)],
+        [helper.make_tensor_value_info("sum", TensorProto.DOUBLE, None)],
+    )  # fmt: skip
+    return bytes(helper.make_model(made, opset_imports=[helper.make_opsetid("", 12)], ir_version=9).SerializeToString())
+
+
+def number(name: str, nullable: bool = False, **bounds: float) -> Number:
+    """A feature."""
+    return Number(name, nullable, **bounds)
+
+
+def digits(name: str) -> Category:
+    """A category whose values ONNX can cast to numbers."""
+    return Category(name, ("10", "20"), False)
+
+
+@pytest.mark.parametrize("shape", [[None, 1], ["rows", 1], ["rows", "columns"], [None]])
+def test_a_column_of_each_type(shape: list[Any]) -> None:
+    """Whole numbers, doubles to the last bit, true and false, texts, and a category as its code where it is a number."""
+    kinds = ["int64", "double", "bool", "string", "int32", "float"]
+    taken = [number("a"), number("b"), number("c"), digits("d"), digits("e"), number("f", True)]
+    engine = Onnx(summing(kinds, shape), taken, OnnxForm("sum", "values"))
+    row = [2.0**40, 0.1, 1.0, 1.0, 1.0, 0.5]
+    assert [2.0**40 + 0.1 + 1 + 20 + 1 + 0.5] == engine.predict(array("d", row), 1)
+    allowed = [feature.allowed for feature in engine.features]
+    assert "whole number from -9.0072e+15 up to 9.0072e+15" == allowed[0]
+    assert ["number", "whole number from 0 up to 1"] == allowed[1:3]
+
+
+@pytest.mark.parametrize("kind", ["int64", "int8", "double", "float"])
+def test_one_matrix_of_each_type(kind: str) -> None:
+    """Codes and numbers in one tensor; doubles are not rounded to floats on the way."""
+    taken = [number("a", maximum=100), digits("b")]
+    engine = Onnx(summing([kind], ["rows", 2]), taken, OnnxForm("sum"))
+    value = 0.1 if kind == "double" else 3.0
+    assert [value + 1] == engine.predict(array("d", [value, 1.0]), 1)
+
+
+def test_one_matrix_of_texts() -> None:
+    """Where every feature is a category."""
+    engine = Onnx(summing(["string"], [None, 2]), [digits("a"), digits("b")], OnnxForm("sum"))
+    assert [30.0, 20.0] == engine.predict(array("d", [0.0, 1.0, 0.0, 0.0]), 2)
+
+
+def test_inputs_are_found_by_their_spelling() -> None:
+    """A graph's inputs may be called otherwise than the features, as exporters do that keep to letters."""
+    taken = [number("x<5"), number("n items")]
+    engine = Onnx(summing(["float", "float"], names=["n_items", "x_5"]), taken, OnnxForm("sum", "values"))  # type: ignore[arg-type]
+    assert [7.0] == engine.predict(array("d", [3.0, 4.0]), 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "taken", "form", "why"),
+    [
+        (summing(["int64"]), [number("a", True)], "codes", '"nullable": false'),
+        (summing(["bool"]), [number("a", minimum=2)], "codes", "true and false from 0 to 1; a has none of them"),
+        (summing(["string"]), [number("a")], "codes", "make it a category"),
+        (summing(["string"], [None, 2]), [number("a"), digits("b")], "codes", "an input for each feature"),
+        (summing(["float16"]), [number("a")], "codes", r"is a tensor\(float16\); inputs that can be fed"),
+        (summing(["float"], [1, 1]), [number("a")], "codes", r"the shape \[None, 1\]"),
+        (summing(["float"], [None, 3]), [number("a"), number("b")], "codes", r"the shape \[None, 2\]"),
+        (summing(["float", "float"]), [number("a"), number("c")], "values", "are not the schema's features"),
+    ],
+)
+def test_inputs_that_cannot_be_fed_are_refused(data: bytes, taken: list[Feature], form: Any, why: str) -> None:
+    """With what would have to be changed."""
+    with pytest.raises(EngineError, match=why):
+        Onnx(data, taken, OnnxForm("sum", form))
+
+
+def test_a_graph_of_whole_numbers_takes_no_fractions(tmp_path: Path) -> None:
+    """They are refused by name in every format, instead of being cut; `2.0` is a whole number."""
+    data, features = summing(["int64", "double"]), [
+        {"name": "a", "type": "number", "nullable": False}, {"name": "b", "type": "number", "nullable": False},
+    ]  # fmt: skip
+    schema = {"features": features, "output": {"name": "p"}}
+    (tmp_path / "m.onnx").write_bytes(data)
+    document = {
+        "name": "m", "model_file": "m.onnx", "model_format": "onnx",
+        "files": {"m.onnx": {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}},
+        "feature_schema": schema, "feature_schema_digest": digest_of(schema),
+        "golden": [{"instance": {"a": 2.0, "b": 0.25}, "prediction": 2.25}], "onnx": {"output": "sum", "input": "values"},
+    }  # fmt: skip
+    (tmp_path / "metadata.json").write_text(json.dumps(document))
+    model = load(tmp_path)
+    assert [2.5] == model.predict([{"a": 2, "b": 0.5}])
+    for kind, body in (
+        ("json", b'{"instances": [{"a": 2.5, "b": 1}]}'),
+        ("json", b'{"instances": [[2.5, 1]]}'),
+        ("csv", b"2.5,1\n"),
+        ("npy", write_npy([2.5, 1.0], 2)),
+    ):
+        with pytest.raises(Problem, match="expected whole number from"):
+            read_rows(kind, body, model.encoder, 5)  # type: ignore[arg-type]
+    assert [2.0, 1.0] == list(read_rows("json", b'{"instances": [{"a": 2.0, "b": 1}]}', model.encoder, 5)[0])
+    assert [2.0, 1.0] == list(read_rows("csv", b"2.0,1\n", model.encoder, 5)[0])
+    assert "integer" == document_of(model, 5)["components"]["schemas"]["Instance"]["properties"]["a"]["type"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ml_model_service.schema import Category, Feature, Number
+from ml_model_service.schema import Category, Feature, Number, WholeNumber
 
 
 class Unfit(Exception):
@@ -21,7 +21,8 @@ class NumberColumn:
 
     def __init__(self, feature: Number) -> None:
         self.feature = feature
-        bounded: Any = Annotated[float, msgspec.Meta(ge=feature.minimum, le=feature.maximum)]
+        self._step = 1.0 if isinstance(feature, WholeNumber) else None
+        bounded: Any = Annotated[float, msgspec.Meta(ge=feature.minimum, le=feature.maximum, multiple_of=self._step)]
         # a type for msgspec, which then checks kind and bounds in C
         kind: Any = bounded | None if feature.nullable else bounded
         self.type = kind
@@ -30,7 +31,11 @@ class NumberColumn:
     def one(self, value: Any) -> float:
         """The number that stands for a JSON value. Raises Unfit."""
         # type() rather than isinstance(): true is no number here
-        if (type(value) is float or type(value) is int) and self.feature.minimum <= value <= self.feature.maximum:
+        if (
+            (type(value) is float or type(value) is int)
+            and self.feature.minimum <= value <= self.feature.maximum
+            and (self._step is None or value % self._step == 0)
+        ):
             return float(value)
         if value is None and self.feature.nullable:
             return nan
@@ -57,6 +62,8 @@ class NumberColumn:
         if len(present) < len(values) and not self.feature.nullable:
             raise Unfit
         if present and not (self.feature.minimum <= min(present) and max(present) <= self.feature.maximum):
+            raise Unfit
+        if self._step is not None and any(value % self._step for value in present):
             raise Unfit
         return values
 

@@ -29,6 +29,9 @@ def read_csv(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[
         fields, lines, order = _plain(text, encoder, max_rows)
     if order is None:
         order = encoder.names
+    elif _is_row(order, encoder):
+        allowed = "JSON, as the features' names are values, too: a header and a row would look alike"
+        raise invalid([Detail("line 1", ",".join(order), allowed)])
     columns: dict[str, list[Any]] = {name: fields[position::width] for position, name in enumerate(order)}
     try:
         # what is JSON's null is a string like any other here
@@ -114,12 +117,24 @@ def _quoted(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
 
 def header_of(row: list[str], features: Sequence[str]) -> tuple[str, ...] | None:
     """The columns' names if `row` holds names. Raises Problem 422 when it plainly means to but is wrong."""
-    names = [field.strip() for field in row]
-    known = len(set(names) & set(features))
-    if known < len(features) and known <= len(names) / 2:
+    known = frozenset(features)
+    # spaces around a name are nobody's intention, unless it has them itself
+    names = [field if field in known else field.strip() for field in row]
+    found = len(known.intersection(names))
+    if found < len(features) and found <= len(names) / 2:
         return None
     check_order("line 1", names, features)
     return tuple(names)
+
+
+def _is_row(names: Sequence[str], encoder: Encoder) -> bool:
+    """Whether a line of the features' names might be a row of values just as well."""
+    try:
+        for name, column in zip(names, encoder.columns, strict=True):
+            column.of_text([name])
+    except Unfit:
+        return False
+    return True
 
 
 def _number(field: str) -> Any:

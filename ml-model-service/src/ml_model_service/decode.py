@@ -192,7 +192,8 @@ def _numbers(found: Rows, encoder: Encoder) -> Sequence[float]:
         if found.order != encoder.names:
             rows = list(map(itemgetter(*map(found.order.index, encoder.names)), rows))
     try:
-        return encoder.of_structs(msgspec.convert(rows, list[row_type]))  # type: ignore[valid-type]
+        if row_type is not None:
+            return encoder.of_structs(msgspec.convert(rows, list[row_type]))  # type: ignore[valid-type]
     except (msgspec.ValidationError, Unfit):
         pass
     named = rows if found.order is None else [dict(zip(encoder.names, row, strict=True)) for row in rows]

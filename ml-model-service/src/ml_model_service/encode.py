@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ def json_words(path: str) -> Words:
 
 
 _INSTANCES = json_words("instances")
+_UNSPELLABLE = re.compile(r'["\\]')
+
+
+def _decode_nothing(_: bytes | bytearray) -> Any:
+    raise Unfit
 
 
 class Encoder:
@@ -42,7 +48,7 @@ class Encoder:
     """
 
     def __init__(self, schema: FeatureSchema) -> None:
-        """Compile the schema. Raises ValueError when a name is there twice or has quotes or control characters."""
+        """Compile the schema. Raises ValueError when a name is there twice."""
         self.columns = [column_of(feature) for feature in schema.features]
         self.names = tuple(feature.name for feature in schema.features)
         self._known = frozenset(self.names)
@@ -50,16 +56,24 @@ class Encoder:
             raise ValueError("two features have the same name")
         # msgspec checks rows of these types in C; features' names need not be Python names
         fields: list[Any] = [(f"f{position}", column.type) for position, column in enumerate(self.columns)]
-        rename = {f"f{position}": name for position, name in enumerate(self.names)}
-        self.object_row: type[msgspec.Struct] = msgspec.defstruct(
-            "ObjectRow", fields, rename=rename, forbid_unknown_fields=True, gc=False
-        )
         self.array_row: type[msgspec.Struct] = msgspec.defstruct(
             "ArrayRow", fields, array_like=True, forbid_unknown_fields=True, gc=False
         )
-
-        body = msgspec.defstruct("Body", [("instances", list[self.object_row])], forbid_unknown_fields=True, gc=False)  # type: ignore[name-defined]
-        self._decode_body: Any = msgspec.json.Decoder(body).decode
+        self.object_row: type[msgspec.Struct] | None = None
+        self._decode_body: Callable[[bytes | bytearray], Any] = _decode_nothing
+        # rows with names that msgspec cannot spell are checked value by value
+        if not any(map(_UNSPELLABLE.search, self.names)):
+            rename = {f"f{position}": name for position, name in enumerate(self.names)}
+            self.object_row = msgspec.defstruct(
+                "ObjectRow", fields, rename=rename, forbid_unknown_fields=True, gc=False
+            )
+            body = msgspec.defstruct(
+                "Body",
+                [("instances", list[self.object_row])],
+                forbid_unknown_fields=True,
+                gc=False,  # type: ignore[name-defined]
+            )
+            self._decode_body = msgspec.json.Decoder(body).decode
         self._codes = [
             (position, column.codes)
             for position, column in enumerate(self.columns)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from ml_model_service import engines
 from ml_model_service.encode import Encoder, Words
 from ml_model_service.engines import Engine
@@ -84,6 +86,8 @@ def _load(folder: Path, version: str | None, bucket: Bucket) -> Model:
     schema = read_schema(described.feature_schema)
     pickle_takes = described.input if is_pickle else None
     engine = engines.load(described.model_format, data, schema.features, described.onnx, pickle_takes)
+    # a graph may take less than the schema says, such as whole numbers alone
+    schema = replace(schema, features=getattr(engine, "features", schema.features))
     model = Model(
         version=described.version,
         digest=described.files[described.model_file].sha256,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ml_model_service.model import Model
-from ml_model_service.schema import LARGEST, Feature, Number
+from ml_model_service.schema import LARGEST, Feature, Number, WholeNumber
 
 _ERROR = {
     "type": "object",
@@ -193,7 +193,7 @@ def _instance(model: Model | None) -> dict[str, Any]:
 
 def _property(feature: Feature) -> dict[str, Any]:
     """JSON Schema of a feature. A nullable category's values are examples, as others are taken too."""
-    kind = "number" if isinstance(feature, Number) else "string"
+    kind = "integer" if isinstance(feature, WholeNumber) else "number" if isinstance(feature, Number) else "string"
     described: dict[str, Any] = {"type": [kind, "null"] if feature.nullable else kind}
     if feature.description:
         described["description"] = feature.description

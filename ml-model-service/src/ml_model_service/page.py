@@ -21,7 +21,7 @@ def page(model: Model | None) -> bytes:
         f"<tr><td><code>{escape(f.name)}</code><td>{escape(f.allowed)}<td>{escape(f.description)}"
         for f in model.schema.features
     )
-    example = json.dumps({"instances": [model.golden[0].instance]}, indent=1)
+    example = json.dumps({"instances": [model.golden[0].instance]}, indent=1).replace("'", r"'\''")
     return _html(
         f"{model.name} {model.version}",
         f"<p><code>POST /predict</code>: {escape(model.schema.output.description)}. "

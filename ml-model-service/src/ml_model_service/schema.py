@@ -44,6 +44,15 @@ class Number(msgspec.Struct, frozen=True, tag="number", tag_field="type"):
         return f"number{low}{high}{' or null' if self.nullable else ''}"
 
 
+class WholeNumber(Number, frozen=True, tag="whole"):
+    """A number without a fraction, as a graph with inputs of whole numbers takes it. No schema says so itself."""
+
+    @property
+    def allowed(self) -> str:
+        """What a request may hold, in words."""
+        return f"whole {super().allowed}"
+
+
 class Category(msgspec.Struct, frozen=True, tag="category", tag_field="type"):
     """A string; its position in `values` is its code. When nullable, an unknown one counts as missing."""
 

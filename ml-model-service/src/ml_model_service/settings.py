@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Settings:
             endpoint=check_endpoint(environ.get("ENDPOINT_NAME") or None),
             capture=environ.get("CAPTURE") or None,
             capture_percent=_whole(environ, "CAPTURE_PERCENT", 100, 0, 100),
-            capture_mask=tuple(name.strip() for name in environ.get("CAPTURE_MASK", "").split(",") if name.strip()),
+            capture_mask=_names(environ.get("CAPTURE_MASK", "")),
             capture_memory=_whole(environ, "CAPTURE_MEMORY_BYTES", cls.capture_memory, 1 << 16, 1 << 30),
             multi_model=hosted and environ.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true",
             models_root=Path(environ.get("MODELS_ROOT") or HOSTED_MODELS),
@@ -101,6 +102,12 @@ def check_endpoint(name: str | None) -> str | None:
     if name is not None and _ENDPOINT.fullmatch(name) is None:
         raise SettingsError(f"ENDPOINT_NAME: found {name!r}, allowed are letters, digits and . _ - (up to 63)")
     return name
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Features' names with a comma between; as in CSV, quotes around one that has a comma of its own."""
+    fields = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(field.strip() for field in fields if field.strip())
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

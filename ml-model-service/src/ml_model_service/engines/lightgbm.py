@@ -16,11 +16,12 @@ from functools import cache
 from pathlib import Path
 
 from ml_model_service.engines import EngineError, tree_shape
+from ml_model_service.names import are_meant
 
 _FLOAT64, _ROW_MAJOR, _NORMAL, _ALL_TREES = 1, 1, 0, -1
 # one thread: a service's tasks share the machine, and a row is too little work to split
 _PARAMETERS = b"num_threads=1 verbosity=-1"
-_NAME_SIZE = 256
+_NAME_SIZE = 256  # of names that are longer the library tells how long they are
 
 
 class LightGBM:
@@ -38,7 +39,7 @@ class LightGBM:
         if classes.value != 1:
             raise EngineError(f"the model has {classes.value} outputs; one is supported")
         found = _feature_names(handle)
-        if found != list(names):
+        if not are_meant(found, names):
             raise EngineError(f"the model's features {found} are not the schema's {list(names)}")
         self._columns = len(found)
         self._prepare_one()
@@ -84,15 +85,16 @@ class LightGBM:
 def _feature_names(handle: ctypes.c_void_p) -> list[str]:
     count = ctypes.c_int()
     _call("LGBM_BoosterGetNumFeature", handle, ctypes.byref(count))
-    buffers = [ctypes.create_string_buffer(_NAME_SIZE) for _ in range(count.value)]
-    pointers = (ctypes.c_void_p * count.value)(*[ctypes.addressof(buffer) for buffer in buffers])
-    written, longest = ctypes.c_int(), ctypes.c_size_t()
-    _call(
-        "LGBM_BoosterGetFeatureNames", handle, count, ctypes.byref(written),
-        ctypes.c_size_t(_NAME_SIZE), ctypes.byref(longest), pointers,
-    )  # fmt: skip
-    if longest.value > _NAME_SIZE:
-        raise EngineError(f"a feature's name is longer than {_NAME_SIZE - 1} bytes")
+    written, longest = ctypes.c_int(), ctypes.c_size_t(_NAME_SIZE)
+    size = 0
+    while size < longest.value:
+        size = longest.value
+        buffers = [ctypes.create_string_buffer(size) for _ in range(count.value)]
+        pointers = (ctypes.c_void_p * count.value)(*[ctypes.addressof(buffer) for buffer in buffers])
+        _call(
+            "LGBM_BoosterGetFeatureNames", handle, count, ctypes.byref(written),
+            ctypes.c_size_t(size), ctypes.byref(longest), pointers,
+        )  # fmt: skip
     return [buffer.value.decode() for buffer in buffers]
 
 

@@ -10,11 +10,15 @@ import numpy as np
 import onnxruntime
 
 from ml_model_service.engines import EngineError
-from ml_model_service.schema import Category, Feature, OnnxForm
+from ml_model_service.engines.graph_inputs import GraphInputs, Input
+from ml_model_service.schema import Feature, OnnxForm
 
 
 class Onnx:
-    """A graph that takes one matrix of codes, or one column for each feature (see OnnxForm)."""
+    """A graph that takes one matrix of codes, or one column for each feature (see OnnxForm).
+
+    `features` are the schema's, narrowed to what the graph's inputs can hold.
+    """
 
     def __init__(self, data: bytes, features: Sequence[Feature], form: OnnxForm | None) -> None:
         """Load the graph. Raises EngineError when it does not fit `features` and `form`."""
@@ -29,29 +33,19 @@ class Onnx:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library raises types of its own for each kind of fault
             raise EngineError(f"ONNX Runtime does not load the graph: {error}") from error
-        inputs = [given.name for given in self._session.get_inputs()]
         outputs = [given.name for given in self._session.get_outputs()]
         if form.output not in outputs:
             raise EngineError(f"the graph has no output {form.output!r}; it has: {', '.join(outputs)}")
-        names = [feature.name for feature in features]
-        if form.input == "values" and sorted(inputs) != sorted(names):
-            raise EngineError(f"the graph's inputs {inputs} are not the schema's features {names}")
-        if form.input == "codes" and len(inputs) != 1:
-            raise EngineError(f"the graph has {len(inputs)} inputs; one matrix of codes is expected")
-        self._inputs, self._output, self._column = inputs, [form.output], form.column
-        self._codes, self._features = form.input == "codes", tuple(features)
-        self._texts = {
-            feature.name: np.array([*feature.values, ""], dtype=object)
-            for feature in features
-            if isinstance(feature, Category)
-        }
+        inputs = [Input(given.name, given.type, given.shape) for given in self._session.get_inputs()]
+        self._inputs = GraphInputs(inputs, features, form.input)
+        self.features = self._inputs.features
+        self._output, self._column = [form.output], form.column
 
     def predict(self, values: array[float], rows: int) -> list[float]:
         """One prediction a row; see Engine. Raises EngineError."""
-        matrix = np.frombuffer(values, dtype=np.float64).reshape(rows, len(self._features))
-        feed = {self._inputs[0]: matrix.astype(np.float32)} if self._codes else self._columns(matrix)
+        matrix = np.frombuffer(values, dtype=np.float64).reshape(rows, len(self.features))
         try:
-            found: Any = self._session.run(self._output, feed)[0]
+            found: Any = self._session.run(self._output, self._inputs.feed(matrix))[0]
         except Exception as error:  # as above
             raise EngineError(f"ONNX Runtime: {error}") from error
         if self._column is not None:
@@ -64,14 +58,3 @@ class Onnx:
     def predict_one(self, values: Sequence[float]) -> float:
         """The prediction for one row."""
         return self.predict(array("d", values), 1)[0]
-
-    def _columns(self, matrix: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
-        feed: dict[str, Any] = {}
-        for position, feature in enumerate(self._features):
-            column = matrix[:, position : position + 1]
-            if isinstance(feature, Category):
-                codes = np.where(np.isnan(column), len(feature.values), column).astype(np.intp)
-                feed[feature.name] = self._texts[feature.name][codes]
-            else:
-                feed[feature.name] = column.astype(np.float32)
-        return feed

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ml_model_service.engines import EngineError
+from ml_model_service.names import are_meant
 from ml_model_service.schema import Category, Feature
 
 
@@ -38,6 +39,11 @@ class Pickled:
         self._model, self._features, self._takes_values = model, tuple(features), takes_values
         self._is_classifier = hasattr(model, "predict_proba")
         self._named = hasattr(model, "feature_names_in_")
+        names = [feature.name for feature in features]
+        # a table's columns get the model's own names for them
+        self._names = [str(name) for name in model.feature_names_in_] if self._named else names
+        if not are_meant(self._names, names):
+            raise EngineError(f"the model's features {self._names} are not the schema's {names}")
 
     def predict(self, values: array[float], rows: int) -> list[float]:
         """One prediction a row; see Engine. Raises EngineError."""
@@ -59,10 +65,10 @@ class Pickled:
     def _table(self, matrix: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
         return _library("pandas").DataFrame(
             {
-                feature.name: _texts(feature, matrix[:, n])
+                name: _texts(feature, matrix[:, n])
                 if self._takes_values and isinstance(feature, Category)
                 else matrix[:, n]
-                for n, feature in enumerate(self._features)
+                for n, (name, feature) in enumerate(zip(self._names, self._features, strict=True))
             }
         )
 

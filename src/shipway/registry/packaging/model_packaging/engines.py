@@ -5,16 +5,19 @@ from __future__ import annotations
 import ctypes
 import statistics
 import time
+from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import lightgbm
 import numpy as np
-import onnxruntime
 from lightgbm.basic import _LIB
 
-from model_packaging.frames import graph_inputs
+from ml_model_service.engines import EngineError
+from ml_model_service.engines.onnx import Onnx as ServedGraph
+from ml_model_service.names import are_meant
+from ml_model_service.schema import Category, Number, OnnxForm, WholeNumber
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature, Matrix, Vector
 
@@ -45,7 +48,7 @@ class LightGBM:
         except (lightgbm.basic.LightGBMError, UnicodeDecodeError, ValueError) as error:
             raise Refusal(f"LightGBM does not load the model: {error}", "write it with Booster.save_model") from error
         names = [feature.name for feature in features]
-        if self.booster.feature_name() != names:
+        if not are_meant(self.booster.feature_name(), names):
             found = ", ".join(self.booster.feature_name())[:300]
             raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
         if self.booster.num_model_per_iteration() != 1:
@@ -72,46 +75,44 @@ class LightGBM:
 class GraphForm:
     """What an ONNX graph takes ("codes": one matrix; "values": an input a feature) and which output is the answer."""
 
-    input: str
+    input: Literal["codes", "values"]
     output: str
     column: int | None
 
 
 class Onnx:
-    """An ONNX graph."""
+    """An ONNX graph, scored by the model server's own code. `whole` are the features that it takes no fraction of."""
 
     def __init__(self, data: bytes, form: GraphForm, features: Sequence[Feature]) -> None:
-        """Load it. Raises Refusal when ONNX Runtime does not."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        """Load it. Raises Refusal when it is none, or does not fit the features."""
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the library's own types, one for each kind of fault
-            raise Refusal(f"ONNX Runtime does not load the graph: {error}", "export the model again") from error
-        self._form, self._features = form, features
+            self._graph = ServedGraph(data, [_as_served(f) for f in features], OnnxForm(**vars(form)))
+        except EngineError as error:
+            raise Refusal(str(error), "export the model again as that says") from error
+        self.whole = [n for n, feature in enumerate(self._graph.features) if isinstance(feature, WholeNumber)]
+        self.features = tuple(
+            replace(mine, minimum=max(mine.minimum, its.minimum), maximum=min(mine.maximum, its.maximum))
+            if isinstance(its, WholeNumber)
+            else mine
+            for mine, its in zip(features, self._graph.features, strict=True)
+        )
 
     def predict(self, matrix: Matrix) -> Vector:
         """One prediction a row. Raises Refusal when the graph fails or answers another shape."""
-        if self._form.input == "values":
-            feed: dict[str, Any] = graph_inputs(self._features, matrix)
-        else:
-            feed = {self._session.get_inputs()[0].name: matrix.astype(np.float32)}
         try:
-            found: Any = self._session.run([self._form.output], feed)[0]
-        except Exception as error:  # as above
+            return np.array(self._graph.predict(array("d", matrix.ravel()), len(matrix)))
+        except (EngineError, IndexError, TypeError, ValueError) as error:
             raise Refusal(f"the graph fails on rows of the schema: {error}", "export the model again") from error
-        if self._form.column is not None:
-            found = found[:, self._form.column]
-        flat = np.asarray(found, dtype=np.float64).reshape(-1)
-        if len(flat) != len(matrix):
-            raise Refusal(f"the graph gives {len(flat)} predictions for {len(matrix)} rows", "export one for each row")
-        return flat
 
     def predict_one(self, row: Matrix) -> float:
         """By the same call."""
         return float(self.predict(row)[0])
+
+
+def _as_served(feature: Feature) -> Number | Category:
+    if feature.is_category:
+        return Category(feature.name, feature.values, feature.nullable)
+    return Number(feature.name, feature.nullable, feature.minimum, feature.maximum)
 
 
 def microseconds(calls: Sequence[Callable[[], object]], seconds: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Rows as the libraries take them: a table with named columns, or the inputs of an ONNX graph."""
+"""Rows as the libraries take them: tables with named columns."""
 
 from __future__ import annotations
 
@@ -24,14 +24,6 @@ def values_frame(features: Sequence[Feature], matrix: Matrix) -> pd.DataFrame:
 def codes_frame(features: Sequence[Feature], matrix: Matrix) -> pd.DataFrame:
     """The matrix with the features' names."""
     return pd.DataFrame(matrix, columns=[feature.name for feature in features])
-
-
-def graph_inputs(features: Sequence[Feature], matrix: Matrix) -> dict[str, Any]:
-    """One input of shape (rows, 1) a feature: strings ("" is missing) or single-precision floats (NaN is missing)."""
-    return {
-        feature.name: _texts(feature, column, "") if feature.is_category else column.astype(np.float32)
-        for feature, column in zip(features, (matrix[:, n : n + 1] for n in range(len(features))), strict=True)
-    }
 
 
 def _texts(feature: Feature, codes: Matrix, missing: object) -> Any:

@@ -1,18 +1,15 @@
-"""ONNX graphs: which ones can be served, and scikit-learn's models as such."""
+"""ONNX graphs: which ones can be served, and what they take and give."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import onnx
-import skl2onnx
 from onnx import TensorProto
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-from sklearn.base import is_classifier
 
+from ml_model_service.engines.graph_inputs import form_of
+from ml_model_service.names import inputs_of
 from model_packaging.engines import GraphForm
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature
@@ -38,8 +35,9 @@ def check(data: bytes, features: Sequence[Feature], form: dict[str, Any] | None)
         raise
     except Exception as error:  # protobuf's own types
         raise Refusal(f"it is no ONNX graph: {str(error)[:300]}", _AGAIN) from error
-    wanted = (form or {}).get("input") or _input(model.graph, features)
-    _check_inputs(model.graph, features, wanted)
+    wanted = (form or {}).get("input") or form_of(
+        [given.name for given in model.graph.input], [f.name for f in features]
+    )
     output = (form or {}).get("output") or _output(model.graph)
     return GraphForm(wanted, output, _column(model.graph, output, form))
 
@@ -48,74 +46,13 @@ def single_inputs(data: bytes, features: Sequence[Feature]) -> list[int]:
     """The numbers that a graph takes in single precision."""
     inputs = {given.name: given.type.tensor_type.elem_type for given in onnx.load_model_from_string(data).graph.input}
     of_all = next(iter(inputs.values())) if len(inputs) == 1 else None
-    kinds = [inputs.get(feature.name, of_all) for feature in features]
+    found = inputs_of(list(inputs), [feature.name for feature in features]) or {}
+    kinds = [inputs.get(found.get(feature.name, ""), of_all) for feature in features]
     return [
         n
         for n, (feature, kind) in enumerate(zip(features, kinds, strict=True))
         if kind == TensorProto.FLOAT and not feature.is_category
     ]
-
-
-def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> tuple[bytes, GraphForm]:
-    """A fitted estimator as a graph. Raises Refusal when skl2onnx has no way."""
-    if takes_values:
-        inputs = [(f.name, (StringTensorType if f.is_category else FloatTensorType)([None, 1])) for f in features]
-    else:
-        inputs = [("input", FloatTensorType([None, len(features)]))]
-    estimator = _with_empty_for_missing(estimator) if takes_values else estimator
-    options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
-    try:
-        graph = skl2onnx.convert_sklearn(estimator, "model", inputs, options=options)
-        data = graph.SerializeToString()
-    except Exception as error:  # each converter raises what it likes
-        said = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
-        raise Refusal(f"skl2onnx does not convert it: {said}", _AGAIN) from error
-    return data, check(data, features, None)
-
-
-def _with_empty_for_missing(estimator: Any) -> Any:
-    """A copy whose encoders know the missing category by the name that a graph gets for it: the empty string."""
-    copied = copy.deepcopy(estimator)
-    waiting = [copied]
-    while waiting:
-        part = waiting.pop()
-        for steps in (getattr(part, name, None) for name in ("steps", "transformers_", "transformer_list")):
-            waiting += [step[1] for step in steps or ()]
-        for n, values in enumerate(getattr(part, "categories_", ())):
-            missing = np.array([isinstance(value, float) and np.isnan(value) for value in values], dtype=np.bool_)
-            if values.dtype == object and missing.any():
-                part.categories_[n] = np.where(missing, "", values)
-    return copied
-
-
-def _input(graph: onnx.GraphProto, features: Sequence[Feature]) -> str:
-    names = sorted(given.name for given in graph.input)
-    return "values" if names == sorted(f.name for f in features) and len(names) > 1 else "codes"
-
-
-def _check_inputs(graph: onnx.GraphProto, features: Sequence[Feature], wanted: str) -> None:
-    if wanted == "codes":
-        if len(graph.input) != 1:
-            names = ", ".join(given.name for given in graph.input)[:300]
-            raise Refusal(f"the graph's inputs are neither one matrix nor the schema's features: {names}", _AGAIN)
-        shapes = {graph.input[0].name: (TensorProto.FLOAT, len(features))}
-        found = {graph.input[0].name: graph.input[0]}
-    else:
-        shapes = {f.name: (TensorProto.STRING if f.is_category else TensorProto.FLOAT, 1) for f in features}
-        found = {given.name: given for given in graph.input}
-        if found.keys() != shapes.keys():
-            raise Refusal(f"the graph's inputs are not the schema's features: {', '.join(found)[:300]}", _AGAIN)
-    for name, (kind, width) in shapes.items():
-        tensor = found[name].type.tensor_type
-        sides = tensor.shape.dim
-        fits = len(sides) == 2 and sides[0].dim_value == 0 and sides[1].dim_value in (0, width)
-        if tensor.elem_type != kind or not fits:
-            is_text = kind == TensorProto.STRING
-            raise Refusal(
-                f"input {found[name].name}: expected {'strings' if is_text else 'single-precision floats'} "
-                f"of shape (any number of rows, {width})",
-                _AGAIN,
-            )
 
 
 def _output(graph: onnx.GraphProto) -> str:

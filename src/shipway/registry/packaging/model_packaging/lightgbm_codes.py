@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from model_packaging.lightgbm_text import spelled
 from model_packaging.schema import Vector
 from model_packaging.trees import NotTrees
 
@@ -25,7 +26,7 @@ def recoded(text: str, names: Sequence[str], tables: Mapping[int, Vector]) -> by
     head, *trees = whole.split(_FIRST_TREE)
     made = [_recoded(tree, tables) for tree in trees]
     sizes = " ".join(str(len(f"Tree={tree}\n".encode())) for tree in made)
-    head = _line(_line(head, "feature_names", " ".join(names)), "tree_sizes", sizes)
+    head = _line(_line(head, "feature_names", " ".join(spelled(names))), "tree_sizes", sizes)
     rest = re.sub(r"\npandas_categorical:.*", "\npandas_categorical:null", rest)
     return (_FIRST_TREE.join([head, *made]) + _END + rest).encode()
 

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_model_service.names import BY_POSITION, are_meant
 from model_packaging.fold import Splits
-from model_packaging.trees import Ensemble, Ints, NotTrees
+from model_packaging.trees import Ensemble, Ints
 
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 4, 8
 _WORD = 32
@@ -22,11 +23,21 @@ _ENDING = {"is_linear": [0], "shrinkage": [1]}
 _OBJECTIVES = {"identity": "regression", "sigmoid": "binary sigmoid:1", "exponential": "poisson"}
 
 
+def spelled(names: Sequence[str]) -> list[str]:
+    """The features' names as a LightGBM file can hold them: themselves, or else by position, as the server takes them.
+
+    >>> spelled(["temp", "x<5"]), spelled(["n items", "Column_7"])
+    (['temp', 'x<5'], ['Column_0', 'Column_1'])
+    """
+    if all(re.fullmatch(r"[^\s,:\"\[\]{}=\\]{1,200}", name) for name in names):
+        return list(names)
+    neutral = [[f"{start}{n}" for n in range(len(names))] for start in BY_POSITION]
+    return next((spelling for spelling in neutral if are_meant(spelling, names)), list(names))
+
+
 def text(whole: Ensemble, splits: Splits, names: Sequence[str]) -> bytes:
-    """The model file. Raises NotTrees when a feature's name cannot stand in it."""
-    for name in names:
-        if not re.fullmatch(r"[^\s,:\"\[\]{}]{1,255}", name):
-            raise NotTrees(f"the feature name {name!r} cannot stand in a LightGBM file")
+    """The model file."""
+    names = spelled(names)
     ends = [*whole.starts[1:].tolist(), len(whole.left)]
     first_base = 0.0 if whole.average else whole.base
     trees = [

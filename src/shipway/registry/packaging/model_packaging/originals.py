@@ -20,6 +20,7 @@ import treelite
 import xgboost
 from sklearn.exceptions import InconsistentVersionWarning
 
+from ml_model_service.names import are_meant
 from model_packaging import categories, estimators, graphs, lightgbm_codes, special
 from model_packaging.categories import OwnCategories
 from model_packaging.columns import Columns, plain
@@ -119,7 +120,7 @@ def _xgboost(described: Described) -> Original:
         said = str(error).strip().splitlines()[-1][:300]
         raise Refusal(f"XGBoost does not load the model: {said}", "write it with Booster.save_model") from error
     names = described.names
-    if booster.num_features() != len(names) or (booster.feature_names or names) != names:
+    if booster.num_features() != len(names) or not are_meant(booster.feature_names or names, names):
         found = ", ".join(booster.feature_names or [])[:300] or f"{booster.num_features()}, without names"
         raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
 
@@ -130,7 +131,8 @@ def _xgboost(described: Described) -> Original:
 
     def predict(matrix: Matrix) -> Vector:
         if own is not None:
-            data = xgboost.DMatrix(own.frame(matrix), enable_categorical=True)
+            table = own.frame(matrix).set_axis(booster.feature_names or names, axis=1)
+            data = xgboost.DMatrix(table, enable_categorical=True)
         else:
             data = xgboost.DMatrix(
                 matrix,
@@ -169,8 +171,9 @@ def _pickled(described: Described) -> Original:
     frames = values_frame if described.takes_values else codes_frame
     # trained on a bare matrix, it would complain about names
     table = described.takes_values or hasattr(model, "feature_names_in_")
-    if list(getattr(model, "feature_names_in_", names)) != names:
-        found = ", ".join(map(str, model.feature_names_in_))[:300]
+    called = [str(name) for name in getattr(model, "feature_names_in_", names)]
+    if not are_meant(called, names):
+        found = ", ".join(called)[:300]
         raise Refusal(f"the model's features are not the schema's, in its order: {found}", "make the two agree")
 
     own = estimators.own_categories(model, features)
@@ -178,8 +181,8 @@ def _pickled(described: Described) -> Original:
 
     def given(matrix: Matrix) -> Any:
         if own is not None:
-            return own.frame(matrix)
-        return frames(features, matrix) if table else matrix
+            return own.frame(matrix).set_axis(called, axis=1)
+        return frames(features, matrix).set_axis(called, axis=1) if table else matrix
 
     answer = estimators.answer(model)
 

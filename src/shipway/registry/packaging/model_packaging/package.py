@@ -12,7 +12,17 @@ import onnxruntime
 import skl2onnx
 import treelite
 
-from model_packaging import active, checking, graphs, lightgbm_text, originals, reading, rows, special
+from model_packaging import (
+    active,
+    checking,
+    conversion,
+    graphs,
+    lightgbm_text,
+    originals,
+    reading,
+    rows,
+    special,
+)
 from model_packaging.checking import Candidate, Checked, Tell
 from model_packaging.engines import LightGBM, Onnx, microseconds
 from model_packaging.originals import Original
@@ -158,7 +168,7 @@ def _candidates(
         reasons.append(f"as lightgbm-text: {error}")
     if original.estimator is not None and leaves <= _MOST_GRAPH_LEAVES:
         try:
-            data, form = graphs.convert(original.estimator, described.features, described.takes_values)
+            data, form = conversion.convert(original.estimator, described.features, described.takes_values)
             by = f"skl2onnx {skl2onnx.__version__}, ONNX Runtime {onnxruntime.__version__}"
             engine_ = Onnx(data, form, described.features)
             tolerance = max(original.tolerance, originals.GRAPH_SINGLE)

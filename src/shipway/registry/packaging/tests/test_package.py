@@ -96,7 +96,7 @@ def test_a_forest_is_measured_as_both(make_folder: MakeFolder, packed: Packed, d
 
 
 def test_other_models_become_graphs(make_folder: MakeFolder, packed: Packed, data: Data, table: Any) -> None:
-    """Values as they are written, missing ones among them, go into a graph with an input for each feature."""
+    """Values as they are written, missing ones among them, become numbers at the beginning of a graph of one matrix."""
     encode = ColumnTransformer(
         [
             ("c", OneHotEncoder(handle_unknown="ignore"), ["carrier"]),
@@ -106,7 +106,7 @@ def test_other_models_become_graphs(make_folder: MakeFolder, packed: Packed, dat
     model = make_pipeline(encode, LogisticRegression()).fit(table, data[1])
     answer = packed(pickled(make_folder, model, model.predict_proba(table)[:, 1], input="values"))
     assert ("onnx", 1e-5) == (answer["format"], answer["tolerance"])
-    assert {"input": "values", "output": "probabilities", "column": 1} == answer["onnx"]
+    assert {"input": "codes", "output": "probabilities", "column": 1} == answer["onnx"]
 
 
 def test_a_regressor_has_a_tolerance_of_its_own_size(make_folder: MakeFolder, packed: Packed, data: Data) -> None:
@@ -144,8 +144,8 @@ def test_graphs_are_served_as_they_are(make_folder: MakeFolder, packed: Packed, 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"initial_types": [("x", FloatTensorType([None, 3]))]}, r"input x: expected single-precision floats .*, 4\)"),
-        ({"initial_types": [("x", FloatTensorType([7, 4]))]}, r"shape \(any number of rows, 4\)"),
+        ({"initial_types": [("x", FloatTensorType([None, 3]))]}, r"export the graph with the shape \[None, 4\]"),
+        ({"initial_types": [("x", FloatTensorType([7, 4]))]}, r"x is of shape \[7, 4\]"),
         ({"options": None}, "which output is the prediction"),
     ],
 )
