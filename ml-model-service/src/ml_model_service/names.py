@@ -1,4 +1,4 @@
-"""What a model file calls its features: the schema's names are what clients use, and some libraries cannot spell them."""
+"""What a model file calls its features: the schema's names are what clients use, which some libraries cannot spell."""
 
 from __future__ import annotations
 

@@ -17,10 +17,7 @@ Feed = Callable[[Matrix], Any]
 # a float64 tells whole numbers apart up to here
 _EXACT = 2.0**53
 _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
-_WHOLE = {
-    f"tensor({name})": np.dtype(name)
-    for name in ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
-}
+_WHOLE = {f"tensor({sign}int{size})": np.dtype(f"{sign}int{size}") for sign in ("", "u") for size in (64, 32, 16, 8)}
 _BOOL, _STRING = "tensor(bool)", "tensor(string)"
 
 

@@ -19,7 +19,7 @@ from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
 
-from model_packaging import graphs, targets
+from model_packaging import calibration, graphs, targets
 from model_packaging.engines import GraphForm
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature
@@ -29,14 +29,16 @@ _INPUT, _NUMBERED, _PREDICTION = "input", "texts_as_numbers", "prediction"
 
 def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> tuple[bytes, GraphForm]:
     """A fitted estimator as a graph. Raises Refusal when there is no way."""
-    estimator, undo = targets.parted(copy.deepcopy(estimator))
+    estimator, undo = targets.parted(calibration.lowered(copy.deepcopy(estimator)))
     texts = _Texts(features, estimator) if takes_values else None
     for part in _parts(estimator):
-        if isinstance(part, ColumnTransformer):
+        if isinstance(part, ColumnTransformer) and hasattr(part, "transformers_"):
             positions = part._transformer_to_input_indices
             part.transformers_ = [(name, step, list(positions[name])) for name, step, _ in part.transformers_]
         if isinstance(part, VotingClassifier):
             part.flatten_transform = False  # of no meaning to a prediction; skl2onnx stops at it
+        if isinstance(getattr(part, "weights", None), list | tuple):
+            part.weights = np.array(part.weights)
         if texts is not None:
             texts.number(part)
     options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None

@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from model_packaging import active, graphs, rows, special
+from model_packaging import active, conversion, rows, special
 from model_packaging.engines import LightGBM
 from model_packaging.package import package
 from model_packaging.refusal import Refusal
@@ -110,8 +110,8 @@ def test_a_graph_that_forgets_a_special_number_is_refused(write: Write, monkeypa
     model = make_pipeline(SimpleImputer(missing_values=-999.0), LogisticRegression()).fit(matrix, late)
     forgetful = make_pipeline(SimpleImputer(missing_values=-998.0), LogisticRegression()).fit(matrix, late)
     forgetful[1].coef_, forgetful[1].intercept_ = model[1].coef_, model[1].intercept_
-    convert = graphs.convert
-    monkeypatch.setattr(graphs, "convert", lambda estimator, *rest: convert(forgetful, *rest))
+    convert = conversion.convert
+    monkeypatch.setattr(conversion, "convert", lambda estimator, *rest: convert(forgetful, *rest))
     told = refusal(pickled(write, model, (Feature("level", False, minimum=-999.0, maximum=5.0), X)))
     assert 'the worst row: {"level": -999, "x": ' in told
 
