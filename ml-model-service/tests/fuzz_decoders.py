@@ -56,9 +56,12 @@ SEEDS: list[tuple[Kind, bytes]] = [
             {"dataframe_records": [_OBJECT]},
             {"columns": NAMES[::-1], "index": [0], "data": [_ARRAY[::-1]]},
             {"dataframe_split": {"columns": NAMES, "data": [_ARRAY]}},
+            {"dataframe_split": {"columns": NAMES, "data": [_ARRAY]}, "params": {}},
         )
     ),
     ("json", b"\xef\xbb\xbf" + json.dumps({"instances": [_OBJECT]}).encode()),
+    ("jsonl", "\n".join(json.dumps(row) for row in (_OBJECT, _ARRAY, {"features": _ARRAY})).encode()),
+    ("jsonl", f"{json.dumps(_OBJECT)}\r\n{json.dumps(_OBJECT | {'airline': None})}\r\n".encode()),
     ("csv", b"AA,JFK,1.5,480\n,EWR,,0\n"),
     ("csv", b'airline,minute,origin,temp\r\n"A""A",1,JFK,\r\n'),
     ("npy", write_npy([1.0, 0.0, float("nan"), 480.0] * 2, 4)),
@@ -97,11 +100,23 @@ bodies = st.builds(
     st.sampled_from(SEEDS),
     _changes,
     # now and then another kind than the body is
-    st.sampled_from(["", "", "", "", "json", "csv", "npy"]),
+    st.sampled_from(["", "", "", "", "json", "csv", "npy", "jsonl"]),
 )
 headers = st.lists(
     st.sampled_from(
-        [b"application/json", b"text/csv", b"application/x-npy", b"*/*", b"text/*", b";q=", b"0.5", b"1", b",", b";"]
+        [
+            b"application/json",
+            b"text/csv",
+            b"application/x-npy",
+            b"application/jsonlines",
+            b"*/*",
+            b"text/*",
+            b";q=",
+            b"0.5",
+            b"1",
+            b",",
+            b";",
+        ]
     )
     | st.binary(max_size=5),
     max_size=8,
@@ -159,7 +174,7 @@ def fuzz_headers(header: bytes) -> None:
     """Any header names a format or is refused."""
     for parse in (request_kind, lambda value: answer_kind(value, "json")):
         try:
-            assert parse(header) in ("json", "csv", "npy")
+            assert parse(header) in ("json", "csv", "npy", "jsonl")
         except Problem as problem:
             check_refusal(problem)
 

@@ -75,6 +75,9 @@ def test_every_format_gives_the_same_numbers(rows: list[dict[str, Any]], order: 
         ("Application/JSON; charset=UTF-8", "json"),
         ("text/csv;header=present; charset=\"utf-8\"", "csv"),
         (" application/x-npy ", "npy"),
+        ("application/jsonlines", "jsonl"),
+        ("application/x-jsonlines; charset=utf-8", "jsonl"),
+        ("application/x-ndjson", "jsonl"),
     ],
 )  # fmt: skip
 def test_the_content_type_names_the_format(content_type: str, kind: Kind) -> None:
@@ -133,12 +136,66 @@ def test_predictions_come_back_to_the_last_bit(predictions: list[float]) -> None
     assert (b"application/x-npy", npy(np.array(predictions))) == (kind, body)
 
 
-@pytest.mark.parametrize("kind", ["json", "csv", "npy"])
+@pytest.mark.parametrize("kind", ["json", "csv", "npy", "jsonl"])
 def test_an_empty_body_is_400(kind: Kind) -> None:
     """Nothing is no request in any format."""
     with pytest.raises(Problem) as caught:
         read_rows(kind, b"", ENCODER, 5)
     assert (400, f"invalid_{kind}") == (caught.value.status, caught.value.code)
+
+
+def test_json_lines_hold_a_row_each() -> None:
+    """Objects, arrays in the schema's order, and arrays as SageMaker's algorithms take them, also beside each other."""
+    lines = [json.dumps(ROW), json.dumps(list(ROW.values())), json.dumps({"features": list(ROW.values())})]
+    for body in ("\n".join(lines), "\r\n".join(lines) + "\r\n", "\ufeff" + "\n".join(lines), lines[0]):
+        values, rows = read_rows("jsonl", body.encode(), ENCODER, 5)
+        assert (expected(ROW) * rows, 3 if len(body) > len(lines[0]) else 1) == (list(values), rows)
+    assert (b"application/jsonlines", b'{"prediction":0.25}\n{"prediction":1.0}\n') == write_predictions(
+        "jsonl", "v1.0", [0.25, 1.0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "message"),
+    [
+        (["{}", "{}"], 422, "line 1, field airline: expected string or null, found nothing"),
+        ([json.dumps(ROW), json.dumps({**ROW, "temp": "hot"})], 422, "line 2, field temp: expected number"),
+        ([json.dumps(ROW), "", json.dumps(ROW)], 400, "line 2 is not JSON: it is empty"),
+        ([json.dumps(ROW) + json.dumps(ROW)], 400, "line 1 is not JSON: JSON is malformed"),
+        ([json.dumps(ROW), json.dumps({**ROW, "temp": float("nan")})], 400, "line 2, field temp: expected number"),
+        (["[1, 2]"], 422, "line 1: expected array of 4 values, found '2 values'"),
+        (["7"], 422, "line 1: expected object with the model's features, or array of 4 values, found 'number'"),
+        ([json.dumps(ROW)] * 6, 422, "body: expected 1 to 5 rows, one a line, found '6 lines'"),
+        ([json.dumps(ROW, indent=1)], 400, "line 1 is not JSON"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(lines: list[str], status: int, message: str) -> None:
+    """With its number, and the field where there is one."""
+    with pytest.raises(Problem) as caught:
+        read_rows("jsonl", "\n".join(lines).encode(), ENCODER, 9 if "indent" in lines[0] or "\n" in lines[0] else 5)
+    assert (status, True) == (caught.value.status, message in caught.value.message), caught.value.message
+
+
+@pytest.mark.parametrize("params", [{}, None])
+def test_mlflows_params_say_nothing_where_they_are_empty(params: Any) -> None:
+    """Its clients send them with every request."""
+    for body in (
+        {"instances": [ROW]},
+        {"dataframe_records": [ROW]},
+        {"dataframe_split": {"columns": NAMES, "data": [list(ROW.values())]}},
+    ):
+        asked = json.dumps({**body, "params": params}).encode()
+        assert expected(ROW) == list(read_rows("json", asked, ENCODER, 5)[0])
+
+
+def test_a_parameter_is_refused_by_name() -> None:
+    """With what to do: the model has none, and to ignore it would answer another question."""
+    asked = json.dumps({"dataframe_records": [ROW], "params": {"temperature": 0.5}}).encode()
+    with pytest.raises(Problem, match="params.temperature: expected no parameter: leave it out of `params`") as caught:
+        read_rows("json", asked, ENCODER, 5)
+    assert 422 == caught.value.status
+    with pytest.raises(Problem, match="params: expected object without entries, or no `params`, found 'number'"):
+        read_rows("json", json.dumps({"instances": [ROW], "params": 1}).encode(), ENCODER, 5)
 
 
 def test_names_that_python_has_no_word_for_are_read() -> None:

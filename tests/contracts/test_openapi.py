@@ -31,7 +31,7 @@ BOUNDED = settings(
 
 # what cannot be made of a schema is sent as bytes and text that are nearly always wrong
 schemathesis.serializer.alias("application/x-npy", "application/octet-stream")
-schemathesis.serializer.alias("text/csv", "text/plain")
+schemathesis.serializer.alias(["text/csv", "application/jsonlines"], "text/plain")
 
 
 @pytest.fixture(scope="module")

@@ -67,10 +67,13 @@ def test_predictions_meet_their_labels(files: Files) -> None:
     """Each variant has the squared errors of its labelled rows, whichever form they were captured in."""
     files.write("ontime-prod/v1-0", captured("a", predicted(0.5)), captured("b", "0.25\n1.0\n", encoding="CSV"))
     files.write("ontime-prod/v1-1", captured("c", "[0.5, 0.0]"), captured("unlabelled", predicted(0.9)))
+    lines, line = '{"prediction":0.5}\n{"prediction":1.0}\n', '{"prediction":0.75}\n'
+    files.write("ontime-prod/v1-1", captured("d", lines), captured("e", line), name="00-00-b.jsonl")
     files.write(
-        "ground-truth/ontime-prod", truth("a", "1"), truth("b", "0,1"), truth("c", "[0, 0]", "JSON"), at=NOON + 3600
-    )
-    assert {"v1-0": Losses(3, 0.3125, 0.25**2 + 0.0625**2), "v1-1": Losses(2, 0.25, 0.0625)} == files.losses()
+        "ground-truth/ontime-prod", truth("a", "1"), truth("b", "0,1"), truth("c", "[0, 0]", "JSON"),
+        truth("d", "1,1"), truth("e", "0.75"), at=NOON + 3600,
+    )  # fmt: skip
+    assert {"v1-0": Losses(3, 0.3125, 0.25**2 + 0.0625**2), "v1-1": Losses(5, 0.5, 0.125)} == files.losses()
 
 
 def test_without_labels_nothing_is_read(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from ml_model_service.formats import MEDIA_TYPES, Kind
 
 _encode_lines = msgspec.json.Encoder().encode_lines
-_ENCODINGS: dict[Kind, str] = {"json": "JSON", "csv": "CSV", "npy": "BASE64"}
+_ENCODINGS: dict[Kind, str] = {"json": "JSON", "csv": "CSV", "npy": "BASE64", "jsonl": "JSON"}
 _HEXADECIMAL = b"0123456789abcdefABCDEF"
 
 # a body's format, its content type as it was sent, and its bytes

@@ -16,7 +16,7 @@ from ml_model_service.encode import Encoder, json_words
 from ml_model_service.errors import MISSING, Detail, Problem, invalid, shortened
 
 _decode = msgspec.json.Decoder().decode
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _SHAPES = (
     'object {"instances": [...]}, {"dataframe_records": [...]}, '
     '{"columns": [...], "data": [...]} or {"dataframe_split": {...}}'
@@ -53,6 +53,20 @@ def _parsed(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Any:
     """The body's content. Raises Problem."""
     if not body.strip():
         raise Problem(400, "invalid_json", "the body is empty; it must be a JSON " + _SHAPES)
+    check_size(body, encoder, max_rows)
+    try:
+        return _decode(body)
+    except UnicodeDecodeError:
+        raise _not_utf_8(body) from None
+    except NOT_JSON as error:
+        place = _place_of_no_number(body, encoder, max_rows)
+        if place is not None:
+            raise Problem(400, "invalid_json", f"the body is not JSON: {place.message}", place.details) from None
+        raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
+
+
+def check_size(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> None:
+    """Raise Problem 422 for more arrays, objects and values than a request can have."""
     # Six megabytes of `[],` would become hundreds in memory, so what cannot be a request is not decoded. A row is one
     # array or object and has a comma for each value; some more are left for the envelope and for values too many.
     most_rows, most_values = max_rows + 8, (max_rows + 8) * (len(encoder.names) + 4)
@@ -65,15 +79,6 @@ def _parsed(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Any:
             if commas > most_values:
                 allowed = f"at most {max_rows} rows of {len(encoder.names)} values"
                 raise invalid([Detail("body", f"over {most_values} values", allowed)])
-    try:
-        return _decode(body)
-    except UnicodeDecodeError:
-        raise _not_utf_8(body) from None
-    except _NOT_JSON as error:
-        place = _place_of_no_number(body, encoder, max_rows)
-        if place is not None:
-            raise Problem(400, "invalid_json", f"the body is not JSON: {place.message}", place.details) from None
-        raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
 
 
 def without_mark(body: bytes | bytearray) -> bytes | bytearray:
@@ -130,6 +135,7 @@ def _rows(request: Any, encoder: Encoder, max_rows: int) -> Rows:
     """The rows of any allowed envelope, all of one kind. Raises Problem 422."""
     if not isinstance(request, dict):
         raise invalid([Detail("body", kind(request), _SHAPES)])
+    request = _without_parameters(request)
     if "columns" in request or "data" in request:
         return _split("", request, encoder, max_rows)
     for shape in ("dataframe_split", "dataframe_records", "instances"):
@@ -150,6 +156,19 @@ def _rows(request: Any, encoder: Encoder, max_rows: int) -> Rows:
         if type(row) is not dict:
             raise invalid([Detail(f"{shape}[{position}]", kind(row), "object with the model's features")])
     return Rows(shape, rows, None)
+
+
+def _without_parameters(request: dict[str, Any]) -> dict[str, Any]:
+    """The request without MLflow's `params`, which say nothing where they are empty. Raises Problem 422 for others."""
+    given = request.get("params")
+    if "params" not in request or not ("instances" in request or any(key.startswith("dataframe_") for key in request)):
+        return request
+    if given is not None and not isinstance(given, dict):
+        raise invalid([Detail("params", kind(given), "object without entries, or no `params`")])
+    if given:
+        name = shortened(next(iter(given)))
+        raise invalid([Detail(f"params.{name}", given[next(iter(given))], "no parameter: leave it out of `params`")])
+    return {key: value for key, value in request.items() if key != "params"}
 
 
 def _split(prefix: str, request: dict[str, Any], encoder: Encoder, max_rows: int) -> Rows:

@@ -60,6 +60,7 @@ class Encoder:
             "ArrayRow", fields, array_like=True, forbid_unknown_fields=True, gc=False
         )
         self.object_row: type[msgspec.Struct] | None = None
+        self.decode_row: Callable[[bytes | bytearray], Any] = _decode_nothing
         self._decode_body: Callable[[bytes | bytearray], Any] = _decode_nothing
         # rows with names that msgspec cannot spell are checked value by value
         if not any(map(_UNSPELLABLE.search, self.names)):
@@ -74,6 +75,7 @@ class Encoder:
                 gc=False,  # type: ignore[name-defined]
             )
             self._decode_body = msgspec.json.Decoder(body).decode
+            self.decode_row = msgspec.json.Decoder(self.object_row).decode
         self._codes = [
             (position, column.codes)
             for position, column in enumerate(self.columns)

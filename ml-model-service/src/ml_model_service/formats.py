@@ -12,20 +12,31 @@ from ml_model_service.csv_rows import read_csv, write_csv
 from ml_model_service.decode import read_json
 from ml_model_service.encode import Encoder
 from ml_model_service.errors import Problem
+from ml_model_service.json_lines import read_json_lines, write_json_lines
 from ml_model_service.npy import read_npy, write_npy
 
-Kind = Literal["json", "csv", "npy"]
-MEDIA_TYPES: dict[Kind, str] = {"json": "application/json", "csv": "text/csv", "npy": "application/x-npy"}
+Kind = Literal["json", "csv", "npy", "jsonl"]
+MEDIA_TYPES: dict[Kind, str] = {
+    "json": "application/json", "csv": "text/csv", "npy": "application/x-npy", "jsonl": "application/jsonlines"
+}  # fmt: skip
+# other names that clients have for it
+_ALIASES: dict[bytes, Kind] = {
+    b"application/x-jsonlines": "jsonl", b"application/jsonl": "jsonl", b"application/x-ndjson": "jsonl"
+}  # fmt: skip
 _ALLOWED = ", ".join(MEDIA_TYPES.values())
 # nearly all requests say one of these, to the letter
-_KINDS: dict[bytes, Kind] = {b"": "json", **{media.encode(): kind for kind, media in MEDIA_TYPES.items()}}
+_KINDS: dict[bytes, Kind] = {
+    b"": "json", **{media.encode(): kind for kind, media in MEDIA_TYPES.items()}, **_ALIASES
+}  # fmt: skip
 _CONTENT_TYPES: dict[Kind, bytes] = {
-    "json": b"application/json", "csv": b"text/csv; charset=utf-8", "npy": b"application/x-npy"
+    "json": b"application/json", "csv": b"text/csv; charset=utf-8", "npy": b"application/x-npy",
+    "jsonl": b"application/jsonlines",
 }  # fmt: skip
 _UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _MAX_RANGES = 32
-_READERS = {"json": read_json, "csv": read_csv, "npy": read_npy}
+_READERS = {"json": read_json, "csv": read_csv, "npy": read_npy, "jsonl": read_json_lines}
+_WRITERS = {"csv": write_csv, "npy": write_npy, "jsonl": write_json_lines}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -79,7 +90,7 @@ def write_predictions(kind: Kind, model_version: str, predictions: Sequence[floa
     if kind == "json":
         body = _encode({"model_version": model_version, "predictions": predictions})
     else:
-        body = write_csv(predictions) if kind == "csv" else write_npy(predictions)
+        body = _WRITERS[kind](predictions)
     return _CONTENT_TYPES[kind], body
 
 

@@ -13,10 +13,12 @@ import msgspec
 from ml_model_service.csv_rows import header_of, text_of
 from ml_model_service.decode import without_mark
 from ml_model_service.formats import Kind
+from ml_model_service.json_lines import array_in
 from ml_model_service.npy import columns_of, write_npy
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _ANY_ROWS = 1 << 31
 
 
@@ -37,6 +39,8 @@ class Mask:
         """
         if kind == "json":
             return self._json(body, features)
+        if kind == "jsonl":
+            return self._json_lines(body, features)
         if kind == "csv":
             return self._csv(body, features)
         return self._npy(body, features)
@@ -56,6 +60,16 @@ class Mask:
             else:
                 row.update(dict.fromkeys(self._names.intersection(row)))
         return _encode(request)
+
+    def _json_lines(self, body: bytes | bytearray, features: tuple[str, ...]) -> bytes:
+        rows = [_decode(line) for line in without_mark(body).rstrip().split(b"\n")]
+        for row in rows:
+            values = array_in(row, features)
+            for position in self._positions(features) if values is not None else ():
+                values[position] = None
+            if values is None:
+                row.update(dict.fromkeys(self._names.intersection(row)))
+        return _encode_lines(rows)
 
     def _csv(self, body: bytes | bytearray, features: tuple[str, ...]) -> bytes:
         rows = list(csv.reader(io.StringIO(text_of(body), newline=""), strict=True))

@@ -148,6 +148,9 @@ def _predict(model: Model | None) -> dict[str, Any]:
         body["example"] = {"instances": [model.golden[0].instance]}
     rows = {
         "application/json": body,
+        "application/jsonlines": {
+            "schema": {"type": "string", "description": "A row a line: an object as in `instances`, or an array"}
+        },
         "text/csv": {"schema": {"type": "string", "description": "A row a line, in the order of the features"}},
         "application/x-npy": {
             "schema": {"type": "string", "format": "binary", "description": "float or integer [rows, features]"}
@@ -155,6 +158,9 @@ def _predict(model: Model | None) -> dict[str, Any]:
     }
     answer = {
         "application/json": {"schema": {"$ref": "#/components/schemas/PredictResponse"}},
+        "application/jsonlines": {
+            "schema": {"type": "string", "description": 'A line for each row: `{"prediction": 0.31}`'}
+        },
         "text/csv": {"schema": {"type": "string", "description": "A prediction a line"}},
         "application/x-npy": {"schema": {"type": "string", "format": "binary", "description": "float64 [rows]"}},
     }

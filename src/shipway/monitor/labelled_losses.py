@@ -80,12 +80,9 @@ def _of_event(document: Any, labels: Mapping[bytes, list[float]], since: float, 
 
 
 def _numbers(data: str, encoding: str) -> list[float]:
-    """The numbers of CSV (commas or lines), of a JSON number or list, or of our own `{"predictions": [...]}`."""
+    """The numbers of CSV (commas or lines), of a JSON number or list, or of our own answers as JSON or JSON Lines."""
     if encoding == "JSON":
-        value = json.loads(data)
-        if isinstance(value, dict):
-            value = value["predictions"]
-        numbers = [float(number) for number in (value if isinstance(value, list) else [value])]
+        numbers = [number for value in _values(data) for number in _of_answer(value)]
     elif encoding == "CSV":
         numbers = [float(number) for number in re.split(r"[,\n]", data.strip())]
     else:
@@ -93,6 +90,20 @@ def _numbers(data: str, encoding: str) -> list[float]:
     if not all(math.isfinite(number) for number in numbers):
         raise ValueError("not a finite number")
     return numbers
+
+
+def _values(data: str) -> list[Any]:
+    try:
+        return [json.loads(data)]
+    except ValueError:
+        return [json.loads(line) for line in data.splitlines()]
+
+
+def _of_answer(value: Any) -> list[float]:
+    """Of `{"predictions": [...]}`, or of a line, `{"prediction": ...}`."""
+    if isinstance(value, dict):
+        value = value["predictions"] if "predictions" in value else value["prediction"]
+    return [float(number) for number in (value if isinstance(value, list) else [value])]
 
 
 def _object(line: bytes) -> Any:
