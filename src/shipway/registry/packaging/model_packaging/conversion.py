@@ -7,7 +7,7 @@ stay outside, too: encoders and imputers get a number for each, and the graph be
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from sklearn.base import is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier
 
-from model_packaging import calibration, graphs, targets
+from model_packaging import calibration, graphs, special, targets
 from model_packaging.engines import GraphForm
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature
@@ -31,7 +31,7 @@ def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> 
     """A fitted estimator as a graph. Raises Refusal when there is no way."""
     estimator, undo = targets.parted(calibration.lowered(copy.deepcopy(estimator)))
     texts = _Texts(features, estimator) if takes_values else None
-    for part in _parts(estimator):
+    for part in special.parts(estimator):
         if isinstance(part, ColumnTransformer) and hasattr(part, "transformers_"):
             positions = part._transformer_to_input_indices
             part.transformers_ = [(name, step, list(positions[name])) for name, step, _ in part.transformers_]
@@ -57,29 +57,12 @@ def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> 
     return data, graphs.check(data, features, None)
 
 
-def _parts(estimator: Any) -> Iterator[Any]:
-    """The estimator and all that it is made of."""
-    waiting, seen = [estimator], set[int]()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, list | tuple):
-            waiting += part
-        elif isinstance(part, dict):
-            waiting += part.values()
-        elif type(part).__module__.partition(".")[0] == "sklearn":
-            yield part
-            waiting += getattr(part, "__dict__", {}).values()
-
-
 class _Texts:
     """A number for each text that a category or a step of the estimator knows; the last one is for what is missing."""
 
     def __init__(self, features: Sequence[Feature], estimator: Any) -> None:
         known = dict.fromkeys(value for feature in features for value in feature.values)
-        for part in _parts(estimator):
+        for part in special.parts(estimator):
             for values in [*getattr(part, "categories_", ()), getattr(part, "statistics_", ())]:
                 known |= dict.fromkeys(value for value in np.asarray(values).tolist() if isinstance(value, str))
         self._numbers = {value: float(n) for n, value in enumerate(known)}

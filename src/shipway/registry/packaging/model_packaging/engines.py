@@ -19,7 +19,7 @@ from ml_model_service.engines.onnx import Onnx as ServedGraph
 from ml_model_service.names import are_meant
 from ml_model_service.schema import Category, Number, OnnxForm, WholeNumber
 from model_packaging.refusal import Refusal
-from model_packaging.schema import Feature, Matrix, Vector
+from model_packaging.schema import EXACT, FAR, Feature, Matrix, Vector
 
 _FLOAT64, _NORMAL, _ALL_TREES = 1, 0, -1
 _TIMED_IN_A_TURN = 5
@@ -81,7 +81,7 @@ class GraphForm:
 
 
 class Onnx:
-    """An ONNX graph, scored by the model server's own code. `whole` are the features that it takes no fraction of."""
+    """An ONNX graph, scored by the model server's own code. `features` are narrowed to what its inputs can hold."""
 
     def __init__(self, data: bytes, form: GraphForm, features: Sequence[Feature]) -> None:
         """Load it. Raises Refusal when it is none, or does not fit the features."""
@@ -89,13 +89,7 @@ class Onnx:
             self._graph = ServedGraph(data, [_as_served(f) for f in features], OnnxForm(**vars(form)))
         except EngineError as error:
             raise Refusal(str(error), "export the model again as that says") from error
-        self.whole = [n for n, feature in enumerate(self._graph.features) if isinstance(feature, WholeNumber)]
-        self.features = tuple(
-            replace(mine, minimum=max(mine.minimum, its.minimum), maximum=min(mine.maximum, its.maximum))
-            if isinstance(its, WholeNumber)
-            else mine
-            for mine, its in zip(features, self._graph.features, strict=True)
-        )
+        self.features = tuple(map(_narrowed, features, self._graph.features))
 
     def predict(self, matrix: Matrix) -> Vector:
         """One prediction a row. Raises Refusal when the graph fails or answers another shape."""
@@ -107,6 +101,14 @@ class Onnx:
     def predict_one(self, row: Matrix) -> float:
         """By the same call."""
         return float(self.predict(row)[0])
+
+
+def _narrowed(mine: Feature, its: Number | Category) -> Feature:
+    if not isinstance(its, WholeNumber):
+        return mine
+    # 2**53 stands for no bound: beyond, a double does not tell whole numbers apart
+    low, high = (-FAR if its.minimum <= -EXACT else its.minimum), (FAR if its.maximum >= EXACT else its.maximum)
+    return replace(mine, minimum=max(mine.minimum, low), maximum=min(mine.maximum, high), whole=True)
 
 
 def _as_served(feature: Feature) -> Number | Category:

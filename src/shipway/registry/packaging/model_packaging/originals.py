@@ -39,7 +39,8 @@ class Original:
 
     `trees` reads it as trees and what lies before them (raises NotTrees); `estimator` is there for scikit-learn's.
     `own` are the categories of pandas that it wants. `note` is something to know about how it was read. `text` is a
-    LightGBM model's own text, for the schema's codes and names (raises NotTrees).
+    LightGBM model's own text, for the schema's codes and names (raises NotTrees). `features` are the schema's as far as
+    the inputs of a graph can hold them.
     """
 
     library: str
@@ -50,6 +51,7 @@ class Original:
     own: OwnCategories | None = None
     note: str = ""
     text: Callable[[], bytes] | None = None
+    features: tuple[Feature, ...] | None = None
 
     @property
     def codes_are_the_schema_s(self) -> bool:
@@ -74,11 +76,9 @@ def load(described: Described) -> Original:
         case "onnx":
             data = described.model_path.read_bytes()
             form = graphs.check(data, described.features, described.document.get("onnx"))
-            return Original(
-                f"ONNX Runtime {onnxruntime.__version__}",
-                Onnx(data, form, described.features).predict,
-                GRAPH_SINGLE,
-            )
+            graph = Onnx(data, form, described.features)
+            library = f"ONNX Runtime {onnxruntime.__version__}"
+            return Original(library, graph.predict, GRAPH_SINGLE, features=graph.features)
         case "xgboost-json" | "xgboost-ubj":
             return _xgboost(described)
         case _:

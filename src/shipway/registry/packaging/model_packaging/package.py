@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """The job's answer: metadata to add, and whether `work`/converted holds a new model file. Raises Refusal."""
     described = describe(Path(job["folder"]))
     original = originals.load(described)
+    described = replace(described, features=original.features or described.features)
     held_out = rows.read_holdout(described)
     by_steps = original.marks(described.features)
     if held_out is not None and len(held_out.matrix):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from model_packaging.refusal import Refusal
-from model_packaging.schema import FAR, Described, Feature, Matrix, Vector
+from model_packaging.schema import EXACT, FAR, Described, Feature, Matrix, Vector
 from model_packaging.special import Marks
 
 MOST_ROWS = 100_000
@@ -118,7 +118,9 @@ def drawn(features: Sequence[Feature], marks: Marks, count: int, seed: int = _SE
             else:
                 values = between
             whole = np.clip(np.rint(values), np.ceil(feature.minimum), np.floor(feature.maximum))
-            fits = (random.random(count) < 0.5) & (whole >= feature.minimum) & (whole <= feature.maximum)
+            fits = (
+                ((random.random(count) < 0.5) | feature.whole) & (whole >= feature.minimum) & (whole <= feature.maximum)
+            )
             values = np.where(fits, whole, values)
         if feature.nullable:
             values[random.random(count) < 0.1] = np.nan
@@ -171,6 +173,8 @@ def _floats_beside(at: Vector) -> list[Vector]:
 def _allowed(feature: Feature, values: Vector) -> Vector:
     """Those within the feature's bounds, once each. Nearer to zero than 1e-30 is zero: LightGBM takes it so."""
     values = np.unique(np.where(np.abs(values) < _TINY, 0.0, values))
+    if feature.whole:
+        values = values[(np.rint(values) == values) & (np.abs(values) <= EXACT)]
     return values[(values >= feature.minimum) & (values <= feature.maximum)]
 
 
@@ -234,6 +238,8 @@ def _code(feature: Feature, value: Any, where: str) -> float:
     if not feature.is_category and not np.isnan(code) and not feature.minimum <= code <= feature.maximum:
         allowed = f"{feature.minimum:g} to {feature.maximum:g}"
         raise Refusal(f"{where}: {feature.name}: found {value!r}; the schema allows {allowed}", _AGAIN)
+    if feature.whole and not code.is_integer():
+        raise Refusal(f"{where}: {feature.name}: found {value!r}; the graph takes whole numbers", _AGAIN)
     return code
 
 

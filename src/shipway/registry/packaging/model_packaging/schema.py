@@ -21,17 +21,20 @@ Vector = NDArray[np.float64]
 
 FAR = 1e37
 """What stands for no bound: libraries of single precision take no larger numbers."""
+EXACT = 2.0**53
+"""Up to here a double tells whole numbers apart."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One input. `values` is empty for a number."""
+    """One input. `values` is empty for a number; `whole` is one that a graph takes no fraction of."""
 
     name: str
     nullable: bool
     values: tuple[str, ...] = ()
     minimum: float = -FAR
     maximum: float = FAR
+    whole: bool = False
 
     @property
     def is_category(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.calibration import _CalibratedClassifier
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -38,7 +39,7 @@ def usual_numbers() -> Vector:
 def numbers_of(estimator: Any) -> Vector:
     """What the estimator's transformers hold, and what its models take for missing; ascending, at most 160."""
     scalars, arrays = set[float](), list[Vector]()
-    for part in _parts(estimator):
+    for part in parts(estimator):
         if hasattr(part, "transform"):
             for value in vars(part).values():
                 found = _finite(_numbers(value))
@@ -53,7 +54,7 @@ def numbers_of(estimator: Any) -> Vector:
 
 def has_steps_up(estimator: Any) -> bool:
     """Whether trees or bins are among its parts: next to an edge of theirs, the smallest rounding counts."""
-    return any(hasattr(part, name) for part in _parts(estimator) for name in ("tree_", "_predictors", "bin_edges_"))
+    return any(hasattr(part, name) for part in parts(estimator) for name in ("tree_", "_predictors", "bin_edges_"))
 
 
 def marks_of(estimator: Any, features: Sequence[Feature]) -> Marks:
@@ -68,7 +69,7 @@ def marks_of(estimator: Any, features: Sequence[Feature]) -> Marks:
     return [ends if len(ends) else None for ends in finite]
 
 
-def _parts(estimator: Any) -> Iterator[Any]:
+def parts(estimator: Any) -> Iterator[Any]:
     """The estimator and every one inside it."""
     seen = set[int]()
     waiting: list[tuple[Any, int]] = [(estimator, 0)]
@@ -77,7 +78,8 @@ def _parts(estimator: Any) -> Iterator[Any]:
         if id(part) in seen or depth > _DEEPEST:
             continue
         seen.add(id(part))
-        if isinstance(part, BaseEstimator):
+        # a calibrated classifier keeps its folds in objects that are no estimators
+        if isinstance(part, BaseEstimator | _CalibratedClassifier):
             yield part
             waiting += [(value, depth + 1) for value in vars(part).values()]
         elif isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype == object):

@@ -50,13 +50,18 @@ def table(names: tuple[str, ...] = ("n items", "x<5", "place")) -> tuple[pd.Data
     return made, late, (*features, Feature(names[-1], True, PLACES))
 
 
+def one_hot(**settings: Any) -> OneHotEncoder:
+    """An encoder that takes any category."""
+    return OneHotEncoder(handle_unknown="ignore", **settings)
+
+
 def by_column(*, encoder: Any = None) -> ColumnTransformer:
     """Numbers imputed and scaled, the category encoded, picked as people pick them."""
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
     return ColumnTransformer(
         [
             ("n", numbers, make_column_selector(dtype_include=np.number)),
-            ("c", encoder or OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude=np.number)),
+            ("c", encoder or one_hot(), make_column_selector(dtype_exclude=np.number)),
         ]
     )
 
@@ -106,17 +111,11 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {
         cv=2,
     ),
     "texts imputed": lambda: make_pipeline(
-        by_column(
-            encoder=make_pipeline(
-                SimpleImputer(strategy="constant", fill_value="?"), OneHotEncoder(handle_unknown="ignore")
-            )
-        ),
+        by_column(encoder=make_pipeline(SimpleImputer(strategy="constant", fill_value="?"), one_hot())),
         LogisticRegression(),
     ),
     "the usual text": lambda: make_pipeline(
-        by_column(
-            encoder=make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
-        ),
+        by_column(encoder=make_pipeline(SimpleImputer(strategy="most_frequent"), one_hot())),
         LogisticRegression(),
     ),
 }
@@ -166,14 +165,14 @@ def test_a_target_that_no_graph_can_take_back_is_named(write: Write) -> None:
     model = TransformedTargetRegressor(
         make_pipeline(by_column(), Ridge()), transformer=QuantileTransformer(n_quantiles=20)
     ).fit(made, late + made.iloc[:, 1])
-    with pytest.raises(Refusal, match="taken back by a QuantileTransformer, which no graph can; .* numpy.expm1"):
+    with pytest.raises(Refusal, match=r"taken back by a QuantileTransformer, which no graph can; .* numpy\.expm1"):
         published(write, model, features)
 
 
 MODELS: dict[str, Callable[[], Any]] = {
     "line": lambda: make_pipeline(by_column(), LogisticRegression()),
     "forest": lambda: make_pipeline(
-        by_column(encoder=OneHotEncoder(handle_unknown="ignore", sparse_output=False)),
+        by_column(encoder=one_hot(sparse_output=False)),
         RandomForestClassifier(5, max_depth=4, random_state=0),
     ),
     "histograms": lambda: make_pipeline(
@@ -181,7 +180,7 @@ MODELS: dict[str, Callable[[], Any]] = {
         HistGradientBoostingClassifier(max_iter=5),
     ),
     "xgboost": lambda: make_pipeline(
-        by_column(encoder=OneHotEncoder(handle_unknown="ignore", sparse_output=False)),
+        by_column(encoder=one_hot(sparse_output=False)),
         xgboost.XGBClassifier(n_estimators=5, n_jobs=1),
     ),
 }

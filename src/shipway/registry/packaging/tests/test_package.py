@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 import skl2onnx
 import sklearn
 import xgboost
-from conftest import FEATURES, Data, MakeFolder
+from conftest import FEATURES, Data, MakeFolder, Write
+from onnx import TensorProto, helper
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -26,6 +28,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from model_packaging.package import package
 from model_packaging.refusal import Refusal
+from model_packaging.schema import Feature
 
 NAMES = [feature.name for feature in FEATURES]
 Packed = Callable[..., dict[str, Any]]
@@ -139,6 +142,40 @@ def test_graphs_are_served_as_they_are(make_folder: MakeFolder, packed: Packed, 
     assert "output 'probabilities' has 2 columns; there is no column 7" == refusal(
         packed, make_folder("onnx", "model.onnx", save, data[1], onnx=form)
     )
+
+
+def columns_summed(kinds: dict[str, int]) -> bytes:
+    """A graph with an input for each column whose weighted sum comes out as a double."""
+    nodes = [helper.make_node("Cast", [name], [f"{n}"], to=TensorProto.DOUBLE) for n, name in enumerate(kinds)]
+    nodes.append(helper.make_node("Sum", [f"{n}" for n in range(len(kinds))], ["sum"]))
+    given = [helper.make_tensor_value_info(name, kind, [None, 1]) for name, kind in kinds.items()]
+    graph = helper.make_graph(nodes, "g", given, [helper.make_tensor_value_info("sum", TensorProto.DOUBLE, [None, 1])])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return bytes(made.SerializeToString())
+
+
+def test_graphs_of_other_types_are_served(write: Write) -> None:
+    """Whole numbers, doubles and true and false: rows are made of what each can hold, and compared."""
+    kinds = {"n_items": TensorProto.INT64, "b": TensorProto.DOUBLE, "flag": TensorProto.BOOL, "d": TensorProto.INT8}
+    features = (Feature("n items", False), Feature("b", False), Feature("flag", False), Feature("d", False, ("p", "q")))
+    data = columns_summed(kinds)
+    golden = [{"instance": {"n items": 2**40, "b": 0.1, "flag": 1, "d": "q"}, "prediction": 2.0**40 + 2.1}]
+
+    def save(path: str) -> None:
+        Path(path).write_bytes(data)
+
+    told: list[str] = []
+    folder = write("onnx", "m.onnx", save, features, golden=golden)
+    answer = package({"folder": str(folder), "work": str(folder.parent), "keep_native": False}, told.append)
+    assert {"input": "values", "output": "sum", "column": None} == answer["onnx"]
+    assert any("computes what is recorded of 1 golden requests; largest difference 0" in line for line in told)
+    golden[0]["instance"]["n items"] = 2.5
+    folder = write("onnx", "m.onnx", save, features, golden=golden)
+    with pytest.raises(Refusal, match="n items: found 2.5; the graph takes whole numbers"):
+        package({"folder": str(folder), "work": str(folder.parent), "keep_native": False}, told.append)
+    folder = write("onnx", "m.onnx", save, (replace(features[0], nullable=True), *features[1:]))
+    with pytest.raises(Refusal, match='write `"nullable": false` into feature_schema'):
+        package({"folder": str(folder), "work": str(folder.parent), "keep_native": False}, told.append)
 
 
 @pytest.mark.parametrize(
