@@ -191,9 +191,7 @@ def test_mlflows_params_say_nothing_where_they_are_empty(params: Any) -> None:
 def test_a_parameter_is_refused_by_name() -> None:
     """With what to do: the model has none, and to ignore it would answer another question."""
     asked = json.dumps({"dataframe_records": [ROW], "params": {"temperature": 0.5}}).encode()
-    with pytest.raises(
-        Problem, match=r"params\.temperature: expected no parameter: leave it out of `params`"
-    ) as caught:
+    with pytest.raises(Problem, match=r"params\.temperature: expected no parameter") as caught:
         read_rows("json", asked, ENCODER, 5)
     assert 422 == caught.value.status
     with pytest.raises(Problem, match="params: expected object without entries, or no `params`, found 'number'"):

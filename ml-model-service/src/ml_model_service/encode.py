@@ -65,17 +65,10 @@ class Encoder:
         # rows with names that msgspec cannot spell are checked value by value
         if not any(map(_UNSPELLABLE.search, self.names)):
             rename = {f"f{position}": name for position, name in enumerate(self.names)}
-            self.object_row = msgspec.defstruct(
-                "ObjectRow", fields, rename=rename, forbid_unknown_fields=True, gc=False
-            )
-            body = msgspec.defstruct(
-                "Body",
-                [("instances", list[self.object_row])],
-                forbid_unknown_fields=True,
-                gc=False,  # type: ignore[name-defined]
-            )
+            row = msgspec.defstruct("ObjectRow", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+            body = msgspec.defstruct("Body", [("instances", list[row])], forbid_unknown_fields=True, gc=False)  # type: ignore[valid-type]
+            self.object_row, self.decode_row = row, msgspec.json.Decoder(row).decode
             self._decode_body = msgspec.json.Decoder(body).decode
-            self.decode_row = msgspec.json.Decoder(self.object_row).decode
         self._codes = [
             (position, column.codes)
             for position, column in enumerate(self.columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -36,7 +36,11 @@ _UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _MAX_RANGES = 32
 _READERS = {"json": read_json, "csv": read_csv, "npy": read_npy, "jsonl": read_json_lines}
-_WRITERS = {"csv": write_csv, "npy": write_npy, "jsonl": write_json_lines}
+_WRITERS: dict[str, Callable[[Sequence[float]], bytes]] = {
+    "csv": write_csv,
+    "npy": write_npy,
+    "jsonl": write_json_lines,
+}
 _encode = msgspec.json.Encoder().encode
 
 

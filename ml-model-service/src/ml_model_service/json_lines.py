@@ -31,7 +31,7 @@ def read_json_lines(body: bytes | bytearray, encoder: Encoder, max_rows: int) ->
     return encoder.encode([_row(n, line, encoder) for n, line in enumerate(lines, 1)], _WORDS), len(lines)
 
 
-def lines_of(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> list[bytes | bytearray]:
+def lines_of(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Sequence[bytes | bytearray]:
     """The lines, of which there are as many as a request may have rows. Raises Problem."""
     body = without_mark(body).rstrip()
     if not body:

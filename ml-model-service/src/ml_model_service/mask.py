@@ -65,10 +65,11 @@ class Mask:
         rows = [_decode(line) for line in without_mark(body).rstrip().split(b"\n")]
         for row in rows:
             values = array_in(row, features)
-            for position in self._positions(features) if values is not None else ():
-                values[position] = None
             if values is None:
                 row.update(dict.fromkeys(self._names.intersection(row)))
+                continue
+            for position in self._positions(features):
+                values[position] = None
         return _encode_lines(rows)
 
     def _csv(self, body: bytes | bytearray, features: tuple[str, ...]) -> bytes:

@@ -90,7 +90,8 @@ def _column(given: Input, position: int, feature: Feature) -> tuple[Feature, Fee
     if given.type == _STRING:
         if not isinstance(feature, Category):
             raise EngineError(f"input {given.name} takes texts, and {feature.name} is a number: make it a category")
-        narrowed, feed = feature, _texts(feature, position)
+        narrowed: Feature = feature
+        feed = _texts(feature, position)
     else:
         kind = _number_type(given)
         narrowed = _narrowed(given, feature, kind)

@@ -87,5 +87,11 @@ def describe(folder: Path) -> Described:
 
 
 def _feature(entry: dict[str, Any]) -> Feature:
-    bounds = {key: float(entry[key]) for key in ("minimum", "maximum") if entry.get(key) is not None}
-    return Feature(entry["name"], entry["nullable"], tuple(entry.get("values") or ()), **bounds)
+    minimum, maximum = (entry.get(bound) for bound in ("minimum", "maximum"))
+    return Feature(
+        entry["name"],
+        entry["nullable"],
+        tuple(entry.get("values") or ()),
+        -FAR if minimum is None else float(minimum),
+        FAR if maximum is None else float(maximum),
+    )

@@ -171,7 +171,7 @@ def test_graphs_of_other_types_are_served(write: Write) -> None:
     assert any("computes what is recorded of 1 golden requests; largest difference 0" in line for line in told)
     golden[0]["instance"]["n items"] = 2.5
     folder = write("onnx", "m.onnx", save, features, golden=golden)
-    with pytest.raises(Refusal, match="n items: found 2.5; the graph takes whole numbers"):
+    with pytest.raises(Refusal, match=r"n items: found 2\.5; the graph takes whole numbers"):
         package({"folder": str(folder), "work": str(folder.parent), "keep_native": False}, told.append)
     folder = write("onnx", "m.onnx", save, (replace(features[0], nullable=True), *features[1:]))
     with pytest.raises(Refusal, match='write `"nullable": false` into feature_schema'):
