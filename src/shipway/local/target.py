@@ -168,8 +168,8 @@ class LocalTarget(Target):
         self._run_what_is_recorded()
 
     def keep_router(self) -> None:
-        """Start the router again if it died."""
-        if not self._closing and not self._router.is_running():
+        """Start the router again if it died, or what holds its sockets did."""
+        if not self._closing and not self._router.is_held():
             self._router.ensure_running(self.topology())
 
     def task_changed(self, status: TaskStatus) -> None:

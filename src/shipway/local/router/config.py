@@ -22,9 +22,10 @@ _FREE = Slot("", 1, draining=True)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the file refers to: the access log's socket, the certificate with its fingerprint, threads to run."""
+    """What the file refers to: the sockets, the certificate with its fingerprint, threads to run."""
 
     log_socket: str
+    worker_socket: str
     certificate: str | None
     fingerprint: str
     threads: int
@@ -117,6 +118,8 @@ global
     # Longer than any drain, so that a worker replaced by a reload can finish, yet bounded.
     hard-stop-after 120s
     ssl-default-bind-options ssl-min-ver TLSv1.2
+    # For the holder alone, which asks here for the listening sockets.
+    stats socket '{surroundings.worker_socket}' mode 600 level user expose-fd listeners
     # A datagram socket: without a reader HAProxy drops the line and goes on.
     log '{surroundings.log_socket}' len 1024 format raw local0
 """
