@@ -18,19 +18,19 @@ _pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="probe")
 def ask_all(tasks: Sequence[tuple[int, str, Service]]) -> list[ProbeAnswer]:
     """Every probe of every task once; a task is its port, its service's name and description."""
     asked = [
-        _pool.submit(_ask, port, name, probe)
+        _pool.submit(_ask, port, name, service.check_host, probe)
         for port, name, service in tasks
         for probe in service.probes or (Probe(path=service.ready),)
     ]
     return [answer.result() for answer in asked]
 
 
-def _ask(port: int, service: str, probe: Probe) -> ProbeAnswer:
+def _ask(port: int, service: str, host: str, probe: Probe) -> ProbeAnswer:
     began = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     body = None if probe.body is None else json.dumps(probe.body)
     try:
-        headers = {"content-type": "application/json"} if body else {}
+        headers = {"host": host} | ({"content-type": "application/json"} if body else {})
         connection.request(probe.method, probe.path, body, headers)
         answer = connection.getresponse()
         answer.read(1 << 20)

@@ -48,6 +48,7 @@ class TaskSpec:
     log: str
     start_timeout: float
     drain_timeout: float
+    host: str = "localhost"
 
 
 @dataclass(frozen=True, slots=True)

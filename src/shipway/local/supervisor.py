@@ -168,7 +168,7 @@ class Supervisor:
         """The task after asking it afresh whether it is ready. Raises UsageError for an unknown id."""
         with self._lock:
             spec = self._known(task_id).spec
-        answer = ask(spec.port, spec.ready_path, _PROBE_TIMEOUT)
+        answer = ask(spec.port, spec.ready_path, _PROBE_TIMEOUT, host=spec.host)
         with self._lock:
             task = self._known(task_id)
             if task.spec is spec:
@@ -287,7 +287,9 @@ class Supervisor:
             return None
         if task.probe is None and (task.state != "ready" or self._clock() >= task.probe_at):
             task.probe_at = self._clock() + _PROBE_INTERVAL
-            task.probe = self._probes.submit(ask, task.spec.port, task.spec.ready_path, _PROBE_TIMEOUT)
+            task.probe = self._probes.submit(
+                ask, task.spec.port, task.spec.ready_path, _PROBE_TIMEOUT, host=task.spec.host
+            )
             return task.probe
         return None
 

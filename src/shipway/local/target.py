@@ -280,7 +280,16 @@ def _key(environment: str, side: Side) -> str:
 def _services(app: App) -> tuple[ServiceRoutes, ...]:
     used = {name for service in app.services.values() for name in service.uses}
     return tuple(
-        ServiceRoutes(name, service.routes, service.ready, internal=name in used)
+        ServiceRoutes(
+            name,
+            service.routes,
+            service.ready,
+            internal=name in used,
+            check_host=service.check_host,
+            answer_timeout=service.answer_timeout,
+            largest_body=service.largest_body,
+            longest_session=service.longest_session,
+        )
         for name, service in sorted(app.services.items())
     )
 
