@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -12,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from router_harness import Task, ask, eventually, topology
+from router_harness import Task, ask, eventually, free_port, topology
 
 from shipway.core.description import Service
 from shipway.local.probes import ask_all
@@ -26,6 +29,7 @@ class _Plain(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answers)
         self.hosts: list[str] = []
         self.faults: list[str] = []
+        self.arrived = 0
 
     def handle_error(self, *_: object) -> None:
         """Where a traceback would be logged."""
@@ -145,3 +149,72 @@ def _first_request(task: socket.socket) -> socket.socket:
             return connection
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         connection.close()
+
+
+def _chunks(length: int) -> Iterator[bytes]:
+    """A chunked body."""
+    piece = b"x" * 65536
+    while length > 0:
+        part = piece[:length]
+        yield b"%x\r\n%s\r\n" % (len(part), part)
+        length -= len(part)
+    yield b"0\r\n\r\n"
+
+
+def _upload(client: socket.socket, length: int) -> bytes:
+    """Sends a body of undeclared length. Answers what came back; nothing when the connection was reset."""
+    client.settimeout(10)
+    answer = b""
+    with contextlib.suppress(OSError):
+        client.sendall(b"POST /api/x HTTP/1.1\r\nhost: a\r\nx-request-id: up\r\ntransfer-encoding: chunked\r\n\r\n")
+        for chunk in _chunks(length):
+            client.sendall(chunk)
+    with contextlib.suppress(OSError):
+        answer = client.recv(65536)
+    return answer
+
+
+class _Reads(_Answers):
+    """Counts what arrives of chunked bodies."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        assert isinstance(self.server, _Plain)
+        while size := int(self.rfile.readline().strip() or b"0", 16):
+            self.server.arrived += len(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_largest_body_holds_for_one_of_undeclared_length(router: Router, port: int, plain: _Plain, tls: bool) -> None:
+    """A chunked upload ends once it is too large: the task sees no more than it may, and the answer is 413."""
+    https_port = free_port()
+    environment = replace(_with(port, largest_body=1_000_000).environments[0], https_port=https_port)
+    router.ensure_running(Topology((environment,)))
+    plain.RequestHandlerClass = _Reads
+    router.set_tasks("prod", "blue", "backend-api", {"plain": plain.server_port})
+    trust = ssl.create_default_context(cafile=str(router.authority))
+
+    def upload(length: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", https_port if tls else port)) as plain_client:
+            if not tls:
+                return _upload(plain_client, length)
+            with trust.wrap_socket(plain_client, server_hostname="localhost") as client:
+                return _upload(client, length)
+
+    assert upload(1_000_000).startswith(b"HTTP/1.1 200 ")
+    assert (1_000_000, 1) == (plain.arrived, router.traffic("prod")["blue"].requests)
+    answer = upload(1_000_500)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ")
+    told = json.loads(body)
+    assert ("too_large", "the body may have at most 1000000 bytes") == (told["error"]["code"], told["error"]["message"])
+    assert "up" == told["request_id"]
+    upload(20_000_000)
+    assert plain.arrived <= 3_000_000
+    assert 0 == router.traffic("prod")["blue"].errors

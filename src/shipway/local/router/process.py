@@ -40,6 +40,12 @@ def find_haproxy() -> str:
     return found
 
 
+def can_count() -> bool:
+    """Whether HAProxy has Lua, with which it counts bodies of undeclared length."""
+    output = subprocess.run([find_haproxy(), "-vv"], capture_output=True, text=True, timeout=10, check=False).stdout
+    return "+LUA" in output
+
+
 class HAProxyProcess:
     """One HAProxy in master-worker mode and the holder of its sockets, in a session of their own.
 

@@ -20,7 +20,7 @@ from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
 from shipway.local.router.holder import WORKER_SOCKET
 from shipway.local.router.ports import draw_free, listening, require_free
-from shipway.local.router.process import CONFIGURATION, HAProxyProcess
+from shipway.local.router.process import CONFIGURATION, HAProxyProcess, can_count
 from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import EnvironmentTopology, Pool, Topology
@@ -228,6 +228,7 @@ class Router:
         return config.Surroundings(
             log_socket=str(self._runtime_folder / "log.sock"),
             worker_socket=str(self._runtime_folder / WORKER_SOCKET),
+            count_socket=str(self._runtime_folder / "count.sock") if can_count() else None,
             certificate=f"{_CERTIFICATES}/{CERTIFICATE}" if https else None,
             fingerprint=fingerprint or "none",
             threads=min(4, os.cpu_count() or 1),
@@ -273,6 +274,7 @@ class Router:
     def _files(self, topology: Topology, surroundings: config.Surroundings) -> dict[str, str]:
         """What HAProxy starts from, by name."""
         return {
+            config.LIMIT_BODY: Path(__file__).with_name(config.LIMIT_BODY).read_text(),
             config.SPLITS: config.splits_map(topology, self._state),
             config.RELEASES: config.releases_map(topology, self._state),
             CONFIGURATION: config.render(topology, self._state, surroundings),
