@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shipway.core.observation import SIDES, other
@@ -77,10 +77,21 @@ def slot_commands(pool: Pool, internal: bool, number: int, slot: Slot | None) ->
         yield f"set server {name} state {'drain' if slot.draining else 'ready'}"
 
 
+def pool_commands(pool: Pool, internal: bool, slots: Mapping[int, Slot]) -> Iterator[str]:
+    """Whether requests that find no task wait for one: where there are none that could come back, they do not."""
+    for proxy in _proxies(pool, internal):
+        yield f"set server {proxy}/nobody state {'ready' if slots else 'maint'}"
+
+
+def _proxies(pool: Pool, internal: bool) -> tuple[str, ...]:
+    return (pool.public, pool.internal) if internal else (pool.public,)
+
+
 def server_names(pool: Pool, internal: bool, number: int) -> tuple[str, ...]:
     """The server lines of a slot: health-checked and unchecked, for clients and for the side's own services."""
-    proxies = (pool.public, pool.internal) if internal else (pool.public,)
-    return tuple(f"{proxy}/{server}" for proxy in proxies for server in (f"s{number}", f"s{number}-unchecked"))
+    return tuple(
+        f"{proxy}/{server}" for proxy in _proxies(pool, internal) for server in (f"s{number}", f"s{number}-unchecked")
+    )
 
 
 def all_commands(topology: Topology, state: State) -> Iterator[str]:
@@ -90,6 +101,7 @@ def all_commands(topology: Topology, state: State) -> Iterator[str]:
             slots = state.slots.get(pool, {})
             for number in range(1, state.capacities[environment.name] + 1):
                 yield from slot_commands(pool, service.internal, number, slots.get(number))
+            yield from pool_commands(pool, service.internal, slots)
     for line in releases_map(topology, state).splitlines():
         yield f"set map {RELEASES} {line}"
     for line in splits_map(topology, state).splitlines():
@@ -140,8 +152,17 @@ global
 # keep that from clients: `http-reuse safe` sends a client's first request only over connections that proved
 # reusable; the idle pool is halved every second without use, so connections are gone long before the 30 s and more
 # after which servers close them; and a request that met a closed connection is sent again (`empty-response`) when
-# that is harmless: GET, HEAD, or with an Idempotency-Key. Connection failures are always retried, nothing was sent:
-# at once on another task, after a second on the same one if it is alone (three times, so a quick restart goes unseen).
+# that is harmless: GET, HEAD, or with an Idempotency-Key. So is one whose task died before its answer's head was whole
+# (`junk-response`). A POST that a task may have begun is never sent twice: it is answered 502.
+#
+# Connection failures are always retried, nothing was sent: at once on another task, after a second where there is no
+# other. One refused connection is enough to leave a task alone until a check finds it well (`observe layer4`). When all
+# tasks of a service are dead, there is `nobody`, whose connections fail: so requests try again for five seconds, and
+# find the task that comes back, instead of being answered 503 at once. The price: a GET that kills each task that it
+# meets meets six.
+#
+# A frozen task accepts connections: a check that takes a second fails, and after three it gets no new requests. Those
+# that it has wait until it is killed, and are then sent again as above.
 #
 # random(2), not leastconn: a task that fails at once always has the fewest connections and would draw nearly all of
 # the traffic; of two random ones it gets a bounded share.
@@ -158,10 +179,10 @@ _DEFAULTS = f"""defaults
     timeout http-keep-alive 30s
     timeout queue 5s
     timeout client-fin 5s
-    timeout check 2s
-    retries 3
+    timeout check 1s
+    retries 5
     option redispatch 1
-    retry-on conn-failure empty-response
+    retry-on conn-failure empty-response junk-response
     http-reuse safe
     balance random(2)
     # When every check fails, requests still go to the tasks, by their unchecked lines.
@@ -169,6 +190,7 @@ _DEFAULTS = f"""defaults
     # A reload answers one more request on an idle connection rather than cutting it under a client's hand.
     option idle-close-on-response
     default-server inter 500ms fastinter 250ms downinter 250ms rise 1 fall 3 pool-purge-delay 1s
+    default-server observe layer4 error-limit 1 on-error mark-down
     http-error {_error(400, "%[var(txn.refused,invalid_request)]", f"%[var(txn.why,{_MALFORMED})]")}
     http-error {_error(408, "request_timeout", "the request did not arrive in time")}
     http-error {_error(500, "internal_error", "the router failed")}
@@ -279,6 +301,14 @@ def _limit(service: ServiceRoutes) -> str:
     return f"    http-request set-var(txn.most) int({service.largest_body}) if {chosen}"
 
 
+def _check(service: ServiceRoutes) -> str:
+    return f"""    option httpchk
+    # linger: it ends with FIN. By default HAProxy resets the connection, which servers log as a client's fault.
+    http-check connect linger
+    http-check send meth GET uri {service.ready} hdr host {service.check_host} hdr user-agent shipway-router
+    http-check expect status 200"""
+
+
 def _timeouts(service: ServiceRoutes) -> str:
     answer, session = math.ceil(service.answer_timeout * 1000), math.ceil(service.longest_session * 1000)
     return f"    timeout server {answer}ms\n    timeout tunnel {session}ms"
@@ -295,16 +325,12 @@ def _on(service: ServiceRoutes) -> str:
 def _public_backend(pool: Pool, service: ServiceRoutes, state: State) -> str:
     return f"""backend {pool.public}
 {_timeouts(service)}
-    option httpchk
-    # linger: it ends with FIN. By default HAProxy resets the connection, which servers log as a client's fault.
-    http-check connect linger
-    http-check send meth GET uri {service.ready} hdr host {service.check_host} hdr user-agent shipway-router
-    http-check expect status 200
+{_check(service)}
     http-request disable-l7-retry unless METH_GET or {{ req.fhdr(idempotency-key) -m found }}
     # At most about {LOGGED_PER_SECOND} lines a second for each backend; failures are always logged.
     http-request set-var(txn.rate) be_sess_rate
     http-request set-log-level info if {{ rand(1000),mul(txn.rate) lt {LOGGED_PER_SECOND * 1000} }}
-{_servers(pool, state, "check")}
+{_servers(pool, state)}
 """
 
 
@@ -312,17 +338,20 @@ def _internal_listener(pool: Pool, service: ServiceRoutes, state: State) -> str:
     return f"""listen {pool.internal}
     bind 127.0.0.1:{state.internal_ports[pool]}
 {_timeouts(service)}
+{_check(service)}
     http-request disable-l7-retry unless METH_GET or {{ req.fhdr(idempotency-key) -m found }}
-{_servers(pool, state, f"track {pool.public}/s{{number}}")}
+{_servers(pool, state)}
 """
 
 
-def _servers(pool: Pool, state: State, health: str) -> str:
-    lines: list[str] = []
+def _servers(pool: Pool, state: State) -> str:
+    slots = state.slots.get(pool, {})
+    # No task listens on port 1: a request that it gets tries again, a second later.
+    lines = [f"    server nobody 127.0.0.1:1 backup weight 1{'' if slots else ' disabled'}"]
     for number in range(1, state.capacities[pool.environment] + 1):
-        slot = state.slots.get(pool, {}).get(number, _FREE)
+        slot = slots.get(number, _FREE)
         # A process that starts now has nothing in flight, so a draining slot starts as a free one does.
         disabled = " disabled" if slot.draining else ""
-        lines.append(f"    server s{number} 127.0.0.1:{slot.port} {health.format(number=number)}{disabled}")
-        lines.append(f"    server s{number}-unchecked 127.0.0.1:{slot.port} backup{disabled}")
+        lines.append(f"    server s{number} 127.0.0.1:{slot.port} weight 100 check{disabled}")
+        lines.append(f"    server s{number}-unchecked 127.0.0.1:{slot.port} backup weight 100{disabled}")
     return "\n".join(lines)

@@ -122,7 +122,8 @@ class Router:
             self._change(replace(self._state, slots={**self._state.slots, pool: after}))
             # Arrivals first: the side is never without a task in between.
             changed = sorted((n for n in after if after[n] != before.get(n)), key=lambda n: (after[n].draining, n))
-            self._tell([c for n in changed for c in config.slot_commands(pool, internal, n, after[n])])
+            commands = [c for n in changed for c in config.slot_commands(pool, internal, n, after[n])]
+            self._tell([*commands, *config.pool_commands(pool, internal, after)])
 
     def in_flight(self, environment: str, side: Side, service: str, task: str) -> int:
         """Requests still open on the task, over all HAProxy workers; 0 when the task is gone."""
@@ -151,7 +152,8 @@ class Router:
                 return
             left: dict[int, Slot] = {n: slot for n, slot in self._state.slots[pool].items() if n != number}
             self._change(replace(self._state, slots={**self._state.slots, pool: left}))
-            self._tell(list(config.slot_commands(pool, internal, number, None)))
+            commands = config.slot_commands(pool, internal, number, None)
+            self._tell([*commands, *config.pool_commands(pool, internal, left)])
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
         """Send `weight` ten-thousandths of the devices to `candidate`, the rest to the other side, at once."""
@@ -283,7 +285,8 @@ class Router:
     def _write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             if self._written.get(name) != text:
-                write_atomically(self._folder / name, text.encode())
+                # Every start of the daemon writes them anew.
+                write_atomically(self._folder / name, text.encode(), lasting=False)
                 self._written[name] = text
 
     def _store(self, new: State) -> None:
