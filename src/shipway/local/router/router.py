@@ -18,6 +18,7 @@ from shipway.local.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
+from shipway.local.router.error_answers import early_files
 from shipway.local.router.holder import WORKER_SOCKET
 from shipway.local.router.ports import draw_free, listening, require_free
 from shipway.local.router.process import CONFIGURATION, HAProxyProcess, can_count
@@ -277,6 +278,7 @@ class Router:
         """What HAProxy starts from, by name."""
         return {
             config.LIMIT_BODY: Path(__file__).with_name(config.LIMIT_BODY).read_text(),
+            **dict(early_files()),
             config.SPLITS: config.splits_map(topology, self._state),
             config.RELEASES: config.releases_map(topology, self._state),
             CONFIGURATION: config.render(topology, self._state, surroundings),
