@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -16,6 +17,7 @@ from router_harness import free_port, topology
 
 from shipway.local.router import Router
 from shipway.local.router.error_answers import all_answers, early_files
+from shipway.local.router.own_pages import with_json_pages
 
 _GET = b"GET /api/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"
 _POST = b"POST /api/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"
@@ -59,6 +61,43 @@ def test_refused_request_is_answered_in_json(routed: Routed, tls: bool, what: st
     assert (status, code, True) == _refusal(routed, tls, sent)
 
 
+UNREADABLE = {
+    "no HTTP": b"garbage\r\n\r\n",
+    "a control character": b"GET /\x01 HTTP/1.1\r\nhost: a\r\n\r\n",
+    "a length that is no number": _POST + b"content-length: x\r\n\r\n",
+    "a chunk that is none": _POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+    "headers beyond all buffers": _GET + b"cookie: a=" + b"y" * 100_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_what_cannot_be_read_as_a_request_is_answered_in_json(routed: Routed, tls: bool, what: str) -> None:
+    """HAProxy answers this before it applies any rule, so that there is no number."""
+    assert (400, "invalid_request", False) == _refusal(routed, tls, UNREADABLE[what])
+
+
+def test_pages_in_the_executable_keep_their_length(tmp_path: Path) -> None:
+    """Each replaced page is JSON that its own head counts, and nothing around it moves."""
+    reason = b"HTTP/1.1 408 Request Time-out\r\n"
+    page = reason + b"Content-length: 110\r\nConnection: close\r\n\r\n<html>" + b"x" * 150
+    (tmp_path / "haproxy").write_bytes(b"\x7fELF before\0" + page + b"\0after")
+    with_json_pages(str(tmp_path / "haproxy"), tmp_path / "bin")
+    changed = (tmp_path / "bin" / "haproxy").read_bytes()
+    assert (b"\x7fELF before", b"after") == (changed.split(b"\0")[0], changed.split(b"\0")[2])
+    head, _, body = changed.split(b"\0")[1].partition(b"\r\n\r\n")
+    assert len(page) == len(changed.split(b"\0")[1])
+    assert f"content-length: {len(body)}".encode() in head
+    assert "request_timeout" == json.loads(body)["error"]["code"]
+
+
+def test_executable_without_such_pages_runs_as_it_is(tmp_path: Path) -> None:
+    """No copy is made where there is nothing to replace, nor run where it does not start."""
+    (tmp_path / "plain").write_bytes(b"\x7fELF nothing")
+    assert str(tmp_path / "plain") == with_json_pages(str(tmp_path / "plain"), tmp_path / "bin")
+    assert not (tmp_path / "bin").exists()
+
+
 def test_every_status_has_its_text() -> None:
     """No error page of HAProxy's own is left."""
     lines = all_answers().splitlines()
@@ -78,8 +117,12 @@ def _refusal(routed: Routed, tls: bool, sent: bytes) -> tuple[int, str, bool]:
         if tls:
             client = stack.enter_context(routed.trust.wrap_socket(client, server_hostname="localhost"))
         client.sendall(sent)
-        received = b"".join(iter(lambda: client.recv(65536), b""))
-    head, _, body = received.partition(b"\r\n\r\n")
+        received = bytearray()
+        # HAProxy leaves what it did not read, and the connection may end with a reset after the answer.
+        with contextlib.suppress(ConnectionResetError):
+            while part := client.recv(65536):
+                received += part
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
     told = json.loads(body)
     assert b"content-type: application/json" in head.lower()
     return int(head.split()[1]), told["error"]["code"], bool(told["request_id"])

@@ -62,5 +62,11 @@ def early_files() -> Iterator[tuple[str, str]]:
         yield f"error-{status}.http", f"{head}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
 
 
+def short_body(status: int) -> bytes:
+    """The same without spaces, and for 400 without the details: it must fit where HAProxy's page was."""
+    code, message = ("invalid_request", "malformed request") if status == 400 else _EARLY[status]
+    return json.dumps(json.loads(_body(code, message, "")), separators=(",", ":")).encode()
+
+
 def _body(code: str, message: str, request_id: str) -> str:
     return json.dumps({"error": {"code": code, "message": message, "details": []}, "request_id": request_id})

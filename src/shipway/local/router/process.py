@@ -18,6 +18,7 @@ import psutil
 from shipway.core.errors import ShipwayError
 from shipway.local.atomic_file import write_atomically
 from shipway.local.router import holder
+from shipway.local.router.own_pages import with_json_pages
 
 CONFIGURATION = "haproxy.cfg"
 OLDEST = (2, 8)
@@ -89,7 +90,7 @@ class HAProxyProcess:
         """
         order = {
             "command": [
-                find_haproxy(),
+                with_json_pages(find_haproxy(), self._folder / "bin"),
                 "-W",
                 "-f",
                 str(self._file),
