@@ -64,15 +64,17 @@ def _kill_daemon_and_worker(machine: Machine) -> None:
 
 # Clients of the campaign: so many kept connections may be under way when the router dies.
 KEPT = 16
+# And so many fresh ones at that moment: what HAProxy has taken and not yet answered dies with it.
+FRESH = 4
 
 FAULTS = (
     Fault("daemon killed", _kill(Machine.daemon), Machine.up),  # type: ignore[arg-type]
     Fault("daemon frozen", _freeze_for_a_while),
     Fault("control plane restarted", _restart_the_control_plane),
-    Fault("router worker killed", _kill(Machine.router_workers), kept=KEPT, posts=KEPT),  # type: ignore[arg-type]
-    Fault("router master killed", _kill(Machine.router_masters), kept=KEPT, posts=KEPT),  # type: ignore[arg-type]
+    Fault("router worker killed", _kill(Machine.router_workers), fresh=FRESH, kept=KEPT, posts=KEPT),  # type: ignore[arg-type]
+    Fault("router master killed", _kill(Machine.router_masters), fresh=FRESH, kept=KEPT, posts=KEPT),  # type: ignore[arg-type]
     Fault("socket holder killed", _kill(Machine.router_holders)),  # type: ignore[arg-type]
-    Fault("daemon and router worker killed", _kill_daemon_and_worker, Machine.up, kept=KEPT, posts=KEPT),
+    Fault("daemon and router worker killed", _kill_daemon_and_worker, Machine.up, fresh=FRESH, kept=KEPT, posts=KEPT),
     Fault("stable task killed", _one("stable", signal.SIGKILL), posts=KEPT),
     Fault("stable task frozen", _one("stable", signal.SIGSTOP), posts=None),
     Fault("all stable tasks killed", lambda m: send(m.tasks("stable"), signal.SIGKILL), posts=None),

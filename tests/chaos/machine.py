@@ -48,7 +48,7 @@ class Machine:
 
     def router_holders(self) -> list[psutil.Process]:
         """The process that holds the listening sockets."""
-        return [process for process in self._ours() if "shipway.local.router.holder" in " ".join(process.cmdline())]
+        return [process for process in self._ours() if "router/holder.py" in " ".join(process.cmdline())]
 
     def tasks(self, role: str) -> list[psutil.Process]:
         """The processes of the tasks of `stable` or of the `candidate`."""

@@ -48,6 +48,7 @@ roles:
 """
 SERVICE_KEYS = (
     "path, command, test, lock, test_lock, routes, health, ready, probes, model, baked, uses, env, before_traffic, "
+    "check_host, answer_timeout, largest_body, longest_session, "
     "start_timeout, drain_timeout"
 )
 
@@ -218,6 +219,23 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
             "path: web",
             "path: web\n    env: {X: 'a{dta}'}",
             "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {data}, {bucket}, {buckets}, {environment}",
+        ),
+        (
+            "path: web",
+            "path: web\n    largest_body: 10MB",
+            "5: services.web.largest_body: found '10MB'; expected a size such as 512KiB, 10MiB or 1GiB, "
+            "from 1 byte to 100GiB",
+        ),
+        (
+            "path: web",
+            "path: web\n    answer_timeout: 2h",
+            "5: services.web.answer_timeout: found '2h'; allowed: 1 to 3600",
+        ),
+        (
+            "path: web",
+            "path: web\n    check_host: a b",
+            "5: services.web.check_host: found 'a b'; expected a host, such as localhost, shop.example or "
+            "shop.example:8000",
         ),
         (
             "path: web",

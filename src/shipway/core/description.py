@@ -13,10 +13,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
+HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$"
+"""A name or an IPv4 address, and maybe a port."""
 PLACEHOLDERS = ("port", "data", "bucket", "buckets", "environment")
 """Words in braces that an `env` value may hold; the target fills them in."""
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+_SIZES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -40,8 +43,27 @@ def _share(value: object) -> object:
     return float(match[1])
 
 
+def _bytes(value: object) -> object:
+    """`512KiB`, `10MiB`, `1GiB`, or a number of bytes."""
+    size = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,9}) ?(KiB|MiB|GiB)", value)):
+        size = int(match[1]) * _SIZES[match[2]]
+    if not 1 <= size <= 100 * _SIZES["GiB"]:
+        raise ValueError("expected a size such as 512KiB, 10MiB or 1GiB, from 1 byte to 100GiB")
+    return size
+
+
+def _host(value: object) -> object:
+    """A name or an IPv4 address, and maybe a port."""
+    if not isinstance(value, str) or not re.fullmatch(HOST, value):
+        raise ValueError("expected a host, such as localhost, shop.example or shop.example:8000")
+    return value
+
+
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400), BeforeValidator(_seconds)]
 Days = Annotated[float, Field(ge=0, le=3650 * 86400), BeforeValidator(_seconds)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Host = Annotated[str, BeforeValidator(_host)]
 Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
 Name = Annotated[str, Field(pattern=NAME)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -78,6 +100,17 @@ class Service(_Strict):
     uses: dict[Name, str] = Field(default={}, description="service it calls → variable that carries its address")
     env: dict[str, str] = Field(default={}, description="environment variables; {port} {data} {bucket} {buckets} …")
     before_traffic: str | None = Field(default=None, description="once for each rollout, before its tasks start")
+    check_host: Host = Field(default="localhost", description="Host header of checks and probes")
+    answer_timeout: Annotated[float, BeforeValidator(_seconds)] = Field(
+        default=60.0, ge=1, le=3600, description="then the answer is 504"
+    )
+    largest_body: Bytes = Field(default=10 * 1024**2, description="of a request; more is answered 413")
+    longest_session: Annotated[float, BeforeValidator(_seconds)] = Field(
+        default=3600.0,
+        ge=1,
+        le=7 * 86400,
+        description="a WebSocket's silence, and any session once the router has other routes",
+    )
     start_timeout: Seconds = 60.0
     drain_timeout: Seconds = 30.0
 

@@ -7,14 +7,18 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` with `content`; after a crash it holds the old bytes or the new, never a mixture."""
+def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:
+    """Replace `path` with `content`; after a crash it holds the old bytes or the new, never a mixture.
+
+    What is not `lasting` need not outlive a power cut, and costs no wait for the disk.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

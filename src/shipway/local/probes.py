@@ -20,9 +20,10 @@ _pool = ThreadPoolExecutor(max_workers=256, thread_name_prefix="probe")
 class _Asked:
     """One probe of one task."""
 
-    def __init__(self, port: int, service: str, probe: Probe, patience: float) -> None:
+    def __init__(self, port: int, service: str, host: str, probe: Probe, patience: float) -> None:
         self.began = time.monotonic()
         self._service = service
+        self._host = host
         self._probe = probe
         # Longer than `ask_all` waits: this one is for connections that do not even come about.
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2 * patience)
@@ -33,7 +34,9 @@ class _Asked:
         body = None if probe.body is None else json.dumps(probe.body)
         try:
             # A name, so that a service's log tells them from clients.
-            headers = {"user-agent": "shipway-probe"} | ({"content-type": "application/json"} if body else {})
+            headers = {"host": self._host, "user-agent": "shipway-probe"} | (
+                {"content-type": "application/json"} if body else {}
+            )
             connection.request(probe.method, probe.path, body, headers)
             answer = connection.getresponse()
             answer.read(1 << 20)
@@ -60,7 +63,7 @@ def ask_all(tasks: Sequence[tuple[int, str, Service]], patience: float) -> list[
     What is not answered to its last byte after `patience` seconds has failed, so nothing takes longer than that.
     """
     asked = [
-        _Asked(port, name, probe, patience)
+        _Asked(port, name, service.check_host, probe, patience)
         for port, name, service in tasks
         for probe in service.probes or (Probe(path=service.ready),)
     ]

@@ -77,6 +77,7 @@ class TaskSpec:
     start_timeout: float
     drain_timeout: float
     health_path: str = ""
+    host: str = "localhost"
 
 
 @dataclass(frozen=True, slots=True)

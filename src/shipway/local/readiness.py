@@ -27,14 +27,14 @@ class Readiness:
     stranger: bool = False
 
 
-def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES) -> Readiness:
+def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES, host: str = "localhost") -> Readiness:
     """GET `path` from 127.0.0.1; within `timeout` seconds altogether, however slowly the answer trickles in.
 
     What is longer than `most` bytes is cut there, so that it has no `body`.
     """
     asked = f"GET {path}"
     try:
-        answer = http.client.HTTPResponse(_Received(_exchange(port, path, timeout, most)))  # type: ignore[arg-type]
+        answer = http.client.HTTPResponse(_Received(_exchange(port, path, timeout, most, host)))  # type: ignore[arg-type]
         answer.begin()
         body = answer.read()
     except TimeoutError:
@@ -46,9 +46,9 @@ def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES) -> Readine
     return Readiness(answer.status == 200, f"{asked} answered {answer.status}", _object(body))
 
 
-def _exchange(port: int, path: str, timeout: float, most: int) -> bytes:
+def _exchange(port: int, path: str, timeout: float, most: int, host: str) -> bytes:
     deadline = time.monotonic() + timeout
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
     received = bytearray()
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.sendall(request.encode())

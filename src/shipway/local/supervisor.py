@@ -295,10 +295,10 @@ class Supervisor:
 
     def _ask(self, spec: TaskSpec, handle: Handle | None) -> Readiness:
         """Whether the task is ready; the answer of somebody else on its port is not the task's."""
-        answer = ask(spec.port, spec.ready_path, _PROBE_TIMEOUT)
+        answer = ask(spec.port, spec.ready_path, _PROBE_TIMEOUT, host=spec.host)
         if not answer.answered and spec.health_path not in ("", spec.ready_path):
             # One slow dependency may hold up readiness; a task that still answers about itself is alive.
-            answer = replace(answer, answered=ask(spec.port, spec.health_path, _PROBE_TIMEOUT).answered)
+            answer = replace(answer, answered=ask(spec.port, spec.health_path, _PROBE_TIMEOUT, host=spec.host).answered)
         if answer.ready and handle is not None:
             stranger = self._runner.stranger(spec, handle)
             if stranger is not None:

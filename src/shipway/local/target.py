@@ -191,8 +191,8 @@ class LocalTarget(Target):
         self._router.ensure_running(self.topology())
 
     def keep_router(self) -> None:
-        """Start the router again if it died."""
-        if not self._closing and not self._router.is_running():
+        """Start the router again if it died, or what holds its sockets did."""
+        if not self._closing and not self._router.is_held():
             self._router.ensure_running(self.topology())
 
     def task_changed(self, status: TaskStatus) -> None:
@@ -328,7 +328,16 @@ def _key(environment: str, side: Side) -> str:
 def _services(app: App) -> tuple[ServiceRoutes, ...]:
     used = {name for service in app.services.values() for name in service.uses}
     return tuple(
-        ServiceRoutes(name, service.routes, service.ready, internal=name in used)
+        ServiceRoutes(
+            name,
+            service.routes,
+            service.ready,
+            internal=name in used,
+            check_host=service.check_host,
+            answer_timeout=service.answer_timeout,
+            largest_body=service.largest_body,
+            longest_session=service.longest_session,
+        )
         for name, service in sorted(app.services.items())
     )
 

@@ -59,6 +59,7 @@ class TaskSpecs:
             log=str(self._places.state / "logs" / environment / f"{id}.log"),
             start_timeout=described.start_timeout,
             drain_timeout=described.drain_timeout,
+            host=described.check_host,
         )
 
     def capture(self, environment: str, release: Release, service: str) -> tuple[str, str] | None:

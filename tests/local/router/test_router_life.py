@@ -170,7 +170,7 @@ def test_lost_socket_does_not_leave_two_routers(
     (runtime / "haproxy.sock").unlink()
     router.ensure_running(topology(port))
     assert 200 == ask(port).status
-    eventually(lambda: len(_processes(tmp_path)) == 2, "one master and one worker")
+    eventually(lambda: len(_processes(tmp_path)) == 3, "one holder, one master and one worker")
 
 
 def test_missing_haproxy_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

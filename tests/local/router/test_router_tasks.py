@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -47,10 +50,11 @@ def test_internal_requests_count_as_in_flight(router: Router, start: Callable[..
         assert 200 == slow.result().status
 
 
-def test_task_may_come_back(router: Router, both: dict[Side, Task], port: int) -> None:
+def test_task_may_come_back(router: Router, both: dict[Side, Task], start: Callable[..., Task], port: int) -> None:
     """A draining task that is in the mapping again takes requests again."""
-    router.set_tasks("prod", "blue", "backend-api", {})
-    assert 503 == ask(port).status
+    other = start("other")
+    router.set_tasks("prod", "blue", "backend-api", {"other": other.port})
+    assert "other" == ask(port).json["task"]
     router.set_tasks("prod", "blue", "backend-api", {"blue": both["blue"].port})
     assert 200 == ask(port).status
 
@@ -79,6 +83,57 @@ def test_only_harmless_requests_are_sent_twice(
     tasks = {"cut": start("cut", cut=True), "good": start("good")}
     router.set_tasks("prod", "blue", "backend-api", {name: task.port for name, task in tasks.items()})
     assert expected == {ask(port, method=method, headers=headers).status for _ in range(40)}
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("internal", [True, False])
+def test_requests_wait_while_every_task_is_dead(
+    router: Router, start: Callable[..., Task], port: int, internal: bool, told: bool
+) -> None:
+    """When all tasks of a service die at once, requests wait until one is back, whether or not the router was told."""
+    dead = [start(f"dead{number}") for number in range(2)]
+    router.set_tasks("prod", "blue", "ml-model-service", {task.name: task.port for task in dead})
+    target = router.internal_port("prod", "blue", "ml-model-service") if internal else port
+    assert 200 == ask(target, "/ml/x").status
+    for task in dead:
+        task.kill()
+    if told:
+        router.set_tasks("prod", "blue", "ml-model-service", {})
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(ask, target, "/ml/x", method="POST") for _ in range(4)]
+        assert not any(answer.done() for answer in waiting)
+        back = start("back")
+        router.set_tasks("prod", "blue", "ml-model-service", {"back": back.port})
+        assert [(200, "back")] * 4 == [(a.result().status, a.result().json["task"]) for a in waiting]
+
+
+def test_side_without_any_task_does_not_let_requests_wait(router: Router, both: dict[Side, Task], port: int) -> None:
+    """Where no task can come back the answer is 503 at once."""
+    router.set_tasks("prod", "blue", "backend-api", {})
+    router.forget_task("prod", "blue", "backend-api", "blue")
+    began = time.monotonic()
+    assert 503 == ask(port).status
+    assert time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize(("method", "expected", "times"), [("GET", 200, 2), ("POST", 502, 1)])
+def test_task_that_dies_in_the_middle_of_its_answers_head(
+    router: Router, port: int, method: str, expected: int, times: int
+) -> None:
+    """A GET is sent again; a POST, which it may have executed, is answered 502 and not repeated."""
+    with socket.create_server(("127.0.0.1", 0)) as dying:
+        router.set_tasks("prod", "blue", "backend-api", {"dying": dying.getsockname()[1]})
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(ask, port, method=method)
+            heads = [b"HTTP/1.1 200 OK\r\ncontent-le", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"]
+            dying.settimeout(0.05)
+            while not answer.done():
+                with contextlib.suppress(TimeoutError):
+                    connection, _ = dying.accept()
+                    with connection:
+                        asked = connection.recv(4000)
+                        connection.sendall(heads.pop(0) if b" /api/x " in asked else b"HTTP/1.1 200 OK\r\n\r\n")
+            assert (expected, 2 - times) == (answer.result().status, len(heads))
 
 
 def test_tasks_that_close_idle_connections_cost_no_request(

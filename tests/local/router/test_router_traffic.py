@@ -39,6 +39,8 @@ def test_requests_without_an_answer_are_errors(router: Router, start: Callable[.
         router.set_tasks("prod", "blue", "backend-api", {task.name: task.port})
         _try(port)
     router.set_tasks("prod", "blue", "backend-api", {})
+    for name in ("cut", "short"):
+        router.forget_task("prod", "blue", "backend-api", name)
     _try(port)
     traffic = router.traffic("prod")["blue"]
     assert (3, 3) == (traffic.requests, traffic.errors)

@@ -1,12 +1,15 @@
-"""The HAProxy process: found, validated, started in its own session, stopped."""
+"""The HAProxy process and its holder: found, validated, started in a session of their own, stopped."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import re
 import shutil
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,10 +17,13 @@ import psutil
 
 from shipway.core.errors import ShipwayError
 from shipway.local.atomic_file import write_atomically
-from shipway.local.router.runtime_socket import RouterAway, RuntimeSocket
+from shipway.local.router import holder
+from shipway.local.router.own_pages import with_json_pages
 
+CONFIGURATION = "haproxy.cfg"
 OLDEST = (2, 8)
 _START_TIMEOUT = 15.0
+_ANSWER_TIMEOUT = 40.0
 _STOP_TIMEOUT = 5.0
 
 
@@ -35,22 +41,29 @@ def find_haproxy() -> str:
     return found
 
 
-class HAProxyProcess:
-    """One HAProxy in master-worker mode, in a session of its own: it outlives whoever started it.
+def can_count() -> bool:
+    """Whether HAProxy has Lua, with which it counts bodies of undeclared length."""
+    output = subprocess.run([find_haproxy(), "-vv"], capture_output=True, text=True, timeout=10, check=False).stdout
+    return "+LUA" in output
 
-    The process is recognised by its command line, not by a stored id that may belong to another by now.
+
+class HAProxyProcess:
+    """One HAProxy in master-worker mode and the holder of its sockets, in a session of their own.
+
+    They outlive whoever started them. Processes are recognised by their command lines, not by stored ids that may
+    belong to others by now.
     """
 
-    def __init__(self, folder: Path, socket: Path) -> None:
+    def __init__(self, folder: Path, runtime: Path) -> None:
         self._folder = folder
-        self._socket = socket
-        self._file = folder / "haproxy.cfg"
+        self._runtime = runtime
+        self._file = folder / CONFIGURATION
         self._log = folder / "haproxy.log"
-        self._runtime = RuntimeSocket(socket)
+        self._holder: subprocess.Popen[bytes] | None = None
 
     def install(self, text: str) -> None:
         """Make `text` the file of the next start or reload. Raises ShipwayError when HAProxy does not accept it."""
-        candidate = self._folder / "haproxy.cfg.candidate"
+        candidate = self._folder / f"{CONFIGURATION}.candidate"
         write_atomically(candidate, text.encode())
         binary = find_haproxy()
         _require_version(binary)
@@ -70,46 +83,96 @@ class HAProxyProcess:
             )
         candidate.replace(self._file)
 
-    def start(self) -> None:
-        """Start on the installed file; returns once it serves. Raises ShipwayError with HAProxy's own words."""
-        with self._log.open("wb") as log:
-            # -D: HAProxy leaves this session and belongs to nobody; its output ends once it has started.
-            started = subprocess.run(
-                [find_haproxy(), "-W", "-D", "-f", str(self._file), "-S", f"{self._socket},mode,600"],
-                cwd=self._folder,
-                env={},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=_START_TIMEOUT,
-                check=False,
+    def keep(self) -> None:
+        """See to a holder and, through it, to a HAProxy on the installed file; returns once it serves.
+
+        Whoever of them runs stays. Raises ShipwayError with HAProxy's own words.
+        """
+        order = {
+            "command": [
+                with_json_pages(find_haproxy(), self._folder / "bin"),
+                "-W",
+                "-f",
+                str(self._file),
+                "-S",
+                f"{self._runtime / 'haproxy.sock'},mode,600",
+            ],
+            "folder": str(self._folder),
+            "log": str(self._log),
+        }
+        connection = self._reach_holder()
+        try:
+            with connection:
+                connection.settimeout(_ANSWER_TIMEOUT)
+                connection.sendall(json.dumps(order).encode() + b"\n")
+                answer = json.loads(connection.makefile().readline())
+        except (OSError, ValueError) as error:
+            raise ShipwayError(
+                f"the holder of the router's sockets did not answer: {error}",
+                fix="shipway down, then shipway up, which replaces it",
+            ) from error
+        if answer["error"]:
+            raise ShipwayError(
+                f"HAProxy did not start: {answer['error']}",
+                fix="correct the cause, then `shipway up`",
+                state="the router is not running",
             )
+
+    def is_held(self) -> bool:
+        """Whether the holder listens, so that a HAProxy which dies is replaced."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._runtime / holder.SOCKET)) == 0
+
+    def _reach_holder(self) -> socket.socket:
         deadline = time.monotonic() + _START_TIMEOUT
-        while started.returncode == 0 and time.monotonic() < deadline:
+        started = False
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
             try:
-                self._runtime.processes()
-            except RouterAway:
+                connection.connect(str(self._runtime / holder.SOCKET))
+            except OSError as error:
+                connection.close()
+                if time.monotonic() > deadline:
+                    raise ShipwayError(
+                        f"the holder of the router's sockets does not start: {error}", fix=f"look at {self._log}"
+                    ) from error
+                if not started:
+                    self._start_holder()
+                    started = True
                 time.sleep(0.01)
             else:
-                return
-        self.stop()
-        reason = self._log.read_text("utf-8", "replace").strip()[-800:]
-        raise ShipwayError(
-            f"HAProxy did not start: {reason or f'no answer within {_START_TIMEOUT:.0f} s'}",
-            fix="correct the cause, then `shipway up`",
-            state="the router is not running",
-        )
+                return connection
+
+    def _start_holder(self) -> None:
+        self._end_holders()
+        # By its path, without site-packages and the user's settings: it needs a few MB and the standard library alone.
+        command = [sys.executable, "-I", "-S", str(Path(holder.__file__)), str(self._runtime), str(self._file)]
+        with self._log.open("ab") as log:
+            self._holder = subprocess.Popen(
+                command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _end_holders(self) -> None:
+        holders = [process for process in self.found() if str(self._runtime) in process.info["cmdline"]]
+        for process in holders:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(holders, timeout=_STOP_TIMEOUT)
+        if self._holder is not None:
+            self._holder.poll()
 
     def found(self) -> list[psutil.Process]:
-        """Every process that runs on this folder's file, whether or not it answers."""
+        """Every process that runs on this folder's file, whether or not it answers: HAProxy's and the holder."""
         return [
             process
             for process in psutil.process_iter(["cmdline"])
-            if str(self._file) in (command := process.info["cmdline"] or []) and "-W" in command
+            if str(self._file) in (command := process.info["cmdline"] or []) and ("-W" in command or "-I" in command)
         ]
 
     def stop(self) -> None:
         """End every process of this router; returns when none is left, or raises ShipwayError."""
+        # First, so that it starts nothing anew.
+        self._end_holders()
         for send in (psutil.Process.terminate, psutil.Process.kill):
             for process in self.found():
                 # Ended by itself, or with its master.

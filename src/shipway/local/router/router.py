@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 import os
@@ -19,9 +20,11 @@ from shipway.local.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
+from shipway.local.router.error_answers import early_files
+from shipway.local.router.holder import WORKER_SOCKET
 from shipway.local.router.open_requests import OpenRequest, listed, without_head
 from shipway.local.router.ports import draw_free, listening, require_free
-from shipway.local.router.process import HAProxyProcess
+from shipway.local.router.process import CONFIGURATION, HAProxyProcess, can_count
 from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import EnvironmentTopology, Pool, Topology
@@ -60,6 +63,8 @@ class Router:
         self._state_file = self._folder / "state.json"
         self._state = state.load(self._state_file)
         self._topology: Topology | None = None
+        self._surrounded: config.Surroundings | None = None
+        self._written: dict[str, str] = {}
         self._behind = False
         self._held_back = False
         self._looked_at = -math.inf
@@ -71,7 +76,7 @@ class Router:
                 fix="choose another folder for sockets",
             )
         self._runtime = RuntimeSocket(socket)
-        self._process = HAProxyProcess(self._folder, socket)
+        self._process = HAProxyProcess(self._folder, self._runtime_folder)
         self._log = AccessLog(self._runtime_folder / "log.sock")
 
     @property
@@ -85,6 +90,10 @@ class Router:
         Raises ShipwayError naming the port and its holder when a port is taken; nothing has changed then.
         """
         with self._lock:
+            if self._process.is_held():
+                # A HAProxy that has just died is about to come back, on the same sockets.
+                with contextlib.suppress(ShipwayError):
+                    self._process.keep()
             self._held_back = False
             planned = self._planned(topology)
             running = self.is_running()
@@ -118,6 +127,10 @@ class Router:
             return False
         return True
 
+    def is_held(self) -> bool:
+        """Whether HAProxy answers and would be started anew if it died."""
+        return self._process.is_held() and self.is_running()
+
     def stop(self) -> None:
         """Stop HAProxy; requests in flight are cut. The stored state stays."""
         with self._lock:
@@ -139,10 +152,11 @@ class Router:
             after = state.assign(before, ports, self._state.capacities[environment])
             if after == before and not self._behind:
                 return
-            self._store(replace(self._state, slots={**self._state.slots, pool: after}))
+            self._change(replace(self._state, slots={**self._state.slots, pool: after}))
             # Arrivals first: the side is never without a task in between.
             changed = sorted((n for n in after if after[n] != before.get(n)), key=lambda n: (after[n].draining, n))
-            self._tell([c for n in changed for c in config.slot_commands(pool, internal, n, after[n])])
+            commands = [c for n in changed for c in config.slot_commands(pool, internal, n, after[n])]
+            self._tell([*commands, *config.pool_commands(pool, internal, after)])
 
     def in_flight(self, environment: str, side: Side, service: str, task: str) -> int:
         """Requests still open on the task, over all HAProxy workers; 0 when the task is gone."""
@@ -170,8 +184,9 @@ class Router:
             if number is None:
                 return
             left: dict[int, Slot] = {n: slot for n, slot in self._state.slots[pool].items() if n != number}
-            self._store(replace(self._state, slots={**self._state.slots, pool: left}))
-            self._tell(list(config.slot_commands(pool, internal, number, None)))
+            self._change(replace(self._state, slots={**self._state.slots, pool: left}))
+            commands = config.slot_commands(pool, internal, number, None)
+            self._tell([*commands, *config.pool_commands(pool, internal, left)])
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
         """Send `weight` ten-thousandths of the devices to `candidate`, the rest to the other side, at once."""
@@ -180,7 +195,7 @@ class Router:
             if not 0 <= weight <= 10_000:
                 raise UsageError(f"{weight} is not a weight: 0 to 10000 ten-thousandths of the devices")
             split = Split(candidate, weight)
-            self._store(replace(self._state, splits={**self._state.splits, environment: split}))
+            self._change(replace(self._state, splits={**self._state.splits, environment: split}))
             self._tell([f"set map {config.SPLITS} {environment} {config.split_value(split)}"])
 
     def split(self, environment: str) -> tuple[Side, int]:
@@ -198,7 +213,7 @@ class Router:
             releases = {key: name for key, name in self._state.releases.items() if key != (environment, side)}
             if release is not None:
                 releases[environment, side] = release
-            self._store(replace(self._state, releases=releases))
+            self._change(replace(self._state, releases=releases))
             self._tell([f"set map {config.RELEASES} {environment}/{side} {release or config.NO_RELEASE}"])
 
     def traffic(self, environment: str) -> dict[Side, Traffic]:
@@ -277,6 +292,8 @@ class Router:
             fingerprint = ensure_certificates(self._folder / _CERTIFICATES, dt.datetime.now(dt.UTC))
         return config.Surroundings(
             log_socket=str(self._runtime_folder / "log.sock"),
+            worker_socket=str(self._runtime_folder / WORKER_SOCKET),
+            count_socket=str(self._runtime_folder / "count.sock") if can_count() else None,
             certificate=f"{_CERTIFICATES}/{CERTIFICATE}" if https else None,
             fingerprint=fingerprint or "none",
             threads=min(4, os.cpu_count() or 1),
@@ -285,33 +302,66 @@ class Router:
     def _start(self, topology: Topology) -> None:
         self._install(topology, self._surroundings(topology))
         self._process.stop()  # leftovers that do not answer would hold the ports
-        self._process.start()
+        try:
+            self._process.keep()
+        except ShipwayError:
+            self._process.stop()
+            raise
 
     def _adopt(self, topology: Topology) -> None:
         surroundings = self._surroundings(topology)
         wanted = config.shape(topology, self._state, surroundings)
         if self._runs(wanted):
+            self._surrounded = surroundings
+            self._write(self._files(topology, surroundings))
             self._tell(list(config.all_commands(topology, self._state)))
-            return
-        self._install(topology, surroundings)
-        self._runtime.reload()
-        deadline = time.monotonic() + _RELOAD_TIMEOUT
-        while not self._runs(wanted):
-            if time.monotonic() > deadline:
-                raise ShipwayError("the reloaded HAProxy does not run the new file", fix="restart the daemon")
-            time.sleep(0.01)
+        else:
+            self._install(topology, surroundings)
+            self._runtime.reload()
+            deadline = time.monotonic() + _RELOAD_TIMEOUT
+            while not self._runs(wanted):
+                if time.monotonic() > deadline:
+                    raise ShipwayError("the reloaded HAProxy does not run the new file", fix="restart the daemon")
+                time.sleep(0.01)
+        self._process.keep()  # now, so that the holder knows of sockets that came or went
 
     def _runs(self, shape: str) -> bool:
         return self._runtime.info(self._runtime.processes().worker).get("description") == shape
 
     def _install(self, topology: Topology, surroundings: config.Surroundings) -> None:
-        write_atomically(self._folder / config.SPLITS, config.splits_map(topology, self._state).encode())
-        write_atomically(self._folder / config.RELEASES, config.releases_map(topology, self._state).encode())
-        self._process.install(config.render(topology, self._state, surroundings))
+        self._surrounded = surroundings
+        files = self._files(topology, surroundings)
+        text = files.pop(CONFIGURATION)
+        self._write(files)  # the file is checked together with its maps
+        self._process.install(text)
+        self._written[CONFIGURATION] = text
+
+    def _files(self, topology: Topology, surroundings: config.Surroundings) -> dict[str, str]:
+        """What HAProxy starts from, by name."""
+        return {
+            config.LIMIT_BODY: Path(__file__).with_name(config.LIMIT_BODY).read_text(),
+            **dict(early_files()),
+            config.SPLITS: config.splits_map(topology, self._state),
+            config.RELEASES: config.releases_map(topology, self._state),
+            CONFIGURATION: config.render(topology, self._state, surroundings),
+        }
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            if self._written.get(name) != text:
+                # Every start of the daemon writes them anew.
+                write_atomically(self._folder / name, text.encode(), lasting=False)
+                self._written[name] = text
 
     def _store(self, new: State) -> None:
         state.save(self._state_file, new)
         self._state = new
+
+    def _change(self, new: State) -> None:
+        """Store what HAProxy is about to be told, for it and for the HAProxy that the holder may start any time."""
+        self._store(new)
+        if self._topology is not None and self._surrounded is not None:
+            self._write(self._files(self._topology, self._surrounded))
 
     def _tell(self, commands: Sequence[str]) -> None:
         """Tell HAProxy what is stored already; all of it when the last attempt failed."""
@@ -324,13 +374,16 @@ class Router:
         self._behind = False
 
     def _processes(self) -> Processes:
-        """HAProxy's processes; a HAProxy that died is started again, straight from the stored state."""
+        """HAProxy's processes; for one that died, its successor's, which starts straight from the stored state."""
         try:
             return self._runtime.processes()
         except RouterAway:
             if self._topology is None:
                 raise
-            self._start(self._topology)
+            try:
+                self._process.keep()
+            except ShipwayError:
+                self._start(self._topology)
             return self._runtime.processes()
 
     def _environment(self, name: str) -> EnvironmentTopology:
