@@ -16,6 +16,7 @@ from shipway.core.places import DESCRIPTION, Places, places_of
 from shipway.local import log_file
 from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder
+from shipway.local.confinement import Confinement
 from shipway.local.git_source import GitSource
 from shipway.local.model_evidence import LocalModelEvidence
 from shipway.local.parameters import FileParameters
@@ -108,8 +109,9 @@ def build(root: Path) -> Platform:
     source = GitSource(root)
     make_private(places.runtime)
     store = Store(places.state / "state.db")
-    environments = PythonEnvironments(places.state / "environments")
-    builder = LocalBuilder(places.state, source, environments)
+    confinement = Confinement.of_machine(root)
+    environments = PythonEnvironments(places.state / "environments", confinement)
+    builder = LocalBuilder(places.state, source, environments, confinement)
     parameters = FileParameters(places.state / "parameters")
     router = Router(places.state / "router", places.runtime)
     specs = TaskSpecs(places, environments, router, parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.cli.client import Client, Lost, NotRunning
+from shipway.core.daemon_environment import kept
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.places import Places
 
@@ -53,6 +55,7 @@ def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
             # -P: a folder `shipway` in the app's repository must not be taken for the product.
             [sys.executable, "-P", "-m", "shipway.server", "--root", str(places.root)],
             cwd=places.root,
+            env=kept(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -112,8 +115,8 @@ def _is_locked(path: Path) -> bool:
 
 def _make_folder(places: Places) -> None:
     try:
-        places.state.mkdir(exist_ok=True)
-        places.daemon_log.touch()
+        places.state.mkdir(mode=0o700, exist_ok=True)
+        places.daemon_log.touch(mode=0o600)
     except OSError as error:
         raise ShipwayError(f"{places.state} can't be written: {error.strerror}", fix="shipway doctor") from error
 

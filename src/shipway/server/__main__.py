@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
+from shipway.core.daemon_environment import kept
 from shipway.core.errors import ShipwayError
-from shipway.server.daemon import serve
 
 
 def main() -> int:
     """Serve until told to stop; a fault at the start is one line of JSON on stderr and its exit code."""
+    _let_go_of_the_starters_environment()
+    # Nothing that is kept here is for others, whatever the shell says: databases, captured requests, logs.
+    os.umask(0o077)
+    from shipway.server.daemon import serve  # heavy: not twice
+
     parser = argparse.ArgumentParser(prog="python -m shipway.server")
     parser.add_argument("--root", type=Path, required=True, help="the folder that holds shipway.yaml")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -24,6 +30,13 @@ def main() -> int:
         print(json.dumps({"error": told}), file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _let_go_of_the_starters_environment() -> None:
+    """Begin again without it: what a process was started with can be read in `/proc` as long as it lives."""
+    clean = kept(os.environ)
+    if clean != dict(os.environ):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], clean)  # noqa: S606 - the very program that runs
 
 
 sys.exit(main())

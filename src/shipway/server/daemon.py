@@ -15,6 +15,7 @@ import uvicorn
 from shipway import wiring
 from shipway.core.errors import ShipwayError
 from shipway.core.places import places_of
+from shipway.local.private_state import close_to_others
 from shipway.server.api import make_api
 from shipway.server.peer import PeerProtocol
 
@@ -24,7 +25,8 @@ def serve(root: Path) -> None:
     places = places_of(root, os.getuid())
     if not (root / "shipway.yaml").is_file():
         raise ShipwayError(f"{root} has no shipway.yaml", fix="start shipway in the folder that has it")
-    places.state.mkdir(exist_ok=True)
+    places.state.mkdir(mode=0o700, exist_ok=True)
+    close_to_others(places.state)
     (places.state / ".gitignore").write_text("*\n")
     with _only_one(places.daemon_lock):
         platform = wiring.build(root)
