@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import threading
@@ -36,6 +37,7 @@ from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.loops import Loops
+from shipway.pipeline.operator import Operator
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Parts, Runs
 from shipway.pipeline.variants import WATCH_EVERY, Trials
@@ -60,6 +62,7 @@ class Platform:
     supervisor: Supervisor
     pruning: Pruning
     meter: Meter
+    operator: Operator
     stopping: threading.Event
     loops: Loops
     started: float = field(default_factory=time.time)
@@ -78,14 +81,20 @@ class Platform:
         self.engine.launch()
         self.control.resume()
 
-    def reload(self) -> bool:
-        """Read shipway.yaml again; answers whether it changed."""
-        app = description_file.load(self.places.root / DESCRIPTION)
-        changed = app != self.app
-        if changed:
+    def reload(self, who: str, uncommitted: bool) -> tuple[bool, dict[str, str]]:
+        """Read shipway.yaml again; answers whether anything changed, and what of roles and approvals.
+
+        Raises Refused for roles and approvals that were never committed, unless `uncommitted` asks for them.
+        """
+        before = self.app
+        found = description_file.load(self.places.root / DESCRIPTION)
+        changes = self.operator.reload(found, who, uncommitted, self._go_by)
+        return before != self.app, changes
+
+    def _go_by(self, app: App) -> None:
+        if app != self.app:
             self.target.reload(app)
             self.app = app
-        return changed
 
     def _meter(self) -> None:
         for environment in self.app.environments:
@@ -105,10 +114,13 @@ def _every_second() -> float:
 def build(root: Path) -> Platform:
     """The platform for the app whose `shipway.yaml` lies in `root`. Raises ShipwayError when a part is missing."""
     places = places_of(root, os.getuid())
-    app = description_file.load(root / DESCRIPTION)
+    found = description_file.load(root / DESCRIPTION)
     source = GitSource(root)
     make_private(places.runtime)
     store = Store(places.state / "state.db")
+    read_app = partial(description_file.parse, name=DESCRIPTION)
+    operator = Operator(store, lambda: read_app(source.read(source.resolve("HEAD"), DESCRIPTION)), time.time)
+    app = operator.start(found, getpass.getuser())
     confinement = Confinement.of_machine(root)
     environments = PythonEnvironments(places.state / "environments", confinement)
     builder = LocalBuilder(places.state, source, environments, confinement)
@@ -137,7 +149,7 @@ def build(root: Path) -> Platform:
         models=models,
         rollouts=rollouts,
         clock=time.time,
-        read_app=partial(description_file.parse, name=DESCRIPTION),
+        read_app=read_app,
         operator_app=lambda: platform.app,
         root=root,
     )
@@ -147,7 +159,7 @@ def build(root: Path) -> Platform:
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
     meter = Meter(router)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, meter, stopping,
-        Loops(stopping, time.monotonic),
+        places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, meter, operator,
+        stopping, Loops(stopping, time.monotonic),
     )  # fmt: skip
     return platform

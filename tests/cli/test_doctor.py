@@ -161,3 +161,11 @@ def test_a_part_of_the_daemon_that_does_not_work_is_a_fault() -> None:
     (check,) = doctor.loops(status(loops=loops))
     assert ("bad", "what keeps tasks has ended") == (check.state, check.found)
     assert [] == list(doctor.loops(None))
+
+
+def test_what_cannot_be_confined_is_said_to_be_trusted(app: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bubblewrap a commit's tests run as whoever runs Shipway; that is worth a word."""
+    monkeypatch.setenv("PATH", str(app.root))
+    found = doctor.confinement(app)
+    trusted = "bubblewrap (bwrap) is not installed: builds and tests of every commit are trusted"
+    assert ("optional", trusted) == (found.state, found.found)

@@ -52,6 +52,7 @@ def examine(places: Places) -> Iterator[Check]:
     yield from description(places, status)
     yield containers()
     yield from demos()
+    yield confinement(places)
 
 
 def python() -> Check:
@@ -186,6 +187,19 @@ def demos() -> Iterator[Check]:
         if not left.kept:
             found = f"{left.folder} was left by a killed demo, {left.running} processes run in it"
             yield Check("demo", "optional", found, "shipway demo --clear")
+
+
+def confinement(places: Places) -> Check:
+    """Whether a commit's builds and tests, which run before anybody approves, are kept away from Shipway itself."""
+    from shipway.local.confinement import Confinement  # tempfile and subprocess: only where it is needed
+
+    found = Confinement.of_machine(places.root)
+    if found.works:
+        return Check("confinement", "good", "builds and tests run under bubblewrap")
+    return Check(
+        "confinement", "optional", f"{found.why_not}: builds and tests of every commit are trusted",
+        "install bubblewrap with your system's packages, and allow user namespaces; docs/decisions/0014",
+    )  # fmt: skip
 
 
 def _port(environment: str, port: int, ours: set[int]) -> Check:

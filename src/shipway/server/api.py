@@ -45,6 +45,10 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
 
         return verb
 
+    def reload(call: Call) -> Answer:
+        changed, trusted = platform.reload(call.who, call.flag("uncommitted"))
+        return {"changed": changed, "authority": trusted}
+
     verbs: Verbs = {
         ("GET", "/v1/status"): lambda _: views.status(platform),
         ("GET", "/v1/runs"): lambda call: {
@@ -75,7 +79,7 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         ("GET", "/v1/audit"): lambda call: {
             "entries": views.plain(platform.store.audit(int(call.number("limit", 50, 10_000))))
         },
-        ("POST", "/v1/reload"): lambda _: {"changed": platform.reload()},
+        ("POST", "/v1/reload"): reload,
     }
 
     async def down(request: Request) -> Response:

@@ -14,6 +14,7 @@ from shipway.cli.here import client as client_here
 from shipway.cli.here import places as places_here
 from shipway.cli.render.changes import changes
 from shipway.cli.render.status import loop_faults, status_lines
+from shipway.cli.render.text import plain
 from shipway.cli.render.waiting import SparseNews
 from shipway.cli.terminal import LiveBlock, confirm, is_live, say, say_json, tell
 
@@ -108,17 +109,20 @@ def status(as_json: bool) -> int:
 
 
 @click.command()
+@click.option("--uncommitted", is_flag=True, help="Take roles and approvals although they were never committed.")
 @options.as_json()
-def reload(as_json: bool) -> int:
+def reload(uncommitted: bool, as_json: bool) -> int:
     """Read roles, approvals and ports again.
 
-    They come from shipway.yaml of the working copy. What a release runs comes from its own commit and does not change.
+    They come from shipway.yaml of the working copy. Roles and approvals must be committed; what changes of them is in
+    the audit log. What a release runs comes from its own commit and does not change.
     """
-    answer = client_here().post("reload")
+    answer = client_here().post("reload", uncommitted=uncommitted)
     if as_json:
         say_json(answer)
-    else:
-        say("✔ shipway.yaml read again" if answer["changed"] else "– shipway.yaml has not changed")
+        return 0
+    say("✔ shipway.yaml read again" if answer["changed"] else "– shipway.yaml has not changed")
+    say(f"  {plain(what)}: {plain(how)}" for what, how in answer["authority"].items())
     return 0
 
 
