@@ -14,6 +14,7 @@ from pathlib import Path
 from shipway import description_file
 from shipway.core.description import App
 from shipway.core.places import DESCRIPTION, Places, places_of
+from shipway.core.records import AuditEntry, EnvironmentRecord
 from shipway.local import log_file
 from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder
@@ -24,9 +25,11 @@ from shipway.local.parameters import FileParameters
 from shipway.local.processes import ProcessRunner
 from shipway.local.pruning import Pruning
 from shipway.local.python_environment import PythonEnvironments
+from shipway.local.recovery import Recovery
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.runtime_folder import make_private
+from shipway.local.serving_copy import ServingCopy
 from shipway.local.storage import Storage
 from shipway.local.store import Store
 from shipway.local.supervisor import Supervisor
@@ -63,13 +66,19 @@ class Platform:
     pruning: Pruning
     meter: Meter
     operator: Operator
+    copy: ServingCopy
+    recovery: Recovery
+    recalled: list[EnvironmentRecord]
     stopping: threading.Event
     loops: Loops
     started: float = field(default_factory=time.time)
 
     def start(self) -> None:
         """Take over what runs, then go on with the runs that were under way."""
+        self.recovery.find_again()
         self.target.restore()
+        for record in self.recalled:
+            self.target.settle(record.name, record.side)
         start = self.loops.start
         start("tasks", "starts and watches tasks", self.supervisor.look, self.supervisor.interval, 30.0)
         start("router", "keeps the router running", self.target.keep_router, _every_second, 60.0)
@@ -78,6 +87,7 @@ class Platform:
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
+        start("copy", "keeps a copy of what serves", self.copy.keep, _every_second, 60.0)
         self.engine.launch()
         self.control.resume()
 
@@ -118,6 +128,13 @@ def build(root: Path) -> Platform:
     source = GitSource(root)
     make_private(places.runtime)
     store = Store(places.state / "state.db")
+    copy = ServingCopy(places.state / "serving.json", store)
+    recalled = copy.recall()
+    copy.follow()
+    if recalled:
+        names = ", ".join(record.name for record in recalled)
+        why = "the database was lost; what serves is known from its copy, runs and earlier audit entries are not"
+        store.add_audit(AuditEntry(time.time(), getpass.getuser(), "recalled", None, why, {"environments": names}))
     read_app = partial(description_file.parse, name=DESCRIPTION)
     operator = Operator(store, lambda: read_app(source.read(source.resolve("HEAD"), DESCRIPTION)), time.time)
     app = operator.start(found, getpass.getuser())
@@ -128,8 +145,9 @@ def build(root: Path) -> Platform:
     router = Router(places.state / "router", places.runtime)
     specs = TaskSpecs(places, environments, router, parameters)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
+    table = FileTaskTable(places.state / "tasks")
     supervisor = Supervisor(
-        FileTaskTable(places.state / "tasks"),
+        table,
         ProcessRunner(),
         on_change=lambda status: target.task_changed(status),  # noqa: PLW0108
     )
@@ -160,6 +178,7 @@ def build(root: Path) -> Platform:
     meter = Meter(router)
     platform = Platform(
         places, app, store, target, models, rollouts, control, trials, engine, supervisor, pruning, meter, operator,
-        stopping, Loops(stopping, time.monotonic),
+        copy, Recovery(places.state / "artifacts", store, table, specs, router), recalled, stopping,
+        Loops(stopping, time.monotonic),
     )  # fmt: skip
     return platform

@@ -46,7 +46,7 @@ def examine(places: Places) -> Iterator[Check]:
     yield haproxy()
     yield disk(places.root)
     yield writing(places)
-    status, daemon = running(Client(places.socket))
+    status, daemon = running(Client(places.socket, places.daemon_lock))
     yield daemon
     yield from loops(status)
     yield from description(places, status)
@@ -129,7 +129,7 @@ def writing(places: Places) -> Check:
         return Check("writing", "bad", f"{place} is not writable", f"give yourself write access to {place}")
     for folder in (places.runtime.parent, places.runtime):
         if folder.exists() and folder.lstat().st_uid != os.getuid():
-            return Check("writing", "bad", f"{folder} belongs to somebody else", "remove it, or ask its owner to")
+            return Check("writing", "bad", f"{folder} belongs to somebody else", "ask its owner, or root, to remove it")
     return Check("writing", "good", str(places.state))
 
 

@@ -8,7 +8,11 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` with `content`; after a crash it holds the old bytes or the new, never a mixture."""
+    """Replace `path` with `content`; after a crash it holds the old bytes or the new, never a mixture.
+
+    The folder is made anew where somebody has removed it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

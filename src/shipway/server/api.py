@@ -93,6 +93,9 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
 
         return JSONResponse({"stopped": True}, background=BackgroundTask(last))
 
+    async def alive(_: Request) -> Response:
+        return JSONResponse({})
+
     # Who follows a run, or compares models, waits in threads of its own kind: an abort always gets through.
     followers, lengthy = CapacityLimiter(MAX_FOLLOWERS), CapacityLimiter(MAX_LENGTHY)
     routes = [
@@ -104,6 +107,8 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         for (method, path), verb in verbs.items()
     ]
     routes.append(Route("/v1/down", down, methods=["POST"]))
+    # Needs no thread: it tells a daemon that is busy from one that has stopped.
+    routes.append(Route("/v1/alive", alive, methods=["GET"]))
     return Starlette(
         routes=routes, exception_handlers={ShipwayError: _refusal, OSError: _refusal, HTTPException: _not_found}
     )

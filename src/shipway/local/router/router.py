@@ -22,7 +22,7 @@ from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_cer
 from shipway.local.router.open_requests import OpenRequest, listed, without_head
 from shipway.local.router.ports import draw_free, listening, require_free
 from shipway.local.router.process import HAProxyProcess
-from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
+from shipway.local.router.runtime_socket import RESTART, Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import EnvironmentTopology, Pool, Topology
 
@@ -109,6 +109,15 @@ class Router:
             self._store(planned)
             self._topology = topology
             self._held_back = True
+
+    def has_state(self) -> bool:
+        """Whether anything is stored of what it routes where."""
+        return self._state_file.exists()
+
+    def recall(self, known: State) -> None:
+        """Take a state that was found out elsewhere, in place of one that is lost."""
+        with self._lock:
+            self._store(known)
 
     def is_running(self) -> bool:
         """Whether HAProxy answers with a worker up."""
@@ -298,7 +307,7 @@ class Router:
         deadline = time.monotonic() + _RELOAD_TIMEOUT
         while not self._runs(wanted):
             if time.monotonic() > deadline:
-                raise ShipwayError("the reloaded HAProxy does not run the new file", fix="restart the daemon")
+                raise ShipwayError("the reloaded HAProxy does not run the new file", fix=RESTART)
             time.sleep(0.01)
 
     def _runs(self, shape: str) -> bool:
