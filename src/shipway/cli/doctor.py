@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -168,7 +169,7 @@ def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check
     ours = _ports_of(status)
     for name, environment in app.environments.items():
         for port in filter(None, (environment.port, environment.https_port)):
-            yield _port(name, port, ours)
+            yield _port(name, port, ours, places.root)
 
 
 def containers() -> Check:
@@ -202,7 +203,7 @@ def confinement(places: Places) -> Check:
     )  # fmt: skip
 
 
-def _port(environment: str, port: int, ours: set[int]) -> Check:
+def _port(environment: str, port: int, ours: set[int], root: Path) -> Check:
     name = f"port {port}"
     if port in ours:
         return Check(name, "good", f"{environment}: ours")
@@ -212,8 +213,13 @@ def _port(environment: str, port: int, ours: set[int]) -> Check:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            fix = f"stop what listens there, or change environments.{environment} in shipway.yaml"
-            return Check(name, "bad", f"{environment}: {(error.strerror or str(error)).lower()}", fix)
+            if error.errno != errno.EADDRINUSE:
+                why = (error.strerror or str(error)).lower()
+                return Check(name, "bad", f"{environment}: {why}", f"change environments.{environment} in shipway.yaml")
+            from shipway.local.router.ports import holder_of  # psutil: only where it is needed
+
+            holder = holder_of(port, root)
+            return Check(name, "bad", f"{environment}: taken by {holder.who}", holder.fix)
     return Check(name, "good", f"{environment}: free")
 
 

@@ -56,6 +56,8 @@ class Router:
         """`folder` keeps configuration and state, `runtime` (a short path) the sockets."""
         self._folder = folder.absolute()
         self._runtime_folder = runtime.absolute()
+        # `.shipway/router` lies two below the app's folder.
+        self._root = self._folder.parent.parent
         self._lock = threading.RLock()
         self._state_file = self._folder / "state.json"
         self._state = state.load(self._state_file)
@@ -275,8 +277,8 @@ class Router:
     def _planned(self, topology: Topology) -> State:
         planned = state.fitted(self._state, topology, draw_free)
         own = listening(self._process.found())
-        require_free(topology.ports, own, "stop that process, or choose another port in shipway.yaml")
-        require_free(planned.internal_ports.values(), own, "stop that process; running tasks know this port")
+        require_free(topology.ports, own, self._root)
+        require_free(planned.internal_ports.values(), own, self._root)
         return planned
 
     def _surroundings(self, topology: Topology) -> config.Surroundings:
