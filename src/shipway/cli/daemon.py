@@ -93,7 +93,9 @@ def wait_until_gone(places: Places) -> None:
     deadline = time.monotonic() + STOP_TIMEOUT
     while holder(places.daemon_lock) is not None or _answers(Client(places.socket)):
         if time.monotonic() > deadline:
-            raise ShipwayError(f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway logs --daemon")
+            raise ShipwayError(
+                f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway repair, then shipway down again"
+            )
         time.sleep(_PAUSE)
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shipway.cli.client import Client
-from shipway.core.errors import ShipwayError
+from shipway.cli.ownership import require_own
+from shipway.core.errors import Refused, ShipwayError
 from shipway.core.places import Places
 
 OLDEST_PYTHON = (3, 11)
@@ -46,10 +47,16 @@ def examine(places: Places) -> Iterator[Check]:
     yield clock(places.root)
     yield haproxy()
     yield disk(places.root)
-    yield writing(places)
-    status, daemon = running(Client(places.socket, places.daemon_lock))
-    yield daemon
-    yield from loops(status)
+    status = None
+    try:
+        require_own(places)
+    except Refused as somebody:
+        yield Check("owner", "bad", somebody.what, somebody.fix)
+    else:
+        yield writing(places)
+        status, daemon = running(Client(places.socket, places.daemon_lock))
+        yield daemon
+        yield from loops(status)
     yield from description(places, status)
     yield containers()
     yield from demos()

@@ -37,7 +37,7 @@ def draw_free(taken: Iterable[int]) -> int:
             return port
     raise ShipwayError(
         f"no port between {_INTERNAL.start} and {_INTERNAL.stop - 1} is free on 127.0.0.1",
-        fix="stop what listens there",
+        fix="`ss -ltn` shows what listens there; end what you don't need",
     )
 
 

@@ -96,7 +96,7 @@ class HAProxyProcess:
         reason = self._log.read_text("utf-8", "replace").strip()[-800:]
         raise ShipwayError(
             f"HAProxy did not start: {reason or f'no answer within {_START_TIMEOUT:.0f} s'}",
-            fix="correct the cause, then `shipway up`",
+            fix="correct the cause, then `shipway up --detach`",
             state="the router is not running",
         )
 
@@ -123,7 +123,9 @@ class HAProxyProcess:
             else:
                 return
         pids = ", ".join(str(process.pid) for process in self.found())
-        raise ShipwayError(f"HAProxy does not end (process {pids})", fix="end it, then `shipway up`")
+        raise ShipwayError(
+            f"HAProxy does not end (process {pids})", fix=f"kill -9 {pids.replace(',', '')}, then `shipway up --detach`"
+        )
 
 
 def _require_version(binary: str) -> None:
