@@ -51,7 +51,7 @@ print(json.dumps({
     "state": attempt(lambda: open(aims["state"]).read()),
     "written": attempt(lambda: open(aims["state"] + ".new", "w").close()),
     "listed": attempt(lambda: os.listdir(aims["folder"])),
-    "home": attempt(lambda: os.listdir(aims["home"])),
+    "home": attempt(lambda: open(aims["home"]).read()),
     "socket": attempt(lambda: connect(socket.AF_UNIX, aims["socket"])),
     "port": attempt(lambda: connect(socket.AF_INET, ("127.0.0.1", aims["port"]))),
     "environ": attempt(lambda: open(f"/proc/{aims['pid']}/environ").read()),
@@ -74,12 +74,16 @@ def confinement(tmp_path: Path) -> Confinement:
     return found
 
 
-def test_a_test_command_reaches_its_tree_and_nothing_of_shipways(confinement: Confinement, tmp_path: Path) -> None:
+def test_a_test_command_reaches_its_tree_and_nothing_of_shipways(
+    confinement: Confinement, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Not the state, the daemon's socket and ports, its environment, the home: it can't approve its own run."""
     state = tmp_path / ".shipway" / "state.db"
     tree = tmp_path / ".shipway" / "artifacts" / ".work" / "test"
     tree.mkdir(parents=True)
     state.write_text("roles")
+    key = tmp_path_factory.mktemp("home") / "id_ed25519"
+    key.write_text("private")
     (tree / "look.py").write_text(LOOK)
     with tempfile.TemporaryDirectory(prefix="sw-") as runtime, socket.socket(socket.AF_UNIX) as daemon:
         address = str(Path(runtime, "daemon.sock"))
@@ -87,7 +91,7 @@ def test_a_test_command_reaches_its_tree_and_nothing_of_shipways(confinement: Co
         daemon.listen()
         with socket.create_server(("127.0.0.1", 0)) as listener:
             aims = {
-                "state": str(state), "folder": str(tmp_path), "home": str(Path.home()), "socket": address,
+                "state": str(state), "folder": str(tmp_path), "home": str(key), "socket": address,
                 "port": listener.getsockname()[1], "pid": os.getpid(),
             }  # fmt: skip
             log = tmp_path / "log"
@@ -103,7 +107,7 @@ def test_a_test_command_reaches_its_tree_and_nothing_of_shipways(confinement: Co
             )
     assert wrong is None, log.read_text()
     found = json.loads(log.read_text())
-    assert {"state", "socket", "environ", "shadow"} == {name for name, said in found.items() if said in NOTHING}
+    assert {"state", "home", "socket", "environ", "shadow"} == {name for name, said in found.items() if said in NOTHING}
     # The root of the app is an empty folder that leads to the tree, and what is written there is nowhere.
     assert ([".shipway"], ["roles"]) == (found["listed"], [state.read_text()])
     assert not state.with_name("state.db.new").exists()
