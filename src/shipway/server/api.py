@@ -8,6 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from shipway.core.rollout import Command
 from shipway.server import logs, views
 from shipway.server.call import Answer, Call, Verb, Verbs, read_call
 from shipway.server.disk_verbs import disk_verbs
+from shipway.server.insiders import RefuseInsiders
 from shipway.server.model_verbs import LENGTHY, model_verbs
 from shipway.server.variant_verbs import variant_verbs
 from shipway.wiring import Platform
@@ -110,7 +112,9 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
     # Needs no thread: it tells a daemon that is busy from one that has stopped.
     routes.append(Route("/v1/alive", alive, methods=["GET"]))
     return Starlette(
-        routes=routes, exception_handlers={ShipwayError: _refusal, OSError: _refusal, HTTPException: _not_found}
+        routes=routes,
+        middleware=[Middleware(RefuseInsiders, state=platform.places.state)],
+        exception_handlers={ShipwayError: _refusal, OSError: _refusal, HTTPException: _not_found},
     )
 
 
