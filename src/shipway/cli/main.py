@@ -45,6 +45,11 @@ def shipway() -> None:
 
 def main() -> None:
     """The program `shipway`."""
+    if sys.argv[1:2] == ["up"]:
+        # It may stay as long as the daemon does, and what it was started with could be read as long.
+        from shipway.local.clean_start import start_clean
+
+        start_clean()
     sys.exit(run(sys.argv[1:]))
 
 

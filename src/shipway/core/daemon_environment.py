@@ -10,6 +10,7 @@ from collections.abc import Mapping
 _NAMES = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
+        *("TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES"),
         *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
         # macOS adds it to every process by itself.
         "__CF_USER_TEXT_ENCODING",

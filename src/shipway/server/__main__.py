@@ -9,13 +9,13 @@ import os
 import sys
 from pathlib import Path
 
-from shipway.core.daemon_environment import kept
 from shipway.core.errors import ShipwayError
+from shipway.local.clean_start import start_clean
 
 
 def main() -> int:
     """Serve until told to stop; a fault at the start is one line of JSON on stderr and its exit code."""
-    _let_go_of_the_starters_environment()
+    start_clean()
     # Nothing that is kept here is for others, whatever the shell says: databases, captured requests, logs.
     os.umask(0o077)
     from shipway.server.daemon import serve  # heavy: not twice
@@ -30,13 +30,6 @@ def main() -> int:
         print(json.dumps({"error": told}), file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def _let_go_of_the_starters_environment() -> None:
-    """Begin again without it: what a process was started with can be read in `/proc` as long as it lives."""
-    clean = kept(os.environ)
-    if clean != dict(os.environ):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], clean)  # noqa: S606 - the very program that runs
 
 
 sys.exit(main())
