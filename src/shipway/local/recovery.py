@@ -11,8 +11,7 @@ from pathlib import Path
 import psutil
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import SIDES, Side
-from shipway.core.ports import Store
+from shipway.core.observation import SIDES, Side, other
 from shipway.core.records import EnvironmentRecord, SideRecord
 from shipway.core.release import Release
 from shipway.local.process_table import send, session_of, started_at
@@ -20,10 +19,12 @@ from shipway.local.processes import LAUNCH, Handle
 from shipway.local.router.router import Router
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import Pool
+from shipway.local.store import Store
 from shipway.local.task_specs import TaskSpecs
 from shipway.local.task_table import TaskRecord, TaskTable
 
 _log = logging.getLogger(__name__)
+_HALF = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,24 @@ class Recovery:
             _log.warning("recorded again: %s", ", ".join(recovered))
         if lost:
             self.router.recall(router_state(self.store, self.table.all(), found))
+        if not self.store.all(EnvironmentRecord):
+            self._leave_room()
+
+    def _leave_room(self) -> None:
+        """Where nothing at all is known of what serves, the next release comes up beside it, under a fresh number."""
+        specs = [record.spec for record in self.table.all()]
+        numbers = [int(spec.release[1:]) for spec in specs if spec.release[1:].isdecimal()]
+        if not numbers:
+            return
+        self.store.continue_from({"release": max(numbers), "run": max(numbers)})
+        for name in {spec.environment for spec in specs}:
+            candidate, weight = self.router.split(name)
+            serving = candidate if weight >= _HALF else other(candidate)
+            # A first release goes to the side that is recorded, whose tasks make room for it.
+            self.store.put(name, EnvironmentRecord(name, other(serving)))
+        _log.warning(
+            "nothing is recorded of what serves in %s", ", ".join(sorted({spec.environment for spec in specs}))
+        )
 
 
 def running_tasks(artifacts: Path) -> Iterator[FoundTask]:
@@ -100,6 +119,8 @@ def recover_tasks(found: Sequence[FoundTask], table: TaskTable, specs: TaskSpecs
         if task.variables[LAUNCH] in known:
             continue
         record = None if task.id in ids else _record(task, specs, store)
+        if record is None and not store.all(SideRecord):
+            continue  # nothing at all is known: what runs may well be what serves
         if record is None:
             _log.warning("task %s (process %d) is nobody's any more: it is told to end", task.id, task.pid)
             send(task.pid, signal.SIGTERM)
