@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import threading
@@ -36,6 +35,7 @@ from shipway.local.supervisor import Supervisor
 from shipway.local.target import LocalTarget
 from shipway.local.task_specs import TaskSpecs
 from shipway.local.task_table import FileTaskTable
+from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
@@ -134,10 +134,10 @@ def build(root: Path) -> Platform:
     if recalled:
         names = ", ".join(record.name for record in recalled)
         why = "the database was lost; what serves is known from its copy, runs and earlier audit entries are not"
-        store.add_audit(AuditEntry(time.time(), getpass.getuser(), "recalled", None, why, {"environments": names}))
+        store.add_audit(AuditEntry(time.time(), user_name(os.getuid()), "recalled", None, why, {"environments": names}))
     read_app = partial(description_file.parse, name=DESCRIPTION)
     operator = Operator(store, lambda: read_app(source.read(source.resolve("HEAD"), DESCRIPTION)), time.time)
-    app = operator.start(found, getpass.getuser())
+    app = operator.start(found, user_name(os.getuid()))
     confinement = Confinement.of_machine(root)
     environments = PythonEnvironments(places.state / "environments", confinement)
     builder = LocalBuilder(places.state, source, environments, confinement)

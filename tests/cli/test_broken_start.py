@@ -12,6 +12,7 @@ import pytest
 from shipway.cli import daemon, ownership
 from shipway.core.errors import Refused
 from shipway.core.places import Places
+from shipway.local.whose import user_name
 
 
 def _no_room() -> None:
@@ -59,7 +60,7 @@ def test_somebody_elses_shipway_is_named(
     monkeypatch.setattr(ownership, "daemon_of", lambda places: pid)
     with pytest.raises(Refused) as refused:
         ownership.require_own(app)
-    name = ownership.name_of(65534)
+    name = user_name(65534)
     assert f"Shipway of {app.root} belongs to {name} and {said}; nobody else can ask it anything" == refused.value.what
     assert f"ask {name}, or if you may act as {name}: sudo -u {name} shipway {verb}" == refused.value.fix
 

@@ -16,6 +16,7 @@ from shipway.cli.client import Client
 from shipway.cli.doctor import Check
 from shipway.cli.main import run as shipway
 from shipway.core.places import Places
+from shipway.local.router.ports import Holder
 from tests.cli.answers import environment, status
 from tests.cli.daemon_double import DaemonDouble
 
@@ -171,3 +172,13 @@ def test_what_cannot_be_confined_is_said_to_be_trusted(app: Places, monkeypatch:
     found = doctor.confinement(app)
     trusted = "bubblewrap (bwrap) is not installed: builds and tests of every commit are trusted"
     assert ("optional", trusted) == (found.state, found.found)
+
+
+def test_the_port_of_a_router_without_its_control_plane_is_ours(app: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the daemon has ended the router serves on; that is no stranger, and nothing is to be mended."""
+    own = Holder("this app's own haproxy, process 7", "shipway repair", own=True)
+    monkeypatch.setattr("shipway.local.router.ports.holder_of", lambda port, root: own)
+    with socket.create_server(("127.0.0.1", 0)) as router:
+        port = router.getsockname()[1]
+        found = doctor._port("dev", port, set(), app.root)
+    assert Check(f"port {port}", "good", "dev: ours, whether or not the control plane runs") == found

@@ -226,6 +226,8 @@ def _port(environment: str, port: int, ours: set[int], root: Path) -> Check:
             from shipway.local.router.ports import holder_of  # psutil: only where it is needed
 
             holder = holder_of(port, root)
+            if holder.own:
+                return Check(name, "good", f"{environment}: ours, whether or not the control plane runs")
             return Check(name, "bad", f"{environment}: taken by {holder.who}", holder.fix)
     return Check(name, "good", f"{environment}: free")
 

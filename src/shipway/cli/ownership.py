@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 
 from shipway.core.errors import Refused
 from shipway.core.places import Places
@@ -14,7 +13,9 @@ def require_own(places: Places) -> None:
     owner = owner_of(places)
     if owner is None or owner == os.getuid():
         return
-    name = name_of(owner)
+    from shipway.local.whose import user_name  # psutil takes a while; only where the state is somebody else's
+
+    name = user_name(owner)
     pid = daemon_of(places)
     runs = f"runs (process {pid})" if pid else "does not run"
     verb = "status" if pid else "up --detach"
@@ -33,17 +34,9 @@ def owner_of(places: Places) -> int | None:
         return None
 
 
-def name_of(user_id: int) -> str:
-    """The user's name; the number where the system knows none."""
-    try:
-        return pwd.getpwuid(user_id).pw_name
-    except KeyError:
-        return str(user_id)
-
-
 def daemon_of(places: Places) -> int | None:
     """The process of the app's daemon by its command line, which everybody can see."""
-    import psutil  # takes a while; only where the state is somebody else's
+    import psutil
 
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []

@@ -1,14 +1,23 @@
-"""Whose process is it: of which app's Shipway, told by what everybody can see of it."""
+"""Whose process is it: of which user, of which app's Shipway, told by what everybody can see."""
 
 from __future__ import annotations
 
 import contextlib
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 _STATE = ".shipway"
+
+
+def user_name(user_id: int) -> str:
+    """The user's name as the system has it, whatever the environment says; the number where it knows none."""
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return str(user_id)
 
 
 def app_of(process: psutil.Process) -> Path | None:

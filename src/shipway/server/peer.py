@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
 import struct
 from typing import cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from shipway.local.whose import user_name
 
 _CREDENTIALS = struct.Struct("3i")
 
@@ -28,14 +29,7 @@ def _caller_of(connection: socket.socket) -> tuple[str, int]:
     """User name and process id; 0 where the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         # Elsewhere than on Linux the folder's mode lets in the owner alone.
-        return _name(os.getuid()), 0
+        return user_name(os.getuid()), 0
     packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process, user_id, _ = _CREDENTIALS.unpack(packed)
-    return _name(user_id), process
-
-
-def _name(user_id: int) -> str:
-    try:
-        return pwd.getpwuid(user_id).pw_name
-    except KeyError:
-        return str(user_id)
+    return user_name(user_id), process

@@ -76,6 +76,7 @@ class Holder:
 
     who: str
     fix: str
+    own: bool = False
 
 
 def holder_of(port: int, root: Path) -> Holder:
@@ -89,7 +90,7 @@ def holder_of(port: int, root: Path) -> Holder:
             f"choose another port in shipway.yaml here. If the app in {apps[0]} need not serve: shipway down there",
         )
     if apps:
-        return Holder(f"this app's own {described}", "shipway repair")
+        return Holder(f"this app's own {described}", "shipway repair", own=True)
     if found:
         return Holder(described, "choose another port in shipway.yaml, or end that process if it is yours to end")
     others = ", ".join(str(app) for app in apps_running() if app != root)
