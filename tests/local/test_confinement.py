@@ -99,6 +99,7 @@ def test_a_test_command_reaches_its_tree_and_nothing_of_shipways(
                 f"{os.path.realpath(sys.executable)} look.py '{json.dumps(aims)}'",
                 tree,
                 variables={"PATH": "/usr/bin:/bin"},
+                env={},
                 readable=[],
                 confinement=confinement,
                 mark=str(tree),
