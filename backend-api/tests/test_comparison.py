@@ -113,7 +113,7 @@ def test_a_slow_other_route_has_its_time(start: Start, endpoint: StandIn) -> Non
     """A comparison ends after the read timeout, and makes room for the next."""
     gate = threading.Event()
     endpoint.default = Reply(gate=gate)
-    backend = start(**ALL, model_read_timeout=0.1)
+    backend = start(**ALL, model_read_timeout=0.5)
     backend.predict()
     assert {"failed": 1} == counts(compared(backend, 1))
     gate.set()

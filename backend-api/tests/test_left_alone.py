@@ -72,10 +72,9 @@ def test_a_slow_route_costs_few_clients_the_read_timeout(
     backend = start(**BOTH, model_sagemaker_percent=percent_for(route), model_read_timeout=0.2)
     assert [200] * 20 == predicted(backend, 20)
     assert (FAILURES_TO_OPEN, 20) == (len(own.asked), len(other.asked))
-    waited = [line["ms"] > 200 for line in predictions(backend)]
-    assert [True] * FAILURES_TO_OPEN == waited[:FAILURES_TO_OPEN]
-    # A busy machine may hold up one or the other of them.
-    assert sum(waited) < FAILURES_TO_OPEN + 5
+    assert all(line["ms"] > 199 for line in predictions(backend)[:FAILURES_TO_OPEN])
+    spared = ["was not asked" in line["model_fell_back"] for line in predictions(backend)]
+    assert [False] * FAILURES_TO_OPEN + [True] * 15 == spared
     figures = backend.figures()["routes"][route]
     assert (5, 5, 20, "open") == tuple(figures[name] for name in ("asked", "failed", "fell_back", "breaker"))
     assert [("warning", route, "open")] == told(backend)
@@ -113,13 +112,13 @@ def test_a_slow_route_costs_one_client_each_cool_down(
 ) -> None:
     """While it stays slow, as many clients wait as there were cool-downs, and the log says nothing more."""
     model.default = Reply(gate=gate)
-    backend = start(**BOTH, model_read_timeout=0.1)
+    backend = start(**BOTH, model_read_timeout=0.1, model_deadline=60)
     began = time.monotonic()
     assert [200] * 5 == predicted(backend, 5)
     with ThreadPoolExecutor(4) as threads:
         while len(model.asked) < 8:
             assert {200} == {answer.status for answer in threads.map(lambda _: backend.predict(), range(4))}
-            assert time.monotonic() < began + 10
+            assert time.monotonic() < began + 60
     # Eight read timeouts and a cool-down before each of the last three, less what the loop's clock rounds.
     assert time.monotonic() - began > 8 * 0.1 + 3 * 0.3 - 0.05
     assert [("warning", "http", "open")] == told(backend)

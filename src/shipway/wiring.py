@@ -13,9 +13,11 @@ from pathlib import Path
 from shipway import description_file
 from shipway.core.description import App
 from shipway.core.places import DESCRIPTION, Places, places_of
+from shipway.core.records import AuditEntry, EnvironmentRecord
 from shipway.local import log_file
 from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder
+from shipway.local.confinement import Confinement
 from shipway.local.former_state import set_aside
 from shipway.local.git_source import GitSource
 from shipway.local.model_evidence import LocalModelEvidence
@@ -23,19 +25,23 @@ from shipway.local.parameters import FileParameters
 from shipway.local.processes import ProcessRunner
 from shipway.local.pruning import Pruning
 from shipway.local.python_environment import PythonEnvironments
+from shipway.local.recovery import Recovery
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.runtime_folder import make_private
+from shipway.local.serving_copy import ServingCopy
 from shipway.local.storage import Storage
 from shipway.local.store import Store
 from shipway.local.supervisor import Supervisor
 from shipway.local.target import LocalTarget
 from shipway.local.task_specs import TaskSpecs
 from shipway.local.task_table import FileTaskTable
+from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.loops import Loops
+from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
@@ -61,13 +67,20 @@ class Platform:
     supervisor: Supervisor
     pruning: Pruning
     meter: Meter
+    operator: Operator
+    copy: ServingCopy
+    recovery: Recovery
+    recalled: list[EnvironmentRecord]
     stopping: threading.Event
     loops: Loops
     started: float = field(default_factory=time.time)
 
     def start(self) -> None:
         """Take over what runs, then go on with the runs that were under way."""
+        self.recovery.find_again()
         self.target.restore()
+        for record in self.recalled:
+            self.target.settle(record.name, record.side)
         start = self.loops.start
         start("tasks", "starts and watches tasks", self.supervisor.look, self.supervisor.interval, 30.0)
         start("router", "keeps the router running", self.target.keep_router, _every_second, 60.0)
@@ -76,17 +89,24 @@ class Platform:
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
+        start("copy", "keeps a copy of what serves", self.copy.keep, _every_second, 60.0)
         # Again and again: a run that had no thread to be carried out by is not left behind.
         start("runs", "goes on with runs under way", self.control.resume, lambda: RESUME_EVERY, 300.0)
 
-    def reload(self) -> bool:
-        """Read shipway.yaml again; answers whether it changed."""
-        app = description_file.load(self.places.root / DESCRIPTION)
-        changed = app != self.app
-        if changed:
+    def reload(self, who: str, uncommitted: bool) -> tuple[bool, dict[str, str]]:
+        """Read shipway.yaml again; answers whether anything changed, and what of roles and approvals.
+
+        Raises Refused for roles and approvals that were never committed, unless `uncommitted` asks for them.
+        """
+        before = self.app
+        found = description_file.load(self.places.root / DESCRIPTION)
+        changes = self.operator.reload(found, who, uncommitted, self._go_by)
+        return before != self.app, changes
+
+    def _go_by(self, app: App) -> None:
+        if app != self.app:
             self.target.reload(app)
             self.app = app
-        return changed
 
     def _meter(self) -> None:
         for environment in self.app.environments:
@@ -106,19 +126,31 @@ def _every_second() -> float:
 def build(root: Path) -> Platform:
     """The platform for the app whose `shipway.yaml` lies in `root`. Raises ShipwayError when a part is missing."""
     places = places_of(root, os.getuid())
-    app = description_file.load(root / DESCRIPTION)
+    found = description_file.load(root / DESCRIPTION)
     source = GitSource(root)
     make_private(places.runtime)
     set_aside(places.state)
     store = Store(places.state / "state.db")
-    environments = PythonEnvironments(places.state / "environments")
-    builder = LocalBuilder(places.state, source, environments)
+    copy = ServingCopy(places.state / "serving.json", store)
+    recalled = copy.recall()
+    copy.follow()
+    if recalled:
+        names = ", ".join(record.name for record in recalled)
+        why = "the database was lost; what serves is known from its copy, runs and earlier audit entries are not"
+        store.add_audit(AuditEntry(time.time(), user_name(os.getuid()), "recalled", None, why, {"environments": names}))
+    read_app = partial(description_file.parse, name=DESCRIPTION)
+    operator = Operator(store, lambda: read_app(source.read(source.resolve("HEAD"), DESCRIPTION)), time.time)
+    app = operator.start(found, user_name(os.getuid()))
+    confinement = Confinement.of_machine(root)
+    environments = PythonEnvironments(places.state / "environments", confinement)
+    builder = LocalBuilder(places.state, source, environments, confinement)
     parameters = FileParameters(places.state / "parameters")
     router = Router(places.state / "router", places.runtime)
     specs = TaskSpecs(places, environments, router, parameters)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
+    table = FileTaskTable(places.state / "tasks")
     supervisor = Supervisor(
-        FileTaskTable(places.state / "tasks"),
+        table,
         ProcessRunner(),
         on_change=lambda status: target.task_changed(status),  # noqa: PLW0108
     )
@@ -138,7 +170,7 @@ def build(root: Path) -> Platform:
         models=models,
         rollouts=rollouts,
         clock=time.time,
-        read_app=partial(description_file.parse, name=DESCRIPTION),
+        read_app=read_app,
         operator_app=lambda: platform.app,
         root=root,
     )
@@ -147,7 +179,8 @@ def build(root: Path) -> Platform:
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
     meter = Meter(router)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, supervisor, pruning, meter, stopping,
+        places, app, store, target, models, rollouts, control, trials, supervisor, pruning, meter, operator,
+        copy, Recovery(places.state / "artifacts", store, table, specs, router), recalled, stopping,
         Loops(stopping, time.monotonic),
     )  # fmt: skip
     return platform

@@ -86,5 +86,6 @@ def status(*environments: Json, runs: list[Json] | None = None, **changes: Any) 
     """All of the status."""
     return {
         "app": "ontime", "version": "0.1.0", "pid": 4711, "uptime": 300.0, "root": "/app",
-        "router": {"running": True}, "loops": [], "disk": None, "environments": list(environments), "runs": runs or [], **changes,
+        "authority": {"committed": True, "held_back": {}}, "router": {"running": True}, "loops": [], "disk": None,
+        "environments": list(environments), "runs": runs or [], **changes,
     }  # fmt: skip

@@ -19,6 +19,7 @@ class DaemonDouble:
     def __init__(self, path: Path) -> None:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self._answers: dict[tuple[str, str], deque[tuple[int, bytes]]] = {}
+        self._held: dict[tuple[str, str], threading.Event] = {}
         self._path = path
         self._server: socketserver.ThreadingUnixStreamServer | None = None
 
@@ -26,6 +27,10 @@ class DaemonDouble:
         """Answer with these bodies, in this order; bytes are sent as they are."""
         encoded = [body if isinstance(body, bytes) else json.dumps(body).encode() for body in bodies]
         self._answers.setdefault((method, path), deque()).extend((status, body) for body in encoded)
+
+    def hold(self, method: str, path: str, until: threading.Event) -> None:
+        """Answer there only once the event is set."""
+        self._held[method, path] = until
 
     def start(self) -> None:
         """Listen. A file that a stopped one left is replaced."""
@@ -67,6 +72,8 @@ class DaemonDouble:
         raw = request.rfile.read(int(request.headers.get("content-length", 0)))
         sent = json.loads(raw) if raw else dict(parse_qsl(url.query))
         self.asked.append((request.command, url.path, sent))
+        if held := self._held.get((request.command, url.path)):
+            held.wait(20)
         answers = self._answers.get((request.command, url.path))
         unknown = {"error": {"what": f"no route {url.path}", "fix": "", "state": "", "exit_code": 2}}
         status, body = (404, json.dumps(unknown).encode()) if not answers else answers[0]

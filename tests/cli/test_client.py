@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from shipway.cli.client import Client, Lost, NotRunning
+from shipway.cli.client import Client, Lost, NotRunning, Unreachable
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 from shipway.core.places import Places
 from tests.cli.daemon_double import HANG_UP, DaemonDouble
@@ -83,3 +85,37 @@ def test_a_silent_daemon_is_waited_for_only_so_long(app: Places) -> None:
         listener.listen()
         with pytest.raises(Lost, match=r"did not answer within 0\.05 s"):
             Client(app.socket).get("status", timeout=0.05)
+
+
+def test_a_daemon_that_does_not_move_is_told_soon(app: Places) -> None:
+    """A call may take long; a daemon that does not even say that it is alive is not waited for."""
+    app.runtime.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(app.socket))
+        listener.listen()
+        with pytest.raises(Unreachable, match="answers nothing") as raised:
+            Client(app.socket, patience=0.05).post("runs", timeout=30)
+    assert "shipway repair, which starts it anew" == raised.value.fix
+
+
+def test_long_work_is_waited_for_while_the_daemon_lives(app: Places, daemon: DaemonDouble) -> None:
+    """As long as it answers others, it is not stopped."""
+    released = threading.Event()
+    daemon.hold("GET", "/v1/status", released)
+    daemon.answer("GET", "/v1/status", {"late": True})
+    threading.Timer(0.3, released.set).start()
+    assert {"late": True} == Client(app.socket, patience=0.1).get("status")
+    assert ("GET", "/v1/alive", {}) in daemon.asked
+
+
+def test_a_daemon_without_its_socket_is_not_taken_for_none(app: Places) -> None:
+    """Its lock tells that it runs, so nobody is told to start a second one."""
+    app.state.mkdir()
+    with app.daemon_lock.open("w") as held:
+        held.write("4711")
+        held.flush()
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Unreachable, match=r"the daemon \(process 4711\) is about to start or to end, or has lost"):
+            Client(app.socket, app.daemon_lock).get("status")
+    with pytest.raises(NotRunning):
+        Client(app.socket, app.daemon_lock).get("status")

@@ -393,7 +393,7 @@ def test_up_where_it_runs_already(app: Places, daemon: DaemonDouble, capsys: Cap
 
 def test_reload_says_whether_anything_changed(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
     """The two answers differ."""
-    daemon.answer("POST", "/v1/reload", {"changed": True}, {"changed": False})
+    daemon.answer("POST", "/v1/reload", {"changed": True, "authority": {}}, {"changed": False, "authority": {}})
     assert (0, 0) == (shipway(["reload"]), shipway(["reload"]))
     assert "✔ shipway.yaml read again\n– shipway.yaml has not changed\n" == capsys.readouterr().out
 

@@ -89,3 +89,15 @@ def test_a_daemon_that_can_not_start_says_why(app: Places) -> None:
         "✘ shipway.yaml:1: environments: missing; add it",
         "  shipway.yaml:2: services: found 'nothing'; expected a mapping of names",
     ] == done.stderr.splitlines()[1:3]
+
+
+def test_up_keeps_no_keys_of_the_shell(app: Places, daemon: DaemonDouble) -> None:
+    """It may watch for days, and what a process was started with can be read all the time."""
+    daemon.answer("GET", "/v1/status", status(environment()))
+    process = _start("up", cwd=app.root, env={**os.environ, "AWS_SECRET_ACCESS_KEY": "of-the-person-at-the-shell"})
+    assert process.stdout is not None
+    process.stdout.readline()  # it watches now
+    started_with = Path(f"/proc/{process.pid}/environ").read_bytes()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert (b"PATH=" in started_with, b"AWS_SECRET_ACCESS_KEY" in started_with) == (True, False)

@@ -20,6 +20,7 @@ from shipway.core.description import Service
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.release import BakedModel
 from shipway.local.build import LocalBuilder
+from shipway.local.confinement import Confinement
 from shipway.local.git_source import GitSource
 from shipway.local.python_environment import PythonEnvironments
 
@@ -47,7 +48,8 @@ def source(repository):
 
 @pytest.fixture
 def builder(folder, source):
-    return LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), test_timeout=30)
+    confinement = Confinement.of_machine(folder.parent)
+    return LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), confinement, test_timeout=30)
 
 
 def service(**keys) -> Service:
@@ -204,7 +206,7 @@ def test_what_is_missing_is_named(build, keys, message):
 def test_tests_see_a_clean_environment(build, monkeypatch, folder):
     """Nothing of ours gets in; home and temporary files are their own; the copy may be written to."""
     monkeypatch.setenv("SECRET", "x")
-    code = "import os, app; assert 'SECRET' not in os.environ; open('here', 'w'); print(sorted(os.environ))"
+    code = "import os, app; assert 'SECRET' not in os.environ; open('here', 'w'); print(sorted(os.environ.keys() - {'PWD'}))"
     artifact = build(test=f'python -c "{code}"')
     (log,) = (folder / "builds").iterdir()
     names = "['HOME', 'LANG', 'PATH', 'PYTHONNOUSERSITE', 'PYTHONPATH', 'PYTHONUNBUFFERED', 'SHIPWAY_BUILD', 'TMPDIR']"
@@ -214,7 +216,9 @@ def test_tests_see_a_clean_environment(build, monkeypatch, folder):
 
 def test_tests_are_bounded_in_time(folder, source):
     """Tests that hang are ended, with all they started."""
-    builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), test_timeout=0.5)
+    builder = LocalBuilder(
+        folder, source, PythonEnvironments(folder / "environments"), Confinement(folder), test_timeout=0.5
+    )
     command = 'python -c \'import subprocess; subprocess.run(["sleep", "612"])\''
     with pytest.raises(Refused, match=r"not done within 0\.5 s"):
         builder.build(source.resolve("HEAD"), "web", service(test=command), print)
@@ -282,12 +286,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from shipway.core.description import Service
 from shipway.local.build import LocalBuilder
+from shipway.local.confinement import Confinement
 from shipway.local.git_source import GitSource
 from shipway.local.python_environment import PythonEnvironments
 
 folder, repository, test = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 source = GitSource(repository)
-builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"))
+builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), Confinement.of_machine(folder))
 service = Service(path="web", command="x", lock="none", test=test)
 print(builder.build(source.resolve("HEAD"), "web", service, lambda line: print(line, flush=True)).digest)
 """

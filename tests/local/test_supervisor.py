@@ -388,10 +388,12 @@ def test_a_full_disk_is_no_reason_to_forget(table, make_spec, until, clock, tmp_
     """A task whose record could not be written is told of as an error, and started once it can be."""
     supervisor = Supervisor(table, ProcessRunner(), clock=clock)
     (tmp_path / "tasks").rename(tmp_path / "away")
-    with pytest.raises(FileNotFoundError):
+    (tmp_path / "tasks").touch()  # a folder that was only removed would be made anew
+    with pytest.raises(FileExistsError):
         want(supervisor, make_spec())
     supervisor.poll()
     assert "backing_off" == only(supervisor).state
+    (tmp_path / "tasks").unlink()
     (tmp_path / "away").rename(tmp_path / "tasks")
     until(in_state(supervisor, "ready"))
     stop_all(supervisor)

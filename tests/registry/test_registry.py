@@ -35,7 +35,7 @@ def test_is_the_pipelines_port(registry: ModelRegistry) -> None:
 
 
 def test_a_published_folder_becomes_a_version(registry: ModelRegistry, make_model: MakeModel, bucket: Path) -> None:
-    """The bucket holds the same files and the metadata, read-only, waiting for approval."""
+    """The bucket holds the same files and the metadata, read-only for its owner alone, waiting for approval."""
     folder = make_model(b"tree 1\n", more={"extra/vocabulary.txt": b"a\n"})
     model = registry.publish(folder, None, "jonas")
     assert ("v1.0", "delays", "amira", "pending") == (model.version, model.name, model.author, model.approval_status)
@@ -44,7 +44,7 @@ def test_a_published_folder_becomes_a_version(registry: ModelRegistry, make_mode
     assert b"a\n" == (version / "extra/vocabulary.txt").read_bytes()
     written = json.loads((folder / "metadata.json").read_text())
     assert {**written, "version": "v1.0"} == registry.metadata("v1.0")
-    assert {0o444} == {stat.S_IMODE(p.stat().st_mode) for p in version.rglob("*") if p.is_file()}
+    assert {0o400} == {stat.S_IMODE(p.stat().st_mode) for p in version.rglob("*") if p.is_file()}
     assert model == registry.get("v1.0") == registry.verified("v1.0")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from training import source
 from training.prepare import prepare
 
 # the folder under test may be read-only
-configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis-training")
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-training-{os.getuid()}")
 settings.register_profile("training", database=None, deadline=None)
 settings.load_profile("training")
 

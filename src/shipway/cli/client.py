@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from shipway.cli.daemon_lock import holder
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 
 CALL_TIMEOUT = 60.0
+PATIENCE = 2.5
+"""Seconds of silence after which it is asked whether the daemon still moves; twice that bounds the wait for it."""
 MAX_ANSWER = 64 << 20
 _KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused, 4: RolledBack}
 
@@ -25,11 +28,20 @@ class Lost(ShipwayError):
     """The daemon went away in the middle of a call; whether it was carried out is not known."""
 
 
-class Client:
-    """Calls the daemon whose socket lies at `path`. An answer is the JSON object that the daemon sent."""
+class Unreachable(Lost):
+    """The daemon's process is there, and nobody can talk to it."""
 
-    def __init__(self, path: Path) -> None:
+
+class Client:
+    """Calls the daemon whose socket lies at `path`. An answer is the JSON object that the daemon sent.
+
+    By its `lock` a daemon without a socket is told from no daemon.
+    """
+
+    def __init__(self, path: Path, lock: Path | None = None, patience: float = PATIENCE) -> None:
         self._path = path
+        self._lock = lock
+        self._patience = patience
 
     def get(self, *segments: str, timeout: float = CALL_TIMEOUT, **query: str | int | float | None) -> dict[str, Any]:
         """GET /v1/segments…?query, where None leaves a word of the query out. Raises ShipwayError."""
@@ -41,12 +53,20 @@ class Client:
         return self._call("POST", _target(segments), json.dumps(body).encode(), timeout)
 
     def _call(self, method: str, target: str, body: bytes | None, timeout: float) -> dict[str, Any]:
-        from shipway.cli.unix_http import Broken, exchange  # `--help` does without http.client
+        from shipway.cli.unix_http import Broken, Unresponsive, exchange  # `--help` does without http.client
 
         try:
-            status, data = exchange(self._path, method, target, body, timeout=timeout, most=MAX_ANSWER + 1)
+            status, data = exchange(
+                self._path, method, target, body, timeout=timeout, most=MAX_ANSWER + 1, patience=self._patience
+            )
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise NotRunning from error
+            raise self._absent() from error
+        except Unresponsive as error:
+            raise Unreachable(
+                f"the daemon{self._process()} answers nothing: it was stopped, or has far too much to do",
+                fix="shipway repair, which starts it anew",
+                state="whether this was carried out is not known; what serves goes on",
+            ) from error
         except PermissionError as error:
             raise Refused(f"you may not talk to the daemon here: {self._path} belongs to someone else") from error
         except TimeoutError as error:
@@ -55,6 +75,21 @@ class Client:
         except (OSError, Broken) as error:
             raise Lost(f"the daemon went away before it answered: {error}", fix="shipway status") from error
         return _answer(status, data)
+
+    def _absent(self) -> ShipwayError:
+        process = self._process()
+        if not process:
+            return NotRunning()
+        return Unreachable(
+            f"the daemon{process} is about to start or to end, or has lost its socket {self._path}",
+            fix="try again in some seconds; if it stays like this: shipway repair",
+            state="what serves goes on",
+        )
+
+    def _process(self) -> str:
+        """` (process 4711)` while one holds the lock."""
+        pid = holder(self._lock) if self._lock is not None else None
+        return "" if pid is None else f" (process {pid or 'unknown'})"
 
 
 def _target(segments: tuple[str, ...]) -> str:

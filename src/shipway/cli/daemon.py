@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from shipway.cli.client import Client, Lost, NotRunning
+from shipway.cli.daemon_lock import holder
+from shipway.core.daemon_environment import kept
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.places import Places
 
@@ -20,6 +23,8 @@ STOP_TIMEOUT = 120.0
 _PAUSE = 0.05
 _PROBE_TIMEOUT = 2.0
 _TAIL = 20
+_ROOM = 256 * 1024
+"""Bytes that a start has to find room for: its databases and its log."""
 _KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused}
 
 
@@ -53,6 +58,7 @@ def start(places: Places) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
             # -P: a folder `shipway` in the app's repository must not be taken for the product.
             [sys.executable, "-P", "-m", "shipway.server", "--root", str(places.root)],
             cwd=places.root,
+            env=kept(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -85,9 +91,11 @@ def _first_status(places: Places, process: subprocess.Popen[bytes], began_at: in
 def wait_until_gone(places: Places) -> None:
     """Wait until the daemon has ended. Raises ShipwayError when it takes too long."""
     deadline = time.monotonic() + STOP_TIMEOUT
-    while _is_locked(places.daemon_lock) or _answers(Client(places.socket)):
+    while holder(places.daemon_lock) is not None or _answers(Client(places.socket)):
         if time.monotonic() > deadline:
-            raise ShipwayError(f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway logs --daemon")
+            raise ShipwayError(
+                f"the daemon still runs after {STOP_TIMEOUT:.0f} s", fix="shipway repair, then shipway down again"
+            )
         time.sleep(_PAUSE)
 
 
@@ -98,24 +106,30 @@ def _answers(client: Client) -> bool:
         return True
 
 
-def _is_locked(path: Path) -> bool:
-    """Whether a daemon holds its lock: it does so until its process has ended, longer than it listens."""
-    try:
-        with path.open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def _make_folder(places: Places) -> None:
+    """Make the state's folder and see that it takes data: on a full disk the daemon could not even say why it ended."""
+    trial = places.state / ".room"
     try:
-        places.state.mkdir(exist_ok=True)
-        places.daemon_log.touch()
+        places.state.mkdir(mode=0o700, exist_ok=True)
+        places.daemon_log.touch(mode=0o600)
+        try:
+            with trial.open("wb") as file:
+                file.write(bytes(_ROOM))
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            trial.unlink(missing_ok=True)
     except OSError as error:
-        raise ShipwayError(f"{places.state} can't be written: {error.strerror}", fix="shipway doctor") from error
+        raise _unwritable(places.state, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> ShipwayError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return ShipwayError(
+        f"{folder} can't be written: {(error.strerror or str(error)).lower()}",
+        fix=f"make room there (df {folder}), then shipway up" if full else "shipway doctor",
+        state="nothing was started; what serves goes on",
+    )
 
 
 def _why_not(log: Path, began_at: int, code: int) -> ShipwayError:
@@ -129,5 +143,11 @@ def _why_not(log: Path, began_at: int, code: int) -> ShipwayError:
             return _KINDS.get(error["exit_code"], ShipwayError)(error["what"], fix=error["fix"], state=error["state"])
         except (ValueError, KeyError, TypeError):
             continue
-    said = "\n".join(lines[-_TAIL:]) or "it said nothing"
+    if not lines:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+        return ShipwayError(
+            f"the daemon {how} before it answered, without a word: out of memory or disk, or ended by somebody",
+            fix="shipway doctor, then shipway up",
+        )
+    said = "\n".join(lines[-_TAIL:])
     return ShipwayError(f"the daemon ended with {code} before it answered:\n{said}", fix=f"look at {log}")

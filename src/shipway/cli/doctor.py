@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shipway.cli.client import Client
-from shipway.core.errors import ShipwayError
+from shipway.cli.ownership import require_own
+from shipway.core.errors import Refused, ShipwayError
 from shipway.core.places import Places
 
 OLDEST_PYTHON = (3, 11)
@@ -47,13 +49,20 @@ def examine(places: Places) -> Iterator[Check]:
     yield clock(places.root)
     yield haproxy()
     yield disk(places.root)
-    yield writing(places)
-    status, daemon = running(Client(places.socket))
-    yield daemon
-    yield from loops(status)
+    status = None
+    try:
+        require_own(places)
+    except Refused as somebody:
+        yield Check("owner", "bad", somebody.what, somebody.fix)
+    else:
+        yield writing(places)
+        status, daemon = running(Client(places.socket, places.daemon_lock))
+        yield daemon
+        yield from loops(status)
     yield from description(places, status)
     yield containers()
     yield from demos()
+    yield confinement(places)
 
 
 def python() -> Check:
@@ -143,7 +152,7 @@ def writing(places: Places) -> Check:
         return Check("writing", "bad", f"{place} is not writable", f"give yourself write access to {place}")
     for folder in (places.runtime.parent, places.runtime):
         if folder.exists() and folder.lstat().st_uid != os.getuid():
-            return Check("writing", "bad", f"{folder} belongs to somebody else", "remove it, or ask its owner to")
+            return Check("writing", "bad", f"{folder} belongs to somebody else", "ask its owner, or root, to remove it")
     return Check("writing", "good", str(places.state))
 
 
@@ -182,7 +191,7 @@ def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check
     ours = _ports_of(status)
     for name, environment in app.environments.items():
         for port in filter(None, (environment.port, environment.https_port)):
-            yield _port(name, port, ours)
+            yield _port(name, port, ours, places.root)
 
 
 def containers() -> Check:
@@ -203,7 +212,20 @@ def demos() -> Iterator[Check]:
             yield Check("demo", "optional", found, "shipway demo --clear")
 
 
-def _port(environment: str, port: int, ours: set[int]) -> Check:
+def confinement(places: Places) -> Check:
+    """Whether a commit's builds and tests, which run before anybody approves, are kept away from Shipway itself."""
+    from shipway.local.confinement import Confinement  # tempfile and subprocess: only where it is needed
+
+    found = Confinement.of_machine(places.root)
+    if found.works:
+        return Check("confinement", "good", "builds and tests run under bubblewrap")
+    return Check(
+        "confinement", "optional", f"{found.why_not}: builds and tests of every commit are trusted",
+        "install bubblewrap with your system's packages, and allow user namespaces; docs/decisions/0014",
+    )  # fmt: skip
+
+
+def _port(environment: str, port: int, ours: set[int], root: Path) -> Check:
     name = f"port {port}"
     if port in ours:
         return Check(name, "good", f"{environment}: ours")
@@ -213,8 +235,15 @@ def _port(environment: str, port: int, ours: set[int]) -> Check:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            fix = f"stop what listens there, or change environments.{environment} in shipway.yaml"
-            return Check(name, "bad", f"{environment}: {(error.strerror or str(error)).lower()}", fix)
+            if error.errno != errno.EADDRINUSE:
+                why = (error.strerror or str(error)).lower()
+                return Check(name, "bad", f"{environment}: {why}", f"change environments.{environment} in shipway.yaml")
+            from shipway.local.router.ports import holder_of  # psutil: only where it is needed
+
+            holder = holder_of(port, root)
+            if holder.own:
+                return Check(name, "good", f"{environment}: ours, whether or not the control plane runs")
+            return Check(name, "bad", f"{environment}: taken by {holder.who}", holder.fix)
     return Check(name, "good", f"{environment}: free")
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from shipway.cli.client import Client
+from shipway.cli.ownership import require_own
 from shipway.core.errors import UsageError
 from shipway.core.places import DESCRIPTION, Places, places_of
 
@@ -30,4 +31,10 @@ def places() -> Places:
 
 def client() -> Client:
     """A client of the daemon of the app here; nothing is sent yet."""
-    return Client(places().socket)
+    return client_of(places())
+
+
+def client_of(found: Places) -> Client:
+    """A client of the daemon of an app. Raises Refused where somebody else runs it: only they can talk to it."""
+    require_own(found)
+    return Client(found.socket, found.daemon_lock)

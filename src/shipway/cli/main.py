@@ -24,7 +24,10 @@ SECTIONS = {
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
     "Look": (house.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
     "Model": (model.model,),
-    "Run Shipway": (house.up, house.down, house.reload, disk.prune, machine.validate, machine.doctor, machine.demo),
+    "Run Shipway": (
+        *(house.up, house.down, house.reload, house.repair, disk.prune),
+        *(machine.validate, machine.doctor, machine.demo),
+    ),
 }
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -42,6 +45,11 @@ def shipway() -> None:
 
 def main() -> None:
     """The program `shipway`."""
+    if sys.argv[1:2] == ["up"]:
+        # It may stay as long as the daemon does, and what it was started with could be read as long.
+        from shipway.local.clean_start import start_clean
+
+        start_clean()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -77,6 +77,6 @@ def check_decider(app: App, person: str, action: str) -> None:
             raise Refused(
                 f"{person} may not {action} a model: {name} takes one of the roles "
                 f"{', '.join(environment.approval.roles)}, {person} holds {', '.join(sorted(held)) or 'none'}",
-                fix=f"ask someone who holds one, or add {person} under `roles:` in shipway.yaml and run `shipway reload`",
+                fix=f"ask someone who holds one, or add {person} under `roles:` in shipway.yaml, commit it and run `shipway reload`",
                 state="nothing changed",
             )

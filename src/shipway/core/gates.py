@@ -26,7 +26,7 @@ def check_role(app: App, environment: str, person: str, action: str) -> None:
     held = ", ".join(sorted(roles_of(app, person))) or "none"
     raise Refused(
         f"{person} may not {action} {environment}: it takes one of the roles {', '.join(approval.roles)}, {person} holds {held}",
-        fix=f"ask someone who holds one, or add {person} under `roles:` in shipway.yaml and run `shipway reload`",
+        fix=f"ask someone who holds one, or add {person} under `roles:` in shipway.yaml, commit it and run `shipway reload`",
         state="nothing changed",
     )
 

@@ -10,8 +10,10 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Replace `path` with `content`; after a crash it holds the old bytes or the new, never a mixture.
 
-    What is not `lasting` need not outlive a power cut, and costs no wait for the disk.
+    The folder is made anew where somebody has removed it. What is not `lasting` need not outlive a power cut, and
+    costs no wait for the disk.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

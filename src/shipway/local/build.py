@@ -19,6 +19,7 @@ from shipway.core.release import Artifact, Commit
 from shipway.local import log_file
 from shipway.local.atomic_file import write_atomically
 from shipway.local.baked_model import read_baked
+from shipway.local.confinement import Confinement
 from shipway.local.file_lock import locked
 from shipway.local.git_source import GitSource
 from shipway.local.process_table import end_marked
@@ -78,12 +79,14 @@ class LocalBuilder(Builder):
         root_folder: Path,
         source: GitSource,
         environments: PythonEnvironments,
+        confinement: Confinement,
         test_timeout: float = _TEST_TIMEOUT,
     ) -> None:
         self._artifacts = root_folder.absolute() / "artifacts"
         self._logs = root_folder.absolute() / "builds"
         self._source = source
         self._environments = environments
+        self._confinement = confinement
         self._test_timeout = test_timeout
 
     def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
@@ -169,6 +172,8 @@ class LocalBuilder(Builder):
             job.work / "test",
             variables=self._environments.variables(environment.path, str(job.work / "test")),
             env=job.check.env,
+            readable=[self._environments.programs(environment.path).parent],
+            confinement=self._confinement,
             mark=str(job.work),
             log=log,
             timeout=self._test_timeout,

@@ -29,7 +29,7 @@ def locked(path: Path, timeout: float, doing: str) -> Iterator[int]:
             if time.monotonic() > deadline:
                 raise ShipwayError(
                     f"{doing}: another process has held {path} for {timeout:.0f} s",
-                    fix=f"see who holds it with `fuser {path}`, end that process and try again",
+                    fix=f"try again: it may be a long build. `fuser {path}` shows who holds it",
                 )
             time.sleep(_PAUSE)
         yield descriptor

@@ -15,7 +15,7 @@ _CHUNK = 1024 * 1024
 def open_for_append(path: Path) -> int:
     """A descriptor that a task writes to. Appending is what lets `rotate` cut the file under a live writer."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def rotate(path: Path, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> bool:

@@ -299,7 +299,10 @@ def free_port() -> int:
             if now - _ports_given.get(port, -_PORT_REST) >= _PORT_REST and _is_free(port):
                 _ports_given[port] = now
                 return port
-    raise ShipwayError(f"no free port found between {_PORTS.start} and {_PORTS.stop - 1}", fix="stop some tasks")
+    raise ShipwayError(
+        f"no free port found between {_PORTS.start} and {_PORTS.stop - 1}",
+        fix="`ss -ltn` shows what listens there; end what you don't need",
+    )
 
 
 _ports_lock = threading.Lock()

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import uuid
 from collections.abc import Mapping
@@ -23,12 +24,14 @@ import uv
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.ports import Tell
 from shipway.local.atomic_file import write_atomically
+from shipway.local.confinement import SCRATCH, Confinement
 from shipway.local.file_lock import locked
 from shipway.local.storage import touch
 
 NO_LOCK = "none"
 _COMPLETE = ".complete"
 _TIMEOUT = 900.0
+_NEEDS_A_BUILD = re.compile(r"building (source distributions|from source) is disabled", re.IGNORECASE)
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -41,12 +44,16 @@ class PythonEnvironment:
 
 
 class PythonEnvironments:
-    """The environments below `folder`, for the interpreter that runs this program."""
+    """The environments below `folder`, for the interpreter that runs this program.
 
-    def __init__(self, folder: Path) -> None:
+    Making one runs no code out of its packages, but for those that have no wheel: they are built in `confinement`.
+    """
+
+    def __init__(self, folder: Path, confinement: Confinement | None = None) -> None:
         # A virtual environment must not move: its scripts carry the absolute path.
         self._folder = folder.resolve()
         self._python = os.path.realpath(sys.executable)
+        self._confinement = confinement or Confinement(folder)
 
     def ensure(self, lock: bytes | None, name: str, tell: Tell) -> PythonEnvironment:
         """The environment of a lock file's bytes, made when it is not there yet; None is the bare interpreter.
@@ -75,9 +82,8 @@ class PythonEnvironments:
 
         An empty path means the bare interpreter, reached as `python` and `python3`, without user packages.
         """
-        programs = Path(environment, "bin") if environment else self._bare()
         variables = {
-            "PATH": f"{programs}:{_SYSTEM_PATH}",
+            "PATH": f"{self.programs(environment)}:{_SYSTEM_PATH}",
             "PYTHONPATH": f"{tree}/src:{tree}",
             "PYTHONNOUSERSITE": "1",
             "PYTHONUNBUFFERED": "1",
@@ -85,47 +91,53 @@ class PythonEnvironments:
         }
         return variables | ({"VIRTUAL_ENV": environment} if environment else {})
 
+    def programs(self, environment: str) -> Path:
+        """The `bin` folder of the environment at that path; of the bare interpreter for an empty one."""
+        return Path(environment, "bin") if environment else self._bare()
+
     def _make(self, place: Path, lock: bytes, name: str, held: int, tell: Tell) -> None:
         started = time.monotonic()
         tell(f"{name}: making its environment")
         if place.exists():
             shutil.rmtree(place)
-        self._uv(["venv", "--quiet", "--no-python-downloads", "--python", self._python, str(place)], name, held)
+        made = self._uv(["venv", "--quiet", "--no-python-downloads", "--python", self._python, str(place)], name, held)
+        _require_done(made, name)
         locked_file = place / "requirements.lock"
         locked_file.write_bytes(lock)
-        self._uv(
-            [
-                *("pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--allow-empty-requirements"),
-                *("--python", str(place / "bin" / "python"), str(locked_file)),
-            ],
-            name,
-            held,
-        )
+        sync = [
+            *("pip", "sync", "--quiet", "--require-hashes", "--allow-empty-requirements"),
+            *("--python", str(place / "bin" / "python"), str(locked_file)),
+        ]
+        done = self._uv([*sync, "--no-build"], name, held)
+        if done.returncode != 0 and _NEEDS_A_BUILD.search(_said(done)):
+            tell(f"{name}: a package has no wheel; building it from its sources")
+            done = self._build(sync, place, name, held)
+        _require_done(done, name)
+        self._compile(place, held)
         content = {"lock_sha256": hashlib.sha256(lock).hexdigest(), "interpreter": interpreter()}
         write_atomically(place / _COMPLETE, json.dumps(content, indent=1).encode())
         tell(f"{name}: environment {place.name[:6]} made in {time.monotonic() - started:.1f} s")
 
-    def _uv(self, arguments: list[str], name: str, held: int) -> None:
-        # uv inherits the lock: should this process be killed, the next one waits for uv before it starts afresh.
-        try:
-            done = subprocess.run(
-                [uv.find_uv_bin(), *arguments],
-                env=_without_python(os.environ),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                pass_fds=(held,),
-                timeout=_TIMEOUT,
-                check=False,
+    def _build(self, sync: list[str], place: Path, name: str, held: int) -> subprocess.CompletedProcess[bytes]:
+        """Sync once more and build what has no wheel: code of strangers, which may write to this environment alone."""
+        program = uv.find_uv_bin()
+        with tempfile.TemporaryDirectory(prefix="shipway-build-") as scratch:
+            # A cache of its own: what is built must not reach other environments through the shared one.
+            own = {"HOME": SCRATCH, "TMPDIR": SCRATCH, "UV_CACHE_DIR": f"{SCRATCH}/cache"}
+            variables = _without_python(os.environ) | (own if self._confinement.works else {})
+            argv = self._confinement.around(
+                [program, *sync], scratch=Path(scratch), writable=[place], readable=[Path(program)], network=True
             )
-        except subprocess.TimeoutExpired as error:
-            raise ShipwayError(f"{name}: uv gave up after {_TIMEOUT:.0f} s", fix="check the network") from error
-        if done.returncode != 0:
-            said = (done.stderr + done.stdout).decode("utf-8", "replace").strip()[-2000:]
-            raise ShipwayError(
-                f"{name}: its environment could not be made: {said or f'uv ended with {done.returncode}'}",
-                fix="mend the lock file, or the way to the package index, then try again",
-                state="nothing was built",
-            )
+            return _run(argv, variables, name, held)
+
+    def _compile(self, place: Path, held: int) -> None:
+        # -S: at its start the environment's own interpreter would run whatever packages put into their `.pth` files.
+        compiler = [self._python, "-I", "-S", "-m", "compileall", "-q", "-q", "-j", "0", str(place / "lib")]
+        # Some packages carry files that are no valid Python; they are passed over.
+        _run(compiler, {}, "compiling", held)
+
+    def _uv(self, arguments: list[str], name: str, held: int) -> subprocess.CompletedProcess[bytes]:
+        return _run([uv.find_uv_bin(), *arguments], _without_python(os.environ), name, held)
 
     def _bare(self) -> Path:
         programs = self._folder / f"bare-{hashlib.sha256(self._python.encode()).hexdigest()[:16]}" / "bin"
@@ -163,6 +175,35 @@ def is_whole(place: Path) -> bool:
     """Whether an environment was made to its end and still has its interpreter."""
     # The interpreter is a link; it dangles once that Python was removed from the machine.
     return (place / _COMPLETE).exists() and (place / "bin" / "python").exists()
+
+
+def _run(argv: list[str], variables: Mapping[str, str], name: str, held: int) -> subprocess.CompletedProcess[bytes]:
+    # The program inherits the lock: should this process be killed, the next one waits for it before it starts afresh.
+    try:
+        return subprocess.run(
+            argv,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            pass_fds=(held,),
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ShipwayError(f"{name}: uv gave up after {_TIMEOUT:.0f} s", fix="check the network") from error
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    return (done.stderr + done.stdout).decode("utf-8", "replace").strip()
+
+
+def _require_done(done: subprocess.CompletedProcess[bytes], name: str) -> None:
+    if done.returncode != 0:
+        raise ShipwayError(
+            f"{name}: its environment could not be made: {_said(done)[-2000:] or f'uv ended with {done.returncode}'}",
+            fix="mend the lock file, or the way to the package index, then try again",
+            state="nothing was built",
+        )
 
 
 def _digest(lock: bytes) -> str:

@@ -15,6 +15,6 @@ def make_private(folder: Path) -> None:
         place.mkdir(mode=0o700, exist_ok=True)
         found = os.lstat(place)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise ShipwayError(f"{place} belongs to somebody else", fix=f"remove {place}, or ask its owner to")
+            raise ShipwayError(f"{place} belongs to somebody else", fix=f"ask its owner, or root, to remove {place}")
         if stat.S_IMODE(found.st_mode) != 0o700:
             place.chmod(0o700)

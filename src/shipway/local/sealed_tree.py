@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_SEALED = stat.S_IRUSR | stat.S_IXUSR
 
 
 def compile_tree(tree: Path, final: Path) -> None:
@@ -41,12 +41,12 @@ def differences(tree: Path, expected: Mapping[str, str]) -> list[str]:
 
 
 def seal(tree: Path) -> None:
-    """Take every write permission away."""
+    """Leave its owner reading, and everyone else nothing."""
     for path in _files(tree):
         if not path.is_symlink():
-            path.chmod(path.stat().st_mode & ~_WRITE)
+            path.chmod(path.stat().st_mode & _SEALED)
     for folder in _folders(tree):
-        folder.chmod(folder.stat().st_mode & ~_WRITE)
+        folder.chmod(folder.stat().st_mode & _SEALED)
 
 
 def copy_for_writing(tree: Path, destination: Path) -> None:

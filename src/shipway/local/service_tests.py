@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shipway.core.errors import UsageError
 from shipway.core.placeholders import filled
 from shipway.local import log_file
+from shipway.local.confinement import SCRATCH, Confinement
 from shipway.local.process_table import end_marked
 from shipway.local.router.ports import draw_free
 
@@ -28,6 +31,8 @@ def run_tests(
     *,
     variables: Mapping[str, str],
     env: Mapping[str, str],
+    readable: Sequence[Path],
+    confinement: Confinement,
     mark: str,
     log: Path,
     timeout: float,
@@ -35,6 +40,7 @@ def run_tests(
     """Run `command` in `tree`, its output going to `log`; answers what went wrong, or None when the tests passed.
 
     `env` is the service's own; its placeholders are filled with folders that end with the tests, a free port and `test`.
+    Where the machine can confine it, it may write to the tree and read what is `readable`, and has no network.
     Whatever the tests started and left running is ended. `mark` is unique to this run. Raises UsageError for a
     command that cannot be started.
     """
@@ -44,11 +50,13 @@ def run_tests(
     output = log_file.open_for_append(log)
     try:
         with tempfile.TemporaryDirectory(prefix="shipway-tests-") as scratch:
-            own = {"HOME": scratch, "TMPDIR": scratch, MARK: mark}
-            told = _filled(env, Path(scratch), scratch)
+            home = SCRATCH if confinement.works else scratch
+            told = _filled(env, Path(scratch), home)
+            own = {"HOME": home, "TMPDIR": home, MARK: mark}
             try:
+                _require_program(argv[0], tree, {**variables, **told})
                 child = subprocess.Popen(
-                    argv,
+                    confinement.around(argv, scratch=Path(scratch), writable=[tree], readable=readable),
                     cwd=tree,
                     env={**variables, **told, **own},
                     stdin=subprocess.DEVNULL,
@@ -79,6 +87,12 @@ def _filled(env: Mapping[str, str], scratch: Path, seen_as: str) -> dict[str, st
     if any("{port}" in value for value in env.values()):
         values["port"] = str(draw_free([]))
     return {name: filled(value, values) for name, value in env.items()}
+
+
+def _require_program(program: str, tree: Path, variables: Mapping[str, str]) -> None:
+    """Raise FileNotFoundError where there is none, whoever would have to look for it later."""
+    if shutil.which(str(tree / program) if "/" in program else program, path=variables.get("PATH")) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 
 
 def _outcome(child: subprocess.Popen[bytes], log: Path, timeout: float) -> str | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,11 +46,14 @@ class Store:
         self._path = path
         self._lock = threading.RLock()
         self._grown = threading.Condition(self._lock)
+        self._watched: frozenset[str] = frozenset()
+        self._tell: Callable[[], None] = lambda: None
+        self._changed = False
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise self._fault(error) from error
+            raise _fault(path, error) from error
 
     def close(self) -> None:
         """Release the file."""
@@ -68,6 +70,7 @@ class Store:
             try:
                 yield
                 self._do("COMMIT")
+                self._tell_changes()
             except BaseException:
                 # A full disk ends the transaction by itself, or leaves it open: later writes must not end up in it.
                 if self._db.in_transaction:
@@ -88,11 +91,13 @@ class Store:
                 "INSERT INTO documents VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body=excluded.body",
                 (type(record).__name__, id, body),
             )
+            self._note(type(record))
 
     def delete(self, kind: type[Any], id: str) -> None:
         """Forget a record; one that is not there is no error."""
         with self._lock:
             self._do("DELETE FROM documents WHERE kind=? AND id=?", (kind.__name__, id))
+            self._note(kind)
 
     def all(self, kind: type[T]) -> list[T]:
         """Every record of a type, by id."""
@@ -118,6 +123,20 @@ class Store:
                 (name,),
             ).fetchone()
         return int(row[0])
+
+    def numbers(self) -> dict[str, int]:
+        """The last number given of each name."""
+        with self._lock:
+            return dict(self._do("SELECT name, value FROM counters ORDER BY name").fetchall())
+
+    def continue_from(self, numbers: Mapping[str, int]) -> None:
+        """Give later numbers than these from now on."""
+        with self.transaction():
+            for name, value in numbers.items():
+                self._do(
+                    "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value=max(value, excluded.value)",
+                    (name, value),
+                )
 
     def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
         """Take or keep the environment's lock; None on success, else the lock that stands in the way.
@@ -168,23 +187,51 @@ class Store:
             rows = self._do("SELECT number, body FROM audit ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
         return [replace(_adapter(AuditEntry).validate_json(body), number=number) for number, body in rows]
 
+    def watch(self, kinds: Collection[type[Any]], tell: Callable[[], None]) -> None:
+        """Call `tell`, which must not raise, after each write of a record of these types; once for a transaction."""
+        self._watched = frozenset(kind.__name__ for kind in kinds)
+        self._tell = tell
+
+    def _note(self, kind: type[Any]) -> None:
+        self._changed = self._changed or kind.__name__ in self._watched
+        if not self._db.in_transaction:
+            self._tell_changes()
+
+    def _tell_changes(self) -> None:
+        if self._changed:
+            self._changed = False
+            self._tell()
+
     def _do(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(statement, values)
         except sqlite3.Error as error:
-            raise self._fault(error) from error
+            raise _fault(self._path, error) from error
 
-    def _fault(self, error: sqlite3.Error) -> ShipwayError:
-        if type(error) is not sqlite3.DatabaseError:
-            return ShipwayError(
-                f"{self._path}: {error}",
-                fix="see whether the disk is full (`df`); what was under way goes on by itself",
-                state="nothing was written",
-            )
-        file, damaged = shlex.quote(str(self._path)), shlex.quote(str(self._path.parent / "damaged"))
+
+def is_damaged(path: Path) -> bool:
+    """Whether the file is no database any more, or one with damaged pages; no file is not damaged."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as db:
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+    except sqlite3.OperationalError:
+        # Locked, or a disk that fails: nothing is known of its content.
+        return False
+    except sqlite3.DatabaseError:
+        return True
+
+
+def _fault(path: Path, error: sqlite3.Error) -> ShipwayError:
+    if is_damaged(path):
         return ShipwayError(
-            f"{self._path} is damaged: {error}",
-            # The files beside it belong to it: SQLite would write what stands in them into a new database.
-            fix=f"mkdir -p {damaged} && mv {file}* {damaged}; then start Shipway again and deploy",
-            state="what is deployed goes on serving; runs, releases and the audit log of before are not readable",
+            f"{path}, what Shipway remembers, is damaged: {error}",
+            fix="shipway repair",
+            state="nothing was written; tasks and router go on serving",
         )
+    return ShipwayError(
+        f"{path}: {error}",
+        fix="make room if the disk is full (`df` says so); what was under way goes on by itself",
+        state="nothing was written",
+    )

@@ -190,6 +190,14 @@ class LocalTarget(Target):
                 self._route(environment, side)
         self._router.ensure_running(self.topology())
 
+    def settle(self, environment: str, side: Side) -> None:
+        """All traffic to `side`; what runs on the other one without a record, of a rollout that nobody knows, ends."""
+        if not self._has(environment):
+            return
+        self._router.shift(environment, side, 10_000)
+        if self._store.get(SideRecord, _key(environment, other(side))) is None:
+            self.retire(environment, other(side))
+
     def keep_router(self) -> None:
         """Start the router again if it died, or what holds its sockets did."""
         if not self._closing and not self._router.is_held():

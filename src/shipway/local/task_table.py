@@ -63,7 +63,7 @@ class FileTaskTable(TaskTable):
         self._file(task_id).unlink(missing_ok=True)
 
     def all(self) -> Sequence[TaskRecord]:
-        return [_read(file) for file in sorted(self._folder.glob("[!.]*.json"))]
+        return [read_record(file) for file in sorted(self._folder.glob("[!.]*.json"))]
 
     def _file(self, task_id: str) -> Path:
         if _ID.fullmatch(task_id) is None:
@@ -71,7 +71,8 @@ class FileTaskTable(TaskTable):
         return self._folder / f"{task_id}.json"
 
 
-def _read(file: Path) -> TaskRecord:
+def read_record(file: Path) -> TaskRecord:
+    """The record in a file. Raises ShipwayError when it is damaged."""
     try:
         stored: dict[str, Any] = json.loads(file.read_bytes())
         spec = stored.pop("spec")
@@ -81,6 +82,6 @@ def _read(file: Path) -> TaskRecord:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ShipwayError(
             f"{file} cannot be read as a task: {error}",
-            fix="end the process of that task if it runs, then remove the file",
+            fix="shipway repair, which finds the task again by its process",
             state="the other tasks run on untouched",
         ) from error

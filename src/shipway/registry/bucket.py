@@ -56,7 +56,7 @@ class Bucket:
 
     def replace_metadata(self, version: str, data: bytes) -> None:
         """Put `data` in place of the version's metadata, in one step."""
-        self._write(self.path(version) / METADATA, data, mode=0o444)
+        self._write(self.path(version) / METADATA, data, mode=0o400)
 
     def latest(self) -> str | None:
         """The version that `latest` names; None when nothing was promoted. Raises Refused when it is damaged."""
@@ -72,7 +72,7 @@ class Bucket:
 
     def point(self, version: str) -> None:
         """Make `latest` name the version, in one step."""
-        self._write(self._folder / "latest", f"{version}\n".encode(), mode=0o644)
+        self._write(self._folder / "latest", f"{version}\n".encode(), mode=0o600)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -104,7 +104,7 @@ class Bucket:
 
     def commit(self, incoming: Path, version: str, metadata: bytes) -> None:
         """Make a filled incoming folder a version: durable first, then visible in one step. Needs the lock."""
-        self._write(incoming / METADATA, metadata, mode=0o444)
+        self._write(incoming / METADATA, metadata, mode=0o400)
         for folder, _, _ in os.walk(incoming):
             _sync(Path(folder))
         incoming.rename(self._folder / version)
@@ -157,7 +157,7 @@ def copy_sealed(source: Path, target: Path) -> tuple[str, int]:
             writer.write(chunk)
         size = writer.tell()
         writer.flush()
-        os.fchmod(writer.fileno(), 0o444)
+        os.fchmod(writer.fileno(), 0o400)
         os.fsync(writer.fileno())
     return digest.hexdigest(), size
 

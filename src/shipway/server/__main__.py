@@ -5,15 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
 from shipway.core.errors import ShipwayError
-from shipway.server.daemon import serve
+from shipway.local.clean_start import start_clean
 
 
 def main() -> int:
     """Serve until told to stop; a fault at the start is one line of JSON on stderr and its exit code."""
+    start_clean()
+    # Nothing that is kept here is for others, whatever the shell says: databases, captured requests, logs.
+    os.umask(0o077)
+    from shipway.server.daemon import serve  # heavy: not twice
+
     parser = argparse.ArgumentParser(prog="python -m shipway.server")
     parser.add_argument("--root", type=Path, required=True, help="the folder that holds shipway.yaml")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -8,6 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from shipway.core.rollout import Command
 from shipway.server import logs, views
 from shipway.server.call import Answer, Call, Verb, Verbs, read_call
 from shipway.server.disk_verbs import disk_verbs
+from shipway.server.insiders import RefuseInsiders
 from shipway.server.model_verbs import LENGTHY, model_verbs
 from shipway.server.variant_verbs import variant_verbs
 from shipway.wiring import Platform
@@ -44,6 +46,10 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
             return {"rollout": views.rollout(platform, call.path("environment"))}
 
         return verb
+
+    def reload(call: Call) -> Answer:
+        changed, trusted = platform.reload(call.who, call.flag("uncommitted"))
+        return {"changed": changed, "authority": trusted}
 
     verbs: Verbs = {
         ("GET", "/v1/status"): lambda _: views.status(platform),
@@ -75,7 +81,7 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         ("GET", "/v1/audit"): lambda call: {
             "entries": views.plain(platform.store.audit(int(call.number("limit", 50, 10_000))))
         },
-        ("POST", "/v1/reload"): lambda _: {"changed": platform.reload()},
+        ("POST", "/v1/reload"): reload,
     }
 
     async def down(request: Request) -> Response:
@@ -89,6 +95,9 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
 
         return JSONResponse({"stopped": True}, background=BackgroundTask(last))
 
+    async def alive(_: Request) -> Response:
+        return JSONResponse({})
+
     # Who follows a run, or compares models, waits in threads of its own kind: an abort always gets through.
     followers, lengthy = CapacityLimiter(MAX_FOLLOWERS), CapacityLimiter(MAX_LENGTHY)
     routes = [
@@ -100,8 +109,12 @@ def make_api(platform: Platform, stop: Callable[[], None]) -> Starlette:
         for (method, path), verb in verbs.items()
     ]
     routes.append(Route("/v1/down", down, methods=["POST"]))
+    # Needs no thread: it tells a daemon that is busy from one that has stopped.
+    routes.append(Route("/v1/alive", alive, methods=["GET"]))
     return Starlette(
-        routes=routes, exception_handlers={ShipwayError: _refusal, OSError: _refusal, HTTPException: _not_found}
+        routes=routes,
+        middleware=[Middleware(RefuseInsiders, state=platform.places.state)],
+        exception_handlers={ShipwayError: _refusal, OSError: _refusal, HTTPException: _not_found},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import signal
 import socket
@@ -15,8 +16,13 @@ import uvicorn
 from shipway import wiring
 from shipway.core.errors import ShipwayError
 from shipway.core.places import places_of
+from shipway.local.private_state import close_to_others
+from shipway.local.runtime_folder import make_private
 from shipway.server.api import make_api
 from shipway.server.peer import PeerProtocol
+
+_LOOKS_EVERY = 10
+_log = logging.getLogger(__name__)
 
 
 def serve(root: Path) -> None:
@@ -24,12 +30,13 @@ def serve(root: Path) -> None:
     places = places_of(root, os.getuid())
     if not (root / "shipway.yaml").is_file():
         raise ShipwayError(f"{root} has no shipway.yaml", fix="start shipway in the folder that has it")
-    places.state.mkdir(exist_ok=True)
+    places.state.mkdir(mode=0o700, exist_ok=True)
+    close_to_others(places.state)
     (places.state / ".gitignore").write_text("*\n")
     with _only_one(places.daemon_lock):
         platform = wiring.build(root)
         platform.start()
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 make_api(platform, stop=lambda: os.kill(os.getpid(), signal.SIGTERM)),
                 http=PeerProtocol,
@@ -37,13 +44,40 @@ def serve(root: Path) -> None:
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=2,
-            )
+            ),
+            places.socket,
         )
         server.run(sockets=[_listen(places.socket)])
         platform.stopping.set()
-        places.socket.unlink(missing_ok=True)
         # Threads of runs under way are parked: they go on in the next daemon, so nothing waits for them here.
         os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """Listens anew where its socket was removed, as cleaners of `/tmp` do; requests under way go on."""
+
+    def __init__(self, config: uvicorn.Config, path: Path) -> None:
+        super().__init__(config)
+        self._path = path
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        if counter % _LOOKS_EVERY == 0 and not self._path.exists():
+            try:
+                fresh = _listen(self._path)
+            except (OSError, ShipwayError):
+                _log.exception("%s is gone and can't be made again; tried again", self._path)
+            else:
+                _log.warning("%s was gone; listening there again", self._path)
+                for server in self.servers:
+                    server.close()
+                await self.startup([fresh])
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn, which ends the process itself where a signal was the reason."""
+        await super().shutdown(sockets)
+        self._path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -67,6 +101,7 @@ def _only_one(lock: Path) -> Iterator[None]:
 
 def _listen(path: Path) -> socket.socket:
     """Listen on the daemon's socket. A file that a dead daemon left is in nobody's way: we hold the lock."""
+    make_private(path.parent)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))

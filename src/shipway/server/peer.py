@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import socket
 import struct
 from typing import cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from shipway.local.whose import user_name
+
 _CREDENTIALS = struct.Struct("3i")
 
 
 class PeerProtocol(H11Protocol):
-    """Puts the caller's user name where the client's address would stand in the ASGI scope."""
+    """Puts the caller's user name and process where the client's address and port would stand in the ASGI scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by the event loop."""
         super().connection_made(transport)
         connection = cast(socket.socket, transport.get_extra_info("socket"))
-        self.client = (_user_of(connection), 0)
+        self.client = _caller_of(connection)
 
 
-def _user_of(connection: socket.socket) -> str:
+def _caller_of(connection: socket.socket) -> tuple[str, int]:
+    """User name and process id; 0 where the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         # Elsewhere than on Linux the folder's mode lets in the owner alone.
-        return _name(os.getuid())
+        return user_name(os.getuid()), 0
     packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user_id, _ = _CREDENTIALS.unpack(packed)
-    return _name(user_id)
-
-
-def _name(user_id: int) -> str:
-    try:
-        return pwd.getpwuid(user_id).pw_name
-    except KeyError:
-        return str(user_id)
+    process, user_id, _ = _CREDENTIALS.unpack(packed)
+    return user_name(user_id), process

@@ -59,6 +59,7 @@ def status(platform: Platform) -> Json:
         "pid": os.getpid(),
         "uptime": time.time() - platform.started,
         "root": str(platform.places.root),
+        "authority": {"committed": platform.operator.committed, "held_back": platform.operator.held_back},
         "router": {"running": platform.target.router_runs()},
         "loops": [
             {"name": loop.name, "purpose": loop.purpose, "quiet": round(loop.quiet, 1), "fault": loop.fault}

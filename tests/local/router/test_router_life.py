@@ -139,7 +139,7 @@ def test_taken_port_is_named_with_its_holder(tmp_path: Path, runtime: Path) -> N
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ShipwayError, match=rf"port {port} is taken by .*\(process {os.getpid()}\)"):
+        with pytest.raises(ShipwayError, match=rf"port {port} is taken by .*, process {os.getpid()}"):
             Router(tmp_path / "router", runtime).ensure_running(topology(port))
     assert not (tmp_path / "router").exists()
 

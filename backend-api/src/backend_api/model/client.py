@@ -63,13 +63,16 @@ class ModelClient:
         now = asyncio.get_running_loop().time()
         deadline = now + self._settings.model_deadline
         own, other = self._routes_of(context)
-        first, second = own, other
+        first, second, patience = own, other, None
         if other is not None and _is_left_alone(own, other, now, deadline):
             first, second = other, own
+            # The best hope is given up no sooner than leaves the other one its read timeout.
+            read_timeout = self._settings.model_read_timeout
+            patience = max(read_timeout, self._settings.model_deadline - read_timeout)
             context.notes["model_fell_back"] = f"{own.who} was not asked: its breaker is {own.breaker.state}"
         context.notes["model_route"] = first.name
         try:
-            scored = await first.score(body, context, deadline, self._settings.model_retries)
+            scored = await first.score(body, context, deadline, self._settings.model_retries, patience)
         except Away as away:
             _note_detail(context, away)
             reason = f"{first.who} {away}"
@@ -91,7 +94,7 @@ class ModelClient:
     async def _by_the_second(
         self, second: Route, body: bytes, context: RequestContext, deadline: float, reason: str
     ) -> Scored:
-        """The answer of the route that was not asked first, in what is left of the time.
+        """The answer of the route that was not asked first, in all that is left of the time: nobody comes after it.
 
         That may be little: no answer by then is no failure that its breaker counts.
         """
@@ -99,7 +102,8 @@ class ModelClient:
             raise _away(reason)
         context.notes.update(model_route=second.name, model_fell_back=reason)
         try:
-            return await second.score(body, context, deadline, self._settings.model_retries)
+            left = self._settings.model_deadline
+            return await second.score(body, context, deadline, self._settings.model_retries, left)
         except Away as also:
             _note_detail(context, also)
             raise _away(f"{reason}, and {second.who} {also}") from also

@@ -122,8 +122,13 @@ class Route(ABC):
     async def state(self, timeout: float) -> dict[str, str]:
         """How the route is, for `/ready`; never raises for one that is away."""
 
-    async def score(self, body: bytes, context: RequestContext, deadline: float, retries: int) -> Scored:
-        """The probability for the one row in `body`, by `deadline` on the loop's clock. Raises Away, Nonsense."""
+    async def score(
+        self, body: bytes, context: RequestContext, deadline: float, retries: int, patience: float | None = None
+    ) -> Scored:
+        """The probability for the one row in `body`, by `deadline` on the loop's clock. Raises Away, Nonsense.
+
+        An answer is waited for `patience` seconds, by default the read timeout.
+        """
         clock = asyncio.get_running_loop().time
         asked_at = clock()
         # The loop's own clock may only move between its turns.
@@ -140,7 +145,7 @@ class Route(ABC):
                     if clock() + pause >= deadline:
                         break
                     await asyncio.sleep(pause)
-                timeout = min(self._read_timeout, deadline - clock())
+                timeout = min(self._read_timeout if patience is None else patience, deadline - clock())
                 try:
                     scored = self._read(*await self._pool.request("POST", self._path, headers, body, timeout))
                 except TimeoutError as error:

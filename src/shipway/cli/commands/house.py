@@ -1,4 +1,4 @@
-"""`up`, `down`, `status`, `reload`: the daemon and what it looks after."""
+"""`up`, `down`, `status`, `reload`, `repair`: the daemon and what it looks after."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import click
 from shipway.cli import daemon, options
 from shipway.cli.client import Client
 from shipway.cli.here import client as client_here
+from shipway.cli.here import client_of
 from shipway.cli.here import places as places_here
+from shipway.cli.ownership import require_own
 from shipway.cli.render.changes import changes
 from shipway.cli.render.status import loop_faults, status_lines
+from shipway.cli.render.text import plain
 from shipway.cli.render.waiting import SparseNews
 from shipway.cli.terminal import LiveBlock, confirm, is_live, say, say_json, tell
 
@@ -31,7 +34,7 @@ def up(detach: bool, as_json: bool) -> int:
     the app goes on serving. `shipway down` stops everything.
     """
     places = places_here()
-    client = Client(places.socket)
+    client = client_of(places)
     status = daemon.status_if_running(client)
     process = None
     if status is not None:
@@ -68,7 +71,7 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
     Releases, runs and the audit log stay: `shipway up` restores what served. Stopping what is stopped is no error.
     """
     places = places_here()
-    client = Client(places.socket)
+    client = client_of(places)
     status = daemon.status_if_running(client)
     if status is None and not keep_tasks and daemon.is_left_serving(places):
         tell("the app serves without its control plane; starting that first, to stop everything in order")
@@ -108,17 +111,49 @@ def status(as_json: bool) -> int:
 
 
 @click.command()
+@click.option("--uncommitted", is_flag=True, help="Take roles and approvals although they were never committed.")
 @options.as_json()
-def reload(as_json: bool) -> int:
+def reload(uncommitted: bool, as_json: bool) -> int:
     """Read roles, approvals and ports again.
 
-    They come from shipway.yaml of the working copy. What a release runs comes from its own commit and does not change.
+    They come from shipway.yaml of the working copy. Roles and approvals must be committed; what changes of them is in
+    the audit log. What a release runs comes from its own commit and does not change.
     """
-    answer = client_here().post("reload")
+    answer = client_here().post("reload", uncommitted=uncommitted)
     if as_json:
         say_json(answer)
-    else:
-        say("✔ shipway.yaml read again" if answer["changed"] else "– shipway.yaml has not changed")
+        return 0
+    say("✔ shipway.yaml read again" if answer["changed"] else "– shipway.yaml has not changed")
+    say(f"  {plain(what)}: {plain(how)}" for what, how in answer["authority"].items())
+    return 0
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@options.as_json()
+def repair(dry_run: bool, as_json: bool) -> int:
+    """Mend what is broken in Shipway's own state.
+
+    Moves damaged files aside (they are kept, with the date), ends a daemon that answers nothing, starts the next one,
+    which finds tasks, router and what serves again. Clients notice nothing.
+    """
+    from shipway.cli import repair as work  # psutil and sqlite3: only where they are needed
+
+    places = places_here()
+    require_own(places)
+    steps = work.plan(places)
+    done = steps if dry_run else []
+    for step in [] if dry_run else work.carry_out(places, steps):
+        done.append(step)
+        if not as_json:
+            say(f"✔ {step.found}: {step.does}")
+    if as_json:
+        told = [{"found": step.found, "does": step.does, "path": str(step.path or "")} for step in done]
+        say_json({"dry_run": dry_run, "steps": told})
+    elif dry_run and steps:
+        say(f"· {step.found}: to be {step.does}" for step in steps)
+    elif not steps:
+        say("– nothing is broken here")
     return 0
 
 

@@ -19,6 +19,7 @@ def status_lines(status: dict[str, Any], now: float) -> list[str]:
         f"up {duration(status['uptime'])}, {router}"
     ]
     lines += loop_faults(status)
+    lines += _authority_lines(status["authority"])
     for environment in status["environments"]:
         lines += ["", *environment_lines(environment, now)]
     if status["runs"]:
@@ -34,6 +35,20 @@ def loop_faults(status: dict[str, Any]) -> list[str]:
         f"✘ what {plain(loop['purpose'])} {plain(loop['fault'])}" for loop in status.get("loops", ()) if loop["fault"]
     ]
     return [*faults, "  what is shown below may be old.  Look: shipway logs --daemon"] if faults else []
+
+
+def _authority_lines(authority: dict[str, Any]) -> list[str]:
+    """What nobody has committed of roles and approvals, in force or not."""
+    lines = []
+    if not authority["committed"]:
+        lines.append(
+            "✘ the roles and approvals in force were never committed: commit shipway.yaml, then shipway reload"
+        )
+    if authority["held_back"]:
+        lines.append("✘ roles or approvals in shipway.yaml are not committed and not in force:")
+        lines += [f"    {plain(what)}: {plain(how)}" for what, how in authority["held_back"].items()]
+        lines.append("  commit the file, then shipway reload; to take it as it is: shipway reload --uncommitted")
+    return lines
 
 
 def environment_lines(environment: dict[str, Any], now: float) -> list[str]:

@@ -6,10 +6,13 @@ import contextlib
 import random
 import socket
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 from shipway.core.errors import ShipwayError
+from shipway.local.whose import app_of, apps_running
 
 # Below the range from which systems hand out ports by themselves, so that a stored port is not taken by chance.
 _INTERNAL = range(20_000, 30_000)
@@ -34,7 +37,7 @@ def draw_free(taken: Iterable[int]) -> int:
             return port
     raise ShipwayError(
         f"no port between {_INTERNAL.start} and {_INTERNAL.stop - 1} is free on 127.0.0.1",
-        fix="stop what listens there",
+        fix="`ss -ltn` shows what listens there; end what you don't need",
     )
 
 
@@ -67,18 +70,46 @@ def listening(processes: Iterable[psutil.Process]) -> frozenset[int]:
     return frozenset(ports)
 
 
-def require_free(ports: Iterable[int], own: Collection[int], fix: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has a port, in words, and what can be done about it."""
+
+    who: str
+    fix: str
+    own: bool = False
+
+
+def holder_of(port: int, root: Path) -> Holder:
+    """Who has the port. What another app's Shipway runs serves somebody: it is named and never to be ended."""
+    found = holders(port)
+    apps = [app for process in found if (app := app_of(process)) is not None]
+    described = ", ".join(_describe(process) for process in found)
+    if apps and apps[0] != root:
+        return Holder(
+            f"Shipway's of the app in {apps[0]}, which serves there ({described})",
+            f"choose another port in shipway.yaml here. If the app in {apps[0]} need not serve: shipway down there",
+        )
+    if apps:
+        return Holder(f"this app's own {described}", "shipway repair", own=True)
+    if found:
+        return Holder(described, "choose another port in shipway.yaml, or end that process if it is yours to end")
+    others = ", ".join(str(app) for app in apps_running() if app != root)
+    hint = f", perhaps Shipway's of the app in {others}" if others else ""
+    return Holder(
+        f"another user's process{hint}", "choose another port in shipway.yaml; only root and that user see who it is"
+    )
+
+
+def require_free(ports: Iterable[int], own: Collection[int], root: Path) -> None:
     """Raises ShipwayError naming the holder of the first port that is neither free nor among `own`."""
     for port in ports:
-        if port in own or is_free(port):
-            continue
-        found = holders(port)
-        owner = ", ".join(_describe(process) for process in found) or "another process"
-        raise ShipwayError(f"port {port} is taken by {owner}", fix=fix, state="nothing was changed")
+        if port not in own and not is_free(port):
+            holder = holder_of(port, root)
+            raise ShipwayError(f"port {port} is taken by {holder.who}", fix=holder.fix, state="nothing was changed")
 
 
 def _describe(process: psutil.Process) -> str:
     try:
-        return f"{process.name()} (process {process.pid})"
+        return f"{process.name()}, process {process.pid}"
     except psutil.Error:
         return f"process {process.pid}"

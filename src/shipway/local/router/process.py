@@ -109,12 +109,12 @@ class HAProxyProcess:
         except (OSError, ValueError) as error:
             raise ShipwayError(
                 f"the holder of the router's sockets did not answer: {error}",
-                fix="shipway down, then shipway up, which replaces it",
+                fix="shipway down; shipway up --detach replaces it",
             ) from error
         if answer["error"]:
             raise ShipwayError(
                 f"HAProxy did not start: {answer['error']}",
-                fix="correct the cause, then `shipway up`",
+                fix="correct the cause, then `shipway up --detach`",
                 state="the router is not running",
             )
 
@@ -186,7 +186,9 @@ class HAProxyProcess:
             else:
                 return
         pids = ", ".join(str(process.pid) for process in self.found())
-        raise ShipwayError(f"HAProxy does not end (process {pids})", fix="end it, then `shipway up`")
+        raise ShipwayError(
+            f"HAProxy does not end (process {pids})", fix=f"kill -9 {pids.replace(',', '')}, then `shipway up --detach`"
+        )
 
 
 def _require_version(binary: str) -> None:

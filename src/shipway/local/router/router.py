@@ -25,7 +25,7 @@ from shipway.local.router.holder import WORKER_SOCKET
 from shipway.local.router.open_requests import OpenRequest, listed, without_head
 from shipway.local.router.ports import draw_free, listening, require_free
 from shipway.local.router.process import CONFIGURATION, HAProxyProcess, can_count
-from shipway.local.router.runtime_socket import Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
+from shipway.local.router.runtime_socket import RESTART, Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import EnvironmentTopology, Pool, Topology
 
@@ -59,6 +59,8 @@ class Router:
         """`folder` keeps configuration and state, `runtime` (a short path) the sockets."""
         self._folder = folder.absolute()
         self._runtime_folder = runtime.absolute()
+        # `.shipway/router` lies two below the app's folder.
+        self._root = self._folder.parent.parent
         self._lock = threading.RLock()
         self._state_file = self._folder / "state.json"
         self._state = state.load(self._state_file)
@@ -118,6 +120,15 @@ class Router:
             self._store(planned)
             self._topology = topology
             self._held_back = True
+
+    def has_state(self) -> bool:
+        """Whether anything is stored of what it routes where."""
+        return self._state_file.exists()
+
+    def recall(self, known: State) -> None:
+        """Take a state that was found out elsewhere, in place of one that is lost."""
+        with self._lock:
+            self._store(known)
 
     def is_running(self) -> bool:
         """Whether HAProxy answers with a worker up."""
@@ -281,8 +292,8 @@ class Router:
     def _planned(self, topology: Topology) -> State:
         planned = state.fitted(self._state, topology, draw_free)
         own = listening(self._process.found())
-        require_free(topology.ports, own, "stop that process, or choose another port in shipway.yaml")
-        require_free(planned.internal_ports.values(), own, "stop that process; running tasks know this port")
+        require_free(topology.ports, own, self._root)
+        require_free(planned.internal_ports.values(), own, self._root)
         return planned
 
     def _surroundings(self, topology: Topology) -> config.Surroundings:
@@ -321,7 +332,7 @@ class Router:
             deadline = time.monotonic() + _RELOAD_TIMEOUT
             while not self._runs(wanted):
                 if time.monotonic() > deadline:
-                    raise ShipwayError("the reloaded HAProxy does not run the new file", fix="restart the daemon")
+                    raise ShipwayError("the reloaded HAProxy does not run the new file", fix=RESTART)
                 time.sleep(0.01)
         self._process.keep()  # now, so that the holder knows of sockets that came or went
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from shipway.core.errors import ShipwayError
 
 TIMEOUT = 10.0
+RESTART = "shipway down --keep-tasks, then shipway up --detach"
+"""How a person starts the daemon anew; what serves goes on."""
 _LONGEST_LINE = 8_000
 _LARGEST_ANSWER = 32 * 1024 * 1024
 _DONE = re.compile(r"^(no need to change|IP changed from|port changed from)\b")
@@ -75,7 +77,7 @@ class RuntimeSocket:
         if refused:
             raise ShipwayError(
                 f"HAProxy refused a change: {refused[0]}",
-                fix="restart the daemon, which brings the router back to its stored state",
+                fix=f"{RESTART}: it brings the router back to its stored state",
             )
 
     def reload(self) -> None:
@@ -85,7 +87,7 @@ class RuntimeSocket:
             raise ShipwayError(
                 f"HAProxy did not reload: {answer.strip()[-800:] or 'no reason given'}",
                 state="the router goes on with what it had",
-                fix="correct the cause, then restart the daemon",
+                fix=f"correct the cause, then {RESTART}",
             )
 
     def _exchange(self, line: str) -> str:
@@ -100,14 +102,14 @@ class RuntimeSocket:
                 while part := connection.recv(65536):
                     answer += part
                     if len(answer) > _LARGEST_ANSWER or time.monotonic() > deadline:
-                        raise ShipwayError("HAProxy's answer is longer than it can be", fix="restart the daemon")
+                        raise ShipwayError("HAProxy's answer is longer than it can be", fix=RESTART)
             except TimeoutError as error:
                 raise ShipwayError(
                     f"HAProxy did not answer on {self._path} within {TIMEOUT:.0f} s",
-                    fix="see whether the machine is overloaded; `shipway down` and `shipway up` restart the router",
+                    fix="see whether the machine is overloaded; if not, restart everything: shipway down, then shipway up --detach",
                 ) from error
             except OSError as error:
-                raise RouterAway(f"no HAProxy answers on {self._path}: {error}", fix="shipway up") from error
+                raise RouterAway(f"no HAProxy answers on {self._path}: {error}", fix="shipway up --detach") from error
         return answer.decode("utf-8", "replace")
 
 

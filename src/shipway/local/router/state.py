@@ -62,7 +62,7 @@ def assign(slots: Mapping[int, Slot], ports: Mapping[str, int], capacity: int) -
             raise ShipwayError(
                 f"the router has no room for task {task}: all {capacity} slots are taken, "
                 f"{sum(slot.draining for slot in kept.values())} of them by tasks that drain",
-                fix="wait until draining tasks are gone, or raise `tasks.max` in shipway.yaml and restart the daemon",
+                fix="wait until draining tasks are gone, or raise `tasks.max` in shipway.yaml and run `shipway reload`",
             )
         kept[number] = Slot(task, ports[task])
     return kept
@@ -98,7 +98,7 @@ def load(path: Path) -> State:
     except (ValueError, KeyError, TypeError) as error:
         raise ShipwayError(
             f"the router's state {path} cannot be read: {error}",
-            fix=f"move {path} away and deploy again; running tasks are not affected until then",
+            fix="shipway repair, which finds out again what the router has to know",
         ) from error
 
 

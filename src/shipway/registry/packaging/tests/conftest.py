@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from model_packaging.frames import values_frame
 from model_packaging.schema import Feature
 
 # the folder under test may be read-only
-configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis-model-packaging")
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-model-packaging-{os.getuid()}")
 settings.register_profile("packaging", database=None, deadline=None, max_examples=8)
 settings.load_profile("packaging")
 

@@ -1,0 +1,30 @@
+"""The state belongs to one user: nobody else reads databases, captured requests, logs, parameters or models."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_SHARED = "environments"
+"""Packages out of uv's cache: their files may be links into it, and they are public anyway."""
+
+
+def close_to_others(folder: Path) -> None:
+    """Take from group and others what an earlier Shipway, a service or another umask has left them in the state."""
+    _close(folder)
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            _close(Path(place, name))
+        if Path(place) == folder and _SHARED in folders:
+            folders.remove(_SHARED)
+
+
+def _close(path: Path) -> None:
+    # What vanishes meanwhile is closed; what another user made in there lies behind a folder that only we enter.
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and mode & _OTHERS:
+            path.chmod(stat.S_IMODE(mode) & ~_OTHERS)

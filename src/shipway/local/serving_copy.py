@@ -1,0 +1,132 @@
+"""A copy of what serves, beside the database: whoever loses the database loses its history, not production."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from shipway.core.assignment import Trial
+from shipway.core.authority import Authority
+from shipway.core.errors import ShipwayError
+from shipway.core.records import EnvironmentRecord, ModelHistory, SideRecord
+from shipway.core.release import Release
+from shipway.local.atomic_file import write_atomically
+from shipway.local.store import Store
+
+_log = logging.getLogger(__name__)
+_KEPT_HISTORY = 5
+_AUTHORITY, _MODELS = "operator", "models"
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    environments: tuple[EnvironmentRecord, ...] = ()
+    sides: tuple[SideRecord, ...] = ()
+    releases: tuple[Release, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    models: ModelHistory | None = None
+    authority: Authority | None = None
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+
+_adapter = TypeAdapter(_Serving)
+
+
+class ServingCopy:
+    """The file `serving.json`; written when what serves has changed."""
+
+    def __init__(self, path: Path, store: Store) -> None:
+        self._path = path
+        self._store = store
+        self._written = b""
+
+    def follow(self) -> None:
+        """Keep the copy up to date from now on, change by change."""
+        self.keep()
+        self._store.watch((EnvironmentRecord, SideRecord, Trial, ModelHistory, Authority), self._keep_if_it_fits)
+
+    def _keep_if_it_fits(self) -> None:
+        try:
+            self.keep()
+        except (OSError, ShipwayError):
+            _log.exception("%s could not be written; housekeeping tries again", self._path)
+
+    def keep(self) -> None:
+        """Bring the copy up to date."""
+        found = _adapter.dump_json(self._collected())
+        if found != self._written or not self._path.exists():
+            write_atomically(self._path, found)
+            self._written = found
+
+    def recall(self) -> list[EnvironmentRecord]:
+        """Fill a database that knows of no environment from the copy; answers the environments that it got back.
+
+        Rollouts that were under way are over: only the side that served comes back, and one kept warm for a rollback.
+        """
+        if self._store.all(EnvironmentRecord) or not self._path.exists():
+            return []
+        serving = self._read()
+        environments = [replace(record, rollout=None) for record in serving.environments]
+        sides = {(e.name, e.side) for e in environments} | {(e.name, e.warm.side) for e in environments if e.warm}
+        with self._store.transaction():
+            for release in serving.releases:
+                self._store.put(release.id, release)
+            for record in environments:
+                self._store.put(record.name, record)
+            for side in serving.sides:
+                if (side.environment, side.side) in sides:
+                    self._store.put(f"{side.environment}-{side.side}", side)
+            for trial in serving.trials:
+                self._store.put(trial.environment, trial)
+            if serving.models is not None:
+                self._store.put(_MODELS, serving.models)
+            if serving.authority is not None:
+                self._store.put(_AUTHORITY, serving.authority)
+            self._store.continue_from(serving.numbers)
+        return environments
+
+    def _collected(self) -> _Serving:
+        environments = tuple(
+            replace(record, history=record.history[-_KEPT_HISTORY:]) for record in self._store.all(EnvironmentRecord)
+        )
+        sides = tuple(self._store.all(SideRecord))
+        named = {id for record in environments for id in record.history} | {side.release for side in sides}
+        releases = (self._store.get(Release, id) for id in sorted(named))
+        return _Serving(
+            environments=environments,
+            sides=sides,
+            releases=tuple(release for release in releases if release is not None),
+            trials=tuple(self._store.all(Trial)),
+            models=self._store.get(ModelHistory, _MODELS),
+            authority=self._store.get(Authority, _AUTHORITY),
+            numbers=self._store.numbers(),
+        )
+
+    def _read(self) -> _Serving:
+        try:
+            return _adapter.validate_json(self._path.read_bytes())
+        except ValidationError as error:
+            raise unreadable(self._path, error) from error
+
+
+def check(path: Path) -> None:
+    """Raise ShipwayError when there is a copy that could not be recalled."""
+    try:
+        _adapter.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except ValidationError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: ValidationError) -> ShipwayError:
+    """The fault of a copy that is damaged as well."""
+    return ShipwayError(
+        f"{path}, the copy of what serves, is damaged: {error.error_count()} faults",
+        fix="shipway repair",
+        state="tasks and router go on serving",
+    )
