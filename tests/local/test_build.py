@@ -156,7 +156,7 @@ def test_new_tests_are_run_on_a_known_tree(build):
     [
         ({"lock": "requirements.lock"}, "has no lock file web/requirements.lock"),
         ({"test": "true", "test_lock": "missing.lock"}, "has no lock file web/missing.lock"),
-        ({"lock": "../requirements.lock"}, "leads out of the repository"),
+        ({"lock": "../requirements.lock"}, "leads out of the app's folder"),
         ({"path": "nowhere"}, "has no nowhere"),
         ({"path": "web/src/app.py"}, "is not a folder"),
         ({"test": "no-such-program"}, "cannot be started: .*No such file"),
@@ -320,6 +320,16 @@ def test_the_record_names_every_file(build):
 def test_a_service_may_be_the_whole_repository(build, repository):
     """`path: .` is the root."""
     assert (Path(build(path=".").path) / "web" / "src" / "app.py").exists()
+
+
+def test_a_service_lies_in_the_app_s_folder(folder, repository):
+    """Wherever in its repository shipway.yaml lies: tree, lock and test lock are looked up beside it."""
+    repository.commit({f"apps/shop/{name}": text for name, text in FILES.items()})
+    repository.commit({"apps/shop/web/requirements.lock": "", "apps/shop/web/requirements-test.lock": ""})
+    source = GitSource(repository.folder / "apps" / "shop")
+    builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), test_timeout=30)
+    artifact = builder.build(source.resolve("HEAD"), "web", service(test=PASSING, lock="requirements.lock"), print)
+    assert "answer = 1\n" == Path(artifact.path, "src", "app.py").read_text()
 
 
 def test_the_user_s_own_settings_do_not_reach_git(build, repository, monkeypatch, tmp_path):

@@ -10,12 +10,16 @@ from shipway.core.description import App
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A resolved git commit. `id` is the full hexadecimal object name."""
+    """A resolved git commit. `id` is the full hexadecimal object name.
+
+    `note` says what was meant where the name that was asked for fits something else, too.
+    """
 
     id: str
     subject: str
     author: str
     branch: str | None = None
+    note: str = ""
 
     @property
     def short(self) -> str:
