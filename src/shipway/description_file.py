@@ -58,7 +58,9 @@ def parse(text: bytes | str, name: str = "shipway.yaml") -> App:
             known = {problem.place for problem in problems}
             known |= {place[:-1] for place in known if place and isinstance(place[-1], int)}
             places = {_dotted(place): place for place in document.lines}
-            found = (p for details in error.errors() for p in _problems(details, document, places))
+            # A default that could not be taken from another key, because something else is wrong, is no mistake.
+            wrong = (details for details in error.errors() if details["type"] != "default_factory_not_called")
+            found = (p for details in wrong for p in _problems(details, document, places))
             problems += [p for p in found if p.place not in known]
     if app is None or problems:
         raise UsageError(_report(problems, name), fix=_FIX)

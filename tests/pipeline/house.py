@@ -44,8 +44,8 @@ class Repository(Source):
     """Commits are names; each is on main."""
 
     def resolve(self, revision: str) -> Commit:
-        if revision == "unknown":
-            raise UsageError("no commit 'unknown'")
+        if revision == "unknown" or not revision.strip():
+            raise UsageError(f"no commit {revision!r}")
         return Commit(revision, f"subject of {revision}", "ann", "main")
 
     def current_branch(self) -> str | None:

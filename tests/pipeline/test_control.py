@@ -91,6 +91,14 @@ def test_an_unknown_commit_starts_nothing(house: House) -> None:
     assert [] == house.control.runs()
 
 
+@pytest.mark.parametrize(("commit", "environment"), [("", None), (" ", None), ("c1", "")])
+def test_an_empty_name_deploys_nothing(house: House, commit: str, environment: str | None) -> None:
+    """It is asked for as it was written; only where nothing was written the newest commit is meant."""
+    with pytest.raises(UsageError):
+        house.control.deploy(commit, environment, "bob")
+    assert [] == house.control.runs()
+
+
 def test_a_bad_candidate_ends_the_run_as_rolled_back(house: House) -> None:
     """Exit code 4 and the reason; prod keeps what it had."""
     house.release("c1")

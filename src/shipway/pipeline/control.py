@@ -39,7 +39,7 @@ class Control:
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
         """Start a run for a commit. Raises UsageError for an unknown commit, environment or branch."""
-        commit = self._parts.source.resolve(revision or "HEAD")
+        commit = self._parts.source.resolve("HEAD" if revision is None else revision)
         branch = commit.branch or self._parts.source.current_branch()
         path = path_for(self._app, environment, branch)
         described = self._parts.read_app(self._parts.source.read(commit, "shipway.yaml"))
