@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.description import Service
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused
 from shipway.core.ports import Builder, Tell
 from shipway.core.release import Artifact, Commit
 from shipway.local import log_file
@@ -19,21 +19,17 @@ from shipway.local.atomic_file import write_atomically
 from shipway.local.baked_model import read_baked
 from shipway.local.file_lock import locked
 from shipway.local.git_source import GitSource
+from shipway.local.lock_file import TEST_LOCK, Folder, check_lock
 from shipway.local.process_table import end_marked
 from shipway.local.python_environment import NO_LOCK, PythonEnvironments, interpreter, is_whole
 from shipway.local.sealed_tree import compile_tree, copy_for_writing, differences, file_digests, remove_tree, seal
 from shipway.local.service_tests import MARK, run_tests
 from shipway.local.storage import touch
 
-_TEST_LOCK = "requirements-test.lock"
 _TEST_TIMEOUT = 15 * 60.0
 _LOG_LINES = 20
 _MAX_REASON = 8000
 _NAMED_FILES = 5
-_LOCK_FIX = (
-    "make it with `uv pip compile --generate-hashes pyproject.toml -o requirements.lock` and commit it, "
-    "or say `lock: none` when the service needs the standard library only"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +180,18 @@ class LocalBuilder(Builder):
         if service.test is None:
             return None
         if service.test_lock is not None:
-            return _Check(service.test, self._lock(commit, name, service.path, service.test_lock))
-        if self._source.has(commit, f"{service.path}/{_TEST_LOCK}"):
-            return _Check(service.test, self._lock(commit, name, service.path, _TEST_LOCK))
+            return _Check(service.test, self._lock(commit, name, service.path, service.test_lock, tests=True))
+        if self._source.has(commit, f"{service.path}/{TEST_LOCK}"):
+            return _Check(service.test, self._lock(commit, name, service.path, TEST_LOCK, tests=True))
         return _Check(service.test, lock)
 
-    def _lock(self, commit: Commit, name: str, folder: str, lock: str) -> bytes | None:
+    def _lock(self, commit: Commit, name: str, path: str, lock: str, *, tests: bool = False) -> bytes | None:
         if lock == NO_LOCK:
             return None
-        self._source.tree_id(commit, folder)
-        if not self._source.has(commit, f"{folder}/{lock}"):
-            raise UsageError(f"{name} at {commit.short} has no lock file {folder}/{lock}", fix=_LOCK_FIX)
-        return self._source.read(commit, f"{folder}/{lock}")
+        folder = Folder(
+            path, self._source.names(commit, path), lambda file: self._source.read(commit, f"{path}/{file}")
+        )
+        return check_lock(lock, folder, f"{name} at {commit.short}", tests=tests)
 
 
 def _built_from(place: Path) -> str | None:
