@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -65,6 +65,12 @@ def parse(text: bytes | str, name: str = "shipway.yaml") -> App:
     if app is None or problems:
         raise UsageError(_report(problems, name), fix=_FIX)
     return app
+
+
+def report(text: bytes | str, name: str, found: Sequence[tuple[Place, str]]) -> str:
+    """Lines for mistakes that were found elsewhere, each at the place of a description that it is about."""
+    document = strict_yaml.read(text)
+    return _report([Problem(document.line(place), place, message) for place, message in found], name)
 
 
 def _report(problems: list[Problem], name: str) -> str:

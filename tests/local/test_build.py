@@ -168,6 +168,16 @@ def test_what_is_missing_is_named(build, keys, message):
     assert error.value.fix
 
 
+@pytest.mark.parametrize("key", ["command", "before_traffic"])
+def test_a_program_that_the_environment_lacks_is_named_before_anything_runs(build, repository, make_wheel, key):
+    """Once the environment is made, it shows what its lock file brought."""
+    repository.commit({"web/requirements.lock": make_wheel("tiny", "")})
+    with pytest.raises(UsageError, match=f"web: `{key}` cannot run: there is no program gunicorn") as error:
+        build(lock="requirements.lock", **{key: "gunicorn app"})
+    assert "add the package that brings gunicorn to the lock file" in error.value.fix
+    build(lock="requirements.lock", **{key: "env python -m app"})
+
+
 def test_tests_see_a_clean_environment(build, monkeypatch, folder):
     """Nothing of ours gets in; home and temporary files are their own; the copy may be written to."""
     monkeypatch.setenv("SECRET", "x")
@@ -254,7 +264,7 @@ from shipway.local.python_environment import PythonEnvironments
 folder, repository, test = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 source = GitSource(repository)
 builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"))
-service = Service(path="web", command="x", lock="none", test=test)
+service = Service(path="web", command="python -m app", lock="none", test=test)
 print(builder.build(source.resolve("HEAD"), "web", service, lambda line: print(line, flush=True)).digest)
 """
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.description import Service
-from shipway.core.errors import Refused
+from shipway.core.errors import Refused, UsageError
 from shipway.core.ports import Builder, Tell
 from shipway.core.release import Artifact, Commit
 from shipway.local import log_file
 from shipway.local.atomic_file import write_atomically
 from shipway.local.baked_model import read_baked
+from shipway.local.committed import CommittedService
 from shipway.local.file_lock import locked
 from shipway.local.git_source import GitSource
-from shipway.local.lock_file import TEST_LOCK, Folder, check_lock
 from shipway.local.process_table import end_marked
-from shipway.local.python_environment import NO_LOCK, PythonEnvironments, interpreter, is_whole
+from shipway.local.python_environment import PythonEnvironment, PythonEnvironments, interpreter, is_whole
 from shipway.local.sealed_tree import compile_tree, copy_for_writing, differences, file_digests, remove_tree, seal
 from shipway.local.service_tests import MARK, run_tests
 from shipway.local.storage import touch
@@ -82,9 +82,12 @@ class LocalBuilder(Builder):
     def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
         """Test and build what `commit` holds in the service's folder; see `Builder`."""
         started = time.monotonic()
-        lock = self._lock(commit, name, service.path, service.lock)
-        check = self._check(commit, name, service, lock)
+        committed = CommittedService(self._source, commit, name, service)
+        self._source.check_whole(commit, service.path)
+        lock = committed.lock()
+        check = None if service.test is None else _Check(service.test, committed.test_lock())
         environment = self._environments.ensure(lock, name, tell)
+        self._check_programs(committed, environment, name)
         content = {
             "tree": self._source.tree_id(commit, service.path),
             "environment": environment.digest,
@@ -129,6 +132,12 @@ class LocalBuilder(Builder):
                 f"artifact {artifact.short} of {artifact.service} was changed on disk after its build: {named}",
                 fix=again,
             )
+
+    def _check_programs(self, committed: CommittedService, environment: PythonEnvironment, name: str) -> None:
+        path = self._environments.variables(environment.path, "")["PATH"]
+        for key in ("command", "before_traffic"):
+            for mistake in committed.program_mistakes(key, path):
+                raise UsageError(f"{name}: `{key}` cannot run: {mistake.what}", fix=mistake.fix)
 
     def _make(self, job: _Job, folder: str, content: dict[str, str]) -> None:
         made = job.work / "artifact"
@@ -175,23 +184,6 @@ class LocalBuilder(Builder):
         passed = home / "passed" / job.check.key
         passed.parent.mkdir(exist_ok=True)
         write_atomically(passed, job.check.command.encode())
-
-    def _check(self, commit: Commit, name: str, service: Service, lock: bytes | None) -> _Check | None:
-        if service.test is None:
-            return None
-        if service.test_lock is not None:
-            return _Check(service.test, self._lock(commit, name, service.path, service.test_lock, tests=True))
-        if self._source.has(commit, f"{service.path}/{TEST_LOCK}"):
-            return _Check(service.test, self._lock(commit, name, service.path, TEST_LOCK, tests=True))
-        return _Check(service.test, lock)
-
-    def _lock(self, commit: Commit, name: str, path: str, lock: str, *, tests: bool = False) -> bytes | None:
-        if lock == NO_LOCK:
-            return None
-        folder = Folder(
-            path, self._source.names(commit, path), lambda file: self._source.read(commit, f"{path}/{file}")
-        )
-        return check_lock(lock, folder, f"{name} at {commit.short}", tests=tests)
 
 
 def _built_from(place: Path) -> str | None:

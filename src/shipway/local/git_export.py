@@ -23,7 +23,7 @@ from shipway.local.git_command import Git, environment
 
 LINK = "120000"
 SUBMODULE = "160000"
-_PROGRAM = "100755"
+PROGRAM = "100755"
 _FILE = "100644"
 _OLD_FILE = "100664"
 _TIMEOUT = 300.0
@@ -97,17 +97,23 @@ def export_tree(git: Git, tree: str, destination: Path, folder: str, what: str) 
     be built as committed: submodules, pointers, links that lead out, too much. Raises ShipwayError when the files on
     disk are not those of the commit.
     """
-    entries = list_tree(git, tree)
-    if submodules := [entry.path for entry in entries if entry.mode == SUBMODULE]:
-        raise submodule_error(what, folder, submodules)
-    if len(entries) > _MAX_FILES:
-        raise _too_large(what)
+    entries = check_tree(git, tree, folder, what)
     destination.mkdir(parents=True, exist_ok=True)
     with _Objects(git, what) as objects:
         _write_files(objects, [entry for entry in entries if entry.mode != LINK], destination, folder, what)
         # Links come last, so that no file is written through one.
         _write_links(objects, [entry for entry in entries if entry.mode == LINK], destination, what)
     _compare(entries, destination, what)
+
+
+def check_tree(git: Git, tree: str, folder: str, what: str) -> list[Entry]:
+    """The entries of a tree. Raises UsageError when some are submodules, or when there are too many."""
+    entries = list_tree(git, tree)
+    if submodules := [entry.path for entry in entries if entry.mode == SUBMODULE]:
+        raise submodule_error(what, folder, submodules)
+    if len(entries) > _MAX_FILES:
+        raise _too_large(what)
+    return entries
 
 
 class _Objects:
@@ -183,7 +189,7 @@ def _write_files(objects: _Objects, entries: Sequence[Entry], destination: Path,
                 beginning = objects.copy(entry, file)
         except (FileExistsError, NotADirectoryError) as error:
             raise _taken(entry, what) from error
-        place.chmod(0o755 if entry.mode == _PROGRAM else 0o644)
+        place.chmod(0o755 if entry.mode == PROGRAM else 0o644)
         if kind := stand_in(beginning):
             pointers.setdefault(kind, []).append(str(PurePosixPath(folder, entry.path)))
     for kind, paths in pointers.items():
@@ -244,7 +250,7 @@ def _as_object(path: Path, kind: str) -> tuple[str, str]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-    return _PROGRAM if status.st_mode & stat.S_IXUSR else _FILE, digest.hexdigest()
+    return PROGRAM if status.st_mode & stat.S_IXUSR else _FILE, digest.hexdigest()
 
 
 def _taken(entry: Entry, what: str) -> UsageError:

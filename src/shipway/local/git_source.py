@@ -15,7 +15,16 @@ from shipway.core.ports import Source
 from shipway.core.release import Commit
 from shipway.local import git_names
 from shipway.local.git_command import Git, message, sane
-from shipway.local.git_export import LINK, SUBMODULE, Entry, export_tree, stand_in, stand_in_error, submodule_error
+from shipway.local.git_export import (
+    LINK,
+    SUBMODULE,
+    Entry,
+    check_tree,
+    export_tree,
+    stand_in,
+    stand_in_error,
+    submodule_error,
+)
 
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 _MAX_LINKS = 8
@@ -109,6 +118,10 @@ class GitSource(Source):
         pointers to files that lie elsewhere, links that lead out of the folder.
         """
         export_tree(self._git, self.tree_id(commit, path), destination, path, f"commit {commit.short}: {path}")
+
+    def check_whole(self, commit: Commit, path: str) -> None:
+        """Raise UsageError when a folder is not there, or has submodules in it. Files' content is not looked at."""
+        check_tree(self._git, self.tree_id(commit, path), path, f"commit {commit.short}: {path}")
 
     def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
         """What the working copy holds at or below `paths` and the commit does not, if that is what is checked out."""

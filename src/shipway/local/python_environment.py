@@ -29,7 +29,8 @@ from shipway.local.storage import touch
 NO_LOCK = "none"
 _COMPLETE = ".complete"
 _TIMEOUT = 900.0
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked up that an environment has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class PythonEnvironments:
         """
         programs = Path(environment, "bin") if environment else self._bare()
         variables = {
-            "PATH": f"{programs}:{_SYSTEM_PATH}",
+            "PATH": f"{programs}:{SYSTEM_PATH}",
             "PYTHONPATH": f"{tree}/src:{tree}",
             "PYTHONNOUSERSITE": "1",
             "PYTHONUNBUFFERED": "1",
