@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,9 @@ class Repository(Source):
 
     def read(self, commit: Commit, path: str) -> bytes:
         return b""
+
+    def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
+        return [f"{path}/new" for path in paths if commit.id == "dirty"]
 
 
 class Workshop(Builder):

@@ -37,6 +37,10 @@ class Source(Protocol):
         """A file's bytes as committed. Raises UsageError when the commit has no such file."""
         ...
 
+    def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
+        """What the working copy holds at or below `paths` and the commit does not, if that is what is checked out."""
+        ...
+
 
 class Builder(Protocol):
     """Turns a service at a commit into an artifact."""

@@ -49,6 +49,7 @@ class Run:
 
     `fault` is the exit code of the error that ended it, if one did; `moves_latest` says that new releases take the
     promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap. A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
+    `notes` say what a person should know who asked for it.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Run:
     moves_latest: bool = False
     canary: bool = False
     retry_of: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:

@@ -12,6 +12,7 @@ from shipway.core.rollout import Command
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_life import ModelLife
 from shipway.pipeline.new_run import new_run
+from shipway.pipeline.remarks import remarks
 from shipway.pipeline.runs import Parts
 
 
@@ -49,7 +50,10 @@ class Control:
                 f"commit {commit.short} knows no environment {missing[0]!r}; its shipway.yaml has: {allowed}",
                 fix="deploy a commit whose shipway.yaml has it",
             )
-        run = new_run(self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch)
+        run = new_run(
+            self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch,
+            notes=remarks(self._parts.source, commit, described),
+        )  # fmt: skip
         self._supersede_older(run)
         self._engine.start(run.id)
         return run

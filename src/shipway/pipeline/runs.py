@@ -90,6 +90,8 @@ class Runs:
     def _deploy(self, run: Run, engine: Durably) -> None:
         release_id = engine.step("release", self._make_release, run.id)
         for environment in run.path:
+            if engine.step(f"look at {environment}", self._serves_already, run.id, environment, release_id):
+                continue
             answer = self._gate(run.id, environment, engine)
             if answer is not None:
                 engine.step("end", self._end, run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")
@@ -122,7 +124,7 @@ class Runs:
         model = parts.models.verified(parts.models.latest().version) if app.model_services() else None
         artifacts = self._build(run, commit, app)
         release = Release(
-            id=f"r{self._store.next_number('release')}",
+            id="",
             commit=commit.id,
             app=app,
             artifacts=artifacts,
@@ -131,6 +133,7 @@ class Runs:
             request_schema=model.schema_digest if model else None,
             created_at=parts.clock(),
         )
+        release = self._known(run, release) or replace(release, id=f"r{self._store.next_number('release')}")
         with self._store.transaction():
             self._store.put(release.id, release)
             self._change(id, release=release.id)
@@ -139,6 +142,26 @@ class Runs:
             run, "note", f"release {release.id}: " + ", ".join(contents + ([f"model {model.version}"] if model else []))
         )
         return release.id
+
+    def _known(self, run: Run, release: Release) -> Release | None:
+        """The same release, where an environment on the way serves it already or is about to."""
+        rollouts = self._parts.rollouts
+        for environment in run.path:
+            record, under_way = rollouts.record_of(environment), rollouts.under_way(environment)
+            for id in (record.described_by, record.stable, under_way and under_way.release):
+                known = self._store.get(Release, id or "")
+                if known is not None and release.same_as(known):
+                    return known
+        return None
+
+    def _serves_already(self, id: str, environment: str, release_id: str) -> bool:
+        """Whether the environment serves this very release, so that nobody need be asked; the run has passed it then."""
+        record = self._parts.rollouts.record_of(environment)
+        if record.rollout is not None or release_id != (record.described_by or record.stable):
+            return False
+        run = self._change(id, done=(*(d for d in self._run(id).done if d != environment), environment))
+        self._tell(run, "done", f"{environment} already serves exactly this, as {record.stable}", environment)
+        return True
 
     def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
         def build(name: str) -> Artifact:
