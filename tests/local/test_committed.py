@@ -93,3 +93,10 @@ def test_folders_and_lock_files_are_looked_up_in_the_commit(mistakes, repository
     assert "web/poetry.lock is Poetry's lock file" in found[1][1]
     assert ["path"] == [key for key, _, _ in mistakes(path="new")]
     assert [] == mistakes(lock="requirements.lock", test="pytest")
+
+
+def test_a_folder_that_is_not_in_the_commit_itself_is_a_mistake(mistakes, repository):
+    """Pointers and submodules are found without a build."""
+    repository.commit({"web/model.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"})
+    ((key, what, _),) = mistakes()
+    assert ("path", True) == (key, what.endswith("web/model.bin is a Git LFS pointer, not the file"))

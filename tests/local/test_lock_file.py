@@ -115,8 +115,8 @@ def test_what_is_not_pinned_is_named() -> None:
 
 @pytest.mark.parametrize("line", ["-e .", "a @ git+https://example.com/a.git@v1", "git+ssh://x/y"])
 def test_what_can_have_no_hash_is_named(line: str) -> None:
-    """No command helps there."""
-    error = refusal("requirements.txt", {"requirements.txt": f"a==1\n{line}\n".encode()})
+    """No command helps there, as it may have been one that made the line."""
+    error = refusal("requirements.txt", {"requirements.txt": f"a==1\n{line}\n".encode(), "uv.lock": UV})
     assert f"take {line!r} out of requirements.txt" in error.fix
 
 

@@ -83,7 +83,6 @@ class LocalBuilder(Builder):
         """Test and build what `commit` holds in the service's folder; see `Builder`."""
         started = time.monotonic()
         committed = CommittedService(self._source, commit, name, service)
-        self._source.check_whole(commit, service.path)
         lock = committed.lock()
         check = None if service.test is None else _Check(service.test, committed.test_lock())
         environment = self._environments.ensure(lock, name, tell)

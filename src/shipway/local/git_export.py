@@ -97,7 +97,7 @@ def export_tree(git: Git, tree: str, destination: Path, folder: str, what: str) 
     be built as committed: submodules, pointers, links that lead out, too much. Raises ShipwayError when the files on
     disk are not those of the commit.
     """
-    entries = check_tree(git, tree, folder, what)
+    entries = _buildable(git, tree, folder, what)
     destination.mkdir(parents=True, exist_ok=True)
     with _Objects(git, what) as objects:
         _write_files(objects, [entry for entry in entries if entry.mode != LINK], destination, folder, what)
@@ -106,14 +106,31 @@ def export_tree(git: Git, tree: str, destination: Path, folder: str, what: str) 
     _compare(entries, destination, what)
 
 
-def check_tree(git: Git, tree: str, folder: str, what: str) -> list[Entry]:
-    """The entries of a tree. Raises UsageError when some are submodules, or when there are too many."""
+def check_tree(git: Git, tree: str, folder: str, what: str) -> None:
+    """Raise UsageError where `export_tree` would, as far as it shows without writing: links are not followed."""
+    with _Objects(git, what) as objects, Path(os.devnull).open("wb") as nowhere:
+        pointers = [
+            (entry.path, kind)
+            for entry in _buildable(git, tree, folder, what)
+            if entry.mode != LINK and (kind := stand_in(objects.copy(entry, nowhere)))
+        ]
+    _refuse_stand_ins(pointers, folder, what)
+
+
+def _buildable(git: Git, tree: str, folder: str, what: str) -> list[Entry]:
     entries = list_tree(git, tree)
     if submodules := [entry.path for entry in entries if entry.mode == SUBMODULE]:
         raise submodule_error(what, folder, submodules)
     if len(entries) > _MAX_FILES:
         raise _too_large(what)
     return entries
+
+
+def _refuse_stand_ins(found: Sequence[tuple[str, str]], folder: str, what: str) -> None:
+    """Raise UsageError for the files that are no files: paths, and what each is instead."""
+    if found:
+        kind = found[0][1]
+        raise stand_in_error(what, kind, [str(PurePosixPath(folder, path)) for path, other in found if other == kind])
 
 
 class _Objects:
@@ -180,7 +197,7 @@ class _Objects:
 
 
 def _write_files(objects: _Objects, entries: Sequence[Entry], destination: Path, folder: str, what: str) -> None:
-    pointers: dict[str, list[str]] = {}
+    pointers = []
     for entry in entries:
         place = _place(destination, entry, what)
         try:
@@ -191,9 +208,8 @@ def _write_files(objects: _Objects, entries: Sequence[Entry], destination: Path,
             raise _taken(entry, what) from error
         place.chmod(0o755 if entry.mode == PROGRAM else 0o644)
         if kind := stand_in(beginning):
-            pointers.setdefault(kind, []).append(str(PurePosixPath(folder, entry.path)))
-    for kind, paths in pointers.items():
-        raise stand_in_error(what, kind, paths)
+            pointers.append((entry.path, kind))
+    _refuse_stand_ins(pointers, folder, what)
 
 
 def _write_links(objects: _Objects, entries: Sequence[Entry], destination: Path, what: str) -> None:

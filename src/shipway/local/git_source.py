@@ -44,10 +44,10 @@ class GitSource(Source):
         self._git = Git(self._folder)
         found = self._git.run("rev-parse", "--show-prefix")
         if found.returncode != 0:
-            raise ShipwayError(
-                f"{self._folder} is not a git repository that can be read: {message(found)}",
-                fix="run `git init` there and commit the app, or start shipway in the app's repository",
-            )
+            fix = "run `git init` there and commit the app, or start shipway in the app's repository"
+            if "dubious ownership" in message(found):
+                fix = f"it belongs to another user; trust it with: git config --global --add safe.directory {self._folder}"
+            raise ShipwayError(f"{self._folder} is not a git repository that can be read: {message(found)}", fix=fix)
         self._prefix = os.fsdecode(found.stdout.rstrip(b"\n")).rstrip("/")
 
     def resolve(self, revision: str) -> Commit:
@@ -120,7 +120,7 @@ class GitSource(Source):
         export_tree(self._git, self.tree_id(commit, path), destination, path, f"commit {commit.short}: {path}")
 
     def check_whole(self, commit: Commit, path: str) -> None:
-        """Raise UsageError when a folder is not there, or has submodules in it. Files' content is not looked at."""
+        """Raise UsageError when a folder is not there, or does not hold its own files: see `export`."""
         check_tree(self._git, self.tree_id(commit, path), path, f"commit {commit.short}: {path}")
 
     def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:

@@ -153,6 +153,8 @@ def _advice_without(file: str, folder: Folder, tests: bool) -> str:
 
 def _advice_for_list(file: str, content: bytes, folder: Folder, tests: bool) -> str:
     """What to do about requirements without hashes: a real lock file beside them has the better versions."""
+    if any(map(_has_no_hash, _requirements(content.decode("utf-8", "replace")))):
+        return _advice(_REQUIREMENTS, file, content, folder, tests=tests)
     for kind in _LOCKS:
         if found := next((n for n in sorted(folder.names) if any(fnmatch(n, p) for p in kind.names)), None):
             return _advice(kind, found, b"", folder, tests=tests)
@@ -180,7 +182,7 @@ def _advice(kind: _Kind, file: str, content: bytes, folder: Folder, *, tests: bo
 
 def _for_list(file: str, content: bytes, out: str) -> tuple[str, str]:
     requirements = list(_requirements(content.decode("utf-8", "replace")))
-    if unhashable := [r for r in requirements if _VERSION_CONTROL.match(r) or re.match(r"(-e|--editable)\b", r)]:
+    if unhashable := list(filter(_has_no_hash, requirements)):
         return "", (
             f"take {unhashable[0]!r} out of {file}: what is not a released file has no hash. Code of your own belongs into "
             "the service's folder, other code into a wheel"
@@ -195,6 +197,11 @@ def _for_list(file: str, content: bytes, out: str) -> tuple[str, str]:
             f"or pin them in {file} first"
         )
     return command, f"it keeps the versions in {file} and adds today's of what is missing there"
+
+
+def _has_no_hash(requirement: str) -> bool:
+    """Whether it is no released file, so that nothing can be hashed."""
+    return bool(_VERSION_CONTROL.match(requirement) or re.match(r"(-e|--editable)\b", requirement))
 
 
 def _is_good(file: str, folder: Folder) -> bool:
