@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.command_line import mistakes, words
+from shipway.core.command_line import mistakes, value_mistakes, words
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,9 @@ from shipway.core.command_line import mistakes, words
         ("python app.py < input", ["`<` means"]),
         ("python app.py ~/settings", ["~/settings: ~ is not filled in"]),
         ("python a.py\npython b.py", ["several lines; write one command on one line"]),
+        ("python app.py --port $port", ["$port is not filled in; write {port}"]),
+        ("python app.py --port {port} # the port", ["# the port is a comment to a shell only"]),
+        ("sh -c \u201cexec app\u201d", ["\u201c is a typographic quotation mark; write ' or \""]),
         ("   ", ["the command is empty"]),
         ("python 'x", ["no closing quotation"]),
         ("sh -c 'exec app --port {PORT}'", ["no placeholder {PORT}; write {port}"]),
@@ -65,6 +68,7 @@ def test_what_only_a_shell_understands_is_a_mistake(command, beginnings):
         "pytest -k 'a|b' --ignore=x&y;z",
         "python app.py --package 'x>=1' y>=2 --pattern ^a$ --price '$5' \\$HOME",
         "./start.sh",
+        "python app.py --colour '#fff' --page=a#b",
         "node server.js --url=http://localhost/?a=1&b=2",
         "sh -c '\n  set -e\n  exec app\n'",
     ],
@@ -86,3 +90,19 @@ def test_any_text_is_words_or_has_a_mistake(command):
     """What passes can be taken apart, and names a program."""
     if not list(mistakes(command)):
         assert words(command)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("127.0.0.1:{port} in {environment}", []),
+        ('{"a": "{NAME}", "b": "$HOME", "c": "pa$$word"}', []),
+        ("{PORT}", ["no placeholder {PORT}; write {port}"]),
+        (":$PORT", ["$PORT is not filled in; write {port}"]),
+        ("${PORT}", ["${PORT} is not filled in; write {port}"]),
+        ("{dta}", ["no placeholder {dta}; allowed: {port}, {data}, {bucket}, {buckets}, {environment}"]),
+    ],
+)
+def test_a_variable_that_looks_filled_in_and_is_not_is_a_mistake(value, expected):
+    """Values go to tasks as they stand, but for the placeholders."""
+    assert expected == list(value_mistakes(value))

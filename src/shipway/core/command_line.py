@@ -43,6 +43,8 @@ _DOUBLE = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 _QUOTED = re.compile(rf"{_SINGLE.pattern}|{_DOUBLE.pattern}", re.DOTALL)
 _OPERATOR = re.compile(r"&&|\|\|?|;(?=\s|$)|(?<!\S)(?:&(?!\S)|[0-9&]?(?:>>?|<<?<?)\S*)")
 _EXPANSION = re.compile(r"\$(?:\{\w+[^}]*\}|\w+|\([^)]*\)?)|`[^`]*`?")
+_COMMENT = re.compile(r"(?<!\S)#.*")
+_TYPOGRAPHIC = re.compile("[\u2018\u2019\u201c\u201d]")
 _HOME = re.compile(r"(?<!\S)~/\S*")
 _BRACES = re.compile(r"(?<!\$)\{(\w+)\}")
 
@@ -62,11 +64,25 @@ def mistakes(text: str, *, filled: bool = True) -> Iterator[str]:
     if not argv:
         yield "the command is empty; name a program"
         return
+    if found := _TYPOGRAPHIC.search(text):
+        yield f"{found[0]} is a typographic quotation mark; write ' or \""
     yield from _program_mistakes(argv)
     inner = _runs_code(argv)
     yield from _placeholder_mistakes(text, filled=filled, lenient=inner)
     if not inner:
         yield from _shell_mistakes(text)
+
+
+def value_mistakes(value: str) -> Iterator[str]:
+    """A sentence for each thing in a variable's value that looks filled in and is not."""
+    allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    for word in dict.fromkeys(_BRACES.findall(value)):
+        if word not in PLACEHOLDERS and word.lower() in PLACEHOLDERS:
+            yield f"no placeholder {{{word}}}; write {{{word.lower()}}}"
+        elif word not in PLACEHOLDERS and re.fullmatch(r"[a-z_]+", word):
+            yield f"no placeholder {{{word}}}; allowed: {allowed}"
+    if found := re.search(r"\$(?:PORT\b|\{PORT\})", value, re.IGNORECASE):
+        yield f"{found[0]} is not filled in; write {{port}}"
 
 
 def _program_mistakes(argv: Sequence[str]) -> Iterator[str]:
@@ -84,8 +100,10 @@ def _shell_mistakes(text: str) -> Iterator[str]:
     if found := _OPERATOR.search(_QUOTED.sub("''", text)):
         yield f"`{found[0]}` means something to a shell only; {NO_SHELL}; or put it in quotes"
     if found := _EXPANSION.search(_SINGLE.sub("''", text)):
-        port = "; write {port}" if found[0].strip("${}") == "PORT" else ""
+        port = "; write {port}" if found[0].strip("${}").upper() == "PORT" else ""
         yield f"{found[0]} is not filled in{port}; {NO_SHELL}"
+    if found := _COMMENT.search(_QUOTED.sub("''", text)):
+        yield f"{found[0]} is a comment to a shell only; the program would get its words"
     if found := _HOME.search(_QUOTED.sub("''", text)):
         yield f"{found[0]}: ~ is not filled in; {NO_SHELL}"
 

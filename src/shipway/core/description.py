@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from shipway.core.command_line import PLACEHOLDERS, mistakes
+from shipway.core.command_line import mistakes, value_mistakes
 from shipway.core.request_path import checked
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
@@ -269,10 +269,7 @@ def _is_inside(folder: str) -> bool:
 
 def _check_placeholders(env: dict[str, str]) -> Iterator[str]:
     for variable, value in env.items():
-        for word in re.findall(r"\{([a-z_]+)\}", value):
-            if word not in PLACEHOLDERS:
-                allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-                yield f"env.{variable}: no placeholder {{{word}}}; allowed: {allowed}"
+        yield from (f"env.{variable}: {mistake}" for mistake in value_mistakes(value))
 
 
 def _check_services(app: App) -> Iterator[str]:
