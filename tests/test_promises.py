@@ -24,7 +24,9 @@ def test_every_named_test_exists() -> None:
             found = re.search(rf"^{target.removeprefix('make ')}:", (ROOT / "Makefile").read_text(), re.M)
         else:
             file = ROOT / path
-            found = file.exists() and (not function or re.search(rf"def {function}\b|class {function}\b", file.read_text()))
+            found = file.exists() and (
+                not function or re.search(rf"def {function}\b|class {function}\b", file.read_text())
+            )
         if not found:
             missing.append(f"{path}::{function}" if path else target)
     assert [] == missing

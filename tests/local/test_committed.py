@@ -89,7 +89,8 @@ def test_folders_and_lock_files_are_looked_up_in_the_commit(mistakes, repository
     (repository.folder / "new").mkdir()
     found = mistakes(lock="new.lock", test="python app.py", test_lock="poetry.lock", baked="models")
     assert ["lock", "test_lock", "baked"] == [key for key, _, _ in found]
-    assert "has no lock file web/new.lock" in found[0][1]
+    assert found[0][1].endswith("has no lock file web/new.lock: it lies here, but is not committed")
+    assert "git add web/new.lock && git commit" == found[0][2]
     assert "web/poetry.lock is Poetry's lock file" in found[1][1]
     assert ["path"] == [key for key, _, _ in mistakes(path="new")]
     assert [] == mistakes(lock="requirements.lock", test="pytest")

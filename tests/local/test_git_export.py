@@ -84,7 +84,7 @@ def test_a_submodule_is_refused_by_name_and_the_advice_works(export, repository,
     _add_submodule(repository, tmp_path, "web/vendor/lib")
     with pytest.raises(UsageError, match="vendor/lib is a submodule, whose files are not part") as error:
         export.again()
-    advice = error.value.fix.removeprefix("commit the files themselves: ").split("; or")[0]
+    advice = error.value.fix.removeprefix("commit the files themselves: ").split(" (fetch")[0]
     advice = advice.replace("git commit", "git -c user.name=A -c user.email=a@example.com commit -qm files")
     subprocess.run(advice, shell=True, cwd=repository.folder, check=True, capture_output=True)
     assert "code = 1\n" == (export.again() / "vendor" / "lib" / "lib.py").read_text()

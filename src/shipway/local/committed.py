@@ -138,9 +138,11 @@ class CommittedService:
         if lock == NO_LOCK:
             return None
         path, commit = self._service.path, self._commit
-        folder = Folder(
-            path, self._source.names(commit, path), lambda file: self._source.read(commit, f"{path}/{file}")
-        )
+        if not self._has(lock) and self._source.lies_here(f"{path}/{lock}"):
+            what = f"{self._name} has no lock file {path}/{lock}: it lies here, but is not committed"
+            raise UsageError(what, fix=f"git add {shlex.quote(f'{path}/{lock}')} && git commit")
+        names = self._source.names(commit, path)
+        folder = Folder(path, names, lambda file: self._source.read(commit, f"{path}/{file}"))
         return check_lock(lock, folder, self._name, tests=tests)
 
 

@@ -86,7 +86,7 @@ def submodule_error(what: str, folder: str, paths: Sequence[str]) -> UsageError:
         f"{what}: {_listed(paths)} {'is a submodule' if len(paths) == 1 else 'are submodules'}, "
         "whose files are not part of the commit",
         fix=f"commit the files themselves: git rm --cached {first} && rm -rf {first}/.git && git add {first} && "
-        "git commit; or install it by the lock file",
+        "git commit (fetch them before that: git submodule update --init); or install it by the lock file",
     )
 
 

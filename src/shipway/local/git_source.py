@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -123,6 +124,10 @@ class GitSource(Source):
         """Raise UsageError when a folder is not there, or does not hold its own files: see `export`."""
         check_tree(self._git, self.tree_id(commit, path), path, f"commit {commit.short}: {path}")
 
+    def lies_here(self, path: str) -> bool:
+        """Whether the working copy has something there, committed or not."""
+        return (self._folder / path).exists()
+
     def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
         """What the working copy holds at or below `paths` and the commit does not, if that is what is checked out."""
         if self._git.line("rev-parse", "--verify", "--quiet", "HEAD") != commit.id:
@@ -149,7 +154,8 @@ class GitSource(Source):
                     fix="name the folder itself",
                 )
         raise UsageError(
-            f"commit {commit.short} has no {self._from_top(path)}", fix=f"commit it: git add {path} && git commit"
+            f"commit {commit.short} has no {self._from_top(path)}",
+            fix=f"commit it: git add {shlex.quote(path)} && git commit",
         )
 
     def _find(self, commit: Commit, path: str) -> Entry | None:
