@@ -100,6 +100,16 @@ def test_a_missing_lock_is_made_from_what_is_there(files: tuple[str, ...], begin
     assert error.fix.startswith(beginning), error.fix
 
 
+def test_a_missing_lock_of_another_kind_is_made_under_a_name_of_its_own() -> None:
+    """A file `poetry.lock` of Shipway's kind would be taken for Poetry's; a list that has its hashes is a lock already."""
+    assert "-o requirements.lock`" in refusal("poetry.lock", {"requirements.txt": b"a==1\n"}).fix
+    assert "-o requirements.lock`" in refusal("poetry.lock", {}).fix
+    assert (
+        "requirements.txt has the hashes: say `lock: requirements.txt`"
+        == refusal("web.lock", {"requirements.txt": HASHED}).fix
+    )
+
+
 def test_a_list_without_hashes_takes_its_versions_from_the_lock_beside_it() -> None:
     """That is what the list was made from, or should have been."""
     error = refusal("requirements.txt", {"requirements.txt": b"a\n", "poetry.lock": POETRY})

@@ -139,15 +139,19 @@ def _kind_of(file: str, content: bytes) -> _Kind:
 
 def _advice_without(file: str, folder: Folder, tests: bool) -> str:
     """What to do where the lock file is missing, from what else the folder holds."""
+    # Under the name of another tool's file it would be taken for that.
+    out = file if _kind_of(file, b"") is _REQUIREMENTS else None
     for kind in _KINDS:
         if found := sorted(name for name in folder.names if any(fnmatch(name, pattern) for pattern in kind.names)):
             # Lists for development stand beside the one that is deployed.
             chosen = min(found, key=len)
+            if kind is _REQUIREMENTS and _is_good(chosen, folder):
+                return f"{chosen} has the hashes: say `{'test_lock' if tests else 'lock'}: {chosen}`"
             content = folder.read(chosen) if kind is _REQUIREMENTS else b""
-            return _advice(kind, chosen, content, folder, tests=tests, out=file)
+            return _advice(kind, chosen, content, folder, tests=tests, out=out)
     return (
         "say `lock: none` when the service needs the standard library only; otherwise list what it needs in a "
-        f"requirements.txt, run `uv pip compile --generate-hashes requirements.txt -o {file}` and commit both"
+        f"requirements.txt, run `uv pip compile --generate-hashes requirements.txt -o {out or LOCK}` and commit both"
     )
 
 
