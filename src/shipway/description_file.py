@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -58,11 +58,19 @@ def parse(text: bytes | str, name: str = "shipway.yaml") -> App:
             known = {problem.place for problem in problems}
             known |= {place[:-1] for place in known if place and isinstance(place[-1], int)}
             places = {_dotted(place): place for place in document.lines}
-            found = (p for details in error.errors() for p in _problems(details, document, places))
+            # A default that could not be taken from another key, because something else is wrong, is no mistake.
+            wrong = (details for details in error.errors() if details["type"] != "default_factory_not_called")
+            found = (p for details in wrong for p in _problems(details, document, places))
             problems += [p for p in found if p.place not in known]
     if app is None or problems:
         raise UsageError(_report(problems, name), fix=_FIX)
     return app
+
+
+def report(text: bytes | str, name: str, found: Sequence[tuple[Place, str]]) -> str:
+    """Lines for mistakes that were found elsewhere, each at the place of a description that it is about."""
+    document = strict_yaml.read(text)
+    return _report([Problem(document.line(place), place, message) for place, message in found], name)
 
 
 def _report(problems: list[Problem], name: str) -> str:

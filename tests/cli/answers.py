@@ -14,7 +14,7 @@ def run(**changes: Any) -> Json:
         "id": "12", "kind": "deploy", "commit": "abc1234def5678", "subject": "Show the gate", "branch": "main",
         "path": ["dev", "prod"], "done": ["dev"], "by": "ada", "created": NOW - 30, "status": "running",
         "stage": "rollout to prod", "release": "r42", "gate": None, "ended": None, "reason": "", "fix": "", "why": "",
-        "model_version": None, "retry_of": None, "live": True, "exit_code": 0, **changes,
+        "model_version": None, "retry_of": None, "notes": [], "live": True, "exit_code": 0, **changes,
     }  # fmt: skip
 
 

@@ -158,6 +158,8 @@ def test_a_folder_that_is_read_only_is_a_fault(app: Places) -> None:
 def test_the_whole_examination(app: Places, commit: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
     """Every line has a mark; the exit code says whether anything that is needed is missing."""
     (app.root / "shipway.yaml").write_text(YAML.replace("PORT", str(_free_port())))
+    (app.root / "web").mkdir()
+    (app.root / "web" / "server.py").write_text("")
     commit("2026-01-01T00:00:00Z")
     assert 0 == shipway(["doctor"])
     assert "✔ everything that Shipway needs is here" == capsys.readouterr().out.splitlines()[-1]
@@ -204,3 +206,28 @@ def test_the_port_of_a_router_without_its_control_plane_is_ours(app: Places, mon
         port = router.getsockname()[1]
         found = doctor._port("dev", port, set(), app.root)
     assert Check(f"port {port}", "good", "dev: ours, whether or not the control plane runs") == found
+
+
+def test_the_description_is_compared_with_the_newest_commit(
+    app: Places, commit: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is not committed can't be deployed, however well it lies in the working copy; `doctor` says the same."""
+    text = YAML.replace("PORT", str(_free_port()))
+    (app.root / "shipway.yaml").write_text(text)
+    assert 0 == shipway(["validate"])
+    assert "– folders, lock files and programs were not looked up: " in capsys.readouterr().err
+    commit("2026-01-01T00:00:00Z")
+    (app.root / "web").mkdir()
+    (app.root / "web" / "server.py").write_text("")
+    assert 2 == shipway(["validate"])
+    told = capsys.readouterr().err
+    assert "shipway.yaml:4: services.web.path: commit " in told
+    assert "has no web; commit it: git add web && git commit" in told
+    (check,) = [check for check in doctor.description(app, None) if check.name == "shipway.yaml"]
+    assert ("bad", True) == (check.state, "services.web.path" in check.found)
+    commit("2026-01-02T00:00:00Z")
+    (app.root / "shipway.yaml").write_text(text + "# more\n")
+    assert 0 == shipway(["validate"])
+    assert (
+        "– shipway.yaml is not committed as it stands here; deploy takes it as committed\n" == capsys.readouterr().err
+    )

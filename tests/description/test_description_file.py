@@ -177,12 +177,12 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
         (
             "path: web",
             "path: ../web",
-            "4: services.web.path: '../web' is not a folder inside the repository, such as backend-api",
+            "4: services.web.path: '../web' is not a folder below that of shipway.yaml, such as backend-api",
         ),
         (
             "path: web",
             "path: /web",
-            "4: services.web.path: '/web' is not a folder inside the repository, such as backend-api",
+            "4: services.web.path: '/web' is not a folder below that of shipway.yaml, such as backend-api",
         ),
         (
             "path: web",
@@ -268,6 +268,82 @@ def test_a_mistake_has_its_line(old: str, new: str, line: str) -> None:
     """One mistake is one line: where, what was found, what is allowed."""
     assert 1 == MINIMAL.count(old)
     assert f"shipway.yaml:{line}" in complaint(MINIMAL.replace(old, new)).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/r y", "a path cannot hold ' '; write %20"),
+        ("/a#b", "a path cannot hold '#'; write %23"),
+        ("/é", "a path cannot hold 'é'; write %C3%A9"),
+        ("/it's", 'a path cannot hold "\'"; write %27'),
+        ("/a\\b", "a path cannot hold '\\\\'; write %5C"),
+        ("/{port}", "a path cannot hold '{'; write %7B"),
+        ("/50%", "% is not an escaped character; a percent sign itself is written %25"),
+        ("/%zz", "%zz is not an escaped character; a percent sign itself is written %25"),
+        ("//host/x", "a path begins with one /"),
+        ("/a/../b", "a path with . or .. leads elsewhere; write the path itself"),
+        ("/%2E%2e/b", "a path with . or .. leads elsewhere; write the path itself"),
+        ("/" + "a" * 1000, "a path of more than 1000 characters"),
+    ],
+)
+@pytest.mark.parametrize("key", ["ready", "health", "probes"])
+def test_a_path_that_cannot_be_requested_is_a_mistake(key: str, path: str, message: str) -> None:
+    """What is requested of tasks goes into requests as it stands."""
+    written = "'" + path.replace("'", "''") + "'"
+    line = f"{key}: {written}" if key != "probes" else f"probes: [{{path: {written}}}]"
+    told = complaint(MINIMAL.replace("path: web", f"path: web\n    {line}"))
+    place = "probes[0].path" if key == "probes" else key
+    assert told.startswith(f"shipway.yaml:5: services.web.{place}: found ")
+    assert told.endswith(f"; {message}")
+
+
+@pytest.mark.parametrize("path", ["/", "/a?b=c&d=%20", "/ready;v=1", "/a.b/..c/~d", "/x?next=/a/../b", "/a:b@c,d"])
+def test_a_path_that_can_be_requested_is_taken(path: str) -> None:
+    """Queries, escapes and every sign that a path may hold."""
+    service = parse(MINIMAL.replace("path: web", f"path: web\n    ready: '{path}'")).services["web"]
+    assert path == service.ready
+
+
+@pytest.mark.parametrize("route", ["/..", "/a/../b", "/./*", "/a/./*"])
+def test_a_route_leads_nowhere_else(route: str) -> None:
+    """A route is compared with paths as clients write them, so that dots would never match."""
+    told = complaint(MINIMAL.replace("routes: [/*]", f"routes: ['{route}']"))
+    assert f"shipway.yaml:6: services.web.routes[0]: {route!r} is not a path such as /api/* or /health" == told
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("", ("/health", "/health")),
+        ("health: /up", ("/up", "/up")),
+        ("ready: /set", ("/health", "/set")),
+        ("ready: /set\n    health: /up", ("/up", "/set")),
+    ],
+)
+def test_ready_follows_health(keys: str, expected: tuple[str, str]) -> None:
+    """One path given is the path of both; `ready` may still be another one."""
+    service = parse(MINIMAL.replace("path: web", f"path: web\n    {keys}")).services["web"]
+    assert expected == (service.health, service.ready)
+
+
+@pytest.mark.parametrize("name", ["../requirements.lock", "/etc/passwd", ""])
+@pytest.mark.parametrize("key", ["lock", "test_lock"])
+def test_a_lock_lies_in_its_service_s_folder(key: str, name: str) -> None:
+    """A build sees nothing outside of it."""
+    told = complaint(MINIMAL.replace("path: web", f"path: web\n    {key}: '{name}'"))
+    where = f"shipway.yaml:5: services.web.{key}: {name!r} is not a file inside the service's folder"
+    assert f"{where}, such as requirements.lock" == told
+
+
+@pytest.mark.parametrize("key", ["command", "test", "before_traffic"])
+def test_a_command_for_a_shell_is_a_mistake_of_its_line(key: str) -> None:
+    """What keeps a command from running is told where it stands; `tests/core/test_command_line.py` has the rules."""
+    text = MINIMAL.replace("    command: python -m web\n", "    command: python -m web\n" if key != "command" else "")
+    told = complaint(text.replace("path: web", f"path: web\n    {key}: cd src && python -m web"))
+    assert [f"shipway.yaml:5: services.web.{key}: `{word}`" for word in ("cd", "&&")] == [
+        " ".join(line.split()[:3]) for line in told.splitlines()
+    ]
 
 
 def test_all_mistakes_come_at_once_and_in_order() -> None:

@@ -115,13 +115,6 @@ def test_an_export_is_the_committed_tree(source, repository, tmp_path):
     assert os.access(tmp_path / "out" / "run.sh", os.X_OK)
 
 
-def test_an_export_does_not_depend_on_the_commit(source, repository, tmp_path):
-    """Attributes that put the commit into files are not followed."""
-    repository.commit({"web/.gitattributes": "version export-subst\n", "web/version": "$Format:%H$\n"})
-    source.export(source.resolve("HEAD"), "web", tmp_path / "out")
-    assert "$Format:%H$\n" == (tmp_path / "out" / "version").read_text()
-
-
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../secret"])
 def test_links_that_lead_out_are_refused(source, repository, tmp_path, target):
     """A service is what its folder holds."""
@@ -137,6 +130,76 @@ def test_links_inside_the_folder_are_kept(source, repository, tmp_path):
     repository.commit({})
     source.export(source.resolve("HEAD"), "web", tmp_path / "out")
     assert "main.py" == str((tmp_path / "out" / "link").readlink())
+
+
+@pytest.fixture
+def inner(repository):
+    """An app in a subfolder of its repository, which has folders of the same names above."""
+    files = {"shipway.yaml": "app: inner\n", "web/main.py": "inner", "web/requirements.lock": ""}
+    outer = {"shipway.yaml": "app: outer\n", "web/main.py": "outer"}
+    repository.commit({**outer, **{f"apps/shop a/{name}": text for name, text in files.items()}})
+    return GitSource(repository.folder / "apps" / "shop a")
+
+
+def test_paths_are_relative_to_the_app_s_folder(inner, repository, tmp_path):
+    """Where shipway.yaml lies in a subfolder, what is read, named and exported lies there, too."""
+    commit = inner.resolve("main")
+    assert b"app: inner\n" == inner.read(commit, "shipway.yaml")
+    assert repository.git("rev-parse", "HEAD:apps/shop a/web") == inner.tree_id(commit, "web")
+    assert repository.git("rev-parse", "HEAD:apps/shop a") == inner.tree_id(commit, ".")
+    assert (True, False) == (inner.has(commit, "web/requirements.lock"), inner.has(commit, "apps"))
+    inner.export(commit, "web", tmp_path / "out")
+    assert "inner" == (tmp_path / "out" / "main.py").read_text()
+    with pytest.raises(UsageError, match="has no apps/shop a/none"):
+        inner.read(commit, "none")
+
+
+def test_an_app_s_folder_reached_by_a_link_is_found(inner, repository, tmp_path):
+    """The prefix in the repository is that of the real folder."""
+    (tmp_path / "link").symlink_to(repository.folder / "apps")
+    source = GitSource(tmp_path / "link" / "shop a")
+    assert b"app: inner\n" == source.read(source.resolve("HEAD"), "shipway.yaml")
+
+
+def test_a_committed_link_is_read_as_what_it_leads_to(repository):
+    """A lock file or a description may be a link inside the app's folder; links out of it are refused."""
+    repository.commit({"locks/web.lock": "content", "web/a": "", "web/x/b": ""})
+    (repository.folder / "web" / "x" / "one.lock").symlink_to("../two.lock")
+    (repository.folder / "web" / "two.lock").symlink_to("../locks/web.lock")
+    (repository.folder / "web" / "out.lock").symlink_to("../../elsewhere")
+    (repository.folder / "web" / "circle.lock").symlink_to("circle.lock")
+    (repository.folder / "current").symlink_to("web")
+    repository.commit({})
+    source = GitSource(repository.folder)
+    commit = source.resolve("HEAD")
+    assert b"content" == source.read(commit, "web/x/one.lock")
+    for path, message in {
+        "web/out.lock": "leads out",
+        "web/circle.lock": "not a file",
+        "current/a": "through current, which is a link",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            source.read(commit, path)
+    with pytest.raises(UsageError, match="current is not a folder but a link"):
+        source.tree_id(commit, "current")
+
+
+def test_what_is_not_committed_is_listed(inner, repository):
+    """Changed, staged, removed and new files of the folders asked for; none when another commit is meant."""
+    folder = repository.folder / "apps" / "shop a"
+    (folder / "web" / "main.py").write_text("changed")
+    (folder / "web" / "requirements.lock").unlink()
+    (folder / "web" / "new file").write_text("")
+    (repository.folder / "web" / "main.py").write_text("outside of the app")
+    (folder / "notes").write_text("outside of what is asked for")
+    commit = inner.resolve("HEAD")
+    assert ["web/main.py", "web/new file", "web/requirements.lock"] == inner.uncommitted(
+        commit, ["web", "shipway.yaml"]
+    )
+    repository.git("add", "-A")
+    repository.git("checkout", "-q", "-b", "other")
+    repository.commit({})
+    assert [] == inner.uncommitted(commit, ["web"])
 
 
 def test_a_hook_s_variables_do_not_mislead(source, repository, tmp_path, monkeypatch):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.errors import ShipwayError, UsageError
-from shipway.local.python_environment import PythonEnvironments, check_hashed
+from shipway.core.errors import ShipwayError
+from shipway.local.python_environment import PythonEnvironments
 
 
 @pytest.fixture
@@ -121,30 +121,6 @@ def test_a_wrong_hash_is_refused(environments, make_wheel, told, tmp_path):
     with pytest.raises(ShipwayError, match=r"(?s)web: its environment could not be made.*[Hh]ash"):
         environments.ensure((lock[:-9] + "00000000\n").encode(), "web", told.append)
     assert [] == list(tmp_path.glob("environments/*/.complete"))
-
-
-@pytest.mark.parametrize(
-    ("lock", "message"),
-    [
-        (b"tiny==1.0\n", "no hash for tiny==1.0"),
-        (b"a==1 \\\n    --hash=sha256:00\nb==2 ; python_version > '3'\n", "no hash for b==2"),
-        (b"-r other.txt\n", "must not point at others"),
-        (b"--editable .\n", "must not point at others"),
-        (b"\xff\xfe", "not UTF-8"),
-    ],
-)
-def test_a_lock_that_pins_nothing_is_refused(lock, message):
-    """Every requirement stands in the file itself, with a hash."""
-    with pytest.raises(UsageError, match=message) as error:
-        check_hashed(lock, "web")
-    assert "--generate-hashes" in error.value.fix
-
-
-def test_a_lock_with_hashes_passes():
-    """As uv and pip-tools write it, comments and markers included."""
-    check_hashed(
-        b"# made by\na==1 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n    # via b\nc==1 --hash=sha256:0\n", "web"
-    )
 
 
 def test_our_own_python_settings_do_not_leak(environments, make_wheel, told, monkeypatch):

@@ -57,7 +57,6 @@ def answering(talk: Callable[[socket.socket], None]) -> Iterator[int]:
             Readiness(False, "GET /ready answered 503", {"a": 1}),
         ),
         (b"HTTP/1.1 200 OK\r\n\r\n[1, 2]", Readiness(True, "GET /ready answered 200")),
-        (b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", Readiness(False, "GET /ready answered 302")),
     ],
 )
 def test_an_answer_is_understood(answer, expected):
@@ -106,3 +105,19 @@ def test_an_endless_answer_is_cut():
 
     with answering(flood) as port:
         assert Readiness(True, "GET /ready answered 200") == ask(port, "/ready", 5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning"),
+    [
+        ("404 Not Found", "the app does not answer this path; set `ready:` of the service in shipway.yaml"),
+        ("405 Method Not Allowed", "the app does not answer this path; set `ready:`"),
+        ("307 Moved\r\nLocation: /ready/", "it leads on to /ready/; set `ready:`"),
+        ("401 Unauthorized", "it asks for credentials, which a check has not; set `ready:`"),
+    ],
+)
+def test_an_answer_of_a_wrong_path_says_which_key_to_set(answer, meaning):
+    """A path that the app does not have is a mistake in shipway.yaml, not a slow start."""
+    with answering(lambda connection: connection.sendall(f"HTTP/1.1 {answer}\r\n\r\n".encode())) as port:
+        said = ask(port, "/ready", 5).said
+    assert said.startswith(f"GET /ready answered {answer[:3]}: {meaning}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,8 +47,8 @@ class Repository(Source):
     """Commits are names; each is on main. c2 is newer than c1; d1 is on another line."""
 
     def resolve(self, revision: str) -> Commit:
-        if revision == "unknown":
-            raise UsageError("no commit 'unknown'")
+        if revision == "unknown" or not revision.strip():
+            raise UsageError(f"no commit {revision!r}")
         return Commit(revision, f"subject of {revision}", "ann", "main")
 
     def current_branch(self) -> str | None:
@@ -59,6 +59,9 @@ class Repository(Source):
 
     def is_in(self, commit: str, newer: str) -> bool:
         return commit[0] == newer[0] and commit <= newer
+
+    def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
+        return [f"{path}/new" for path in paths if commit.id == "dirty"]
 
 
 class Workshop(Builder):

@@ -10,6 +10,7 @@ import pytest
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.records import Run
+from shipway.core.release import Artifact, Release
 from shipway.pipeline import engine
 from tests.pipeline.house import APP, House
 
@@ -107,6 +108,14 @@ def test_an_unknown_commit_starts_nothing(house: House) -> None:
     assert [] == house.control.runs()
 
 
+@pytest.mark.parametrize(("commit", "environment"), [("", None), (" ", None), ("c1", "")])
+def test_an_empty_name_deploys_nothing(house: House, commit: str, environment: str | None) -> None:
+    """It is asked for as it was written; only where nothing was written the newest commit is meant."""
+    with pytest.raises(UsageError):
+        house.control.deploy(commit, environment, "bob")
+    assert [] == house.control.runs()
+
+
 def test_a_bad_candidate_ends_the_run_as_rolled_back(house: House) -> None:
     """Exit code 4 and the reason; prod keeps what it had."""
     house.release("c1")
@@ -117,12 +126,70 @@ def test_a_bad_candidate_ends_the_run_as_rolled_back(house: House) -> None:
     assert "r1" == house.rollouts.record_of("dev").stable
 
 
-def test_an_unchanged_release_is_not_rolled_out_again(house: House) -> None:
-    """The same bytes and model serve already: nothing is started."""
+def test_the_same_commit_again_is_no_new_release(house: House) -> None:
+    """Everything serves already: nothing is started, nobody is asked, and the story says what serves."""
     house.release("c1")
     house.target.calls.clear()
-    house.release("c1")
+    again = house.until(house.control.deploy("c1", None, "bob").id, "succeeded", "waiting")
+    assert ("succeeded", 0, "r1", ("dev", "prod")) == (again.status, again.exit_code, again.release, again.done)
     assert [] == house.target.calls
+    told = [event.text for event in house.store.events(again.id, 0) if "serves" in event.text]
+    assert ["dev already serves exactly this, as r1", "prod already serves exactly this, as r1"] == told
+    assert ["r1"] == [release.id for release in house.store.all(Release)]
+
+
+def test_the_same_commit_goes_on_where_it_does_not_serve_yet(house: House) -> None:
+    """What dev serves is taken to prod as the release that it is, past prod's gate."""
+    first = house.control.deploy("c1", None, "bob")
+    house.until(first.id, "waiting")
+    house.control.answer(first.id, approved=False, who="ann", why="not yet")
+    house.until(first.id, "rejected")
+    assert "r1" == house.release("c1").release
+    assert "r1" == house.rollouts.record_of("prod").stable
+
+
+@pytest.mark.parametrize("change", ["model", "description", "code"])
+def test_the_same_commit_with_something_else_is_a_new_release(house: House, change: str) -> None:
+    """A new model or bytes that were built otherwise are deployed; so is another commit's description."""
+    house.release("c1")
+    if change == "model":
+        house.registry.current = "v1.1"
+    elif change == "description":
+        services = {"hello": APP.services["hello"].model_copy(update={"command": "run faster"})}
+        house.described = APP.model_copy(update={"services": services})
+    else:
+        house.workshop.build = lambda commit, name, service, tell: Artifact(name, "e" * 64, "c1", "/tree")  # type: ignore[method-assign]
+    assert "r2" == house.release("c1").release
+    assert "r2" == house.rollouts.record_of("prod").stable
+
+
+def test_another_commit_with_the_same_content_is_let_in_without_a_rollout(house: House) -> None:
+    """Its release is noted, and stays the same one when that commit is deployed once more."""
+    house.release("c1")
+    house.workshop.build = lambda commit, name, service, tell: Artifact(name, "c1".ljust(64, "0"), "c1", "/tree")  # type: ignore[method-assign]
+    house.target.calls.clear()
+    assert ["r2", "r1"] == [house.release("c2").release, house.rollouts.record_of("prod").stable]
+    again = house.until(house.control.deploy("c2", None, "bob").id, "succeeded", "waiting")
+    assert ("succeeded", "r2") == (again.status, again.release)
+    assert [] == house.target.calls
+
+
+def test_after_a_rollback_the_same_commit_is_deployed_again(house: House) -> None:
+    """It does not serve any more."""
+    house.release("c1")
+    house.release("c2")
+    house.until(house.control.roll_back("prod", "ann", "worse").id, "succeeded")
+    house.release("c2")
+    record = house.rollouts.record_of("prod")
+    assert house.store.get(Release, record.stable or "").commit == "c2"  # type: ignore[union-attr]
+
+
+def test_what_stays_behind_is_told_with_the_run(house: House) -> None:
+    """Uncommitted changes in the services' folders and in shipway.yaml, and which commit a name meant."""
+    assert ("2 uncommitted changes stay behind: shipway.yaml/new, hello/new",) == house.control.deploy(
+        "dirty", "dev", "bob"
+    ).notes
+    assert () == house.control.deploy("c1", "dev", "bob").notes
 
 
 def test_rollback_and_rollback_again(house: House) -> None:

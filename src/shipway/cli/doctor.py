@@ -180,10 +180,13 @@ def loops(status: dict[str, Any] | None) -> Iterator[Check]:
 
 def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check]:
     """shipway.yaml, and the ports of its environments: free, or taken by this very app."""
-    from shipway.description_file import load  # heavy: only where it is needed
+    from shipway import committed_app  # heavy: only where it is needed
+    from shipway.description_file import load
 
+    path = places.root / "shipway.yaml"
     try:
-        app = load(places.root / "shipway.yaml")
+        app = load(path)
+        committed_app.check(path, app)
     except ShipwayError as error:
         yield Check("shipway.yaml", "bad", error.what, error.fix)
         return

@@ -6,17 +6,17 @@ The annotated `shipway.yaml` at the repository's root is the manual of these typ
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from shipway.core.command_line import mistakes, value_mistakes
+from shipway.core.request_path import checked
 
 NAME = r"^[a-z][a-z0-9-]{0,39}$"
 HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$"
 """A name or an IPv4 address, and maybe a port."""
-PLACEHOLDERS = ("port", "data", "bucket", "buckets", "environment")
-"""Words in braces that an `env` value may hold; the target fills them in."""
 
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 _SIZES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -66,6 +66,7 @@ Bytes = Annotated[int, BeforeValidator(_bytes)]
 Host = Annotated[str, BeforeValidator(_host)]
 Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
 Name = Annotated[str, Field(pattern=NAME)]
+RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(checked)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Strategy = Literal["all_at_once", "rolling", "blue_green", "canary", "linear"]
 
@@ -78,22 +79,28 @@ class Probe(_Strict):
     """A request of the app's own that stands in for clients when there is too little traffic."""
 
     method: Literal["GET", "POST", "PUT"] = "GET"
-    path: str = Field(pattern=r"^/")
+    path: RequestPath
     body: JsonValue = Field(default=None, description="sent as JSON")
     status: int = Field(default=200, ge=100, le=599, description="the answer that counts as good")
 
 
 class Service(_Strict):
-    """One deployable. Its folder is all that a build may see."""
+    """One deployable. Its folder is all that a build may see.
 
-    path: str = Field(description="folder of the service, from the repository's root")
+    Commands are lists of words, run in the folder without a shell: see `core/command_line.py`.
+    """
+
+    path: str = Field(description="folder of the service, from the folder of shipway.yaml")
     command: str = Field(min_length=1, description="starts one task; {port} is the port it must listen on")
     test: str | None = Field(default=None, description="run in the built tree before it becomes an artifact")
     lock: str = Field(default="requirements.lock", description="hashed lock file in the folder, or `none`")
     test_lock: str | None = Field(default=None, description="lock file of the environment that runs the tests")
     routes: tuple[str, ...] = Field(default=(), description="public path patterns, as on a load balancer: /api/*")
-    health: str = Field(default="/health", pattern=r"^/", description="liveness: 200 while the process works")
-    ready: str = Field(default="/health", pattern=r"^/", description="readiness: 200 once it can take traffic")
+    health: RequestPath = Field(default="/health", description="liveness: 200 while the process works")
+    ready: RequestPath = Field(
+        default_factory=lambda given: given.get("health", "/health"),
+        description="readiness: 200 once it can take traffic; default: `health`",
+    )
     probes: tuple[Probe, ...] = Field(default=(), max_length=20, description="default: GET of `ready`")
     model: bool = Field(default=False, description="serves the app's model; `ready` answers its model_version")
     baked: str | None = Field(default=None, description="folder, in the service's own, of a model baked into it")
@@ -266,19 +273,23 @@ class App(_Strict):
 
 def _check_service(service: Service) -> Iterator[str]:
     if not _is_inside(service.path):
-        yield f"path: {service.path!r} is not a folder inside the repository, such as backend-api"
+        yield f"path: {service.path!r} is not a folder below that of shipway.yaml, such as backend-api"
     if service.baked is not None and not _is_inside(service.baked):
         yield f"baked: {service.baked!r} is not a folder inside the service's, such as models"
     if service.baked is not None and service.model:
         yield "baked: the service takes the model from the bucket already (model: true); leave one of them out"
     for n, route in enumerate(service.routes):
-        if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*(?:\*|[A-Za-z0-9._~-]+)?", route):
+        dots = {".", ".."} & set(route.split("/"))
+        if dots or not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*(?:\*|[A-Za-z0-9._~-]+)?", route):
             yield f"routes[{n}]: {route!r} is not a path such as /api/* or /health"
     for key in ("command", "test", "before_traffic"):
-        try:
-            shlex.split(getattr(service, key) or "")
-        except ValueError as error:
-            yield f"{key}: {str(error).lower()}"
+        command: str | None = getattr(service, key)
+        if command is not None:
+            yield from (f"{key}: {mistake}" for mistake in mistakes(command, filled=key != "test"))
+    for key in ("lock", "test_lock"):
+        name: str | None = getattr(service, key)
+        if name is not None and not _is_inside(name):
+            yield f"{key}: {name!r} is not a file inside the service's folder, such as requirements.lock"
     for variable in (*service.env, *service.uses.values()):
         if not re.fullmatch(_VARIABLE, variable):
             yield f"{variable!r} is not the name of an environment variable"
@@ -291,10 +302,7 @@ def _is_inside(folder: str) -> bool:
 
 def _check_placeholders(env: dict[str, str]) -> Iterator[str]:
     for variable, value in env.items():
-        for word in re.findall(r"\{([a-z_]+)\}", value):
-            if word not in PLACEHOLDERS:
-                allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-                yield f"env.{variable}: no placeholder {{{word}}}; allowed: {allowed}"
+        yield from (f"env.{variable}: {mistake}" for mistake in value_mistakes(value))
 
 
 def _check_services(app: App) -> Iterator[str]:

@@ -80,6 +80,11 @@ class Turn:
     other: Run | None = None
 
 
+def is_heading_for(run: Run, environment: str) -> bool:
+    """Whether a run will come to an environment without a person's word."""
+    return run.live and run.status != "waiting" and environment in run.path and environment not in run.done
+
+
 def makes_pointless(other: Run, run: Run) -> bool:
     """Whether `other` is a newer order for the same last environment, and has not failed."""
     if other.kind != "deploy" or run.kind != "deploy" or other.path[-1] != run.path[-1]:

@@ -41,6 +41,10 @@ class Source(Protocol):
         """Whether a commit is among the ancestors of another, or that one itself, as far as the repository knows."""
         ...
 
+    def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
+        """What the working copy holds at or below `paths` and the commit does not, if that is what is checked out."""
+        ...
+
 
 class Builder(Protocol):
     """Turns a service at a commit into an artifact."""

@@ -60,7 +60,8 @@ class Run:
     promotion's releases by environment. `asked` is the first run of a chain of retries: its number says how new the
     order is. `fault` is the exit code of the error that ended the run, if one did; `moves_latest` says that new
     releases take the promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap.
-    A rollback on request and a model promotion are runs as well: as durable, as audited, without source and build.
+    `notes` say what a person should know who asked for it. A rollback on request and a model promotion are runs as
+    well: as durable, as audited, without source and build.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Run:
     moves_latest: bool = False
     canary: bool = False
     retry_of: str | None = None
+    notes: tuple[str, ...] = ()
     asked: str | None = None
     approved: tuple[str, ...] = ()
     enters: str | None = None

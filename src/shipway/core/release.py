@@ -10,12 +10,16 @@ from shipway.core.description import App
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A resolved git commit. `id` is the full hexadecimal object name."""
+    """A resolved git commit. `id` is the full hexadecimal object name.
+
+    `note` says what was meant where the name that was asked for fits something else, too.
+    """
 
     id: str
     subject: str
     author: str
     branch: str | None = None
+    note: str = ""
 
     @property
     def short(self) -> str:
@@ -84,6 +88,14 @@ class Release:
         baked = self.artifacts[service].model
         return baked.version if baked is not None else self.model_version if self.app.services[service].model else None
 
+    def same_as(self, other: Release | None) -> bool:
+        """Whether both were made of the same: commit, description, artifacts and models."""
+        return (
+            other is not None
+            and (self.commit, self.app, self.models) == (other.commit, other.app, other.models)
+            and self._digests() == other._digests()
+        )
+
     def same_in(self, environment: str, other: Release | None) -> bool:
         """Whether both would run exactly the same there: bytes, model, commands, variables, number of tasks."""
         return other is not None and self.models == other.models and self.same_code_in(environment, other)
@@ -93,8 +105,11 @@ class Release:
         return (
             self.app.services == other.app.services
             and self._place(environment) == other._place(environment)
-            and {s: a.digest for s, a in self.artifacts.items()} == {s: a.digest for s, a in other.artifacts.items()}
+            and self._digests() == other._digests()
         )
+
+    def _digests(self) -> dict[str, str]:
+        return {service: artifact.digest for service, artifact in self.artifacts.items()}
 
     def _place(self, environment: str) -> tuple[object, ...]:
         described = self.app.environments.get(environment)

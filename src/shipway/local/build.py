@@ -19,23 +19,19 @@ from shipway.core.release import Artifact, Commit
 from shipway.local import log_file
 from shipway.local.atomic_file import write_atomically
 from shipway.local.baked_model import read_baked
+from shipway.local.committed import CommittedService
 from shipway.local.confinement import Confinement
 from shipway.local.file_lock import locked
 from shipway.local.git_source import GitSource
 from shipway.local.process_table import end_marked
-from shipway.local.python_environment import NO_LOCK, PythonEnvironments, interpreter, is_whole
+from shipway.local.python_environment import PythonEnvironment, PythonEnvironments, interpreter, is_whole
 from shipway.local.sealed_tree import compile_tree, copy_for_writing, differences, file_digests, remove_tree, seal
 from shipway.local.service_tests import MARK, run_tests
 from shipway.local.storage import touch
 
-_TEST_LOCK = "requirements-test.lock"
 _TEST_TIMEOUT = 15 * 60.0
 _LOG_LINES = 20
 _NAMED_FILES = 5
-_LOCK_FIX = (
-    "make it with `uv pip compile --generate-hashes pyproject.toml -o requirements.lock` and commit it, "
-    "or say `lock: none` when the service needs the standard library only"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +88,11 @@ class LocalBuilder(Builder):
     def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
         """Test and build what `commit` holds in the service's folder; see `Builder`."""
         started = time.monotonic()
-        lock = self._lock(commit, name, service.path, service.lock)
-        check = self._check(commit, name, service, lock)
+        committed = CommittedService(self._source, commit, name, service)
+        lock = committed.lock()
+        check = None if service.test is None else _Check(service.test, committed.test_lock(), service.env)
         environment = self._environments.ensure(lock, name, tell)
+        self._check_programs(committed, environment, name)
         content = {
             "tree": self._source.tree_id(commit, service.path),
             "environment": environment.digest,
@@ -139,6 +137,12 @@ class LocalBuilder(Builder):
                 f"artifact {artifact.short} of {artifact.service} was changed on disk after its build: {named}",
                 fix=again,
             )
+
+    def _check_programs(self, committed: CommittedService, environment: PythonEnvironment, name: str) -> None:
+        path = self._environments.variables(environment.path, "")["PATH"]
+        for key in ("command", "before_traffic"):
+            for mistake in committed.program_mistakes(key, path):
+                raise UsageError(f"{name}: `{key}` cannot run: {mistake.what}", fix=mistake.fix)
 
     def _make(self, job: _Job, folder: str, content: dict[str, str]) -> None:
         made = job.work / "artifact"
@@ -188,23 +192,6 @@ class LocalBuilder(Builder):
         passed = home / "passed" / job.check.key
         passed.parent.mkdir(exist_ok=True)
         write_atomically(passed, job.check.command.encode())
-
-    def _check(self, commit: Commit, name: str, service: Service, lock: bytes | None) -> _Check | None:
-        if service.test is None:
-            return None
-        if service.test_lock is not None:
-            return _Check(service.test, self._lock(commit, name, service.path, service.test_lock), service.env)
-        if self._source.has(commit, f"{service.path}/{_TEST_LOCK}"):
-            return _Check(service.test, self._lock(commit, name, service.path, _TEST_LOCK), service.env)
-        return _Check(service.test, lock, service.env)
-
-    def _lock(self, commit: Commit, name: str, folder: str, lock: str) -> bytes | None:
-        if lock == NO_LOCK:
-            return None
-        self._source.tree_id(commit, folder)
-        if not self._source.has(commit, f"{folder}/{lock}"):
-            raise UsageError(f"{name} at {commit.short} has no lock file {folder}/{lock}", fix=_LOCK_FIX)
-        return self._source.read(commit, f"{folder}/{lock}")
 
 
 def _built_from(place: Path) -> str | None:

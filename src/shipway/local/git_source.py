@@ -1,86 +1,106 @@
-"""The app's repository, read through the `git` command: commits only, never the working copy."""
+"""The app's repository, read through the `git` command: commits only, never the working copy.
+
+Paths are relative to the app's folder, the one that holds shipway.yaml, wherever in the repository that is.
+"""
 
 from __future__ import annotations
 
 import os
 import posixpath
-import subprocess
-import tarfile
-import threading
-from dataclasses import dataclass
+import shlex
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.ports import Source
 from shipway.core.release import Commit
+from shipway.local import git_names
+from shipway.local.git_command import Git, message, sane
+from shipway.local.git_export import (
+    LINK,
+    SUBMODULE,
+    Entry,
+    check_tree,
+    export_tree,
+    stand_in,
+    stand_in_error,
+    submodule_error,
+)
 
-_TIMEOUT = 30.0
-_EXPORT_TIMEOUT = 300.0
-_MAX_NAME = 1000
 _MAX_FILE_BYTES = 64 * 1024 * 1024
-_MAX_EXPORT_FILES = 50_000
-_MAX_EXPORT_BYTES = 2 * 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    kind: str
-    id: str
-    size: int
+_MAX_LINKS = 8
+_TREE = "040000"
 
 
 class GitSource(Source):
-    """The git repository at `folder`.
+    """The git repository that the app's `folder` belongs to.
 
-    Raises ShipwayError when git is missing or the folder is no repository.
+    Raises ShipwayError when git is missing or the folder is in no repository.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         if not self._folder.is_dir():
             raise UsageError(f"{folder} is not a folder", fix="name the folder that holds shipway.yaml")
-        found = self._run("rev-parse", "--git-dir")
+        self._git = Git(self._folder)
+        found = self._git.run("rev-parse", "--show-prefix")
         if found.returncode != 0:
-            raise ShipwayError(
-                f"{self._folder} is not a git repository that can be read: {_message(found)}",
-                fix="run `git init` there and commit the app, or start shipway in the app's repository",
-            )
+            fix = "run `git init` there and commit the app, or start shipway in the app's repository"
+            if "dubious ownership" in message(found):
+                fix = f"it belongs to another user; trust it with: git config --global --add safe.directory {self._folder}"
+            raise ShipwayError(f"{self._folder} is not a git repository that can be read: {message(found)}", fix=fix)
+        self._prefix = os.fsdecode(found.stdout.rstrip(b"\n")).rstrip("/")
 
     def resolve(self, revision: str) -> Commit:
-        if not revision or revision.startswith("-") or not _sane(revision):
-            raise UsageError(
-                f"{revision!r} is not a revision", fix="name a commit, a branch or a tag, such as main or 1a2b3c4"
-            )
-        found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        if found.returncode != 0:
-            raise self._unknown(revision)
-        identity = found.stdout.decode().strip()
-        shown = self._must("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%s%x00%an <%ae>", identity)
+        named = git_names.resolve(self._git, revision)
+        shown = self._git.must(
+            "log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%s%x00%an <%ae>", named.id
+        )
         subject, _, author = shown.decode("utf-8", "replace").rstrip("\n").partition("\0")
-        return Commit(identity, subject, author, self._branch_of(revision))
+        return Commit(named.id, subject, author, named.branch, named.note)
 
     def current_branch(self) -> str | None:
-        found = self._run("symbolic-ref", "--quiet", "--short", "HEAD")
-        return found.stdout.decode().strip() if found.returncode == 0 else None
+        return git_names.current_branch(self._git)
 
     def read(self, commit: Commit, path: str) -> bytes:
-        entry = self._entry(commit, path)
-        if entry.kind != "blob":
-            raise UsageError(f"commit {commit.short}: {path} is a folder, not a file", fix="name a file")
-        if entry.size > _MAX_FILE_BYTES:
+        entry = self.file(commit, path)
+        size = int(self._git.must("cat-file", "-s", entry.id))
+        if size > _MAX_FILE_BYTES:
             raise UsageError(
-                f"commit {commit.short}: {path} has {entry.size} bytes; at most {_MAX_FILE_BYTES} are read",
+                f"commit {commit.short}: {path} has {size} bytes; at most {_MAX_FILE_BYTES} are read",
                 fix="keep large data out of the repository",
             )
-        return self._must("cat-file", "blob", entry.id)
+        content = self._git.must("cat-file", "blob", entry.id)
+        if kind := stand_in(content):
+            raise stand_in_error(f"commit {commit.short}", kind, [path])
+        return content
+
+    def file(self, commit: Commit, path: str) -> Entry:
+        """The committed file at a path, links followed. Raises UsageError when there is none."""
+        entry = self._entry(commit, path)
+        for _ in range(_MAX_LINKS):
+            if entry.mode != LINK:
+                break
+            target = os.fsdecode(self._git.must("cat-file", "blob", entry.id))
+            entry = self._entry(commit, posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), target)))
+        if entry.mode == SUBMODULE:
+            raise submodule_error(f"commit {commit.short}", "", [path])
+        if entry.mode in (_TREE, LINK):
+            kind = "a folder" if entry.mode == _TREE else "a link that leads to itself"
+            raise UsageError(f"commit {commit.short}: {path} is {kind}, not a file", fix="name a file")
+        return entry
 
     def is_in(self, commit: str, newer: str) -> bool:
-        return self._run("merge-base", "--is-ancestor", commit, newer).returncode == 0
+        return self._git.run("merge-base", "--is-ancestor", commit, newer).returncode == 0
 
     def has(self, commit: Commit, path: str) -> bool:
         """Whether the commit has a file or folder there."""
         return self._find(commit, path) is not None
+
+    def names(self, commit: Commit, path: str) -> frozenset[str]:
+        """The names that a committed folder holds, itself not looked into."""
+        listed = self._git.must("ls-tree", "-z", "--name-only", "--full-tree", self.tree_id(commit, path))
+        return frozenset(os.fsdecode(name) for name in listed.split(b"\0") if name)
 
     def tree_id(self, commit: Commit, path: str) -> str:
         """The object name of a folder's tree: equal content has an equal name, whatever the commit.
@@ -88,152 +108,74 @@ class GitSource(Source):
         Raises UsageError when the commit has no such folder.
         """
         entry = self._entry(commit, path)
-        if entry.kind != "tree":
-            raise UsageError(f"commit {commit.short}: {path} is not a folder", fix="name the service's folder")
+        if entry.mode == SUBMODULE:
+            raise submodule_error(f"commit {commit.short}", "", [path])
+        if entry.mode != _TREE:
+            kind = "a link" if entry.mode == LINK else "a file"
+            raise UsageError(f"commit {commit.short}: {path} is not a folder but {kind}", fix="name the folder itself")
         return entry.id
 
     def export(self, commit: Commit, path: str, destination: Path) -> None:
-        """Write a folder as committed into `destination`, which is made and must not hold anything yet.
+        """Write a folder exactly as committed into `destination`, which is made and must not hold anything yet.
 
-        Raises UsageError for a missing folder, and for links that lead out of it.
+        Raises UsageError for a missing folder and for what the commit does not hold or must not: submodules,
+        pointers to files that lie elsewhere, links that lead out of the folder.
         """
-        # The tree, not the commit, is archived: `export-subst` would put the commit into the content.
-        tree = self.tree_id(commit, path)
-        destination.mkdir(parents=True, exist_ok=True)
-        command = self._command("-c", "core.autocrlf=false", "archive", "--format=tar", tree)
-        with subprocess.Popen(
-            command, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as archive:
-            limit = threading.Timer(_EXPORT_TIMEOUT, archive.kill)
-            limit.start()
-            try:
-                assert archive.stdout is not None
-                assert archive.stderr is not None
-                _extract(archive.stdout, destination, f"commit {commit.short}: {path}")
-                archive.stdout.read()
-                failure = archive.stderr.read().decode("utf-8", "replace").strip()
-            except BaseException:
-                archive.kill()
-                raise
-            finally:
-                limit.cancel()
-        if archive.returncode != 0:
-            raise ShipwayError(f"git archive of {path} at {commit.short} failed: {failure or 'it was stopped'}")
+        export_tree(self._git, self.tree_id(commit, path), destination, path, f"commit {commit.short}: {path}")
 
-    def _unknown(self, revision: str) -> UsageError:
-        if self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").returncode != 0:
-            return UsageError(
-                f"no commit {revision!r}: the repository has no commits yet",
-                fix="commit the app: git add -A && git commit",
-            )
-        listed = self._must("for-each-ref", "--count=20", "--format=%(refname:short)", "refs/heads").decode()
-        branches = ", ".join(listed.split()) or "none"
-        return UsageError(
-            f"no commit {revision!r} in {self._folder}",
-            fix=f"name a commit, a tag or a branch (branches: {branches}); fetch it first when it is elsewhere",
+    def check_whole(self, commit: Commit, path: str) -> None:
+        """Raise UsageError when a folder is not there, or does not hold its own files: see `export`."""
+        check_tree(self._git, self.tree_id(commit, path), path, f"commit {commit.short}: {path}")
+
+    def lies_here(self, path: str) -> bool:
+        """Whether the working copy has something there, committed or not."""
+        return (self._folder / path).exists()
+
+    def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
+        """What the working copy holds at or below `paths` and the commit does not, if that is what is checked out."""
+        if self._git.line("rev-parse", "--verify", "--quiet", "HEAD") != commit.id:
+            return []
+        changed = self._git.must(
+            *("-c", "core.fsmonitor=false", "status", "--porcelain=v1", "-z", "--no-renames"),
+            *("--untracked-files=normal", "--", *paths),
+        )
+        names = (os.fsdecode(line[3:]) for line in changed.split(b"\0") if line)
+        return sorted(posixpath.relpath(name, self._prefix or ".") for name in names)
+
+    def _entry(self, commit: Commit, path: str) -> Entry:
+        found = self._find(commit, path)
+        if found is not None:
+            return found
+        # What lies above may say why it is not there.
+        for folder in reversed(PurePosixPath(path).parents[:-1]):
+            above = self._find(commit, str(folder))
+            if above is not None and above.mode == SUBMODULE:
+                raise submodule_error(f"commit {commit.short}: {path}", "", [str(folder)])
+            if above is not None and above.mode == LINK:
+                raise UsageError(
+                    f"commit {commit.short}: {path} leads through {folder}, which is a link",
+                    fix="name the folder itself",
+                )
+        raise UsageError(
+            f"commit {commit.short} has no {self._from_top(path)}",
+            fix=f"commit it: git add {shlex.quote(path)} && git commit",
         )
 
-    def _branch_of(self, revision: str) -> str | None:
-        if revision == "HEAD":
-            return self.current_branch()
-        name = revision.removeprefix("refs/heads/")
-        known = self._run("show-ref", "--verify", "--quiet", f"refs/heads/{name}").returncode == 0
-        return name if known else None
-
-    def _entry(self, commit: Commit, path: str) -> _Entry:
-        found = self._find(commit, path)
-        if found is None:
-            raise UsageError(f"commit {commit.short} has no {path}", fix=f"commit it: git add {path} && git commit")
-        return found
-
-    def _find(self, commit: Commit, path: str) -> _Entry | None:
-        parts = PurePosixPath(path).parts
-        if path.startswith("/") or ".." in parts or not _sane(path):
-            raise UsageError(f"{path!r} leads out of the repository", fix="name a path below the repository's root")
-        if not parts:
-            tree = self._must("rev-parse", "--verify", "--end-of-options", f"{commit.id}^{{tree}}")
-            return _Entry("tree", tree.decode().strip(), 0)
-        wanted = "/".join(parts)
-        listed = self._must("ls-tree", "-z", "-l", "--full-tree", commit.id, "--", wanted)
+    def _find(self, commit: Commit, path: str) -> Entry | None:
+        if path.startswith("/") or ".." in PurePosixPath(path).parts or not sane(path):
+            raise UsageError(f"{path!r} leads out of the app's folder", fix="name a path below the app's folder")
+        wanted = self._from_top(path)
+        if wanted == ".":
+            tree = self._git.must("rev-parse", "--verify", "--end-of-options", f"{commit.id}^{{tree}}")
+            return Entry(_TREE, tree.decode().strip(), ".")
+        listed = self._git.must("ls-tree", "-z", "--full-tree", commit.id, "--", wanted)
         for line in listed.split(b"\0"):
             attributes, _, name = line.partition(b"\t")
             if os.fsdecode(name) == wanted:
-                _, kind, identity, size = attributes.decode().split()
-                return _Entry(kind, identity, 0 if size == "-" else int(size))
+                mode, _, id = attributes.decode().split()
+                return Entry(mode, id, path)
         return None
 
-    def _must(self, *arguments: str) -> bytes:
-        done = self._run(*arguments)
-        if done.returncode != 0:
-            raise ShipwayError(f"git {arguments[0]} failed in {self._folder}: {_message(done)}")
-        return done.stdout
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                self._command(*arguments),
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise ShipwayError("git is not on the PATH", fix="install git, then try again") from error
-        except subprocess.TimeoutExpired as error:
-            raise ShipwayError(f"git {arguments[0]} gave no answer within {_TIMEOUT:.0f} s") from error
-
-    def _command(self, *arguments: str) -> list[str]:
-        return ["git", "-C", str(self._folder), *arguments]
-
-
-def _environment() -> dict[str, str]:
-    # A git hook that starts shipway sets GIT_DIR and others, which would point at another repository.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return kept | {
-        "LC_ALL": "C.UTF-8",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_LITERAL_PATHSPECS": "1",
-    }
-
-
-def _sane(text: str) -> bool:
-    """Whether git can be asked for it: NUL, lone surrogates and endless names cannot even be passed on."""
-    return len(text) <= _MAX_NAME and text.isprintable()
-
-
-def _message(done: subprocess.CompletedProcess[bytes]) -> str:
-    return done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
-
-
-def _extract(stream: IO[bytes], destination: Path, what: str) -> None:
-    files = total = 0
-    try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            # Python before 3.11.4 has no data filter; `_check_inside` alone has to do there.
-            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-            for member in archive:
-                files += 1
-                total += member.size
-                if files > _MAX_EXPORT_FILES or total > _MAX_EXPORT_BYTES:
-                    raise UsageError(
-                        f"{what} is too large: over {_MAX_EXPORT_FILES} files or {_MAX_EXPORT_BYTES // 1024**3} GiB",
-                        fix="keep data and dependencies out of the service's folder",
-                    )
-                _check_inside(member, what)
-                archive.extract(member, destination)
-    except tarfile.TarError as error:
-        raise ShipwayError(f"{what}: git archive broke off: {error}") from error
-
-
-def _check_inside(member: tarfile.TarInfo, what: str) -> None:
-    linked = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.linkname))
-    for path in (posixpath.normpath(member.name), linked if member.issym() else "."):
-        if path.startswith("/") or path.split("/")[0] == "..":
-            raise UsageError(
-                f"{what}/{member.name} is a link or path that leads out of the folder",
-                fix="commit files and links that stay inside the folder",
-            )
-    if not (member.isreg() or member.isdir() or member.issym()):
-        raise UsageError(f"{what}/{member.name} is no file, folder or link", fix="commit plain files")
+    def _from_top(self, path: str) -> str:
+        """The path from the repository's root."""
+        return str(PurePosixPath(self._prefix, path))

@@ -21,18 +21,20 @@ from pathlib import Path
 
 import uv
 
-from shipway.core.errors import ShipwayError, UsageError
+from shipway.core.errors import ShipwayError
 from shipway.core.ports import Tell
 from shipway.local.atomic_file import write_atomically
 from shipway.local.confinement import SCRATCH, Confinement
 from shipway.local.file_lock import locked
+from shipway.local.lock_file import check_hashed
 from shipway.local.storage import touch
 
 NO_LOCK = "none"
 _COMPLETE = ".complete"
 _TIMEOUT = 900.0
 _NEEDS_A_BUILD = re.compile(r"building (source distributions|from source) is disabled", re.IGNORECASE)
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where programs are looked up that an environment has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class PythonEnvironments:
         An empty path means the bare interpreter, reached as `python` and `python3`, without user packages.
         """
         variables = {
-            "PATH": f"{self.programs(environment)}:{_SYSTEM_PATH}",
+            "PATH": f"{self.programs(environment)}:{SYSTEM_PATH}",
             "PYTHONPATH": f"{tree}/src:{tree}",
             "PYTHONNOUSERSITE": "1",
             "PYTHONUNBUFFERED": "1",
@@ -154,21 +156,6 @@ class PythonEnvironments:
 def interpreter() -> str:
     """The interpreter's implementation, version and platform, as digests take it in."""
     return f"{platform.python_implementation()} {platform.python_version()} {sysconfig.get_platform()}"
-
-
-def check_hashed(lock: bytes, name: str) -> None:
-    """Raise UsageError unless every requirement of a lock file stands for itself and carries a hash."""
-    remedy = "make it with: uv pip compile --generate-hashes pyproject.toml -o requirements.lock"
-    try:
-        text = lock.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{name}: the lock file is not UTF-8 text", fix=remedy) from error
-    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
-        requirement = line.split(" #")[0].strip()
-        if re.match(r"(-r|-c|-e|--requirement|--constraint|--editable)\b", requirement):
-            raise UsageError(f"{name}: the lock file must not point at others, found {requirement!r}", fix=remedy)
-        if requirement and requirement[0] not in "#-" and "--hash=" not in requirement:
-            raise UsageError(f"{name}: the lock file has no hash for {requirement.split(';')[0].strip()}", fix=remedy)
 
 
 def is_whole(place: Path) -> bool:

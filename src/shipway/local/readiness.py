@@ -43,7 +43,19 @@ def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES, host: str 
         return Readiness(False, f"nothing listens on port {port}", answered=False)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return Readiness(False, f"{asked} failed: {str(error) or type(error).__name__}", answered=False)
-    return Readiness(answer.status == 200, f"{asked} answered {answer.status}", _object(body))
+    said = f"{asked} answered {answer.status}{_meaning(answer.status, answer.getheader('location'))}"
+    return Readiness(answer.status == 200, said, _object(body))
+
+
+def _meaning(status: int, location: str | None) -> str:
+    """What a wrong answer says of the path that shipway.yaml gives."""
+    if status in (404, 405, 410):
+        return ": the app does not answer this path; set `ready:` of the service in shipway.yaml to one that it does"
+    if status in (301, 302, 303, 307, 308):
+        return f": it leads on to {location or 'nowhere'}; set `ready:` to the path that answers 200 itself"
+    if status in (401, 403):
+        return ": it asks for credentials, which a check has not; set `ready:` to a path that needs none"
+    return ""
 
 
 def _exchange(port: int, path: str, timeout: float, most: int, host: str) -> bytes:

@@ -13,6 +13,7 @@ from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_life import ModelLife
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
+from shipway.pipeline.remarks import remarks
 from shipway.pipeline.waits import check_newer, superseded
 
 
@@ -33,7 +34,7 @@ class Control:
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
         """Start a run for a commit. Raises UsageError for an unknown commit, environment or branch."""
-        commit = self._parts.source.resolve(revision or "HEAD")
+        commit = self._parts.source.resolve("HEAD" if revision is None else revision)
         branch = commit.branch or self._parts.source.current_branch()
         path = path_for(self._app, environment, branch)
         described = self._parts.read_app(self._parts.source.read(commit, "shipway.yaml"))
@@ -43,7 +44,10 @@ class Control:
                 f"commit {commit.short} knows no environment {missing[0]!r}; its shipway.yaml has: {allowed}",
                 fix="deploy a commit whose shipway.yaml has it",
             )
-        run = new_run(self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch)
+        run = new_run(
+            self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch,
+            notes=remarks(self._parts.source, commit, described),
+        )  # fmt: skip
         self._engine.start(run.id)
         return run
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from shipway.core.approval import check_promotable
 from shipway.core.description import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError, explained
+from shipway.core.gates import is_heading_for
 from shipway.core.records import (
     Choice,
     EnvironmentRecord,
@@ -65,6 +66,8 @@ class Runs:
     def _deploy(self, run: Run) -> None:
         release = self._release(run.release or self._make_release(run.id))
         for environment in self._ahead(run):
+            if self._serves_already(run.id, environment, release):
+                continue
             answer = self._waits.at_gate(run.id, environment)
             if answer is not None:
                 self._end(run.id, answer.kind, f"{answer.kind} by {answer.who}: {answer.why}", "")  # type: ignore[arg-type]
@@ -100,7 +103,7 @@ class Runs:
         model = parts.models.verified(parts.models.latest().version) if app.model_services() else None
         artifacts = self._build(run, commit, app)
         release = Release(
-            id=f"r{self._store.next_number('release')}",
+            id="",
             commit=commit.id,
             app=app,
             artifacts=artifacts,
@@ -109,6 +112,7 @@ class Runs:
             request_schema=model.schema_digest if model else None,
             created_at=parts.clock(),
         )
+        release = self._known(run, release) or replace(release, id=f"r{self._store.next_number('release')}")
         contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
         contents += [f"model {model.version}"] if model else []
         with self._store.transaction():
@@ -116,6 +120,32 @@ class Runs:
             self._records.change(id, release=release.id)
             self._records.tell(run, "note", f"release {release.id}: " + ", ".join(contents))
         return release.id
+
+    def _known(self, run: Run, release: Release) -> Release | None:
+        """The same release, where an environment on the way serves it already or is about to."""
+        rollouts = self._parts.rollouts
+        for environment in run.path:
+            record, under_way = rollouts.record_of(environment), rollouts.under_way(environment)
+            for id in (record.described_by, record.stable, under_way and under_way.release):
+                known = self._store.get(Release, id or "")
+                if known is not None and release.same_as(known):
+                    return known
+        return None
+
+    def _serves_already(self, id: str, environment: str, release: Release) -> bool:
+        """Whether the environment serves this very release and nobody else goes there: then the run has passed it.
+
+        Nobody need be asked for that. Behind others it takes its turn like any run, for they may change what serves.
+        """
+        with self._store.transaction():
+            record = self._parts.rollouts.record_of(environment)
+            serves = record.rollout is None and release.id == (record.described_by or record.stable)
+            if not serves or any(is_heading_for(run, environment) and run.id != id for run in self._store.all(Run)):
+                return False
+            run = self._records.change(id, done=(*self._records.get(id).done, environment))
+            text = f"{environment} already serves exactly this, as {record.stable}"
+            self._records.tell(run, "done", text, environment)
+        return True
 
     def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
         def build(name: str) -> Artifact:

@@ -29,13 +29,13 @@ class Call:
         return str(self._request.path_params[name])
 
     def text(self, name: str) -> str | None:
-        """An optional string of the body. Raises UsageError when it is something else."""
+        """An optional string of the body; an empty one is not the same as none. Raises UsageError for anything else."""
         value = self._body.get(name)
         if value is not None and not isinstance(value, str):
             raise UsageError(f"{name}: expected text, found {value!r}")
         if value is not None and _UNWRITABLE.search(value):
             raise UsageError(f"{name}: NUL and half characters (lone surrogates) can't be stored or named")
-        return value or None
+        return value
 
     def texts(self, name: str) -> list[str]:
         """A list of strings of the body; empty when absent."""

@@ -54,7 +54,7 @@ def model_verbs(platform: Platform) -> Verbs:
         return {"a": call.path("a"), "b": call.path("b"), **comparison, "told": told}
 
     def bake(call: Call) -> Answer:
-        into = _absolute(call, "into") if call.text("into") else None
+        into = _absolute(call, "into") if call.text("into") is not None else None
         return model_views.baked(life.bake(call.path("version"), call.text("service"), into, call.who))
 
     return {

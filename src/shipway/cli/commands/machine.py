@@ -10,27 +10,30 @@ import click
 from shipway.cli import options
 from shipway.cli.here import places as places_here
 from shipway.cli.render.doctor import check_lines, conclusion
-from shipway.cli.terminal import say, say_json
+from shipway.cli.terminal import say, say_json, tell
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @options.as_json()
 def validate(file: Path | None, as_json: bool) -> int:
-    """Check shipway.yaml.
+    """Check shipway.yaml, and whether the newest commit holds what it speaks of.
 
     Every mistake is told with its line, what was found and what is allowed. Exit code 2 when there is one.
     """
-    from shipway.description_file import load  # heavy: only where it is needed
+    from shipway import committed_app  # heavy: only where it is needed
+    from shipway.description_file import load
 
     path = file or places_here().root / "shipway.yaml"
     app = load(path)
+    commit, remarks = committed_app.check(path, app)
     paths = {name: app.path_to(name) for name in app.environments}
     if as_json:
-        say_json({"valid": True, "app": app.app, "services": list(app.services), "paths": paths})
+        say_json({"valid": True, "app": app.app, "services": list(app.services), "paths": paths, "commit": commit})
         return 0
     model = f", model {app.model.name}" if app.model else ""
     say(f"✔ {path.name}: {app.app}, services {', '.join(app.services)}{model}")
+    tell(f"– {remark}" for remark in remarks)
     for name, environment in app.environments.items():
         needs = f", approval by {' or '.join(environment.approval.roles)}" if environment.approval else ""
         say(f"  {environment.branch}: {' → '.join(paths[name])} ({environment.rollout.strategy}{needs})")

@@ -12,7 +12,8 @@ from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
 from shipway.cli.render.runs import run_details, run_table, title
 from shipway.cli.render.story import event_lines
-from shipway.cli.terminal import confirm, say, say_json
+from shipway.cli.render.text import plain
+from shipway.cli.terminal import confirm, say, say_json, tell
 
 
 @click.command()
@@ -23,11 +24,13 @@ from shipway.cli.terminal import confirm, say, say_json
 def deploy(commit: str | None, environment: str | None, detach: bool, as_json: bool) -> int:
     """Take a commit to where its branch goes.
 
-    The default is the newest commit of the branch checked out; only what is committed counts. Builds what changed,
-    makes a release, and rolls it out environment by environment, as far as the first approval.
+    COMMIT is a branch, a tag or an id, a branch where a tag has the same name; the default is the newest commit of the
+    branch checked out. Only what is committed counts. Builds what changed, makes a release, and rolls it out
+    environment by environment, as far as the first approval. What serves the same already is left alone.
     """
     client = client_here()
     run = client.post("runs", commit=commit, environment=environment)
+    (tell if as_json else say)(f"– {plain(note)}" for note in run["notes"])
     return hand_over(client, run, detach=detach, as_json=as_json)
 
 

@@ -47,6 +47,7 @@ def run_details(run: dict[str, Any], rollouts: list[dict[str, Any]], now: float)
         ("passed", ", ".join(run["done"])),
         ("why", run["why"]),
         ("retry of", run["retry_of"] and f"run {run['retry_of']}"),
+        *(("note", note) for note in run["notes"]),
     ]
     if run["gate"]:
         facts.append(

@@ -1,0 +1,30 @@
+"""What somebody should know who deploys a commit: which one was meant, and what stays behind."""
+
+from __future__ import annotations
+
+from shipway.core.description import App
+from shipway.core.errors import ShipwayError
+from shipway.core.places import DESCRIPTION
+from shipway.core.ports import Source
+from shipway.core.release import Commit
+
+_NAMED = 3
+
+
+def remarks(source: Source, commit: Commit, app: App) -> tuple[str, ...]:
+    """Sentences about a commit that is to be deployed; none when there is nothing to say."""
+    paths = [DESCRIPTION, *(service.path for service in app.services.values())]
+    try:
+        behind = source.uncommitted(commit, paths)
+    except ShipwayError:
+        # The working copy is not what is deployed: that it cannot be read stops nothing.
+        behind = []
+    return tuple(filter(None, (commit.note, _stays_behind(behind))))
+
+
+def _stays_behind(names: list[str]) -> str:
+    if not names:
+        return ""
+    count = "1 uncommitted change stays" if len(names) == 1 else f"{len(names)} uncommitted changes stay"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{count} behind: {', '.join(names[:_NAMED])}{more}"
