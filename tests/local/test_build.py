@@ -372,7 +372,9 @@ def test_a_service_lies_in_the_app_s_folder(folder, repository):
     repository.commit({f"apps/shop/{name}": text for name, text in FILES.items()})
     repository.commit({"apps/shop/web/requirements.lock": "", "apps/shop/web/requirements-test.lock": ""})
     source = GitSource(repository.folder / "apps" / "shop")
-    builder = LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), test_timeout=30)
+    builder = LocalBuilder(
+        folder, source, PythonEnvironments(folder / "environments"), Confinement(folder), test_timeout=30
+    )
     artifact = builder.build(source.resolve("HEAD"), "web", service(test=PASSING, lock="requirements.lock"), print)
     assert "answer = 1\n" == Path(artifact.path, "src", "app.py").read_text()
 

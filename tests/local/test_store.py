@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,21 +29,6 @@ def _write_much(store: Store) -> None:
     with store.transaction():
         for number in range(100):
             store.put(str(number), Warm("blue", "x" * 3000, 0.0))
-
-
-def test_a_damaged_file_is_told_from_a_full_disk(tmp_path: Path) -> None:
-    """The advice moves the database away with the files that belong to it, and makes room for a new one."""
-    folder = tmp_path / "an app"
-    folder.mkdir()
-    path = folder / "state.db"
-    for file in (path, folder / "state.db-wal"):
-        file.write_bytes(b"garbage" * 1000)
-    with pytest.raises(ShipwayError, match="is damaged") as damaged:
-        Store(path)
-    command, _, _ = damaged.value.fix.partition(";")
-    subprocess.run(command, shell=True, check=True)
-    assert ["damaged"] == [file.name for file in folder.iterdir()]
-    Store(path).close()
 
 
 def test_damage_that_shows_late_is_told_as_damage(tmp_path: Path) -> None:

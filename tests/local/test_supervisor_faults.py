@@ -125,7 +125,7 @@ def faults() -> st.SearchStrategy[dict[int, Exception]]:
 
 def test_whatever_fails_when_every_wanted_task_comes_back(monkeypatch, make_spec):
     """Writes, starts, kills and the word to the router fail anywhere while tasks start and die; later looks mend it."""
-    monkeypatch.setattr(module, "ask", lambda *_: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     monkeypatch.setattr(module, "free_port", iter(range(10_000, 10_000_000)).__next__)
     monkeypatch.setattr(module.log_file, "rotate", lambda *_: False)
 
@@ -161,7 +161,7 @@ def test_whatever_fails_when_every_wanted_task_comes_back(monkeypatch, make_spec
 
 def test_tasks_that_could_not_be_recorded_at_first_are_all_started(monkeypatch, make_spec):
     """One failing write does not keep the other tasks of the same wish from starting, and is told."""
-    monkeypatch.setattr(module, "ask", lambda *_: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.faults.calls = {1: OSError(errno.ENOSPC, "No space left on device")}
     machine.want()
@@ -173,7 +173,7 @@ def test_tasks_that_could_not_be_recorded_at_first_are_all_started(monkeypatch, 
 
 def test_a_look_that_can_not_do_all_says_what(monkeypatch, make_spec):
     """The loop that keeps tasks alive learns of the trouble, and of its end."""
-    monkeypatch.setattr(module, "ask", lambda *_: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.want()
     machine.look()
@@ -192,7 +192,7 @@ def test_a_look_that_can_not_do_all_says_what(monkeypatch, make_spec):
 
 def test_a_task_that_served_is_not_given_up_when_it_cannot_be_started(monkeypatch, make_spec):
     """Its command is missing for a while, as during a repair: it is tried again until it is back."""
-    monkeypatch.setattr(module, "ask", lambda *_: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.want()
     machine.look()
@@ -213,7 +213,7 @@ def test_a_task_that_served_is_not_given_up_when_it_cannot_be_started(monkeypatc
 
 def test_a_successor_that_can_not_write_takes_over_all_the_same(monkeypatch, make_spec):
     """Whatever fails while tasks are adopted, the next daemon starts and looks after them."""
-    monkeypatch.setattr(module, "ask", lambda *_: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.want()
     machine.look()

@@ -116,10 +116,11 @@ def _refusal(routed: Routed, tls: bool, sent: bytes) -> tuple[int, str, bool]:
         client = stack.enter_context(socket.create_connection(address, timeout=15))
         if tls:
             client = stack.enter_context(routed.trust.wrap_socket(client, server_hostname="localhost"))
-        client.sendall(sent)
         received = bytearray()
-        # HAProxy leaves what it did not read, and the connection may end with a reset after the answer.
-        with contextlib.suppress(ConnectionResetError):
+        # HAProxy leaves what it did not read: the connection may end with a reset, while this side writes or reads.
+        with contextlib.suppress(OSError):
+            client.sendall(sent)
+        with contextlib.suppress(OSError):
             while part := client.recv(65536):
                 received += part
     head, _, body = bytes(received).partition(b"\r\n\r\n")
