@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +92,7 @@ def publish(boosters: list[lightgbm.Booster]) -> Publish:
         rows = [ROW, ROW | {"airline": "ZZ", "temp": None}, ROW | {"minute": 1200}]
         metadata = {
             "name": "small",
-            "version": version,
+            "version": version if re.fullmatch(r"v\d+\.\d+", version) else "unpublished",
             "model_file": "model.txt",
             "model_format": "lightgbm-text",
             "files": {"model.txt": {"sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)}},

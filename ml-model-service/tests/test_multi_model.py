@@ -216,7 +216,9 @@ def test_a_model_weighs_more_than_its_file(root: Path) -> None:
     text = (folder / "model.txt").read_bytes()
     assert len(text) + most_bytes(text, 4, 5) < plain
     metadata = json.loads((folder / "metadata.json").read_text())
-    metadata["feature_schema"]["features"].append({"name": "x", "type": "category", "values": ["a", "b"]})
+    metadata["feature_schema"]["features"].append(
+        {"name": "x", "type": "category", "values": ["a", "b"], "nullable": False}
+    )
     (folder / "metadata.json").write_text(json.dumps(metadata))
     assert plain + 2048 + 512 + most_bytes(text, 5, 7) - most_bytes(text, 4, 5) == weight_of(folder)
     (folder / "metadata.json").write_text(json.dumps(metadata | {"model_format": "onnx"}))

@@ -202,7 +202,7 @@ def test_a_read_only_copy_serves_its_baked_model(tmp_path: Path, publish: Publis
     before = sorted(tree.rglob("*"))
     task = Task(tmp_path / "log", tree / "src", PYTHONDONTWRITEBYTECODE="1")
     try:
-        task.until_serving("models")
+        task.until_serving("unpublished")
         assert 200 == task.ask("POST", "/ml/predict", BODY)[0]
     finally:
         task.process.terminate()
