@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from shipway.core.description import STORED, App
 from shipway.core.errors import ShipwayError
 from shipway.core.records import Lock, Warm
+from shipway.core.release import Release
 from shipway.local.former_state import set_aside
 from shipway.local.store import Store
 
@@ -56,3 +59,23 @@ def test_the_former_database_of_runs_is_set_aside(tmp_path: Path, caplog: pytest
     caplog.clear()
     set_aside(tmp_path)
     assert [] == caplog.messages
+
+
+def test_a_release_of_before_is_read_though_its_description_would_be_refused_today(tmp_path: Path) -> None:
+    """Rules that came later hold for what is written from now on; what served by the old ones can go back."""
+    description = {
+        "app": "shop",
+        "services": {
+            "web": {"path": "web", "command": "python app.py $PORT && true", "routes": ["/*"], "ready": "/r y"}
+        },
+        "environments": {
+            "prod": {"branch": "main", "port": 8080, "tasks": {"min": 1, "max": 1}, "rollout": {"strategy": "rolling"}}
+        },
+    }
+    with pytest.raises(ValidationError):
+        App.model_validate(description)
+    store = Store(tmp_path / "state.db")
+    store.put("r1", Release("r1", "abc", App.model_validate(description, context=STORED)))
+    (release,) = store.all(Release)
+    assert ("/r y", release) == (release.app.services["web"].ready, store.get(Release, "r1"))
+    store.close()

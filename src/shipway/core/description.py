@@ -9,7 +9,16 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    model_validator,
+)
 
 from shipway.core.command_line import mistakes, value_mistakes
 from shipway.core.request_path import checked
@@ -66,7 +75,19 @@ Bytes = Annotated[int, BeforeValidator(_bytes)]
 Host = Annotated[str, BeforeValidator(_host)]
 Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
 Name = Annotated[str, Field(pattern=NAME)]
-RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(checked)]
+STORED = {"stored": True}
+"""The validation context of a description that a release was made with: rules that came later do not make it unreadable."""
+
+
+def _was_stored(info: ValidationInfo) -> bool:
+    return info.context == STORED
+
+
+def _request_path(path: str, info: ValidationInfo) -> str:
+    return path if _was_stored(info) else checked(path)
+
+
+RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(_request_path)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Strategy = Literal["all_at_once", "rolling", "blue_green", "canary", "linear"]
 
@@ -122,8 +143,8 @@ class Service(_Strict):
     drain_timeout: Seconds = 30.0
 
     @model_validator(mode="after")
-    def _patterns(self) -> Self:
-        if findings := list(_check_service(self)):
+    def _patterns(self, info: ValidationInfo) -> Self:
+        if not _was_stored(info) and (findings := list(_check_service(self))):
             raise ValueError("\n".join(findings))
         return self
 
@@ -220,7 +241,9 @@ class Environment(_Strict):
     env: dict[str, str] = Field(default={}, description="variables for every task in this environment")
 
     @model_validator(mode="after")
-    def _variables(self) -> Self:
+    def _variables(self, info: ValidationInfo) -> Self:
+        if _was_stored(info):
+            return self
         bad = [
             f"{name!r} is not the name of an environment variable"
             for name in self.env
@@ -251,9 +274,9 @@ class App(_Strict):
     roles: dict[Name, tuple[str, ...]] = Field(default={}, description="role → user names; `*` is everyone")
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _whole(self, info: ValidationInfo) -> Self:
         # Every finding at once, one a line, each beginning with the path of what it is about.
-        if findings := [*_check_services(self), *_check_environments(self)]:
+        if not _was_stored(info) and (findings := [*_check_services(self), *_check_environments(self)]):
             raise ValueError("\n".join(findings))
         return self
 

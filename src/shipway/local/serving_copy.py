@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shipway.core.assignment import Trial
 from shipway.core.authority import Authority
+from shipway.core.description import STORED
 from shipway.core.errors import ShipwayError
 from shipway.core.records import EnvironmentRecord, ModelHistory, SideRecord
 from shipway.core.release import Release
@@ -108,7 +109,7 @@ class ServingCopy:
 
     def _read(self) -> _Serving:
         try:
-            return _adapter.validate_json(self._path.read_bytes())
+            return _adapter.validate_json(self._path.read_bytes(), context=STORED)
         except ValidationError as error:
             raise unreadable(self._path, error) from error
 
@@ -116,7 +117,7 @@ class ServingCopy:
 def check(path: Path) -> None:
     """Raise ShipwayError when there is a copy that could not be recalled."""
     try:
-        _adapter.validate_json(path.read_bytes())
+        _adapter.validate_json(path.read_bytes(), context=STORED)
     except FileNotFoundError:
         return
     except ValidationError as error:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from shipway.core.description import STORED
 from shipway.core.errors import ShipwayError
 from shipway.core.records import AuditEntry, Event, Lock
 
@@ -81,7 +82,7 @@ class Store:
         """The record, or None."""
         with self._lock:
             row = self._do("SELECT body FROM documents WHERE kind=? AND id=?", (kind.__name__, id)).fetchone()
-        return None if row is None else _adapter(kind).validate_json(row[0])
+        return None if row is None else _adapter(kind).validate_json(row[0], context=STORED)
 
     def put(self, id: str, record: object) -> None:
         """Write a record; the last one wins."""
@@ -103,7 +104,7 @@ class Store:
         """Every record of a type, by id."""
         with self._lock:
             rows = self._do("SELECT body FROM documents WHERE kind=? ORDER BY id", (kind.__name__,)).fetchall()
-        return [_adapter(kind).validate_json(body) for (body,) in rows]
+        return [_adapter(kind).validate_json(body, context=STORED) for (body,) in rows]
 
     def change(self, kind: type[T], id: str, change: Callable[[T], T]) -> T:
         """Read, change and write a record in one transaction. Raises KeyError when there is none."""
