@@ -77,7 +77,8 @@ FAULTS = (
     Fault("daemon and router worker killed", _kill_daemon_and_worker, Machine.up, fresh=FRESH, kept=KEPT, posts=KEPT),
     Fault("stable task killed", _one("stable", signal.SIGKILL), posts=KEPT),
     Fault("stable task frozen", _one("stable", signal.SIGSTOP), posts=None),
-    Fault("all stable tasks killed", lambda m: send(m.tasks("stable"), signal.SIGKILL), posts=None),
+    # A request that was under way is sent again over pooled connections, which are as dead as the tasks.
+    Fault("all stable tasks killed", lambda m: send(m.tasks("stable"), signal.SIGKILL), kept=KEPT, posts=None),
     Fault(
         "candidate task killed",
         _one("candidate", signal.SIGKILL),
