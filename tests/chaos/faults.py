@@ -82,6 +82,10 @@ FAULTS = (
     Fault(
         "candidate task killed",
         _one("candidate", signal.SIGKILL),
+        # At the first step of a rolling one it is the only task of its side: its requests wait for it in vain when the
+        # rollback takes the side away.
+        fresh=KEPT,
+        kept=KEPT,
         posts=KEPT,
         ends=frozenset({"succeeded", "rolled_back"}),
         needs_rollout=True,

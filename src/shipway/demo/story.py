@@ -34,7 +34,7 @@ class _Strict(BaseModel):
 class LoadPolicy(_Strict):
     """The steady load on the environment."""
 
-    rate: float = Field(default=100, gt=0, le=500, description="requests a second")
+    rate: float = Field(default=100, gt=0, le=2000, description="requests a second")
     devices: int = Field(default=400, ge=1, le=10_000)
 
 
