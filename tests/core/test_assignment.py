@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import doctest
-import importlib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -24,42 +21,14 @@ from shipway.core.assignment import (
     read_shares,
 )
 from shipway.core.errors import Refused, UsageError
-from tests.parts import ROOT
+from tests.core.trials import trials
 
-VERSIONS = st.builds("v{}.{}".format, st.integers(0, 99), st.integers(0, 99))
-PERCENTS = st.integers(1, 1_000_000).map(lambda millionths: millionths / 90_000)
 TRIAL = Trial("prod", "v1.1", (("v1.2", 10.0), ("v2.0", 2.5)))
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[ModuleType]:
-    """The reader of the model service, which is a part of its own: only the text joins them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "ml-model-service" / "src"))
-        yield importlib.import_module("ml_model_service.assignment")
-
-
-@st.composite
-def trials(draw: st.DrawFn) -> Trial:
-    """Any trial that a person can ask for."""
-    version, *others = draw(st.lists(VERSIONS, min_size=2, max_size=11, unique=True))
-    shadow = Shadow(others.pop(), draw(PERCENTS)) if draw(st.booleans()) else None
-    return Trial("prod", version, tuple((other, draw(PERCENTS)) for other in others[:9]), shadow)
 
 
 def test_the_examples_hold() -> None:
     """What the documentation of the functions shows is so."""
     assert 0 == doctest.testmod(assignment).failed
-
-
-@given(trial=trials())
-def test_the_service_reads_what_is_written(service: ModuleType, trial: Trial) -> None:
-    """Versions, percents and shadow are those that were meant, in the same order, to the last digit."""
-    read = service.parse(trial.text())
-    shadow = None if read.shadow is None else Shadow(read.shadow.version, read.shadow.percent)
-    assert trial == Trial("prod", read.version, read.split, shadow)
-    assert tuple(trial.shares.items()) == read.variants
-    assert len(trial.text()) <= service.LARGEST_TEXT
 
 
 @given(trial=trials())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from statistics import median
 
 import pytest
-from clients import Draw, exponential, hangs, log_normal, pareto, roll_out, sometimes, steady
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from shipway.core.description import Guard, Rollout
 from shipway.core.observation import Traffic
 from shipway.core.plan import Plan, make_plan
 from shipway.core.verdict import MIN_LATENCIES, judge
+from tests.core.clients import Draw, exponential, hangs, log_normal, pareto, roll_out, sometimes, steady
 
 GUARD = Guard()
 QUICK = Rollout(strategy="canary", steps=(50,), step_wait=1, bake=1)
