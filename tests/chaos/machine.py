@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,9 +16,7 @@ from shipway.cli.client import Client
 from shipway.core.errors import ShipwayError
 from shipway.core.places import places_of
 from shipway.demo.leftovers import processes_in
-
-PATIENCE = 60.0
-_LOOK = 0.01
+from tests.waiting import wait_for
 
 
 class Machine:
@@ -76,14 +73,14 @@ class Machine:
         return found
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for it, through times in which the control plane is away. Raises TimeoutError."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
+        """Wait for it, through times in which the control plane is away."""
+
+        def holds() -> bool:
             with suppress(ShipwayError):
-                if condition():
-                    return
-            time.sleep(_LOOK)
-        raise TimeoutError(f"{what}: not within {PATIENCE:.0f} s")
+                return condition()
+            return False
+
+        wait_for(holds, what)
 
     def is_whole(self) -> bool:
         """Whether every task that serves is ready, and nothing is under way."""

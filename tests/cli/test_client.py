@@ -11,6 +11,7 @@ from shipway.cli.client import Client, Lost, NotRunning, Unreachable
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 from shipway.core.places import Places
 from tests.cli.daemon_double import HANG_UP, DaemonDouble
+from tests.waiting import wait_for
 
 
 def _error(exit_code: int) -> dict[str, object]:
@@ -100,12 +101,18 @@ def test_a_daemon_that_does_not_move_is_told_soon(app: Places) -> None:
 
 def test_long_work_is_waited_for_while_the_daemon_lives(app: Places, daemon: DaemonDouble) -> None:
     """As long as it answers others, it is not stopped."""
+    asks_others = ("GET", "/v1/alive", {})
     released = threading.Event()
+
+    def release_once_it_asked() -> None:
+        wait_for(lambda: asks_others in daemon.asked)
+        released.set()
+
     daemon.hold("GET", "/v1/status", released)
     daemon.answer("GET", "/v1/status", {"late": True})
-    threading.Timer(0.3, released.set).start()
-    assert {"late": True} == Client(app.socket, patience=0.1).get("status")
-    assert ("GET", "/v1/alive", {}) in daemon.asked
+    threading.Thread(target=release_once_it_asked).start()
+    assert {"late": True} == Client(app.socket, patience=1.0).get("status")
+    assert asks_others in daemon.asked
 
 
 def test_a_daemon_without_its_socket_is_not_taken_for_none(app: Places) -> None:

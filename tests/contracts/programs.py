@@ -8,17 +8,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from shipway.local.processes import free_port
 from shipway.local.python_environment import PythonEnvironments
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-_START = 20.0
+_START = 60.0
 _STOP = 30.0
 
 
@@ -149,11 +149,3 @@ def publish(trained: Path, bucket: Path, version: str) -> Path:
         os.link(trained / name, folder / name)
     (folder / "metadata.json").write_text(json.dumps(described))
     return folder
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until the condition holds; fails the test after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)

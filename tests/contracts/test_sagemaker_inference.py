@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +22,8 @@ from botocore.exceptions import ClientError
 
 from tests.contracts.conftest import ENDPOINT, HOSTED, VARIANT, VERSION, Holdout, Start, probability
 from tests.contracts.images import Image
-from tests.contracts.programs import ROOT, Service, wait_for
+from tests.contracts.programs import ROOT, Service
+from tests.waiting import wait_for
 
 LIMIT = 6_291_456
 PING_SECONDS = 2.0
@@ -122,9 +122,7 @@ def test_ping_answers_in_time_while_a_model_loads(start: Start, slow_model: Path
         assert 503 == ping(service)
         refused = service.ask("POST", "/invocations", body, {"content-type": "application/json"})
         assert (503, "no_model") == (refused.status, refused.json()["error"]["code"])
-        deadline = time.monotonic() + KILL_SECONDS
-        while ping(service) == 503:
-            assert time.monotonic() < deadline, "the model was never loaded"
+        wait_for(lambda: ping(service) != 503, "the model is loaded")
         assert 200 == service.ask("POST", "/invocations", body, {"content-type": "application/json"}).status
 
 

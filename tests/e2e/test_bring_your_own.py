@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import urllib.error
 import urllib.request
 
 import pytest
 
-from tests.e2e.conftest import Shipway, wait_for
+from tests.e2e.clients import Clients
+from tests.e2e.conftest import Shipway
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
-
-
-class Clients:
-    """Devices that call prod one after the other, until told to stop; every answer that is not 200 is kept."""
-
-    def __init__(self, port: int) -> None:
-        self.sent = 0
-        self.failures: list[str] = []
-        self.releases: dict[str, list[str]] = {}
-        self._url = f"http://127.0.0.1:{port}/"
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(n,)) for n in range(3)]
-
-    def __enter__(self) -> Clients:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(20)
-
-    def says(self, text: str, release: str) -> bool:
-        """Whether an answer is what the release says."""
-        return text.endswith(f"from {release}")
-
-    def _call(self, number: int) -> None:
-        count = 0
-        while not self._stop.wait(0.01):
-            count += 1
-            device = f"device-{number}-{count % 40}"
-            self.sent += 1
-            try:
-                request = urllib.request.Request(self._url, headers={"x-device-id": device})
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    release = answer.headers["x-shipway-release"]
-                    text = answer.read().decode()
-                    if not self.says(text, release):
-                        self.failures.append(f"{text!r} as {release}")
-                    self.releases.setdefault(device, []).append(release)
-            except urllib.error.HTTPError as error:
-                self.failures.append(f"{error.code} {error.headers['x-shipway-release']}")
-            except OSError as error:
-                self.failures.append(repr(error))
 
 
 def test_from_commit_to_production_and_back(shipway: Shipway) -> None:
@@ -128,7 +83,7 @@ def test_daemon_killed_in_the_middle_of_a_rollout(shipway: Shipway) -> None:
         seen = clients.sent
         wait_for(lambda: clients.sent > seen + 50)
         shipway.up()
-        wait_for(lambda: shipway.environment("prod")["release"] == "r2", 60)
+        wait_for(lambda: shipway.environment("prod")["release"] == "r2")
     assert [] == clients.failures
     assert "succeeded" == shipway.json("run", "show", run["id"])["run"]["status"]
 
@@ -138,7 +93,7 @@ def test_down_and_up_again_bring_everything_back(shipway: Shipway) -> None:
     shipway.up()
     shipway.release()
     shipway.run("down", "--yes")
-    wait_for(lambda: not shipway.processes(), 10)
+    wait_for(lambda: not shipway.processes())
     shipway.up()
     wait_for(lambda: shipway.environment("prod")["services"][0]["ready"] == 2)
     with urllib.request.urlopen(f"http://127.0.0.1:{shipway.ports['prod']}/", timeout=10) as answer:

@@ -7,21 +7,22 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Shipway, wait_for
+from tests.e2e.conftest import Shipway
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 COMMITS = 20
 
 
 def served(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
         text: str = answer.read().decode()
         return text
 
 
 def ended(shipway: Shipway) -> list[dict[str, Any]]:
     """All runs, oldest first, once none is live."""
-    wait_for(lambda: not any(run["live"] for run in shipway.json("runs", "--lines", "100")["runs"]), 90)
+    wait_for(lambda: not any(run["live"] for run in shipway.json("runs", "--lines", "100")["runs"]), seconds=180)
     return sorted(shipway.json("runs", "--lines", "100")["runs"], key=lambda run: int(run["id"]))
 
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.e2e.conftest import Shipway, wait_for
+from tests.e2e.conftest import Shipway
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 1.5
@@ -25,7 +26,7 @@ def test_failing_and_hanging_requests_are_noticed(shipway: Shipway) -> None:
     assert "succeeded" == shipway.release()["status"]
     for _ in range(20):
         with suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{shipway.ports['prod']}/", timeout=5)
+            urllib.request.urlopen(f"http://127.0.0.1:{shipway.ports['prod']}/", timeout=30)
     text = shipway.run("status").stdout
     assert "✘ prod FAILS ITS CLIENTS: 20 of 20 requests failed (100 %)" in text
     assert "GET / 500" in text

@@ -10,15 +10,16 @@ import math
 import random
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Shipway, wait_for
+from tests.e2e.clients import PATIENCE, Callers
+from tests.e2e.conftest import Shipway
 from tests.parts import ROOT
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -84,25 +85,14 @@ def publish(bucket: Path, version: str, cold: float, hot: float) -> None:
     (folder / "metadata.json").write_text(json.dumps(metadata))
 
 
-class Devices:
+class Devices(Callers):
     """Clients of the model service. Keeps who answered whom, and every answer that is not 200."""
 
     def __init__(self, port: int) -> None:
+        super().__init__(4)
         self.answered: dict[str, list[str]] = collections.defaultdict(list)
         self.failures: list[str] = []
         self._port = port
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(n,)) for n in range(4)]
-
-    def __enter__(self) -> Devices:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(20)
 
     def forget(self) -> None:
         """Begin to watch anew."""
@@ -118,9 +108,9 @@ class Devices:
         """How often each version answered."""
         return collections.Counter(version for versions in list(self.answered.values()) for version in versions)
 
-    def _ask(self, number: int) -> None:
+    def _call(self, number: int) -> None:
         chance = random.Random(number)
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
         while not self._stop.wait(0.002):
             device = f"device-{number}-{chance.randrange(100)}"
             body = json.dumps({"instances": [{"temp": chance.randrange(100)}]})
@@ -173,7 +163,7 @@ def shipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipway]:
     yield app
     app.run("up", "--detach", expect=None)
     app.run("down", "--yes", expect=None)
-    wait_for(lambda: not app.processes(), 20)
+    wait_for(lambda: not app.processes())
 
 
 @pytest.fixture

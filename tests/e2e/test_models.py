@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Shipway, wait_for
+from tests.e2e.clients import Clients
+from tests.e2e.conftest import Shipway
 from tests.e2e.model_app import SCHEMA, predicting, publish, state_of
-from tests.e2e.test_bring_your_own import Clients
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -80,7 +81,7 @@ def test_a_canary_outlives_the_daemon(shipway: Shipway) -> None:
         wait_for(lambda: (shipway.environment("prod")["rollout"] or {}).get("phase") == "shifting")
         shipway.kill_daemon()
         shipway.up()
-        wait_for(lambda: not shipway.json("run", "show", run["id"])["run"]["live"], 60)
+        wait_for(lambda: not shipway.json("run", "show", run["id"])["run"]["live"])
     assert [] == clients.failures
     whole = shipway.json("run", "show", run["id"])
     assert ("succeeded", ["rollout"]) == (whole["run"]["status"], [rollout["kind"] for rollout in whole["rollouts"]])

@@ -4,46 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import urllib.error
-import urllib.request
 
 import psutil
 import pytest
 
-from tests.e2e.conftest import Shipway, wait_for
+from tests.e2e.clients import Clients
+from tests.e2e.conftest import Shipway
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
-
-
-class Clients:
-    """Asks again and again until told to stop; counts what was answered with what."""
-
-    def __init__(self, port: int) -> None:
-        self.answers: list[int] = []
-        self._url, self._stop = f"http://127.0.0.1:{port}/", threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(4)]
-
-    def __enter__(self) -> Clients:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        while not self._stop.wait(0.01):
-            try:
-                with urllib.request.urlopen(self._url, timeout=5) as answer:
-                    self.answers.append(answer.status)
-            except urllib.error.HTTPError as error:
-                self.answers.append(error.code)
-                error.close()
-            except OSError:
-                self.answers.append(0)
 
 
 def kill_everything(app: Shipway) -> None:
@@ -71,8 +40,8 @@ def test_a_restart_is_not_held_against_the_candidate(shipway: Shipway) -> None:
     with Clients(shipway.ports["prod"]) as clients:
         wait_for(lambda: (shipway.environment("prod")["rollout"] or {}).get("phase") == "shifting")
         kill_everything(shipway)
-        before = len(clients.answers)
+        before = len(clients.statuses)
         shipway.up()
-        wait_for(lambda: not shipway.json("run", "show", run["id"])["run"]["live"], 60)
+        wait_for(lambda: not shipway.json("run", "show", run["id"])["run"]["live"])
     assert "succeeded" == shipway.json("run", "show", run["id"])["run"]["status"]
-    assert [] == [answer for answer in clients.answers[before:] if answer >= 500]
+    assert [] == [answer for answer in clients.statuses[before:] if answer >= 500]

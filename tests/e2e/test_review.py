@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import SERVICE, Shipway, wait_for
+from tests.e2e.clients import Clients
+from tests.e2e.conftest import SERVICE, Shipway
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -17,32 +17,6 @@ if path == "/health":
     return 200, "ok"
 return 500, "no"
 """
-
-
-class Clients:
-    """Asks a path of prod again and again, and counts the answers by status."""
-
-    def __init__(self, port: int, path: str) -> None:
-        self.counts: dict[int, int] = {}
-        self._port, self._path = port, path
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-
-    def __enter__(self) -> Clients:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        while not self._stop.wait(0.01):
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-            connection.request("GET", self._path)
-            status = connection.getresponse().status
-            self.counts[status] = self.counts.get(status, 0) + 1
-            connection.close()
 
 
 def straight(shipway: Shipway) -> dict[str, Any]:
@@ -88,7 +62,7 @@ def test_a_bad_release_with_a_new_service_goes_back(shipway: Shipway) -> None:
         assert "rolled_back" == shipway.json("deploy", expect=4)["run"]["status"]
     assert "r1" == shipway.environment("prod")["release"]
     with Clients(shipway.ports["prod"], "/") as clients:
-        wait_for(lambda: sum(clients.counts.values()) >= 20)
+        wait_for(lambda: clients.sent >= 20)
     assert [200] == list(clients.counts)
 
 

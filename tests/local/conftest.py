@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -118,19 +117,6 @@ def carrying(mark: str) -> list[psutil.Process]:
 def running(tmp_path: Path) -> Callable[[], list[psutil.Process]]:
     """Answers the live processes of this test's tasks."""
     return lambda: carrying(str(tmp_path))
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Waits for a condition, at most 15 seconds."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 15
-        while not condition():
-            assert time.monotonic() < deadline, "the condition never came true"
-            time.sleep(0.02)
-
-    return wait
 
 
 class Repository:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,7 +20,11 @@ from shipway.local.build import LocalBuilder
 from shipway.local.confinement import Confinement
 from shipway.local.git_source import GitSource
 from shipway.local.python_environment import PythonEnvironments
+from tests.nearly_full_disk import little_room
+from tests.waiting import wait_for
 
+SLEEP = f"612.{os.getpid()}"
+"""So many seconds, which tell the sleepers of this process from all others of the machine."""
 PASSING = "python -m unittest discover -s tests -t ."
 TEST = (
     "import unittest, app\nclass T(unittest.TestCase):\n    def test(self):\n        self.assertEqual(1, app.answer)\n"
@@ -49,7 +50,7 @@ def source(repository):
 @pytest.fixture
 def builder(folder, source):
     confinement = Confinement.of_machine(folder.parent)
-    return LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), confinement, test_timeout=30)
+    return LocalBuilder(folder, source, PythonEnvironments(folder / "environments"), confinement, test_timeout=300)
 
 
 def service(**keys) -> Service:
@@ -227,20 +228,20 @@ def test_tests_are_bounded_in_time(folder, source):
     builder = LocalBuilder(
         folder, source, PythonEnvironments(folder / "environments"), Confinement(folder), test_timeout=0.5
     )
-    command = 'python -c \'import subprocess; subprocess.run(["sleep", "612"])\''
+    command = f'python -c \'import subprocess; subprocess.run(["sleep", "{SLEEP}"])\''
     with pytest.raises(Refused, match=r"not done within 0\.5 s"):
         builder.build(source.resolve("HEAD"), "web", service(test=command), print)
-    assert [] == sleeping("612")
+    assert [] == sleepers()
 
 
 def test_what_tests_leave_running_is_ended(build):
     """A background process of a passing test does not stay."""
-    build(test='python -c \'import subprocess; subprocess.Popen(["sleep", "613"], start_new_session=True)\'')
-    assert [] == sleeping("613")
+    build(test=f'python -c \'import subprocess; subprocess.Popen(["sleep", "{SLEEP}"], start_new_session=True)\'')
+    assert [] == sleepers()
 
 
-def sleeping(seconds: str) -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", seconds]]
+def sleepers() -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", SLEEP]]
 
 
 def test_a_tree_is_compiled_and_read_only(build):
@@ -330,13 +331,13 @@ def test_threads_build_side_by_side(build):
     assert 1 == len(set(made)) == len(made) - 2
 
 
-def test_a_killed_build_leaves_nothing_behind(folder, repository, source, build, until):
+def test_a_killed_build_leaves_nothing_behind(folder, repository, source, build):
     """After `kill -9` in the middle of the tests the next build ends what was left and starts afresh."""
     test = "python -c 'import time; time.sleep(614)'"
     with building(folder, repository, test) as killed:
         assert killed.stdout is not None
         assert "testing" in killed.stdout.readline()
-        until(lambda: marked_children(folder))
+        wait_for(lambda: marked_children(folder))
         killed.kill()
     artifact = build(test=PASSING)
     assert [] == marked_children(folder)
@@ -423,17 +424,6 @@ def test_a_baked_model_is_checked(build, repository, files, message):
     with pytest.raises(Refused, match=message) as refused:
         build(baked="models")
     assert "shipway model bake VERSION --service web, and commit" == refused.value.fix
-
-
-@contextlib.contextmanager
-def little_room(bytes: int) -> Iterator[None]:
-    """As on a disk that is nearly full: no file can grow beyond so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [0, 100, 5_000, 60_000])

@@ -12,6 +12,7 @@ from shipway.local import supervisor as module
 from shipway.local.processes import ProcessRunner
 from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_table import FileTaskTable
+from tests.waiting import wait_for
 
 # Answers its readiness path until the file `hang` is there; then it takes connections and says nothing.
 HANGS = """
@@ -44,25 +45,25 @@ def only(supervisor) -> TaskStatus:
     return task
 
 
-def ready(supervisor, until, *specs):
+def ready(supervisor, *specs):
     supervisor.want("dev", "blue", "web", specs)
-    until(lambda: supervisor.poll() or all(task.state == "ready" for task in supervisor.tasks()))
+    wait_for(lambda: supervisor.poll() or all(task.state == "ready" for task in supervisor.tasks()))
 
 
-def test_a_stopped_task_is_known_at_the_next_look(supervisor, make_spec, until):
+def test_a_stopped_task_is_known_at_the_next_look(supervisor, make_spec):
     """SIGSTOP shows in the process table: nobody waits for a readiness answer that can't come."""
-    ready(supervisor, until, make_spec())
+    ready(supervisor, make_spec())
     os.kill(only(supervisor).pid, signal.SIGSTOP)
-    until(lambda: supervisor.poll() or only(supervisor).silent)
+    wait_for(lambda: supervisor.poll() or only(supervisor).silent)
     assert ("unready", "a signal such as SIGSTOP holds it still") == (only(supervisor).state, only(supervisor).reason)
 
 
-def test_a_task_that_stays_stopped_is_replaced(supervisor, make_spec, until, clock):
+def test_a_task_that_stays_stopped_is_replaced(supervisor, make_spec, clock):
     """After two seconds it is ended and started anew; its record counts a restart."""
-    ready(supervisor, until, make_spec())
+    ready(supervisor, make_spec())
     before = only(supervisor)
     os.kill(before.pid, signal.SIGSTOP)
-    until(lambda: supervisor.poll() or only(supervisor).silent)
+    wait_for(lambda: supervisor.poll() or only(supervisor).silent)
     clock.now += 1.9
     supervisor.poll()
     assert before.pid == only(supervisor).pid
@@ -70,62 +71,62 @@ def test_a_task_that_stays_stopped_is_replaced(supervisor, make_spec, until, clo
     supervisor.poll()
     assert str(only(supervisor).reason).startswith("was held still by a signal such as SIGSTOP for 2 s")
     clock.now += 0.5
-    until(lambda: supervisor.poll() or only(supervisor).state == "ready")
+    wait_for(lambda: supervisor.poll() or only(supervisor).state == "ready")
     assert (1, False) == (only(supervisor).restarts, before.pid == only(supervisor).pid)
 
 
-def test_a_task_that_goes_on_is_kept(supervisor, make_spec, until, clock):
+def test_a_task_that_goes_on_is_kept(supervisor, make_spec, clock):
     """SIGCONT in time: the same process is ready again."""
-    ready(supervisor, until, make_spec())
+    ready(supervisor, make_spec())
     before = only(supervisor)
     os.kill(before.pid, signal.SIGSTOP)
-    until(lambda: supervisor.poll() or only(supervisor).silent)
+    wait_for(lambda: supervisor.poll() or only(supervisor).silent)
     os.kill(before.pid, signal.SIGCONT)
-    until(lambda: supervisor.poll() or only(supervisor).state == "ready")
+    wait_for(lambda: supervisor.poll() or only(supervisor).state == "ready")
     clock.now += 60
     supervisor.poll()
     assert (before.pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
 
 
-def test_a_task_that_answers_nothing_for_long_is_replaced(supervisor, make_spec, until, clock, tmp_path):
+def test_a_task_that_answers_nothing_for_long_is_replaced(supervisor, make_spec, clock, tmp_path):
     """It takes connections and is silent on readiness and liveness alike: after 15 s it is as good as dead."""
-    ready(supervisor, until, make_spec(argv=HANGING))
+    ready(supervisor, make_spec(argv=HANGING))
     before = only(supervisor)
     (tmp_path / "hang").write_text("/ready")
     clock.now += 1
-    until(lambda: supervisor.poll() or only(supervisor).silent)
-    until(lambda: supervisor.poll() or supervisor._tasks[before.spec.id].silent_answers >= 3)
+    wait_for(lambda: supervisor.poll() or only(supervisor).silent)
+    wait_for(lambda: supervisor.poll() or supervisor._tasks[before.spec.id].silent_answers >= 3)
     assert before.pid == only(supervisor).pid
     (tmp_path / "hang").unlink()
     clock.now += 15
     supervisor.poll()
     assert str(only(supervisor).reason).startswith("answered nothing for 15 s (GET /ready gave no answer")
     clock.now += 0.5
-    until(lambda: supervisor.poll() or only(supervisor).state == "ready")
+    wait_for(lambda: supervisor.poll() or only(supervisor).state == "ready")
     assert 1 == only(supervisor).restarts
 
 
-def test_a_task_that_answers_on_its_liveness_path_is_not_killed(supervisor, make_spec, until, clock, tmp_path):
+def test_a_task_that_answers_on_its_liveness_path_is_not_killed(supervisor, make_spec, clock, tmp_path):
     """One slow dependency holds up readiness: the task gets no traffic, and lives."""
-    ready(supervisor, until, make_spec(argv=HANGING, health_path="/health"))
+    ready(supervisor, make_spec(argv=HANGING, health_path="/health"))
     before = only(supervisor)
     (tmp_path / "hang").write_text("/ready")
     clock.now += 1
-    until(lambda: supervisor.poll() or only(supervisor).state == "unready")
+    wait_for(lambda: supervisor.poll() or only(supervisor).state == "unready")
     for _ in range(3):
         clock.now += 30
-        until(lambda: supervisor.poll() or supervisor._tasks[before.spec.id].probe is not None)
-        until(supervisor._tasks[before.spec.id].probe.done)
+        wait_for(lambda: supervisor.poll() or supervisor._tasks[before.spec.id].probe is not None)
+        wait_for(supervisor._tasks[before.spec.id].probe.done)
         supervisor.poll()
     assert (before.pid, False) == (only(supervisor).pid, only(supervisor).silent)
 
 
-def test_tasks_that_are_all_silent_are_replaced_one_after_the_other(supervisor, make_spec, until, clock, tmp_path):
+def test_tasks_that_are_all_silent_are_replaced_one_after_the_other(supervisor, make_spec, clock, tmp_path):
     """Where the whole machine is slow, ending all of them at once would make it worse."""
-    ready(supervisor, until, make_spec("one", argv=HANGING), make_spec("two", argv=HANGING))
+    ready(supervisor, make_spec("one", argv=HANGING), make_spec("two", argv=HANGING))
     (tmp_path / "hang").write_text("/ready")
     clock.now += 1
-    until(lambda: supervisor.poll() or all(task.silent_answers >= 3 for task in supervisor._tasks.values()))
+    wait_for(lambda: supervisor.poll() or all(task.silent_answers >= 3 for task in supervisor._tasks.values()))
     clock.now += 15
     supervisor.poll()
     clock.now += 0.5
@@ -133,11 +134,11 @@ def test_tasks_that_are_all_silent_are_replaced_one_after_the_other(supervisor, 
     assert ["starting", "unready"] == sorted(task.state for task in supervisor.tasks())
 
 
-def test_a_settled_task_that_dies_is_started_again_at_once(supervisor, make_spec, until, clock):
+def test_a_settled_task_that_dies_is_started_again_at_once(supervisor, make_spec, clock):
     """The look that sees the death starts the next process."""
-    ready(supervisor, until, make_spec())
+    ready(supervisor, make_spec())
     clock.now += 10
     assert "ready" == supervisor.check_now(only(supervisor).spec.id).state
     os.kill(only(supervisor).pid, signal.SIGKILL)
-    until(lambda: supervisor.poll() or only(supervisor).restarts == 1)
+    wait_for(lambda: supervisor.poll() or only(supervisor).restarts == 1)
     assert "starting" == only(supervisor).state

@@ -19,8 +19,10 @@ import pytest
 from shipway.core.errors import ShipwayError
 from shipway.local import processes
 from shipway.local.process_table import started_at
-from shipway.local.processes import LAUNCH, Handle, ProcessRunner, free_port
+from shipway.local.processes import LAUNCH, Handle, ProcessRunner
 from shipway.local.readiness import ask
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 SAY = (
     "import os, sys; "
@@ -32,26 +34,26 @@ def lines(spec) -> list[str]:
     return Path(spec.log).read_text().splitlines()
 
 
-def test_a_task_sees_only_what_its_spec_gives(make_spec, until):
+def test_a_task_sees_only_what_its_spec_gives(make_spec):
     """Environment as given plus PORT, standard input empty, no descriptor inherited, a session of its own."""
     runner = ProcessRunner()
     inherited = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(inherited, True)
     spec = replace(make_spec(argv=(sys.executable, "-S", "-E", "-c", SAY), LC_ALL="C"), port=4321)
     handle = runner.start(spec)
-    until(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: not runner.is_alive(spec, handle))
     os.close(inherited)
     assert ["['LC_ALL', 'PORT', 'SHIPWAY_TASK', 'TEST_MARK'] ['0', '1', '2', '3'] '' True"] == lines(spec)
 
 
-def test_the_port_is_filled_in(make_spec, until):
+def test_the_port_is_filled_in(make_spec):
     """`{port}` in arguments and variables becomes the port of this start."""
     runner = ProcessRunner()
     code = "import os, sys; print(sys.argv[1], os.environ['ADDRESS'], os.environ['PORT'])"
     argv = (sys.executable, "-S", "-E", "-c", code, "--port={port}")
     spec = replace(make_spec(argv=argv, ADDRESS="http://h:{port}/"), port=4321)
     handle = runner.start(spec)
-    until(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: not runner.is_alive(spec, handle))
     assert ["--port=4321 http://h:4321/ 4321"] == lines(spec)
 
 
@@ -59,21 +61,21 @@ def test_the_port_is_filled_in(make_spec, until):
     ("code", "reason"),
     [("raise SystemExit(3)", "exit code 3"), ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL")],
 )
-def test_the_end_is_told(make_spec, until, code, reason):
+def test_the_end_is_told(make_spec, code, reason):
     """The exit code, or the signal by its name; nothing while the task runs."""
     runner = ProcessRunner()
     spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", code))
     handle = runner.start(spec)
-    until(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: not runner.is_alive(spec, handle))
     assert reason == runner.exit_reason(spec, handle)
 
 
-def test_an_ended_task_leaves_no_zombie(make_spec, until):
+def test_an_ended_task_leaves_no_zombie(make_spec):
     """The child is waited for as soon as its end is seen."""
     runner = ProcessRunner()
     spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ""))
     handle = runner.start(spec)
-    until(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: not runner.is_alive(spec, handle))
     assert not psutil.pid_exists(handle.pid)
 
 
@@ -96,53 +98,53 @@ def test_a_reused_process_id_is_never_taken_for_ours(make_spec):
     runner.kill(spec, handle)
 
 
-def test_kill_takes_the_whole_session(make_spec, until, running):
+def test_kill_takes_the_whole_session(make_spec, running):
     """A task that ignores SIGTERM ends with its children."""
     runner = ProcessRunner()
     spec = replace(make_spec(IGNORE_TERM="1", CHILD="1"), port=free_port())
     handle = runner.start(spec)
-    until(lambda: Path(spec.log).read_text())
+    wait_for(lambda: Path(spec.log).read_text())
     runner.terminate(spec, handle)
     assert 2 == len(running())
     runner.kill(spec, handle)
     assert [] == running()
 
 
-def test_kill_finds_children_that_outlived_their_leader(make_spec, until, running):
+def test_kill_finds_children_that_outlived_their_leader(make_spec, running):
     """Children of a task that was killed from outside are ended too."""
     runner = ProcessRunner()
     spec = replace(make_spec(CHILD="1"), port=free_port())
     handle = runner.start(spec)
-    until(lambda: len(running()) == 2)
+    wait_for(lambda: len(running()) == 2)
     os.kill(handle.pid, 9)
-    until(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: not runner.is_alive(spec, handle))
     assert 1 == len(running())
     runner.kill(spec, handle)
     assert [] == running()
 
 
-def test_kill_finds_children_in_sessions_of_their_own(make_spec, until, running):
+def test_kill_finds_children_in_sessions_of_their_own(make_spec, running):
     """The launch mark gives away what left the task's session."""
     runner = ProcessRunner()
     code = "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
     spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", code), **{LAUNCH: "one-of-a-kind"})
     handle = runner.start(spec)
-    until(lambda: len(running()) == 2)
+    wait_for(lambda: len(running()) == 2)
     runner.kill(spec, handle)
     assert [] == running()
 
 
-def test_another_runner_knows_the_task(make_spec, until):
+def test_another_runner_knows_the_task(make_spec):
     """A handle is enough to watch and end a process that another program started; a launch mark finds it."""
     first, second = ProcessRunner(), ProcessRunner()
     spec = replace(make_spec(**{LAUNCH: "my-launch"}), port=free_port())
     handle = first.start(spec)
-    until(lambda: Path(spec.log).read_text())
+    wait_for(lambda: Path(spec.log).read_text())
     assert handle == second.find(spec)
     assert second.is_alive(spec, handle)
     assert None is second.find(replace(spec, env={LAUNCH: "another-launch"}))
     second.terminate(spec, handle)
-    until(lambda: not second.is_alive(spec, handle))
+    wait_for(lambda: not second.is_alive(spec, handle))
     assert "exit code 0" == first.exit_reason(spec, handle)
 
 
@@ -154,7 +156,7 @@ def test_start_times_tell_processes_apart():
 
 def test_free_ports_are_free_and_distinct():
     """No port is given twice in a row, each can be listened on, none is one the kernel hands out by itself."""
-    ports = [free_port() for _ in range(50)]
+    ports = [processes.free_port() for _ in range(50)]
     assert 50 == len(set(ports))
     for port in ports[:5]:
         with socket.socket() as listener:
@@ -163,17 +165,19 @@ def test_free_ports_are_free_and_distinct():
             assert 10_000 <= port < 20_000
 
 
+SLEEP = f"613.{os.getpid()}"
+"""So many seconds, which tell the sleepers of this process from all others of the machine."""
 ESCAPE = """
 import subprocess, sys, time
 # Twice forked, in a session of its own, with nothing left of the environment.
-subprocess.run(["sh", "-c", "env -i setsid sleep 613 & env -i setsid sleep 613 &"])
+subprocess.run(["sh", "-c", "env -i setsid sleep {sleep} & env -i setsid sleep {sleep} &"])
 print("started", flush=True)
 {then}
 """
 
 
 def sleepers() -> list[psutil.Process]:
-    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "613"]]
+    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", SLEEP]]
 
 
 @pytest.fixture
@@ -184,12 +188,12 @@ def no_sleepers() -> Iterator[None]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells whose orphans are")
-def test_kill_finds_orphans_without_mark_and_session(make_spec, until, no_sleepers):
+def test_kill_finds_orphans_without_mark_and_session(make_spec, no_sleepers):
     """What was forked twice, left the session and dropped its environment ends with its task all the same."""
     runner = ProcessRunner()
-    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(then="time.sleep(600)")))
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(sleep=SLEEP, then="time.sleep(600)")))
     handle = runner.start(spec)
-    until(lambda: len(sleepers()) == 2)
+    wait_for(lambda: len(sleepers()) == 2)
     runner.kill(spec, handle)
     assert [] == sleepers()
     assert None is not runner.exit_reason(spec, handle)
@@ -197,31 +201,31 @@ def test_kill_finds_orphans_without_mark_and_session(make_spec, until, no_sleepe
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells whose orphans are")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_orphans_end_with_a_task_that_was_ended(make_spec, until, no_sleepers, monkeypatch, number):
+def test_orphans_end_with_a_task_that_was_ended(make_spec, no_sleepers, monkeypatch, number):
     """They were seen while the task lived: whether it ended when asked or was killed from outside."""
     monkeypatch.setattr(processes, "_COUNT_INTERVAL", 0.0)
     runner = ProcessRunner()
-    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(then="time.sleep(600)")))
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(sleep=SLEEP, then="time.sleep(600)")))
     handle = runner.start(spec)
-    until(lambda: len(sleepers()) == 2)
+    wait_for(lambda: len(sleepers()) == 2)
     if number == signal.SIGTERM:
         runner.terminate(spec, handle)
     else:
         assert None is runner.exit_reason(spec, handle)
         os.kill(handle.pid, signal.SIGKILL)
-    until(lambda: runner.exit_reason(spec, handle) is not None)
+    wait_for(lambda: runner.exit_reason(spec, handle) is not None)
     assert 2 == len(sleepers())
     runner.kill(spec, handle)
     assert [] == sleepers()
 
 
-def test_others_are_left_alone(make_spec, until, no_sleepers):
+def test_others_are_left_alone(make_spec, no_sleepers):
     """A process that is not the task's lives on, however alike it looks."""
     runner = ProcessRunner()
-    with subprocess.Popen(["sleep", "613"], start_new_session=True) as bystander:
-        spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(then="time.sleep(600)")))
+    with subprocess.Popen(["sleep", SLEEP], start_new_session=True) as bystander:
+        spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ESCAPE.format(sleep=SLEEP, then="time.sleep(600)")))
         handle = runner.start(spec)
-        until(lambda: len(sleepers()) == 3)
+        wait_for(lambda: len(sleepers()) == 3)
         runner.kill(spec, handle)
         assert [bystander.pid] == [process.pid for process in sleepers()]
         bystander.kill()
@@ -264,25 +268,25 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("argv", [None, (sys.executable, "-S", "-E", "-c", HANDS_ITS_LISTENER_ON)])
-def test_the_port_is_the_tasks_own(make_spec, until, argv):
+def test_the_port_is_the_tasks_own(make_spec, argv):
     """A task that listens itself, or through a child of its own, has no stranger on its port."""
     runner = ProcessRunner()
     spec = replace(make_spec(argv=argv, **{LAUNCH: "own"}), port=free_port())
     handle = runner.start(spec)
-    until(lambda: ask(spec.port, "/ready", 0.2).said != f"nothing listens on port {spec.port}")
+    wait_for(lambda: ask(spec.port, "/ready", 0.2).said != f"nothing listens on port {spec.port}")
     assert None is runner.stranger(spec, handle)
     runner.kill(spec, handle)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells whose a socket is")
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_a_stranger_on_the_port_is_named(make_spec, until, address):
+def test_a_stranger_on_the_port_is_named(make_spec, address):
     """Somebody else listens where the task should."""
     runner = ProcessRunner()
     port = free_port()
     with listener(port, address):
         spec = replace(make_spec(argv=("sleep", "600")), port=port)
         handle = runner.start(spec)
-        until(lambda: runner.stranger(spec, handle) is not None)
+        wait_for(lambda: runner.stranger(spec, handle) is not None)
         assert f"(process {os.getpid()})" in str(runner.stranger(spec, handle))
         runner.kill(spec, handle)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipway.local.processes import free_port
 from shipway.local.readiness import Readiness, ask
+from tests.ports import free_port
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def answering(talk: Callable[[socket.socket], None]) -> Iterator[int]:
 def test_an_answer_is_understood(answer, expected):
     """Only 200 is ready; a JSON object is handed on, whatever else the body is is not."""
     with answering(lambda connection: connection.sendall(answer)) as port:
-        assert expected == ask(port, "/ready", 5)
+        assert expected == ask(port, "/ready", 30)
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,7 +70,7 @@ def test_an_answer_is_understood(answer, expected):
 def test_nonsense_is_not_ready(noise):
     """Whatever a task sends, an answer about it is made."""
     with answering(lambda connection: connection.sendall(b"HTTP/1.1 500 " + noise)) as port:
-        assert not ask(port, "/ready", 5).ready
+        assert not ask(port, "/ready", 30).ready
 
 
 def test_nobody_there_is_not_ready():
@@ -90,7 +90,7 @@ def test_the_wait_is_bounded_altogether():
     with answering(trickle) as port:
         started = time.monotonic()
         answer = ask(port, "/ready", 0.5)
-        assert 5 > time.monotonic() - started
+        assert 50 > time.monotonic() - started
         stop.set()
     assert Readiness(False, "GET /ready gave no answer within 0.5 s", answered=False) == answer
 
@@ -104,7 +104,7 @@ def test_an_endless_answer_is_cut():
             connection.sendall(b"x" * 65536)
 
     with answering(flood) as port:
-        assert Readiness(True, "GET /ready answered 200") == ask(port, "/ready", 5)
+        assert Readiness(True, "GET /ready answered 200") == ask(port, "/ready", 30)
 
 
 @pytest.mark.parametrize(
@@ -119,5 +119,5 @@ def test_an_endless_answer_is_cut():
 def test_an_answer_of_a_wrong_path_says_which_key_to_set(answer, meaning):
     """A path that the app does not have is a mistake in shipway.yaml, not a slow start."""
     with answering(lambda connection: connection.sendall(f"HTTP/1.1 {answer}\r\n\r\n".encode())) as port:
-        said = ask(port, "/ready", 5).said
+        said = ask(port, "/ready", 30).said
     assert said.startswith(f"GET /ready answered {answer[:3]}: {meaning}")

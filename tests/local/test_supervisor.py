@@ -20,10 +20,12 @@ import pytest
 from shipway.core.errors import UsageError
 from shipway.local import log_file
 from shipway.local import supervisor as module
-from shipway.local.processes import LAUNCH, ProcessRunner, free_port
+from shipway.local.processes import LAUNCH, ProcessRunner
 from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_table import FileTaskTable, TaskRecord
 from shipway.pipeline.loops import Loops
+from tests.ports import free_port
+from tests.waiting import PATIENCE, wait_for
 
 ID = "dev-blue-r1-web-0"
 
@@ -63,16 +65,16 @@ def want(supervisor, *specs):
     supervisor.want("dev", specs[0].side, "web", specs)
 
 
-def test_wanted_tasks_become_ready(supervisor, make_spec, until):
+def test_wanted_tasks_become_ready(supervisor, make_spec):
     """Started at once, ready as soon as they answer, with what their readiness answer says."""
     want(supervisor, make_spec(f"{ID}a"), make_spec(f"{ID}b"))
     assert ["starting", "starting"] == [task.state for task in supervisor.tasks()]
-    until(lambda: supervisor.poll() or all(task.state == "ready" for task in supervisor.tasks()))
+    wait_for(lambda: supervisor.poll() or all(task.state == "ready" for task in supervisor.tasks()))
     assert {"status": "ready", "model_version": "v1.0"} == supervisor.tasks()[0].body
     assert 2 == len({task.spec.port for task in supervisor.tasks()} - {0})
 
 
-def test_wanting_again_changes_nothing(supervisor, make_spec, until):
+def test_wanting_again_changes_nothing(supervisor, make_spec):
     """A known task is left alone, and an id is not taken over by another artifact."""
     want(supervisor, make_spec())
     pid = only(supervisor).pid
@@ -90,10 +92,10 @@ def test_tasks_are_picked_by_place(supervisor, make_spec):
     assert [] == supervisor.tasks("prod")
 
 
-def test_a_task_that_exits_before_it_was_ready_is_not_restarted(supervisor, make_spec, until, clock, running):
+def test_a_task_that_exits_before_it_was_ready_is_not_restarted(supervisor, make_spec, clock, running):
     """It is crashed, and its exit code and last log lines are the reason."""
     want(supervisor, make_spec(EXIT="3", CHILD="1"))
-    until(in_state(supervisor, "crashed"))
+    wait_for(in_state(supervisor, "crashed"))
     reason = only(supervisor).reason
     assert reason is not None
     assert reason.startswith("exit code 3: ")
@@ -111,10 +113,10 @@ def test_a_command_that_cannot_start_is_a_crash(supervisor, make_spec):
     assert "cannot start `no-such-program`" in str(only(supervisor).reason)
 
 
-def test_a_task_that_never_gets_ready_is_killed(supervisor, make_spec, until, clock, running, tmp_path):
+def test_a_task_that_never_gets_ready_is_killed(supervisor, make_spec, clock, running, tmp_path):
     """After the start timeout the reason says what the readiness path answered."""
     want(supervisor, make_spec(GATE=str(tmp_path / "gate"), start_timeout=60.0))
-    until(lambda: supervisor.poll() or "503" in str(only(supervisor).reason))
+    wait_for(lambda: supervisor.poll() or "503" in str(only(supervisor).reason))
     assert "starting" == only(supervisor).state
     clock.now += 61
     supervisor.poll()
@@ -123,47 +125,47 @@ def test_a_task_that_never_gets_ready_is_killed(supervisor, make_spec, until, cl
     assert [] == running()
 
 
-def test_a_slow_start_is_no_fault(supervisor, make_spec, until, clock, tmp_path):
+def test_a_slow_start_is_no_fault(supervisor, make_spec, clock, tmp_path):
     """Within its start timeout a task may take its time."""
     want(supervisor, make_spec(GATE=str(tmp_path / "gate"), start_timeout=60.0))
-    until(lambda: supervisor.poll() or "503" in str(only(supervisor).reason))
+    wait_for(lambda: supervisor.poll() or "503" in str(only(supervisor).reason))
     clock.now += 59
     (tmp_path / "gate").touch()
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert 0 == only(supervisor).restarts
 
 
-def test_an_unready_task_is_not_killed(supervisor, make_spec, until, clock, tmp_path):
+def test_an_unready_task_is_not_killed(supervisor, make_spec, clock, tmp_path):
     """Liveness and readiness are separate: it stays, and is ready again when it says so."""
     (tmp_path / "gate").touch()
     want(supervisor, make_spec(GATE=str(tmp_path / "gate")))
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     pid = only(supervisor).pid
     (tmp_path / "gate").unlink()
     clock.now += 3600
-    until(in_state(supervisor, "unready"))
+    wait_for(in_state(supervisor, "unready"))
     assert "GET /ready answered 503" == only(supervisor).reason
     clock.now += 3600
     supervisor.poll()
     (tmp_path / "gate").touch()
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert (pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
 
 
-def test_a_killed_task_comes_back_on_a_new_port(table, make_spec, until, clock):
+def test_a_killed_task_comes_back_on_a_new_port(table, make_spec, clock):
     """A task that was ready once is restarted after a pause, and whoever listens learns of the new port."""
     told: list[TaskStatus] = []
     supervisor = Supervisor(table, ProcessRunner(), told.append, clock)
     want(supervisor, make_spec())
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     before = only(supervisor)
     os.kill(before.pid, signal.SIGKILL)
-    until(in_state(supervisor, "backing_off"))
+    wait_for(in_state(supervisor, "backing_off"))
     assert str(only(supervisor).reason).startswith("killed by SIGKILL: task dev-blue-r1-web-0 on")
     supervisor.poll()
     assert "backing_off" == only(supervisor).state
     clock.now += 0.5
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     after = only(supervisor)
     assert 1 == after.restarts
     assert before.spec.port != after.spec.port
@@ -172,25 +174,25 @@ def test_a_killed_task_comes_back_on_a_new_port(table, make_spec, until, clock):
     stop_all(supervisor)
 
 
-def test_the_pause_grows_and_is_forgotten(supervisor, make_spec, until, clock):
+def test_the_pause_grows_and_is_forgotten(supervisor, make_spec, clock):
     """Each death in a row doubles the pause, up to 30 s; after a healthy minute the first restart is at once again."""
     want(supervisor, make_spec())
     pauses = []
     for _ in range(8):
-        until(in_state(supervisor, "ready"))
+        wait_for(in_state(supervisor, "ready"))
         os.kill(only(supervisor).pid, signal.SIGKILL)
-        until(in_state(supervisor, "backing_off"))
+        wait_for(in_state(supervisor, "backing_off"))
         died = clock.now
         while only(supervisor).state == "backing_off":
             clock.now += 0.5
             supervisor.poll()
         pauses.append(clock.now - died)
     assert [0.5, 1, 2, 4, 8, 16, 30, 30] == pauses
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     clock.now += 60
-    until(lambda: supervisor.check_now(ID).state == "ready")
+    wait_for(lambda: supervisor.check_now(ID).state == "ready")
     os.kill(only(supervisor).pid, signal.SIGKILL)
-    until(lambda: supervisor.poll() or only(supervisor).restarts == 9)
+    wait_for(lambda: supervisor.poll() or only(supervisor).restarts == 9)
     assert "starting" == only(supervisor).state
 
 
@@ -201,44 +203,46 @@ def test_stop_drains_and_forgets(supervisor, make_spec, table, running):
     assert ([], [], []) == (supervisor.tasks(), running(), list(table.all()))
 
 
-def test_a_task_that_ignores_sigterm_is_killed_with_its_children(table, make_spec, until, running):
+def test_a_task_that_ignores_sigterm_is_killed_with_its_children(table, make_spec, running):
     """After the drain timeout the whole session goes."""
     supervisor = Supervisor(table, ProcessRunner())
     want(supervisor, make_spec(IGNORE_TERM="1", CHILD="1", drain_timeout=0.2))
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert 2 == len(running())
     supervisor.stop([ID])
     assert [] == running()
 
 
-def test_a_fresh_check_is_a_fresh_answer(supervisor, make_spec, until, tmp_path):
+def test_a_fresh_check_is_a_fresh_answer(supervisor, make_spec, tmp_path):
     """check_now asks the task itself; an unknown task is named."""
     (tmp_path / "gate").touch()
     want(supervisor, make_spec(GATE=str(tmp_path / "gate")))
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     (tmp_path / "gate").unlink()
     assert "unready" == supervisor.check_now(ID).state
     with pytest.raises(UsageError, match="no task nobody"):
         supervisor.check_now("nobody")
 
 
-def test_a_hanging_task_delays_nobody(supervisor, make_spec, until):
+def test_a_hanging_task_delays_nobody(supervisor, make_spec, monkeypatch, tmp_path):
     """A look at everything does not wait for a task that accepts a connection and says nothing."""
-    hang = "import os, socket, time; s = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); time.sleep(600)"
+    monkeypatch.setattr(module, "_PROBE_TIMEOUT", 10 * PATIENCE)
+    hang = (
+        "import os, socket, time; s = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); "
+        "c = s.accept(); open('hangs', 'w').close(); time.sleep(600)"
+    )
     want(supervisor, make_spec("hangs", argv=(sys.executable, "-S", "-E", "-c", hang)), make_spec("works"))
-    until(lambda: supervisor.poll() or "no answer within 2 s" in str(supervisor.tasks()[0].reason))
-    until(lambda: supervisor.poll() or supervisor.tasks()[1].state == "ready")
-    started = time.monotonic()
-    supervisor.poll()
-    assert 1.0 > time.monotonic() - started
+    wait_for(lambda: supervisor.poll() or (tmp_path / "hangs").exists())
+    wait_for(lambda: supervisor.poll() or supervisor.tasks()[1].state == "ready")
+    assert not supervisor._tasks["hangs"].probe.done()
 
 
-def test_a_loop_of_looks_brings_tasks_up(table, make_spec, until):
+def test_a_loop_of_looks_brings_tasks_up(table, make_spec):
     """As the daemon does it; they run on after its end."""
     supervisor, stop = Supervisor(table, ProcessRunner()), threading.Event()
     Loops(stop, time.monotonic).start("tasks", "watches tasks", supervisor.look, supervisor.interval, 30.0)
     want(supervisor, make_spec())
-    until(lambda: only(supervisor).state == "ready")
+    wait_for(lambda: only(supervisor).state == "ready")
     stop.set()
     assert "ready" == supervisor.check_now(ID).state
     stop_all(supervisor)
@@ -281,85 +285,85 @@ def daemon(tmp_path):
     return supervise_until
 
 
-def test_tasks_outlive_the_daemon_and_are_adopted(daemon, supervisor, make_spec, until):
+def test_tasks_outlive_the_daemon_and_are_adopted(daemon, supervisor, make_spec):
     """After `kill -9` of the daemon the next one takes over the very same process, and knows that it was ready."""
     pid = daemon(make_spec(), "ready")
     supervisor.adopt()
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert (pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
 
 
-def test_an_adopted_task_that_dies_is_restarted(daemon, supervisor, make_spec, until, clock):
+def test_an_adopted_task_that_dies_is_restarted(daemon, supervisor, make_spec, clock):
     """Though not a child of ours, its death is seen."""
     pid = daemon(make_spec(), "ready")
     supervisor.adopt()
     os.kill(pid, signal.SIGKILL)
-    until(in_state(supervisor, "backing_off"))
+    wait_for(in_state(supervisor, "backing_off"))
     clock.now += 1
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert 1 == only(supervisor).restarts
 
 
-def test_a_task_that_died_meanwhile_is_restarted_if_it_was_ready(daemon, supervisor, make_spec, until, clock):
+def test_a_task_that_died_meanwhile_is_restarted_if_it_was_ready(daemon, supervisor, make_spec, clock):
     """What died while no daemon watched counts as any other death."""
     os.kill(daemon(make_spec(), "ready"), signal.SIGKILL)
     supervisor.adopt()
-    until(in_state(supervisor, "backing_off"))
+    wait_for(in_state(supervisor, "backing_off"))
     assert str(only(supervisor).reason).startswith("ended while no daemon watched it: ")
     clock.now += 1
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
 
 
-def test_a_task_that_died_meanwhile_unready_is_crashed(daemon, supervisor, make_spec, until, tmp_path):
+def test_a_task_that_died_meanwhile_unready_is_crashed(daemon, supervisor, make_spec, tmp_path):
     """It was never ready, so it is not restarted."""
     os.kill(daemon(make_spec(GATE=str(tmp_path / "gate")), "starting"), signal.SIGKILL)
     supervisor.adopt()
-    until(in_state(supervisor, "crashed"))
+    wait_for(in_state(supervisor, "crashed"))
     assert str(only(supervisor).reason).startswith("ended while no daemon watched it")
 
 
-def test_a_crash_is_remembered(table, make_spec, supervisor, clock, until):
+def test_a_crash_is_remembered(table, make_spec, supervisor, clock):
     """A crashed task stays crashed for the next daemon, with its reason."""
     want(supervisor, make_spec(EXIT="3"))
-    until(in_state(supervisor, "crashed"))
+    wait_for(in_state(supervisor, "crashed"))
     successor = Supervisor(table, ProcessRunner(), clock=clock)
     successor.adopt()
     assert ("crashed", only(supervisor).reason) == (only(successor).state, only(successor).reason)
 
 
-def test_a_started_but_unrecorded_task_is_found(table, supervisor, make_spec, until, running):
+def test_a_started_but_unrecorded_task_is_found(table, supervisor, make_spec, running):
     """Killed between start and record, the daemon's successor finds the process by its launch mark."""
     spec = replace(make_spec(**{LAUNCH: "launch-of-the-killed-daemon"}), port=free_port())
     table.put(TaskRecord(spec))
     launcher = ProcessRunner()
     handle = launcher.start(spec)
-    until(lambda: Path(spec.log).read_text())
+    wait_for(lambda: Path(spec.log).read_text())
     supervisor.adopt()
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert handle.pid == only(supervisor).pid
     assert [handle.pid] == [process.pid for process in running()]
     stop_all(supervisor)
     assert not launcher.is_alive(spec, handle)
 
 
-def test_a_recorded_but_never_started_task_is_started(table, supervisor, make_spec, until, running):
+def test_a_recorded_but_never_started_task_is_started(table, supervisor, make_spec, running):
     """Killed between record and start, the daemon's successor starts the task, once."""
     table.put(TaskRecord(replace(make_spec(**{LAUNCH: "never-happened"}), port=free_port())))
     supervisor.adopt()
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert 1 == len(running())
 
 
-def test_an_unready_restart_is_adopted_as_starting(table, supervisor, make_spec, clock, until, tmp_path):
+def test_an_unready_restart_is_adopted_as_starting(table, supervisor, make_spec, clock, tmp_path):
     """A task that was ready only before its restart does not pass for one that serves, and may not start for ever."""
     (tmp_path / "gate").touch()
     want(supervisor, make_spec(GATE=str(tmp_path / "gate"), start_timeout=60.0))
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     (tmp_path / "gate").unlink()
     os.kill(only(supervisor).pid, signal.SIGKILL)
-    until(in_state(supervisor, "backing_off"))
+    wait_for(in_state(supervisor, "backing_off"))
     clock.now += 1
-    until(in_state(supervisor, "starting"))
+    wait_for(in_state(supervisor, "starting"))
     successor = Supervisor(table, ProcessRunner(), clock=clock)
     successor.adopt()
     assert "starting" == only(successor).state
@@ -369,22 +373,22 @@ def test_an_unready_restart_is_adopted_as_starting(table, supervisor, make_spec,
     assert str(only(successor).reason).startswith("not ready within 60 s")
 
 
-def test_children_of_an_unrecorded_task_are_ended(table, supervisor, make_spec, until, running):
+def test_children_of_an_unrecorded_task_are_ended(table, supervisor, make_spec, running):
     """When the task itself is gone before it was recorded, its children do not stay beside the new start."""
     spec = replace(make_spec(CHILD="1", **{LAUNCH: "launch-of-the-killed-daemon"}), port=free_port())
     table.put(TaskRecord(spec))
     launcher = ProcessRunner()
     handle = launcher.start(spec)
-    until(lambda: len(running()) == 2)
+    wait_for(lambda: len(running()) == 2)
     os.kill(handle.pid, signal.SIGKILL)
-    until(lambda: not launcher.is_alive(spec, handle))
+    wait_for(lambda: not launcher.is_alive(spec, handle))
     supervisor.adopt()
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert 2 == len(running())
     assert handle.pid != only(supervisor).pid
 
 
-def test_a_full_disk_is_no_reason_to_forget(table, make_spec, until, clock, tmp_path):
+def test_a_full_disk_is_no_reason_to_forget(table, make_spec, clock, tmp_path):
     """A task whose record could not be written is told of as an error, and started once it can be."""
     supervisor = Supervisor(table, ProcessRunner(), clock=clock)
     (tmp_path / "tasks").rename(tmp_path / "away")
@@ -395,23 +399,23 @@ def test_a_full_disk_is_no_reason_to_forget(table, make_spec, until, clock, tmp_
     assert "backing_off" == only(supervisor).state
     (tmp_path / "tasks").unlink()
     (tmp_path / "away").rename(tmp_path / "tasks")
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     stop_all(supervisor)
 
 
-def test_a_drain_is_finished_by_the_next_daemon(table, supervisor, make_spec, until, running):
+def test_a_drain_is_finished_by_the_next_daemon(table, supervisor, make_spec, running):
     """A task that was told to stop is not kept because the daemon died."""
     want(supervisor, make_spec())
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     (record,) = table.all()
     table.put(replace(record, draining=True))
     successor = Supervisor(table, ProcessRunner())
     successor.adopt()
-    until(lambda: successor.poll() or not successor.tasks())
+    wait_for(lambda: successor.poll() or not successor.tasks())
     assert [] == running()
 
 
-def test_daemons_killed_at_any_moment_leave_one_task(make_spec, supervisor, until, running, tmp_path):
+def test_daemons_killed_at_any_moment_leave_one_task(make_spec, supervisor, running, tmp_path):
     """However often and whenever the daemon is killed, one process runs and it is known."""
     (tmp_path / "spec.json").write_text(json.dumps(asdict(make_spec())))
     arguments = [str(tmp_path / "tasks"), str(tmp_path / "spec.json")]
@@ -423,15 +427,15 @@ def test_daemons_killed_at_any_moment_leave_one_task(make_spec, supervisor, unti
         program.wait()
     supervisor.adopt()
     want(supervisor, make_spec())
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert [only(supervisor).pid] == [process.pid for process in running()]
 
 
-def test_logs_are_rotated_while_the_task_writes(table, make_spec, until, clock):
+def test_logs_are_rotated_while_the_task_writes(table, make_spec, clock):
     """A look at everything keeps logs within their bounds."""
     supervisor = Supervisor(table, ProcessRunner(), clock=clock)
     want(supervisor, make_spec())
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     log = Path(only(supervisor).spec.log)
     with log.open("ab") as file:
         file.truncate(log_file.MAX_BYTES + 1)
@@ -451,25 +455,25 @@ def squat(port: int) -> socket.socket:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells whose a socket is")
-def test_a_task_whose_port_was_taken_starts_on_another(supervisor, make_spec, until, clock, monkeypatch):
+def test_a_task_whose_port_was_taken_starts_on_another(supervisor, make_spec, clock, monkeypatch):
     """Its first start ends with `address in use`: that says nothing of the task, and is no crash."""
     taken = free_port()
     ports = iter([taken])
     monkeypatch.setattr(module, "free_port", lambda: next(ports, None) or free_port())
     with squat(taken):
         want(supervisor, make_spec())
-        until(in_state(supervisor, "backing_off"))
+        wait_for(in_state(supervisor, "backing_off"))
         assert str(only(supervisor).reason).startswith(f"port {taken} was taken by ")
         clock.now += 1
-        until(in_state(supervisor, "ready"))
+        wait_for(in_state(supervisor, "ready"))
         assert taken != only(supervisor).spec.port
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells whose a socket is")
-def test_the_answer_of_a_stranger_is_not_the_tasks(supervisor, make_spec, until, clock):
+def test_the_answer_of_a_stranger_is_not_the_tasks(supervisor, make_spec, clock):
     """Another process that answers 200 on a task's port makes it neither ready nor a place for traffic."""
     want(supervisor, make_spec())
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     port = only(supervisor).spec.port
     impostor = ThreadingHTTPServer(("127.0.0.1", 0), Impostor)
     thread = threading.Thread(target=impostor.serve_forever)
@@ -484,7 +488,7 @@ def test_the_answer_of_a_stranger_is_not_the_tasks(supervisor, make_spec, until,
     thread.join()
     impostor.server_close()
     clock.now += 1
-    until(in_state(supervisor, "ready"))
+    wait_for(in_state(supervisor, "ready"))
     assert (1, True) == (only(supervisor).restarts, only(supervisor).spec.port not in (port, impostor.server_port))
 
 

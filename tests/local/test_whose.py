@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 from shipway.core.errors import ShipwayError
 from shipway.local.router.ports import holder_of, require_free
 from shipway.local.whose import app_of, apps_running
+from tests.ports import free_port
 
 LISTEN = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); sys.stdin.read()"
 
@@ -94,6 +94,4 @@ def test_a_shell_in_the_state_is_no_shipway(tmp_path: Path) -> None:
 
 def test_a_free_port_is_nobodys() -> None:
     """Nothing is raised."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    require_free([port], (), Path("/home/ada/clone"))
+    require_free([free_port()], (), Path("/home/ada/clone"))

@@ -25,6 +25,7 @@ from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
 from tests.pipeline.fake_target import FakeTarget
+from tests.waiting import wait_for
 
 QUICK = {"strategy": "blue_green", "bake": 0}
 DESCRIPTION: dict[str, Any] = {
@@ -196,11 +197,12 @@ class House:
 
     def until(self, id: str, *statuses: str) -> Run:
         """The run, once it has one of the statuses."""
-        deadline = time.monotonic() + 20
-        while (run := self.control.run(id)).status not in statuses:
-            assert time.monotonic() < deadline, run
-            time.sleep(0.005)
-        return run
+
+        def there() -> Run | None:
+            run = self.control.run(id)
+            return run if run.status in statuses else None
+
+        return wait_for(there, f"run {id} is {' or '.join(statuses)}")
 
     def served(self, environment: str) -> str:
         """The commit that serves there."""
@@ -210,10 +212,7 @@ class House:
 
     def reached(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds."""
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_for(condition)
 
     def close(self) -> None:
         """Reject what waits for a person, and see every run end."""

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
 from shipway.core.errors import ShipwayError
 from shipway.core.loops import Loop
 from shipway.pipeline.loops import Loops
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -55,7 +48,7 @@ def test_no_exception_ends_a_loop(stopping, error):
 
     loops = Loops(stopping, time.monotonic)
     loops.start("tasks", "watches tasks", look, lambda: 0.001, 10.0)
-    until(lambda: len(looks) > 3)
+    wait_for(lambda: len(looks) > 3)
     (loop,) = loops.now()
     assert (True, "", 0.0) == (loop.alive, loop.trouble, loop.failing_for)
 
@@ -74,12 +67,12 @@ def test_a_loop_that_is_stuck_or_failing_is_told(stopping):
     loops = Loops(stopping, lambda: now[0])
     loops.start("tasks", "watches tasks", look, lambda: 0.001, 10.0)
     fails.set()
-    until(lambda: loops.now()[0].trouble)
+    wait_for(lambda: loops.now()[0].trouble)
     now[0] = 5.0
-    until(lambda: "has failed for 5 s: OSError: disk full" == loops.now()[0].fault)
+    wait_for(lambda: "has failed for 5 s: OSError: disk full" == loops.now()[0].fault)
     hangs.set()
     now[0] = 20.0
-    until(lambda: "has been stuck for" in loops.now()[0].fault)
+    wait_for(lambda: "has been stuck for" in loops.now()[0].fault)
     ended.set()
 
 
@@ -92,4 +85,4 @@ def test_a_thread_that_ended_is_told(stopping):
 
     loops = Loops(stopping, time.monotonic)
     loops.start("tasks", "watches tasks", look, lambda: 0.001, 10.0)
-    until(lambda: "has ended" == loops.now()[0].fault)
+    wait_for(lambda: "has ended" == loops.now()[0].fault)

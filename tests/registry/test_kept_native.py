@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +16,12 @@ from typing import Any
 import pytest
 
 from shipway.core.errors import Refused
-from shipway.local.processes import free_port
 from shipway.local.python_environment import PythonEnvironments
 from shipway.registry.metadata import canonical_digest
 from shipway.registry.packer import PROGRAM
 from shipway.registry.registry import ModelRegistry
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICE = ROOT / "ml-model-service"
@@ -92,14 +92,15 @@ class _Task:
 
     def until(self, said: str) -> str:
         """Wait until `/ready` says it; the whole answer."""
-        deadline, found = time.monotonic() + DEADLINE, "no answer"
-        while said not in found:
-            assert time.monotonic() < deadline, f"it never said {said!r}: {found}"
+
+        def there() -> str | None:
             try:
                 found = json.dumps(self.ask("GET", "/ready"))
             except ConnectionRefusedError:
-                time.sleep(0.02)
-        return found
+                return None
+            return found if said in found else None
+
+        return wait_for(there, f"it says {said!r}")
 
 
 @contextmanager

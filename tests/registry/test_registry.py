@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import resource
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Models
 from shipway.registry.metadata import canonical_digest
 from shipway.registry.registry import ModelRegistry
+from tests.nearly_full_disk import little_room
 
 MakeModel = Callable[..., Path]
 AT = 1_795_417_200.0
@@ -290,17 +289,6 @@ def test_compares_versions(registry: ModelRegistry, make_model: MakeModel) -> No
         schema_difference["reordered"],
     )
     assert (None, 0) == tuple(schema_difference["changed"]["y"][side]["minimum"] for side in ("a", "b"))
-
-
-@contextlib.contextmanager
-def little_room(bytes: int) -> Iterator[None]:
-    """As on a disk that is nearly full: no file can grow beyond so many bytes."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [0, 10, 500, 50_000])

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from router_harness import Loop, Task, free_port, topology
+from router_harness import Loop, Task, topology
 
 from shipway.core.observation import SIDES, Side
 from shipway.local.router import Router
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

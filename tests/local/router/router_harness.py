@@ -6,22 +6,16 @@ import asyncio
 import http.client
 import json
 import threading
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shipway.local.router import EnvironmentTopology, ServiceRoutes, Topology
-from shipway.local.router.ports import draw_free
+from tests.waiting import PATIENCE, wait_for
 
 T = TypeVar("T")
-DEADLINE = 10.0
-
-
-def free_port() -> int:
-    """A port that nobody listens on and that the system hands to no client."""
-    return draw_free([])
+DEADLINE = 30.0
 
 
 def topology(port: int, *, https_port: int | None = None, slots: int = 2, extra: str | None = None) -> Topology:
@@ -31,14 +25,6 @@ def topology(port: int, *, https_port: int | None = None, slots: int = 2, extra:
         ServiceRoutes("ml-model-service", ("/ml/*",), "/ready", internal=True),
     )
     return Topology((EnvironmentTopology("prod", port, https_port, services, slots),))
-
-
-def eventually(condition: Callable[[], object], what: str) -> None:
-    """Wait until the condition holds; fail with `what` when it does not."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"did not happen: {what}"
-        time.sleep(0.01)
 
 
 class Loop:
@@ -55,7 +41,7 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run and wait."""
-        return self.start(work).result(timeout=30)
+        return self.start(work).result(timeout=PATIENCE)
 
     def close(self) -> None:
         """Stop the thread."""
@@ -160,7 +146,7 @@ def ask(
     port: int, path: str = "/api/x", *, method: str = "GET", headers: Mapping[str, str] | None = None, body: str = ""
 ) -> Answer:
     """One request on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     try:
         return ask_on(connection, path, method=method, headers=headers, body=body)
     finally:
@@ -198,13 +184,13 @@ class Load:
     def wait_for(self, more: int) -> None:
         """Until so many more answers have come."""
         wanted = self.answers + more
-        eventually(lambda: self.answers + len(self.failures) >= wanted, f"{more} more answers")
+        wait_for(lambda: self.answers + len(self.failures) >= wanted, f"{more} more answers")
 
     def stop(self) -> None:
         """Finish the requests in flight."""
         self._stop = True
         for work in self._work:
-            work.result(timeout=30)
+            work.result(timeout=PATIENCE)
 
     async def _client(self, number: int) -> None:
         request = (
@@ -217,7 +203,7 @@ class Load:
                 if reader is None or writer is None:
                     reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 writer.write(request)
-                head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 15)).decode("latin-1")
+                head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), DEADLINE)).decode("latin-1")
                 headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
                 await reader.readexactly(int(headers["content-length"]))
                 if not head.startswith("HTTP/1.1 200"):

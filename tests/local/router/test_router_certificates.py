@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from router_harness import Task, free_port, topology
+from router_harness import DEADLINE, Task, topology
 
 from shipway.local.router import Router
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
+from tests.ports import free_port
 
 NOW = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 
@@ -28,7 +29,9 @@ def test_https_is_trusted_through_the_authority(
         router.ensure_running(topology(port, https_port=https_port))
         router.set_tasks("prod", "blue", "backend-api", {"t": start("t").port})
         context = ssl.create_default_context(cafile=str(router.authority))
-        with urllib.request.urlopen(f"https://{host}:{https_port}/api/x", context=context, timeout=10) as response:
+        with urllib.request.urlopen(
+            f"https://{host}:{https_port}/api/x", context=context, timeout=DEADLINE
+        ) as response:
             assert b'"x-forwarded-proto": "https"' in response.read()
     finally:
         router.stop()

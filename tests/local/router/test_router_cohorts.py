@@ -7,7 +7,7 @@ import http.client
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from router_harness import Task, ask, ask_on
+from router_harness import DEADLINE, Task, ask, ask_on
 
 from shipway.core.errors import UsageError
 from shipway.core.observation import Side, other
@@ -20,7 +20,7 @@ USUAL = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCh
 
 
 def _sides(port: int) -> dict[str, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     try:
         return {d: ask_on(connection, headers={"x-device-id": d}).headers["x-shipway-side"] for d in DEVICES}
     finally:
@@ -61,7 +61,7 @@ def test_device_stays_on_its_side(router: Router, both: dict[Side, Task], port: 
 def test_without_device_the_draw_is_proportional(router: Router, both: dict[Side, Task], port: int) -> None:
     """Requests without a device id are drawn one by one."""
     router.shift("prod", "green", 5_000)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     sides = [ask_on(connection).headers["x-shipway-side"] for _ in range(400)]
     connection.close()
     assert 120 < sides.count("green") < 280  # eight standard deviations
@@ -69,7 +69,7 @@ def test_without_device_the_draw_is_proportional(router: Router, both: dict[Side
 
 def test_open_connections_follow_at_once(router: Router, both: dict[Side, Task], port: int) -> None:
     """A shift holds for the next request of a connection that was open before."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     seen: list[str] = []
     for side in ("green", "blue", "green"):
         router.shift("prod", side, 10_000)

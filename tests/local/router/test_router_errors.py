@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from router_harness import free_port, topology
+from router_harness import DEADLINE, topology
 
 from shipway.local.router import Router
 from shipway.local.router.error_answers import all_answers, early_files
 from shipway.local.router.own_pages import with_json_pages
+from tests.ports import free_port
 
 _GET = b"GET /api/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"
 _POST = b"POST /api/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"
@@ -113,7 +114,7 @@ def _refusal(routed: Routed, tls: bool, sent: bytes) -> tuple[int, str, bool]:
     """Status, code, and whether the request's number is told."""
     with ExitStack() as stack:
         address = ("127.0.0.1", routed.https_port if tls else routed.port)
-        client = stack.enter_context(socket.create_connection(address, timeout=15))
+        client = stack.enter_context(socket.create_connection(address, timeout=DEADLINE))
         if tls:
             client = stack.enter_context(routed.trust.wrap_socket(client, server_hostname="localhost"))
         received = bytearray()

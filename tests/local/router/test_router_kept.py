@@ -12,12 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from router_harness import Task, ask, eventually, topology
+from router_harness import DEADLINE, Task, ask, topology
 
 from shipway.core.observation import Side
 from shipway.local.router import Router
 from shipway.local.router.process import find_haproxy
 from shipway.local.router.runtime_socket import RuntimeSocket
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 
 def _holders(folder: Path) -> list[psutil.Process]:
@@ -33,7 +35,7 @@ def _kill(*pids: int) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(processes, timeout=5)
+    psutil.wait_procs(processes, timeout=DEADLINE)
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def _no_connection_is_refused(port: int) -> Iterator[None]:
     def connect() -> None:
         while not done.is_set():
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=10).close()
+                socket.create_connection(("127.0.0.1", port), timeout=DEADLINE).close()
             except ConnectionResetError:
                 pass  # taken by the HAProxy that died at that moment
             except OSError as error:
@@ -55,7 +57,7 @@ def _no_connection_is_refused(port: int) -> Iterator[None]:
 
     thread = threading.Thread(target=connect)
     thread.start()
-    connected.wait(10)
+    connected.wait(DEADLINE)
     try:
         yield
     finally:
@@ -74,7 +76,7 @@ def test_connections_wait_while_haproxy_is_dead(
     haproxy = RuntimeSocket(runtime / "haproxy.sock").processes()
     with _no_connection_is_refused(port):
         _kill(*(getattr(haproxy, victim) for victim in victims))
-        eventually(router.is_running, "HAProxy is back")
+        wait_for(router.is_running, "HAProxy is back")
         assert "green" == ask(port).json["task"]
     assert haproxy.worker != RuntimeSocket(runtime / "haproxy.sock").processes().worker
 
@@ -84,11 +86,11 @@ def test_a_successor_takes_over_the_sockets_of_the_port_that_came_last(
 ) -> None:
     """A reload brings an internal port or an environment: the holder has it, too."""
     environment = topology(port).environments[0]
-    second = type(environment)("dev", port + 1, None, environment.services, 1)
+    second = type(environment)("dev", free_port(), None, environment.services, 1)
     router.ensure_running(type(topology(port))((environment, second)))
     with _no_connection_is_refused(second.port):
         _kill(RuntimeSocket(runtime / "haproxy.sock").processes().worker)
-        eventually(router.is_running, "HAProxy is back")
+        wait_for(router.is_running, "HAProxy is back")
     assert 503 == ask(second.port).status
 
 
@@ -103,7 +105,7 @@ def test_killed_holder_costs_nothing_and_is_replaced(
         router.ensure_running(topology(port))
         assert worker == RuntimeSocket(runtime / "haproxy.sock").processes().worker
         _kill(worker)
-        eventually(router.is_running, "HAProxy is back")
+        wait_for(router.is_running, "HAProxy is back")
         assert 200 == ask(port).status
     assert 1 == len(_holders(tmp_path))
 
@@ -138,14 +140,14 @@ def test_haproxy_without_a_holder_is_taken_over(
     file.write_text("".join(line for line in text.splitlines(True) if "expose-fd" not in line and "descr" not in line))
     command = [find_haproxy(), "-W", "-D", "-f", str(file), "-S", f"{runtime / 'haproxy.sock'},mode,600"]
     subprocess.run(command, cwd=file.parent, check=True, capture_output=True)
-    eventually(router.is_running, "HAProxy serves")
+    wait_for(router.is_running, "HAProxy serves")
     master = RuntimeSocket(runtime / "haproxy.sock").processes().master
     with _no_connection_is_refused(port):
         router.ensure_running(topology(port))
         haproxy = RuntimeSocket(runtime / "haproxy.sock").processes()
         assert master == haproxy.master
         _kill(haproxy.worker)
-        eventually(router.is_running, "HAProxy is back")
+        wait_for(router.is_running, "HAProxy is back")
         assert 200 == ask(port).status
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import pytest
-from router_harness import DEADLINE, ask, eventually
+from router_harness import DEADLINE, ask
 
 from shipway.local.router import Router
+from tests.waiting import wait_for
 
 UPGRADE = (
     "connection: upgrade\nupgrade: websocket\nsec-websocket-version: 13\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="
 )
 LASTS = 0.4
-MUCH_LESS = 0.3
 
 
 class Streamer:
@@ -80,20 +81,28 @@ def open_request(port: int, head: str, body: bytes = b"") -> socket.socket:
     return client
 
 
+def no_longer_than_seen(latencies: Sequence[float], seen: Sequence[float]) -> bool:
+    """Whether each is what the client saw until the head, to far less than what must not count, however slow that was."""
+    return all(latency < until_head + LASTS / 2 for latency, until_head in zip(latencies, seen, strict=True))
+
+
 @pytest.mark.parametrize("path", ["/api/events", "/api/download"])
 def test_a_latency_ends_with_the_head_of_the_answer(router: Router, streamer: Streamer, port: int, path: str) -> None:
     """How long a stream of events or a download lasts is no latency, also where the client leaves it."""
+    heads = []
     for leaves in (False, True):
+        began = time.monotonic()
         with open_request(port, f"GET {path} HTTP/1.1\nhost: a\nconnection: close") as client:
             client.recv(1000)
+            heads.append(time.monotonic() - began)
             threading.Event().wait(LASTS)
             if not leaves:
                 streamer.release.set()
                 client.recv(1000)
         streamer.release.set()
-        eventually(lambda expected=leaves + 1: len(latencies(router)) == expected, "its latency")
+        wait_for(lambda expected=leaves + 1: len(latencies(router)) == expected, "its latency")
         streamer.release.clear()
-    assert max(latencies(router)) < MUCH_LESS
+    assert no_longer_than_seen(latencies(router), heads)
 
 
 def test_a_websocket_has_no_latency(router: Router, streamer: Streamer, port: int) -> None:
@@ -102,7 +111,7 @@ def test_a_websocket_has_no_latency(router: Router, streamer: Streamer, port: in
         assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
     streamer.release.set()
     ask(port, "/api/last")
-    eventually(lambda: len(latencies(router)) == 1, "the last one's latency alone")
+    wait_for(lambda: len(latencies(router)) == 1, "the last one's latency alone")
     assert 2 == router.traffic("prod")["blue"].requests
 
 
@@ -111,16 +120,20 @@ def test_a_slow_upload_is_not_the_service_s_latency(router: Router, streamer: St
     streamer.release.set()
     with open_request(port, "POST /api/x HTTP/1.1\nhost: a\ncontent-length: 4\nconnection: close", b"ab") as client:
         threading.Event().wait(LASTS)
+        began = time.monotonic()
         client.sendall(b"cd")
         assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        head = time.monotonic() - began
     chunked = "POST /api/x HTTP/1.1\nhost: a\ntransfer-encoding: chunked\nconnection: close"
     with open_request(port, chunked) as client:
         threading.Event().wait(LASTS)
         client.sendall(b"1\r\na\r\n0\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+    began = time.monotonic()
     ask(port, "/api/last")
-    eventually(lambda: len(latencies(router)) == 2, "two latencies")
-    assert max(latencies(router)) < MUCH_LESS
+    last = time.monotonic() - began
+    wait_for(lambda: len(latencies(router)) == 2, "two latencies")
+    assert no_longer_than_seen(latencies(router), [head, last])
 
 
 def test_a_request_is_timed_to_its_answer_though_the_client_gave_up(
@@ -131,7 +144,7 @@ def test_a_request_is_timed_to_its_answer_though_the_client_gave_up(
     threading.Event().wait(LASTS)
     assert () == latencies(router)
     streamer.release.set()
-    eventually(lambda: len(latencies(router)) == 1, "its latency")
+    wait_for(lambda: len(latencies(router)) == 1, "its latency")
     assert 0.9 * LASTS <= latencies(router)[0] < DEADLINE
 
 
@@ -144,9 +157,9 @@ def test_requests_without_an_answer_are_told_while_they_wait(router: Router, str
         open_request(port, upload, b"x" * 50_000),
         open_request(port, "GET /api/events HTTP/1.1\nhost: a"),
     ):
-        eventually(lambda: len(router.traffic("prod")["blue"].waiting) == 2, "both are waiting")
+        wait_for(lambda: len(router.traffic("prod")["blue"].waiting) == 2, "both are waiting")
         traffic = router.traffic("prod")
-        assert all(1 <= seconds < DEADLINE for seconds in traffic["blue"].waiting)
+        assert all(1 <= seconds < 2 * DEADLINE for seconds in traffic["blue"].waiting)
         assert () == traffic["green"].waiting
         streamer.release.set()
-    eventually(lambda: not router.traffic("prod")["blue"].waiting, "nobody waits any more")
+    wait_for(lambda: not router.traffic("prod")["blue"].waiting, "nobody waits any more")

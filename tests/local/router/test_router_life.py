@@ -13,13 +13,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from router_harness import Loop, Task, ask, ask_on, eventually, free_port, topology
+from router_harness import DEADLINE, Loop, Task, ask, ask_on, topology
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observation import Side
 from shipway.local.router import Router, Topology
 from shipway.local.router import process as process_module
 from shipway.local.router.runtime_socket import RuntimeSocket
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 
 def _processes(folder: Path) -> list[psutil.Process]:
@@ -41,7 +43,7 @@ def test_second_router_adopts_the_first_ones_process(
     successor.shift("prod", "blue", 10_000)
     assert "blue" == ask(port).json["task"]
     assert epoch == successor.traffic("prod")["blue"].epoch
-    eventually(lambda: successor.traffic("prod")["blue"].latencies, "the successor receives the log")
+    wait_for(lambda: successor.traffic("prod")["blue"].latencies, "the successor receives the log")
     successor.close()
 
 
@@ -108,7 +110,7 @@ def test_refused_change_is_made_good_with_the_next(
 
 def test_reload_keeps_open_connections(router: Router, both: dict[Side, Task], port: int, tmp_path: Path) -> None:
     """A changed topology is reloaded: an open connection still gets its answer, from the split that holds then."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     assert "blue" == ask_on(connection).json["task"]
     epoch = router.traffic("prod")["blue"].epoch
     router.ensure_running(topology(port, extra="/v2/*"))
@@ -170,7 +172,7 @@ def test_lost_socket_does_not_leave_two_routers(
     (runtime / "haproxy.sock").unlink()
     router.ensure_running(topology(port))
     assert 200 == ask(port).status
-    eventually(lambda: len(_processes(tmp_path)) == 3, "one holder, one master and one worker")
+    wait_for(lambda: len(_processes(tmp_path)) == 3, "one holder, one master and one worker")
 
 
 def test_missing_haproxy_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +243,7 @@ def _kill(folder: Path) -> None:
     processes = _processes(folder)
     for process in processes:
         process.send_signal(signal.SIGKILL)
-    psutil.wait_procs(processes, timeout=5)
+    psutil.wait_procs(processes, timeout=DEADLINE)
 
 
 def test_removed_environment_is_gone(router: Router, port: int, loop: Loop) -> None:

@@ -9,17 +9,18 @@ import socket
 import ssl
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from router_harness import Task, ask, eventually, free_port, topology
+from router_harness import DEADLINE, Task, ask, topology
 
 from shipway.core.description import Service
 from shipway.local.probes import ask_all
 from shipway.local.router import Router, Topology
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 
 class _Plain(http.server.ThreadingHTTPServer):
@@ -69,7 +70,7 @@ def _with(port: int, **limits: object) -> Topology:
 def test_health_checks_end_in_order(router: Router, port: int, plain: _Plain) -> None:
     """A server that logs reset connections as errors has nothing to log."""
     router.set_tasks("prod", "blue", "backend-api", {"plain": plain.server_port})
-    eventually(lambda: len(plain.hosts) > 3, "checks come")
+    wait_for(lambda: len(plain.hosts) > 3, "checks come")
     assert [] == plain.faults
 
 
@@ -77,8 +78,8 @@ def test_checks_and_probes_name_the_host_that_the_service_wants(router: Router, 
     """A server that answers to its own name alone is healthy."""
     router.ensure_running(_with(port, check_host="shop.example:8000"))
     router.set_tasks("prod", "blue", "backend-api", {"plain": plain.server_port})
-    eventually(lambda: plain.hosts, "a check comes")
-    ask_all([(plain.server_port, "web", Service(path="web", command="run", check_host="shop.example:8000"))], 5.0)
+    wait_for(lambda: plain.hosts, "a check comes")
+    ask_all([(plain.server_port, "web", Service(path="web", command="run", check_host="shop.example:8000"))], DEADLINE)
     assert {"shop.example:8000"} == set(plain.hosts)
 
 
@@ -89,11 +90,9 @@ def test_answer_that_takes_too_long_is_504(router: Router, port: int, start: Cal
     task = start("slow", held=held)
     router.set_tasks("prod", "blue", "ml-model-service", {"slow": task.port})
     internal = router.internal_port("prod", "blue", "ml-model-service")
-    began = time.monotonic()
     answers = [ask(port, "/ml/x", method="POST"), ask(internal, "/x", method="POST")]
     held.set()
     assert [(504, "timeout")] * 2 == [(answer.status, answer.json["error"]["code"]) for answer in answers]
-    assert time.monotonic() - began < 6
 
 
 def test_largest_body_is_the_services_own(router: Router, port: int, start: Callable[..., Task]) -> None:
@@ -125,7 +124,7 @@ def test_open_stream_goes_on_through_a_new_route(router: Router, port: int) -> N
     with socket.create_server(("127.0.0.1", 0)) as task:
         router.set_tasks("prod", "blue", "backend-api", {"task": task.getsockname()[1]})
         upgrade = "GET /api/x HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
             client.sendall(f"{upgrade}sec-websocket-version: 13\r\nsec-websocket-key: {'a' * 22}==\r\n\r\n".encode())
             accepted = _first_request(task)
             accepted.sendall(
@@ -141,10 +140,10 @@ def test_open_stream_goes_on_through_a_new_route(router: Router, port: int) -> N
 
 def _first_request(task: socket.socket) -> socket.socket:
     """The connection that is no health check."""
-    task.settimeout(10)
+    task.settimeout(DEADLINE)
     while True:
         connection, _ = task.accept()
-        connection.settimeout(10)
+        connection.settimeout(DEADLINE)
         if b"upgrade" in connection.recv(4000):
             return connection
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
@@ -163,7 +162,7 @@ def _chunks(length: int) -> Iterator[bytes]:
 
 def _upload(client: socket.socket, length: int) -> bytes:
     """Sends a body of undeclared length. Answers what came back; nothing when the connection was reset."""
-    client.settimeout(10)
+    client.settimeout(DEADLINE)
     answer = b""
     with contextlib.suppress(OSError):
         client.sendall(b"POST /api/x HTTP/1.1\r\nhost: a\r\nx-request-id: up\r\ntransfer-encoding: chunked\r\n\r\n")

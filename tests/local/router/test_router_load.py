@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from router_harness import Load, Loop, Task, eventually, topology
+from router_harness import Load, Loop, Task, topology
 
 from shipway.core.observation import Side
 from shipway.local.router import Router
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
@@ -46,7 +47,7 @@ def test_replacing_every_task_loses_nothing(
     for number in range(1, 15):
         following = start(f"t{number}")
         router.set_tasks("prod", "blue", "backend-api", {following.name: following.port})
-        eventually(lambda: router.in_flight("prod", "blue", "backend-api", current.name) == 0, "drained")  # noqa: B023
+        wait_for(lambda: router.in_flight("prod", "blue", "backend-api", current.name) == 0, "drained")  # noqa: B023
         current.kill()
         router.forget_task("prod", "blue", "backend-api", current.name)
         current = following

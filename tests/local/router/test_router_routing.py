@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from router_harness import Task, ask, eventually
+from router_harness import Task, ask
 
 from shipway.core.errors import UsageError
 from shipway.core.observation import Side
 from shipway.local.router import EnvironmentTopology, Router, ServiceRoutes, Topology
 from shipway.local.router.runtime_socket import RuntimeSocket, parse_stat
+from tests.waiting import wait_for
 
 
 def test_paths_reach_their_service_unchanged(router: Router, start: Callable[..., Task], port: int) -> None:
@@ -159,5 +160,5 @@ def test_service_whose_checks_all_fail_is_still_tried(
         rows = parse_stat(haproxy.ask(worker, "show stat public.prod.blue.backend-api 4 -1"))
         return any(row["svname"] == "s1" and row["status"].startswith("DOWN") for row in rows)
 
-    eventually(marked_down, "the task is marked down")
+    wait_for(marked_down, "the task is marked down")
     assert [200] * 5 == [ask(port).status for _ in range(5)]

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from router_harness import Task, ask, eventually
+from router_harness import Task, ask
 
 from shipway.core.errors import ShipwayError
 from shipway.core.observation import Side
 from shipway.local.router import Router
 from shipway.local.router.state import Slot, assign
+from tests.waiting import wait_for
 
 
 def test_draining_task_finishes_what_it_has(router: Router, start: Callable[..., Task], port: int) -> None:
@@ -25,13 +26,13 @@ def test_draining_task_finishes_what_it_has(router: Router, start: Callable[...,
     router.set_tasks("prod", "blue", "backend-api", {"old": old.port})
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(ask, port)
-        eventually(lambda: old.requests == 1, "the request arrives")
+        wait_for(lambda: old.requests == 1, "the request arrives")
         router.set_tasks("prod", "blue", "backend-api", {"new": new.port})
         assert {"new"} == {ask(port).json["task"] for _ in range(20)}
         assert 1 == router.in_flight("prod", "blue", "backend-api", "old")
         release.set()
         assert (200, "old") == (slow.result().status, slow.result().json["task"])
-    eventually(lambda: router.in_flight("prod", "blue", "backend-api", "old") == 0, "nothing is in flight")
+    wait_for(lambda: router.in_flight("prod", "blue", "backend-api", "old") == 0, "nothing is in flight")
     router.forget_task("prod", "blue", "backend-api", "old")
     assert 0 == router.in_flight("prod", "blue", "backend-api", "old")
 
@@ -43,7 +44,7 @@ def test_internal_requests_count_as_in_flight(router: Router, start: Callable[..
     router.set_tasks("prod", "blue", "ml-model-service", {"m": task.port})
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(ask, router.internal_port("prod", "blue", "ml-model-service"), "/predict")
-        eventually(lambda: task.requests == 1, "the request arrives")
+        wait_for(lambda: task.requests == 1, "the request arrives")
         router.set_tasks("prod", "blue", "ml-model-service", {})
         assert 1 == router.in_flight("prod", "blue", "ml-model-service", "m")
         release.set()
@@ -113,7 +114,8 @@ def test_side_without_any_task_does_not_let_requests_wait(router: Router, both: 
     router.forget_task("prod", "blue", "backend-api", "blue")
     began = time.monotonic()
     assert 503 == ask(port).status
-    assert time.monotonic() - began < 0.9
+    # a request that waits for a task waits for five seconds
+    assert time.monotonic() - began < 4.5
 
 
 @pytest.mark.parametrize(("method", "expected", "times"), [("GET", 200, 2), ("POST", 502, 1)])

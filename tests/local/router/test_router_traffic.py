@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from router_harness import Load, Loop, Task, ask, eventually
+from router_harness import DEADLINE, Load, Loop, Task, ask
 
 from shipway.core.observation import Side
 from shipway.local.router import Router
 from shipway.local.router.access_log import KEPT_FAILURES, KEPT_LATENCIES, AccessLog, Line, parse
+from tests.waiting import wait_for
 
 GOOD = b"shipway prod green 200 -- 1500 POST /api/predict"
 
@@ -30,7 +31,7 @@ def test_requests_and_errors_are_counted_by_side(router: Router, both: dict[Side
     traffic = router.traffic("prod")
     assert (9, 4) == (traffic["blue"].requests, traffic["blue"].errors)
     assert (0, 0) == (traffic["green"].requests, traffic["green"].errors)
-    eventually(lambda: router.traffic("prod")["blue"].worst == "POST /api/predict 500 ×4", "failures are known")
+    wait_for(lambda: router.traffic("prod")["blue"].worst == "POST /api/predict 500 ×4", "failures are known")
 
 
 def test_requests_without_an_answer_are_errors(router: Router, start: Callable[..., Task], port: int) -> None:
@@ -44,7 +45,7 @@ def test_requests_without_an_answer_are_errors(router: Router, start: Callable[.
     _try(port)
     traffic = router.traffic("prod")["blue"]
     assert (3, 3) == (traffic.requests, traffic.errors)
-    eventually(lambda: router.traffic("prod")["blue"].worst.startswith("POST /api/predict "), "failures are known")
+    wait_for(lambda: router.traffic("prod")["blue"].worst.startswith("POST /api/predict "), "failures are known")
 
 
 def test_internal_requests_are_not_what_clients_saw(router: Router, start: Callable[..., Task]) -> None:
@@ -64,11 +65,11 @@ def test_latencies_are_sampled_until_forgotten(router: Router, both: dict[Side, 
     """Answers bring a latency each at low traffic; forgetting starts anew, counters go on."""
     for _ in range(20):
         ask(port)
-    eventually(lambda: len(router.traffic("prod")["blue"].latencies) == 20, "20 latencies")
-    assert all(0 < seconds < 5 for seconds in router.traffic("prod")["blue"].latencies)
+    wait_for(lambda: len(router.traffic("prod")["blue"].latencies) == 20, "20 latencies")
+    assert all(0 < seconds < DEADLINE for seconds in router.traffic("prod")["blue"].latencies)
     both["blue"].status = 500
     ask(port)
-    eventually(lambda: router.traffic("prod")["blue"].worst, "the failure is known")
+    wait_for(lambda: router.traffic("prod")["blue"].worst, "the failure is known")
     router.forget_latencies("prod")
     traffic = router.traffic("prod")["blue"]
     assert ((), "", 21) == (traffic.latencies, traffic.worst, traffic.requests)
@@ -129,7 +130,7 @@ def test_memory_is_bounded(log: AccessLog, runtime: Path) -> None:
         for junk in (b"\xff\xfe", b"shipway", b"shipway other blue 200 -- 1 GET /", b"", b"x" * 5000):
             sender.send(junk)
         sender.send(b"shipway prod blue 200 -- 7000000 GET /last")
-    eventually(lambda: log.latencies("prod", "blue") == (7.0,), "the last line arrives")
+    wait_for(lambda: log.latencies("prod", "blue") == (7.0,), "the last line arrives")
     latencies = log.latencies("prod", "green")
     assert (len(latencies), latencies[-1]) == (KEPT_LATENCIES, (KEPT_LATENCIES + 99) / 1e6)
 
