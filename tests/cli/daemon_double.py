@@ -73,7 +73,7 @@ class DaemonDouble:
         sent = json.loads(raw) if raw else dict(parse_qsl(url.query))
         self.asked.append((request.command, url.path, sent))
         if held := self._held.get((request.command, url.path)):
-            held.wait(20)
+            held.wait(60)
         answers = self._answers.get((request.command, url.path))
         unknown = {"error": {"what": f"no route {url.path}", "fix": "", "state": "", "exit_code": 2}}
         status, body = (404, json.dumps(unknown).encode()) if not answers else answers[0]

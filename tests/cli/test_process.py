@@ -49,7 +49,7 @@ def test_a_reader_that_goes_away_is_no_fault(app: Places, daemon: DaemonDouble) 
     process.stdout.close()
     assert b"" == process.stderr.read()
     process.stderr.close()
-    assert 1 == process.wait(20)
+    assert 1 == process.wait(60)
 
 
 def test_ctrl_c_while_following_says_that_the_run_goes_on(app: Places, daemon: DaemonDouble) -> None:
@@ -61,7 +61,7 @@ def test_ctrl_c_while_following_says_that_the_run_goes_on(app: Places, daemon: D
     assert process.stdout is not None
     process.stdout.readline()  # the head line: it follows now
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert "\nrun 12 goes on.  Look again: shipway run follow 12\n" == err.decode()
     assert 130 == process.returncode
 
@@ -71,7 +71,7 @@ def test_any_encoding_will_do(app: Places, daemon: DaemonDouble, encoding: str) 
     """Marks and arrows have plain stand-ins; a subject in another script breaks nothing."""
     daemon.answer("GET", "/v1/status", status(environment(subject="日本 ✈"), runs=[run()]))
     process = _start("status", cwd=app.root, env={**os.environ, "PYTHONIOENCODING": encoding})
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (0, b"") == (process.returncode, err)
     assert ("dev → prod" if encoding == "utf-8" else "dev -> prod") in out.decode(encoding)
 
@@ -99,5 +99,5 @@ def test_up_keeps_no_keys_of_the_shell(app: Places, daemon: DaemonDouble) -> Non
     process.stdout.readline()  # it watches now
     started_with = Path(f"/proc/{process.pid}/environ").read_bytes()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert (b"PATH=" in started_with, b"AWS_SECRET_ACCESS_KEY" in started_with) == (True, False)

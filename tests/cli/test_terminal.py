@@ -14,6 +14,7 @@ import pytest
 from shipway.core.places import Places
 from tests.cli.answers import NOW, count, environment, event, rollout, run, status, succeeded, waiting, waits
 from tests.cli.daemon_double import DaemonDouble
+from tests.waiting import PATIENCE
 
 
 def _typed(app: Places, *arguments: str, keys: str = "", **variables: str) -> tuple[int, str]:
@@ -26,7 +27,7 @@ def _typed(app: Places, *arguments: str, keys: str = "", **variables: str) -> tu
     )  # fmt: skip
     os.close(slave)
     shown = b""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if select.select([master], [], [], 0.2)[0]:
             try:
@@ -37,7 +38,7 @@ def _typed(app: Places, *arguments: str, keys: str = "", **variables: str) -> tu
             os.write(master, keys.encode())
             keys = ""
     os.close(master)
-    return process.wait(5), shown.decode().replace("\r\n", "\n")
+    return process.wait(PATIENCE), shown.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
         _wait_for_the_first_release(demo)
         demo.send_signal(signal.SIGTERM)
         demo.send_signal(signal.SIGTERM)
-        _, told = demo.communicate(timeout=60)
+        _, told = demo.communicate(timeout=120)
     assert 130 == demo.returncode, told
     assert "interrupted; cleaning up" in told
     assert "still ran" not in told
@@ -184,7 +184,7 @@ def test_a_closed_terminal_leaves_nothing(tmp_path: Path) -> None:
         assert demo.stderr is not None
         demo.stderr.close()
         demo.send_signal(signal.SIGHUP)
-        assert 130 == demo.wait(timeout=60)
+        assert 130 == demo.wait(timeout=120)
     _nothing_is_left(tmp_path / "tmp")
 
 
@@ -194,12 +194,12 @@ def test_a_killed_demo_is_named_by_the_next_and_cleared(tmp_path: Path) -> None:
     with _play(checkout, tmp_path / "tmp") as demo:
         _wait_for_the_first_release(demo)
         demo.kill()
-        demo.wait(timeout=10)
+        demo.wait(timeout=120)
     (left,) = (tmp_path / "tmp").glob("shipway-demo-*")
     with _play(checkout, tmp_path / "tmp") as demo:
         _, told = demo.communicate(timeout=120)
     assert re.search(rf"killed before it could clean up: {left}, \d+ processes run in it\..*shipway demo --clear", told)
     with _play(checkout, tmp_path / "tmp", "--clear") as clearing:
-        printed, told = clearing.communicate(timeout=60)
+        printed, told = clearing.communicate(timeout=120)
     assert {"removed": [str(left)]} == json.loads(printed), told
     _nothing_is_left(tmp_path / "tmp")

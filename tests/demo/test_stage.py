@@ -195,7 +195,7 @@ def test_nothing_is_left(stage: Stage) -> None:
     words = [sys.executable, "-c", "import time; time.sleep(60)"]
     with subprocess.Popen(words, cwd=stage.app) as process:
         left = stage.clear(patience=0.1)
-        process.wait(timeout=5)
+        process.wait(timeout=60)
     assert [True] == [line.startswith(f"{process.pid} ") for line in left]
     assert not stage.folder.exists()
     assert not psutil.pid_exists(process.pid)

@@ -13,10 +13,12 @@ import pytest
 from shipway.local.bounded_run import run_bounded
 
 VARIABLES = {"PATH": os.environ["PATH"]}
+SLEEP = f"617.{os.getpid()}"
+"""So many seconds, which tell the sleepers of this process from all others of the machine."""
 
 
 def sleepers() -> list[psutil.Process]:
-    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "617"]]
+    return [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", SLEEP]]
 
 
 def test_the_end_and_what_was_said(tmp_path):
@@ -29,14 +31,14 @@ def test_the_end_and_what_was_said(tmp_path):
 def test_what_it_leaves_running_neither_holds_it_up_nor_stays(tmp_path):
     """A background process that keeps the output open, in a session of its own."""
     began = time.monotonic()
-    assert (0, "done\n") == run_bounded(["sh", "-c", "setsid sleep 617 & echo done"], tmp_path, VARIABLES, 10)
-    assert (True, []) == (time.monotonic() - began < 8, sleepers())
+    assert (0, "done\n") == run_bounded(["sh", "-c", f"setsid sleep {SLEEP} & echo done"], tmp_path, VARIABLES, 60)
+    assert (True, []) == (time.monotonic() - began < 50, sleepers())
 
 
 def test_it_is_bounded_in_time_with_all_it_started(tmp_path):
     """Also where a child would hold a pipe open for ever."""
     with pytest.raises(subprocess.TimeoutExpired):
-        run_bounded(["sh", "-c", "sleep 617 & sleep 617"], tmp_path, VARIABLES, 0.3)
+        run_bounded(["sh", "-c", f"sleep {SLEEP} & sleep {SLEEP}"], tmp_path, VARIABLES, 0.3)
     assert [] == sleepers()
 
 

@@ -124,12 +124,12 @@ def test_nobody_waits_for_the_files(tmp_path: Path) -> None:
 
     def read(bucket: Path, endpoint: str, variants: Collection[str], since: float, until: float) -> dict[str, Losses]:
         began.release()
-        assert goes_on.wait(10)
+        assert goes_on.wait(60)
         return dict.fromkeys(variants, Losses(1, 0.5, 0.25))
 
     place = Place(tmp_path, app(**CAPTURES), read)
     assert [{}] * 3 == [place.evidence.losses("prod", 0.0) for _ in range(3)]
-    assert began.acquire(timeout=10)
+    assert began.acquire(timeout=60)
     assert not began.acquire(blocking=False)
     goes_on.set()
     assert dict.fromkeys(("blue", "green"), Losses(1, 0.5, 0.25)) == place.losses(place.now)

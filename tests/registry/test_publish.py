@@ -226,9 +226,9 @@ def test_two_publish_at_once(
     processes = [context.Process(target=_publish, args=(bucket, f, version, start, answers)) for f in folders]
     for process in processes:
         process.start()
-    told = sorted(answers.get(timeout=30) for _ in processes)
+    told = sorted(answers.get(timeout=60) for _ in processes)
     for process in processes:
-        process.join(30)
+        process.join(60)
     assert expected == told
     registry = ModelRegistry(bucket)
     assert all(registry.verified(model.version) for model in registry.list())
