@@ -14,6 +14,7 @@ from shipway.cli.main import run as shipway
 from shipway.core.places import Places
 from tests.cli.answers import Json, environment, event, rollout, run, status, succeeded, waiting
 from tests.cli.daemon_double import DaemonDouble
+from tests.waiting import wait_for
 
 Capture = pytest.CaptureFixture[str]
 
@@ -372,11 +373,16 @@ def test_down_waits_until_the_daemon_is_gone(app: Places, daemon: DaemonDouble, 
     """It is done when nobody listens; what is stopped already is no error."""
     daemon.answer("GET", "/v1/status", status(environment()))
     daemon.answer("POST", "/v1/down", {"stopped": True})
-    timer = threading.Timer(0.2, daemon.stop)
-    timer.start()
+    asked = ("POST", "/v1/down", {"keep_tasks": True})
+
+    def stop_once_asked() -> None:
+        wait_for(lambda: asked in daemon.asked)
+        daemon.stop()
+
+    stopping = threading.Thread(target=stop_once_asked)
+    stopping.start()
     assert 0 == shipway(["down", "--keep-tasks"])
-    timer.join()
-    assert ("POST", "/v1/down", {"keep_tasks": True}) in daemon.asked
+    stopping.join()
     assert capsys.readouterr().out.startswith("✔ the control plane is stopped; tasks and router go on serving.")
     assert 0 == shipway(["down", "--json"])
     assert {"stopped": False, "keep_tasks": False} == json.loads(capsys.readouterr().out)

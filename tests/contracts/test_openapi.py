@@ -68,10 +68,10 @@ def test_backend_answers_for_a_flight(backend: Service) -> None:
     document = schemathesis.openapi.from_url(f"{backend.url}/api/openapi.json")
     flight = {"origin": "JFK", "destination": "LAX", "carrier": "B6", "departure": "2013-07-04T08:15"}
     predict = document["/api/predict"]["POST"].Case(body=flight, media_type="application/json")
-    made = predict.call_and_validate(checks=CHECKS, timeout=10)
+    made = predict.call_and_validate(checks=CHECKS, timeout=60)
     assert 200 == made.status_code, made.text
     read = document["/api/predictions/{id}"]["GET"].Case(path_parameters={"id": made.json()["id"]})
-    again = read.call_and_validate(checks=CHECKS, timeout=10)
+    again = read.call_and_validate(checks=CHECKS, timeout=60)
     assert (200, made.json()["probability"]) == (again.status_code, again.json()["probability"])
 
 
@@ -88,7 +88,7 @@ def conforming(document: schemathesis.BaseSchema) -> tuple[set[str], set[str]]:
             @BOUNDED
             @given(case=operation.as_strategy(generation_mode=mode))
             def conforms(case: schemathesis.Case) -> None:
-                if case.call_and_validate(checks=CHECKS, timeout=10).status_code == 200:
+                if case.call_and_validate(checks=CHECKS, timeout=60).status_code == 200:
                     good.add(case.operation.label)
 
             conforms()

@@ -37,7 +37,7 @@ def runtime_client(service: Service) -> Any:
     return boto3.client(
         "sagemaker-runtime", endpoint_url=service.url, region_name="eu-central-1",
         aws_access_key_id="test", aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60),
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=30, read_timeout=60),
     )  # fmt: skip
 
 

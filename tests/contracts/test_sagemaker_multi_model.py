@@ -205,7 +205,7 @@ def test_ping_and_others_answer_while_a_model_loads(hosting: Hosting, slow_model
             statuses.append(hosting.service.predict([row], "/models/quick/invoke").status)
         assert 404 == hosting.service.predict(holdout.instances[:1], "/models/slow/invoke").status
         assert not loading.done()
-        assert 200 == loading.result(30).status
+        assert 200 == loading.result(60).status
     assert {200} == set(statuses)
     assert 200 == hosting.service.predict(holdout.instances[:1], "/models/slow/invoke").status
 

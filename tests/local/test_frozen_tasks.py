@@ -33,7 +33,7 @@ HANGING = (sys.executable, "-S", "-E", "-c", HANGS)
 
 @pytest.fixture
 def supervisor(tmp_path, clock, make_spec, monkeypatch):
-    monkeypatch.setattr(module, "_PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "_PROBE_TIMEOUT", 0.5)
     supervisor = Supervisor(FileTaskTable(tmp_path / "tasks"), ProcessRunner(), clock=clock)
     yield supervisor
     clock.now += 60

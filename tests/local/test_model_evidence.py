@@ -76,7 +76,7 @@ class Place:
         self.evidence.losses("prod", self.now - since)
         for thread in threading.enumerate():
             if thread.name == "losses":
-                thread.join(10)
+                thread.join(60)
         return self.evidence.losses("prod", self.now - since)
 
     def write(self, place: str, *documents: dict[str, Any]) -> None:

@@ -145,7 +145,7 @@ def test_a_reader_sees_the_old_or_the_new(parameters: FileParameters) -> None:
     for n in range(100):
         parameters.put(NAME, "ab"[n % 2] * 4096)
     done.set()
-    watcher.join(10)
+    watcher.join(60)
     assert seen <= values
 
 

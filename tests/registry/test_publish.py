@@ -200,7 +200,7 @@ def test_a_version_in_the_metadata_counts(registry: ModelRegistry, make_model: M
 
 
 def _publish(bucket: Path, folder: Path, version: str | None, start: Any, answers: Any) -> None:
-    start.wait(30)
+    start.wait(60)
     try:
         answers.put(ModelRegistry(bucket).publish(folder, version, "jonas").version)
     except ShipwayError as error:

@@ -46,7 +46,7 @@ class Loop:
     def close(self) -> None:
         """Stop the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=PATIENCE)
         self._loop.close()
 
 
