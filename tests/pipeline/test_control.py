@@ -209,9 +209,7 @@ def test_rollback_during_a_rollout_aborts_it(house: House) -> None:
     house.release("c1")
     house.target.hold.clear()
     run = house.control.deploy("c2", None, "bob")
-    deadline = time.monotonic() + 20
-    while house.rollouts.under_way("dev") is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    house.reached(lambda: house.rollouts.under_way("dev") is not None)
     assert run.id == house.control.roll_back("dev", "bob", "changed my mind").id
     house.target.hold.set()
     assert "rolled back: aborted" == house.until(run.id, "rolled_back").reason

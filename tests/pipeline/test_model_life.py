@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from shipway.core.release import BakedModel
 from shipway.core.schema import Feature
 from shipway.core.waiting import Waiting
 from tests.pipeline.house import APP, DESCRIPTION, House
+from tests.waiting import wait_for
 
 CANARY = {"strategy": "canary", "steps": [20], "step_wait": 0.01, "bake": 0.01}
 
@@ -44,14 +44,13 @@ def story(house: House, run: Run) -> str:
 
 def waiting_in(house: House, environment: str) -> Waiting:
     """What the rollout there lacks, once it has predictions of both sides."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+
+    def held() -> Waiting | None:
         record = house.rollouts.under_way(environment)
-        held = record.state.waiting if record else None
-        if held and held.counts and all(count.seen for count in held.counts):
-            return held
-        time.sleep(0.005)
-    raise AssertionError("it does not wait")
+        waiting = record.state.waiting if record else None
+        return waiting if waiting and waiting.counts and all(count.seen for count in waiting.counts) else None
+
+    return wait_for(held, f"the rollout in {environment} waits for clients")
 
 
 def takes(version: str, *names: str) -> ModelVersion:
@@ -129,9 +128,7 @@ def test_only_what_nobody_uses_is_archived(house: House) -> None:
     assert "archived" == house.control.models.decide("v1.4", "archived", "ann", "old").model.approval_status
     house.target.hold.clear()
     run = house.control.models.promote("v1.6", ["dev"], "bob", "a trial", canary=True)
-    deadline = time.monotonic() + 20
-    while house.rollouts.under_way("dev") is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    house.reached(lambda: house.rollouts.under_way("dev") is not None)
     with pytest.raises(Refused, match="serves in dev"):
         house.control.models.decide("v1.6", "archived", "ann", "old")
     house.target.hold.set()
@@ -262,9 +259,7 @@ def test_approval_stands_where_the_promotion_is_refused(house: House) -> None:
     house.release("c1")
     house.target.hold.clear()
     run = house.control.deploy("c2", None, "bob")
-    deadline = time.monotonic() + 20
-    while house.rollouts.under_way("dev") is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    house.reached(lambda: house.rollouts.under_way("dev") is not None)
     outcome = house.control.models.decide("v1.1", "approved", "ann", "better")
     house.target.hold.set()
     assert ("approved", None) == (outcome.model.approval_status, outcome.run)

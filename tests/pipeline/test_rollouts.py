@@ -21,6 +21,7 @@ from shipway.pipeline import environment_lock
 from shipway.pipeline import rollouts as module
 from shipway.pipeline.rollouts import Rollouts
 from tests.pipeline.fake_target import FakeTarget
+from tests.waiting import wait_for
 
 APP = App.model_validate(
     {
@@ -226,14 +227,10 @@ def test_two_rollouts_of_one_environment_wait_for_each_other(
     target.hold.clear()
     first = threading.Thread(target=roll_out, args=(rollouts, "r2"))
     first.start()
-    deadline = time.monotonic() + 10
-    while store.get(Lock, "prod") is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(lambda: store.get(Lock, "prod"), "the first has the lock")
     second = threading.Thread(target=roll_out, args=(rollouts, "r3"))
     second.start()
-    deadline = time.monotonic() + 10
-    while not any("waits for prod" in event.text for event in store.events("1", 0)) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_for(lambda: any("waits for prod" in event.text for event in store.events("1", 0)), "the second waits")
     assert ("r1",) == rollouts.record_of("prod").history
     target.hold.set()
     first.join(20)
