@@ -104,7 +104,7 @@ def test_a_test_command_reaches_its_tree_and_nothing_of_shipways(
                 confinement=confinement,
                 mark=str(tree),
                 log=log,
-                timeout=20,
+                timeout=120,
             )
     assert wrong is None, log.read_text()
     found = json.loads(log.read_text())
