@@ -127,9 +127,9 @@ def test_rollback_flips_to_the_warm_side(rollouts: Rollouts, target: FakeTarget)
     target.calls.clear()
     assert "promoted" == roll_out(rollouts, "r1", back=True).state.phase
     assert ("blue", ("r1",)) == ((record := rollouts.record_of("prod")).side, record.history)
-    assert not [
-        call for call in target.calls if call[0] in ("prepare", "retire") and call[2] == "blue" and call[0] == "retire"
-    ]
+    assert [] == [call for call in target.calls if call[0] in ("retire", "before_traffic")]
+    assert [("prepare", "prod", "blue", "r1")] == [call for call in target.calls if call[0] == "prepare"]
+    assert {("blue", "r1", 2), ("green", "r2", 2)} == {call[2:] for call in target.calls if call[0] == "scale"}
     assert ("blue", 10_000) == target.weights["prod"]
 
 
