@@ -55,6 +55,13 @@ def test_failing_probes_stop_it_before_any_client() -> None:
     assert ("rolled_back", 0) == (state.phase, state.weight)
 
 
+def test_the_first_client_comes_after_six_good_probes() -> None:
+    """One answer, or five, is too little to know: the candidate still gets no weight."""
+    plan = plan_of("canary")
+    states = [play(plan, look(0), look(1, probes=probes)) for probes in (1, 5, 6)]
+    assert [("probing", 0), ("probing", 0), ("shifting", 500)] == [(state.phase, state.weight) for state in states]
+
+
 def test_bad_candidate_is_rolled_back() -> None:
     """Half of the requests failing takes all traffic back."""
     plan = plan_of("canary")

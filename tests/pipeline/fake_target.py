@@ -75,7 +75,7 @@ class FakeTarget(Target, ModelEvidence):
         self.running.pop((environment, side), None)
 
     def begin_window(self, environment: str) -> None:
-        pass
+        self.calls.append(("begin_window", environment))
 
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
         return [ProbeAnswer(0.005)] * 6

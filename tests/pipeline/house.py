@@ -87,7 +87,7 @@ class Registry(Models):
         self.baked: tuple[str, Path] | None = None
 
     def latest(self) -> ModelVersion:
-        return self.verified(self.current)
+        return self.get(self.current)
 
     def verified(self, version: str) -> ModelVersion:
         if version == "v6.6":
@@ -174,7 +174,7 @@ class House:
         self.stopping = threading.Event()
         target: Any = MortalTarget(self.target, self.store)
         rollouts = Rollouts(self.store, target, target, time.time, self.stopping)
-        parts = Parts(
+        self.parts = parts = Parts(
             self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,
         )  # fmt: skip

@@ -71,6 +71,25 @@ def test_a_newer_commit_supersedes_what_waits(house: House) -> None:
         house.control.answer(older.id, approved=True, who="ann", why="too late")
 
 
+def test_no_release_is_made_with_a_model_whose_digest_does_not_match(house: House) -> None:
+    """The files of the version that new releases take are checked before a release names it."""
+    house.registry.current = "v6.6"
+    ended = house.until(house.control.deploy("c1", None, "bob").id, "refused", "waiting", "succeeded")
+    assert ("refused", "model v6.6: model.txt has another sha256") == (ended.status, ended.reason)
+    assert (None, []) == (ended.release, list(house.store.all(Release)))
+
+
+def test_a_model_that_was_damaged_since_its_promotion_was_asked_for_makes_no_release(house: House) -> None:
+    """A promotion may wait for its turn: its files are checked again when the release is made."""
+    house.until(house.control.deploy("c1", "dev", "bob").id, "succeeded")
+    promotion = Run("77", "model", "", "promote v6.6", None, ("dev",), "ann", time.time(), model_version="v6.6")
+    house.store.put("77", promotion)
+    house.runs.carry_out("77")
+    ended = house.control.run("77")
+    assert ("refused", "model v6.6: model.txt has another sha256") == (ended.status, ended.reason)
+    assert ["r1"] == [release.id for release in house.store.all(Release)]
+
+
 def test_a_first_release_that_fails_is_not_called_rolled_back(house: House) -> None:
     """There is nothing to go back to: it is a failure, exit code 1, and its story says so."""
     house.target.crash_on = frozenset({"r1"})

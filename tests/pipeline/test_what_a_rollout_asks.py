@@ -1,0 +1,133 @@
+"""What a rollout asks of its target, in order, and when it stops asking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shipway.core.description import App
+from shipway.core.records import Lock, RolloutRecord
+from shipway.core.release import Artifact, Release
+from shipway.pipeline.environment_lock import LockLost
+from tests.pipeline.house import DESCRIPTION, House
+
+ROLLING = {"strategy": "rolling", "step_wait": 0, "bake": 0}
+CANARY = {"strategy": "canary", "steps": [10, 50], "step_wait": 0, "bake": 0}
+
+
+class Killed(BaseException):
+    """The control plane dies."""
+
+
+def release(id: str, policy: dict[str, object]) -> Release:
+    dev = DESCRIPTION["environments"]["dev"] | {"tasks": {"min": 2, "max": 2}, "rollout": policy}
+    app = App.model_validate(DESCRIPTION | {"environments": {"dev": dev}})
+    return Release(id, id, app, {"hello": Artifact("hello", id.ljust(64, "0"), id, "/tree")}, "v1.0", "d", "schema")
+
+
+def roll_out(house: House, new: Release, *, back: bool = False) -> RolloutRecord:
+    """Take dev to the release, or go on with that. The way back has a name of its own."""
+    house.store.put(new.id, new)
+    id = f"{'back to' if back else 'to'} {new.id}"
+    with house.rollouts.entered("dev", id, "1", lambda: None):
+        return house.rollouts.roll_out(id, "dev", new, run="1", by="ann", back=back)
+
+
+@pytest.fixture
+def served(house: House) -> House:
+    """r1 serves dev on blue. Nothing was asked of the target since."""
+    roll_out(house, release("r1", ROLLING))
+    house.target.calls.clear()
+    return house
+
+
+def asked(house: House, *names: str) -> list[tuple[object, ...]]:
+    return [(call[0], *call[2:]) for call in house.target.calls if call[0] in names]
+
+
+def die_at(house: House, weight: int) -> None:
+    """Kill the control plane as soon as it looks at the environment with this weight."""
+
+    def die() -> None:
+        if house.target.weights["dev"][1] == weight:
+            raise Killed
+
+    house.target.at_observe = die
+
+
+def test_a_rollout_asks_for_tasks_before_traffic(served: House) -> None:
+    """Whatever the step, the tasks of both sides come first; the side is emptied and made ready before any of that."""
+    roll_out(served, release("r2", ROLLING))
+    blue = ("scale", "blue", "r1", 2)
+    assert [
+        ("shift", "green", 0),
+        ("retire", "green"),
+        ("prepare", "green", "r2"),
+        ("before_traffic", "green", "r2"),
+        *(("scale", "green", "r2", 1), blue, ("shift", "green", 0)),
+        *(("scale", "green", "r2", 1), blue, ("begin_window",), ("shift", "green", 5000)),
+        *(("scale", "green", "r2", 2), blue, ("shift", "green", 5000)),
+        *(("scale", "green", "r2", 2), blue, ("shift", "green", 10_000)),
+        *(("scale", "green", "r2", 2), ("shift", "green", 10_000)),
+    ] == [(call[0], *call[2:]) for call in served.target.calls]
+
+
+def test_a_rollout_that_goes_on_asks_for_tasks_before_traffic(served: House) -> None:
+    """The tasks may be gone with the control plane: weight is given again only after they were asked for again."""
+    die_at(served, 5000)
+    with pytest.raises(Killed):
+        roll_out(served, release("r2", CANARY))
+    served.target.at_observe = lambda: None
+    served.target.calls.clear()
+    roll_out(served, release("r2", CANARY))
+    wanted = [("scale", "green", "r2", 2), ("scale", "blue", "r1", 2), ("begin_window",), ("shift", "green", 5000)]
+    assert wanted == [(call[0], *call[2:]) for call in served.target.calls][:4]
+
+
+def test_a_candidate_has_no_weight_before_its_side_is_touched(served: House) -> None:
+    """Weight that was left there by somebody else is taken away before the side is emptied: nobody meets old tasks."""
+    served.target.shift("dev", "green", 5000)
+    served.target.calls.clear()
+    roll_out(served, release("r2", CANARY))
+    assert [("shift", "green", 0), ("retire", "green")] == asked(served, "shift", "retire")[:2]
+
+
+def test_a_warm_side_has_no_weight_before_it_is_prepared(served: House) -> None:
+    """On the way back, too, though nothing is emptied there."""
+    roll_out(served, release("r2", CANARY))
+    served.target.calls.clear()
+    roll_out(served, release("r1", ROLLING), back=True)
+    assert [("shift", "blue", 0), ("prepare", "blue", "r1")] == asked(served, "shift", "retire", "prepare")[:2]
+
+
+def test_the_first_release_takes_no_weight_from_anybody(house: House) -> None:
+    """There is no stable side that the weight could go to."""
+    roll_out(house, release("r1", CANARY))
+    assert ("retire", "blue") == asked(house, "shift", "retire")[0]
+
+
+def test_latencies_are_collected_from_the_first_client_on(served: House) -> None:
+    """The window begins once, right before the candidate's first weight: what was slow before is nobody's fault."""
+    roll_out(served, release("r2", CANARY))
+    assert [
+        *(("shift", "green", 0), ("shift", "green", 0), ("begin_window",)),
+        *(("shift", "green", weight) for weight in (1000, 5000, 10_000, 10_000)),
+    ] == asked(served, "begin_window", "shift")
+
+
+def test_a_rollout_whose_lock_was_taken_asks_for_nothing_more(served: House) -> None:
+    """Who took the environment moves it now; two at work there would undo each other's steps."""
+    looks: list[int] = []
+
+    def take() -> None:
+        if served.target.weights["dev"][1] == 1000:
+            looks.append(len(served.target.calls))
+            lock = served.store.get(Lock, "dev")
+            assert lock is not None
+            served.store.put("dev", replace(lock, owner="somebody else"))
+
+    served.target.at_observe = take
+    with pytest.raises(LockLost, match="somebody else holds dev"):
+        roll_out(served, release("r2", CANARY))
+    assert 1 == len(looks)
