@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training src/shipway/registry/packaging
 
-.PHONY: demo test test-pythons check chaos bench bench-serving model lock clean
+.PHONY: demo test test-pythons check mutants chaos bench bench-serving model lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -21,6 +21,14 @@ check: $(VENV)/.ready
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+# Which small changes of the rules would no fast test notice? A sample; all of them take hours.
+# make mutants OF="core.verdict pipeline.rollouts" SAMPLE=200 SEED=2
+OF ?= core pipeline.rollouts
+SAMPLE ?= 100
+SEED ?= 1
+mutants: $(VENV)/.ready
+	@$(BIN)/python tests/mutants.py --sample $(SAMPLE) --seed $(SEED) $(OF)
 
 # Faults at every moment of a rollout, by every strategy, under load: half an hour.
 chaos: $(VENV)/.ready
