@@ -1,0 +1,79 @@
+"""What is left of a rollout: which side is kept warm, what was let go, and when one is given up."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from shipway.core.errors import ShipwayError
+from shipway.core.observation import Side
+from shipway.pipeline.rollouts import FAULT_PATIENCE, Rollouts
+from tests.pipeline.house import House
+from tests.pipeline.rolling import CANARY, ROLLING, release, roll_out
+
+NOT_WARM = ROLLING | {"keep_warm": 0}
+
+
+@pytest.fixture
+def served(house: House) -> House:
+    """r1 serves dev on blue."""
+    roll_out(house, release("r1", ROLLING))
+    return house
+
+
+def test_an_old_side_that_nobody_wants_warm_goes_at_once(served: House) -> None:
+    """With `keep_warm: 0` only the new release's tasks are left when the rollout ends."""
+    roll_out(served, release("r2", NOT_WARM))
+    assert {("dev", "green"): ("r2", 2)} == served.target.running
+    assert served.rollouts.record_of("dev").warm is None
+
+
+def test_an_old_side_that_cannot_be_let_go_fails_no_rollout(served: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new release serves all the same, and housekeeping tries again."""
+    retire = served.target.retire
+
+    def fail(environment: str, side: Side) -> None:
+        if side == "blue":
+            raise ShipwayError("a task does not end")
+        retire(environment, side)
+
+    monkeypatch.setattr(served.target, "retire", fail)
+    assert "promoted" == roll_out(served, release("r2", NOT_WARM)).state.phase
+    warm = served.rollouts.record_of("dev").warm
+    assert ("blue", "r1") == (warm and warm.side, warm and warm.release)
+    monkeypatch.setattr(served.target, "retire", retire)
+    served.rollouts.tend()
+    assert {("dev", "green"): ("r2", 2)} == served.target.running
+
+
+def test_a_warm_side_of_another_release_is_emptied_before_it_is_used(served: House) -> None:
+    """The third release comes where the first is warm: nothing of that one is left."""
+    roll_out(served, release("r2", ROLLING))
+    served.target.calls.clear()
+    roll_out(served, release("r3", ROLLING))
+    assert ("retire", "dev", "blue") in served.target.calls
+    assert {("dev", "blue"): ("r3", 2), ("dev", "green"): ("r2", 2)} == served.target.running
+
+
+@pytest.mark.parametrize(("blind_looks", "phase"), [(2, "promoted"), (6, "rolled_back")])
+def test_a_rollout_is_given_up_when_it_sees_nothing_for_long_without_a_break(
+    served: House, blind_looks: int, phase: str
+) -> None:
+    """Faults that come and go do not add up; those that last do."""
+    now, looks = 0.0, 0
+
+    def look() -> None:
+        nonlocal now, looks
+        now, looks = now + FAULT_PATIENCE / 3, looks + 1
+        served.target.blind = looks % (blind_looks + 1) != 0
+
+    served.target.at_observe = look
+    rollouts = Rollouts(
+        served.store, served.target, served.target, lambda: now, threading.Event(), steady=lambda: now
+    )  # fmt: skip
+    new = release("r2", CANARY | {"guard": {"hold_timeout": 3600}})
+    served.store.put("r2", new)
+    with rollouts.entered("dev", "blind", "1", lambda: None):
+        assert phase == rollouts.roll_out("blind", "dev", new, run="1", by="ann").state.phase
+    served.target.blind, served.target.at_observe = False, lambda: None
