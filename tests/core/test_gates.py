@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.gates import makes_pointless, needs_new_word, superseding, turn_of
+from shipway.core.gates import Turn, makes_pointless, needs_new_word, superseding, turn_of
 from shipway.core.records import Gate, Run
 
 GATE = Gate("prod", ("lead",), 0, 60)
@@ -59,8 +59,14 @@ def test_a_run_waits_for_an_older_one_that_is_still_being_built() -> None:
 
 @pytest.mark.parametrize(
     "older",
-    [at_gate(OLDER), replace(OLDER, done=("dev",)), replace(OLDER, status="failed"), replace(OLDER, path=("prod",))],
-    ids=["waits for a person", "was there", "ended", "goes elsewhere"],
+    [
+        at_gate(OLDER),
+        replace(OLDER, status="waiting", gate=replace(GATE, environment="dev")),
+        replace(OLDER, done=("dev",)),
+        replace(OLDER, status="failed"),
+        replace(OLDER, path=("prod",)),
+    ],
+    ids=["waits for a person", "waits for a person there", "was there", "ended", "goes elsewhere"],
 )
 def test_nobody_waits_for_a_run_that_does_not_come(older: Run) -> None:
     """A run that waits for a person, or has nothing to do there, is in nobody's way."""
@@ -114,6 +120,17 @@ def test_whose_rollout_is_under_way_goes_on_before_all_others() -> None:
 def test_who_waits_at_a_gate_is_superseded_by_one_that_has_come_as_far(newer: Run, superseded: bool) -> None:
     """A newer commit that is still being tested leaves the older one at its gate: it may be the last good one."""
     assert (newer if superseded else None) == superseding(at_gate(OLDER), "prod", [OLDER, newer])
+
+
+def test_of_several_newer_ones_the_newest_is_named() -> None:
+    """Nine comes before ten, and both before eleven."""
+    newest = replace(at_gate(NEWER), id="11")
+    assert newest == superseding(at_gate(OLDER), "prod", [at_gate(NEWER), newest, OLDER])
+
+
+def test_whose_rollout_is_under_way_enters() -> None:
+    """It need not even be among those that wait."""
+    assert Turn("enter") == turn_of(OLDER, "dev", [], at_work=OLDER.id)
 
 
 def test_going_back_to_an_older_commit_takes_a_new_word() -> None:

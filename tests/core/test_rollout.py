@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from shipway.core.description import Guard, Rollout
 from shipway.core.observation import Observation, Side, Tasks, Traffic
 from shipway.core.plan import ALL, flip_plan, make_plan
-from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire
+from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire, moved
 from tests.core.looks import FAST, STRATEGIES, look, plan_of, play, to_shifting
 
 
@@ -60,6 +60,13 @@ def test_the_first_client_comes_after_six_good_probes() -> None:
     plan = plan_of("canary")
     states = [play(plan, look(0), look(1, probes=probes)) for probes in (1, 5, 6)]
     assert [("probing", 0), ("probing", 0), ("shifting", 500)] == [(state.phase, state.weight) for state in states]
+
+
+def test_a_clock_that_was_set_changes_no_duration() -> None:
+    """As much of the step has passed as before; labels are read from no later time than the rollout began."""
+    state = replace(to_shifting(plan_of("canary")), since=100.0, started=50.0)
+    assert replace(state, since=160.0, started=50.0) == moved(state, 60.0)
+    assert replace(state, since=40.0, started=-10.0) == moved(state, -60.0)
 
 
 def test_bad_candidate_is_rolled_back() -> None:
