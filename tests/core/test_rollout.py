@@ -95,6 +95,16 @@ def test_no_evidence_may_promote_where_the_policy_says_so() -> None:
     assert "promoted" == state.phase
 
 
+def test_a_suspicion_in_the_last_step_may_promote_where_the_policy_says_so() -> None:
+    """Three failures of sixty speak for nothing for sure: the last step ends by its timeout, too."""
+    policy = Rollout(strategy="blue_green", guard=Guard(on_timeout="promote", confidence=0.9999))
+    plan = make_plan(policy, 3, 60, has_stable=True)
+    held = play(plan, look(60, requests=60, errors=3), state=to_shifting(plan))
+    assert "shifting" == held.phase
+    ended = play(plan, look(2 + plan.held_until(0, held.since), requests=60, errors=3), state=held)
+    assert ("promoted", ALL) == (ended.phase, ended.weight)
+
+
 def test_probes_stand_in_for_clients() -> None:
     """Where nobody calls, the app's own probes carry a canary to the end."""
     plan = plan_of("canary")

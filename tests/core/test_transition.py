@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from shipway.core.description import App, Quality
+from shipway.core.plan import flip_plan
 from shipway.core.records import EnvironmentRecord, RolloutRecord, Warm
 from shipway.core.release import Artifact, BakedModel, Release
+from shipway.core.rollout import State
 from shipway.core.served import Served, served
 from shipway.core.transition import ModelWay, begun, kind_of, relabelled
 
@@ -28,6 +30,7 @@ APP = App.model_validate(
 STABLE = Release("r1", "c1", APP, {"hello": Artifact("hello", "a" * 64, "c1", "/tree")}, "v1.0", "d10", "schema")
 MODEL = replace(STABLE, id="r2", model_version="v1.1", model_digest="d11")
 CODE = replace(STABLE, id="r2", artifacts={"hello": Artifact("hello", "b" * 64, "c2", "/tree")})
+PLAN = flip_plan(APP.environments["prod"].rollout, 2, 60.0)
 BOTH = replace(MODEL, artifacts=CODE.artifacts)
 SERVING = EnvironmentRecord("prod", "blue", ("r1",))
 WARM = replace(SERVING, warm=Warm("green", "r2", 100.0))
@@ -73,6 +76,27 @@ def test_a_release_with_another_model_is_judged_without_waiting() -> None:
     for release, way in ((BOTH, "swap"), (MODEL, "rollout")):
         plan = begin(release, way=way).plan  # type: ignore[arg-type]
         assert (Quality(min_predictions=7), False) == (plan.quality, plan.needs_predictions)
+
+
+def test_a_rollout_begins_with_all_that_is_known_of_it() -> None:
+    """Who, when, for which run, from what to what; it waits for the slowest service and some seconds more to start."""
+    record = replace(begun("7", SERVING, STABLE, CODE, run="3", by="ann", now=9.0, back=False, way="swap"), plan=PLAN)
+    state = State("green", has_stable=True, since=9.0, started=9.0)
+    expected = RolloutRecord("7", "prod", "r2", "r1", "rollout", PLAN, state, "ann", 9.0, back=False, run="3")
+    assert expected == record
+    slowest = APP.services["hello"].start_timeout
+    assert slowest < begin(CODE).plan.start_timeout < slowest + 60
+    assert [1000, 10_000] == [step.weight for step in begin(CODE).plan.steps]
+
+
+@pytest.mark.parametrize(("back", "history"), [(False, ("r1", "r5", "r6", "r2")), (True, ("r1", "r5"))])
+def test_a_promotion_writes_history_forwards_and_takes_one_release_off_it_on_the_way_back(
+    back: bool, history: tuple[str, ...]
+) -> None:
+    """The candidate's side serves, and no rollout is under way there any more."""
+    environment = replace(SERVING, history=("r1", "r5", "r6"), rollout="1")
+    record = replace(begin(CODE), back=back)
+    assert EnvironmentRecord("prod", "green", history) == relabelled(environment, record)
 
 
 def test_a_promotion_ends_what_described_the_release_before() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from shipway.core.observation import ProbeAnswer, Side
 from shipway.core.records import Lock
+from shipway.core.release import Release
 from shipway.pipeline.environment_lock import LockLost
 from tests.pipeline.house import House
 from tests.pipeline.rolling import CANARY, ROLLING, release, roll_out
@@ -113,3 +116,21 @@ def test_a_rollout_whose_lock_was_taken_asks_for_nothing_more(served: House) -> 
     with pytest.raises(LockLost, match="somebody else holds dev"):
         roll_out(served, release("r2", CANARY))
     assert 1 == len(looks)
+
+
+@pytest.mark.parametrize(("policy", "probed"), [(ROLLING, {0}), (CANARY, {0, 1000, 5000})])
+def test_probes_make_up_for_clients_only_where_a_step_asks_for_evidence(
+    served: House, policy: dict[str, object], probed: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first client each candidate is probed; afterwards only one whose step needs more than clients give."""
+    weights: set[int] = set()
+    probe = served.target.probe
+
+    def note(environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
+        weights.add(served.target.weights["dev"][1])
+        return probe(environment, side, release)
+
+    monkeypatch.setattr(served.target, "probe", note)
+    served.target.latencies = ()
+    assert "promoted" == roll_out(served, release("r2", policy)).state.phase
+    assert probed == weights
