@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.gates import Turn, makes_pointless, needs_new_word, superseding, turn_of
+from shipway.core.gates import Turn, is_heading_for, makes_pointless, needs_new_word, superseding, turn_of
 from shipway.core.records import Gate, Run
 
 GATE = Gate("prod", ("lead",), 0, 60)
@@ -90,7 +90,25 @@ def test_an_older_run_is_superseded_once_the_newer_one_serves() -> None:
     """Then and not before; one that failed gives the older its turn."""
     served = replace(NEWER, done=("dev",), status="waiting", gate=GATE)
     assert "superseded" == turn_of(ready(OLDER), "dev", [OLDER, served]).kind
+    newest = replace(served, id="30", status="succeeded", gate=None)
+    assert Turn("superseded", newest) == turn_of(ready(OLDER), "dev", [served, newest, OLDER])
     assert "enter" == turn_of(ready(OLDER), "dev", [OLDER, replace(NEWER, status="rolled_back")]).kind
+
+
+@pytest.mark.parametrize(
+    ("run", "comes"),
+    [
+        (OLDER, True),
+        (at_gate(OLDER), False),
+        (replace(OLDER, done=("dev", "prod")), False),
+        (TO_DEV, False),
+        (replace(OLDER, status="failed"), False),
+    ],
+    ids=["on its way", "waits for a person", "was there", "goes elsewhere", "ended"],
+)
+def test_who_comes_to_an_environment_by_itself(run: Run, comes: bool) -> None:
+    """All that live, but those that wait for a person, were there or go elsewhere."""
+    assert comes == is_heading_for(run, "prod")
 
 
 def test_a_rollback_goes_first() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
-from shipway.core.errors import ShipwayError
+from shipway.core.errors import Refused, ShipwayError
 from shipway.core.observation import Side
+from shipway.core.records import Run
 from shipway.pipeline.rollouts import FAULT_PATIENCE, Rollouts
 from tests.pipeline.house import House
 from tests.pipeline.rolling import CANARY, ROLLING, release, roll_out
@@ -77,3 +79,47 @@ def test_a_rollout_is_given_up_when_it_sees_nothing_for_long_without_a_break(
     with rollouts.entered("dev", "blind", "1", lambda: None):
         assert phase == rollouts.roll_out("blind", "dev", new, run="1", by="ann").state.phase
     served.target.blind, served.target.at_observe = False, lambda: None
+
+
+def test_promote_now_is_heard_once_the_candidate_has_clients(served: House) -> None:
+    """Before that it is refused; afterwards the rollout ends by it, and the audit log says for which release and run."""
+    refused: list[str] = []
+
+    def ask() -> None:
+        weight = served.target.weights["dev"][1]
+        if weight == 0 and not refused:
+            with pytest.raises(Refused) as refusal:
+                served.rollouts.command("dev", "promote", "ann", "")
+            refused.append(refusal.value.what)
+        elif weight == 1000:
+            served.rollouts.command("dev", "promote", "ann", "fine")
+
+    served.target.at_observe = ask
+    ended = roll_out(served, release("r2", CANARY))
+    assert ["dev: the candidate is starting, it can't take all of the traffic yet"] == refused
+    assert ("promoted", "promoted by hand") == (ended.state.phase, ended.state.reason)
+    said = [(e.who, e.why, e.detail) for e in served.store.audit(20) if e.action == "promote"]
+    assert [("ann", "fine", {"release": "r2", "run": "1"})] == said
+
+
+def test_housekeeping_leaves_a_rollout_whose_run_goes_on(served: House) -> None:
+    """A control plane that has just started carries it out by itself soon: its candidate keeps what it has."""
+
+    class Killed(BaseException):
+        pass
+
+    def die() -> None:
+        if served.target.weights["dev"][1] == 5000:
+            raise Killed
+
+    served.target.at_observe = die
+    with pytest.raises(Killed):
+        roll_out(served, release("r2", CANARY))
+    served.target.at_observe = lambda: None
+    run = Run("1", "deploy", "r2", "s", None, ("dev",), "ann", 0.0)
+    served.store.put("1", run)
+    served.rollouts.tend()
+    assert ("green", 5000) == served.target.weights["dev"]
+    served.store.put("1", replace(run, status="failed"))
+    served.rollouts.tend()
+    assert ("green", 0) == served.target.weights["dev"]
