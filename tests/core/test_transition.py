@@ -86,6 +86,10 @@ def test_a_rollout_begins_with_all_that_is_known_of_it() -> None:
     assert expected == record
     slowest = APP.services["hello"].start_timeout
     assert slowest < begin(CODE).plan.start_timeout < slowest + 60
+    plans = [
+        begun("7", SERVING, STABLE, CODE, run="3", by="ann", now=9.0, back=b, way="swap").plan for b in (False, True)
+    ]
+    assert [(2, 2), (2, 2)] == [(plan.tasks, plan.stable_tasks) for plan in plans]
     assert [1000, 10_000] == [step.weight for step in begin(CODE).plan.steps]
 
 
