@@ -12,7 +12,7 @@ from benchmarks.throwaway import hello
 from shipway.demo.question import Question
 
 DELAY = 0.02
-_RATES = {"quick": 200.0, "normal": 200.0, "full": 800.0}
+_RATES = {"quick": 200.0, "normal": 200.0, "full": 1000.0}
 _ROLLOUTS = {"quick": 5, "normal": 20, "full": 100}
 _REQUESTS = {"quick": 0, "normal": 0, "full": 1_000_000}
 """At least so many in all: after each rollout the clients go on until its share of them was sent."""
