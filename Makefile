@@ -30,7 +30,7 @@ SEED ?= 1
 mutants: $(VENV)/.ready
 	@$(BIN)/python tests/mutants.py --sample $(SAMPLE) --seed $(SEED) $(OF)
 
-# Faults at every moment of a rollout, by every strategy, under load: half an hour.
+# Faults at every moment of a rollout, by every strategy, under load: 25 minutes.
 chaos: $(VENV)/.ready
 	@$(BIN)/python -m tests.chaos
 
