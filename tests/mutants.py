@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MUTMUT = Path(sys.executable).parent / "mutmut"
-SMALLEST = "shipway.core.losses.*"
+SMALLEST = "shipway.core.observations.losses.*"
 """mutmut makes the mutants of all files before it tries those that it was asked for."""
 UNNOTICED = {0: "survived", 5: "no test", 33: "no test"}
 FAILED = (1, 3)

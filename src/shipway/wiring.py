@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from shipway import description_file
-from shipway.core.description import App
+from shipway.core.description.app import App
+from shipway.core.events import AuditEntry
 from shipway.core.places import DESCRIPTION, Places, places_of
-from shipway.core.records import AuditEntry, EnvironmentRecord
+from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.description import reader as description_file
 from shipway.local import log_file
 from shipway.local.assignments import LocalAssignments
 from shipway.local.build import LocalBuilder

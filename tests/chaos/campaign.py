@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.clients import clients, wait_for_requests
 from benchmarks.throwaway import Hello, hello
-from shipway.core.plan import ALL
+from shipway.core.rollouts.plan import ALL
 from shipway.demo.question import Question
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.machine import Machine

@@ -14,7 +14,7 @@ from shipway.core.places import Places
 from tests.cli.answers import environment, run, status
 from tests.cli.daemon_double import DaemonDouble
 
-HEAVY = ("pydantic", "yaml", "sqlite3", "rich", "http.client", "shipway.core.description", "shipway.wiring")
+HEAVY = ("pydantic", "yaml", "sqlite3", "rich", "http.client", "shipway.core.description.app", "shipway.wiring")
 
 
 def _start(*arguments: str, **options: object) -> subprocess.Popen[bytes]:

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from hypothesis import given
 
-from shipway.core.assignment import Shadow, Trial
+from shipway.core.experiments.experiment import Shadow, Trial
 from tests.contracts.programs import ROOT
 from tests.core.trials import trials
 

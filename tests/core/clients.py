@@ -8,9 +8,9 @@ from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from shipway.core.observation import Observation, Side, Tasks, Traffic
-from shipway.core.plan import ALL, Plan
-from shipway.core.rollout import State, decide
+from shipway.core.observations.observation import Observation, Side, Tasks, Traffic
+from shipway.core.rollouts.machine import State, decide
+from shipway.core.rollouts.plan import ALL, Plan
 
 Draw = Callable[[random.Random], float]
 """The seconds until an answer's head; `math.inf` for a request that hangs."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shipway.core.description import Quality, Rollout
-from shipway.core.observation import Observation, Side, Tasks, Traffic
-from shipway.core.plan import Plan, make_plan
-from shipway.core.rollout import State, decide
-from shipway.core.sketch import Predictions, TaskPredictions
+from shipway.core.description.app import Quality, Rollout
+from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.observation import Observation, Side, Tasks, Traffic
+from shipway.core.observations.predictions import TaskPredictions
+from shipway.core.rollouts.machine import State, decide
+from shipway.core.rollouts.plan import Plan, make_plan
 
 FAST = tuple([0.005] * 50)
 STRATEGIES = {

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.approval import (
+from shipway.core.description.app import App
+from shipway.core.errors import Refused, UsageError
+from shipway.core.models.approval import (
     TRANSITIONS,
     ApprovalStatus,
     Decision,
@@ -17,9 +19,7 @@ from shipway.core.approval import (
     check_promotable,
     check_unused,
 )
-from shipway.core.description import App
-from shipway.core.errors import Refused, UsageError
-from shipway.core.model_version import ModelVersion
+from shipway.core.models.model_version import ModelVersion
 
 statuses = st.sampled_from(get_args(ApprovalStatus))
 decisions = st.sampled_from(get_args(Decision))

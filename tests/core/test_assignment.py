@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core import assignment
-from shipway.core.assignment import (
+from shipway.core.errors import Refused, UsageError
+from shipway.core.experiments import experiment as assignment
+from shipway.core.experiments.experiment import (
     Shadow,
     Trial,
     check_percent,
@@ -20,7 +21,6 @@ from shipway.core.assignment import (
     of_release,
     read_shares,
 )
-from shipway.core.errors import Refused, UsageError
 from tests.core.trials import trials
 
 TRIAL = Trial("prod", "v1.1", (("v1.2", 10.0), ("v2.0", 2.5)))

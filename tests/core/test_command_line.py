@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.command_line import mistakes, value_mistakes, words
+from shipway.core.description.command_line import mistakes, value_mistakes, words
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.gates import Turn, is_heading_for, makes_pointless, needs_new_word, superseding, turn_of
-from shipway.core.records import Gate, Run
+from shipway.core.releases.gates import Turn, is_heading_for, makes_pointless, needs_new_word, superseding, turn_of
+from shipway.core.releases.run import Gate, Run
 
 GATE = Gate("prod", ("lead",), 0, 60)
 OLDER = Run("9", "deploy", "c1", "first", "main", ("dev", "prod"), "bob", 1.0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.headline import headline
+from shipway.core.logs.headline import headline
 
 PYTHON = """Traceback (most recent call last):
   File "/app/main.py", line 3, in <module>

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shipway.core.description import Guard
-from shipway.core.lately import Lately, together
+from shipway.core.description.app import Guard
+from shipway.core.verdicts.lately import Lately, together
 
 
 @pytest.mark.parametrize(

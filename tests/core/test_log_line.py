@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.log_line import LogLine, understood
+from shipway.core.logs.log_line import LogLine, understood
 
 AT = 1795687200.5
 ISO = "2026-11-26T10:00:00.500Z"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipway.core.losses import Losses
+from shipway.core.observations.losses import Losses
 
 
 def test_losses_of_two_tasks_are_those_of_all_their_predictions() -> None:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.description import Quality
-from shipway.core.losses import Losses
-from shipway.core.quality import (
+from shipway.core.description.app import Quality
+from shipway.core.observations.distribution import merged
+from shipway.core.observations.losses import Losses
+from shipway.core.observations.predictions import TaskPredictions, predicted_since
+from shipway.core.verdicts.model_quality import (
     Predictions,
     judge_disagreement,
     judge_losses,
@@ -20,7 +22,6 @@ from shipway.core.quality import (
     ks_distance,
     proven_shift,
 )
-from shipway.core.sketch import TaskPredictions, merged, predicted_since
 
 QUALITY = Quality()
 EDGES = [1.04**n for n in range(-200, 1)]

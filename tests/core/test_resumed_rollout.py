@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.observation import Observation, Traffic
-from shipway.core.rollout import State, decide, resumed
+from shipway.core.observations.observation import Observation, Traffic
+from shipway.core.rollouts.machine import State, decide, resumed
 from tests.core.looks import FAST, look, plan_of, play, to_shifting
 
 PLAN = plan_of("canary")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from shipway.core.records import EnvironmentRecord, Run, SideRecord, Warm
-from shipway.core.release import Release
-from shipway.core.retention import kept_releases
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord, SideRecord, Warm
+from shipway.core.rollouts.retention import kept_releases
 
 RELEASES = [Release(f"r{number}", "c", None) for number in range(1, 13)]  # type: ignore[arg-type]
 RUN = Run("1", "deploy", "c", "", "main", ("prod",), "me", 0.0)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from shipway.core.description import Guard, Rollout
-from shipway.core.observation import Observation, Side, Tasks, Traffic
-from shipway.core.plan import ALL, flip_plan, make_plan
-from shipway.core.rollout import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire, moved
+from shipway.core.description.app import Guard, Rollout
+from shipway.core.observations.observation import Observation, Side, Tasks, Traffic
+from shipway.core.rollouts.machine import RESTORE_TIMEOUT, Command, State, assess, decide, desired, may_retire, moved
+from shipway.core.rollouts.plan import ALL, flip_plan, make_plan
 from tests.core.looks import FAST, STRATEGIES, look, plan_of, play, to_shifting
 
 

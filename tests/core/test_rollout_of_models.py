@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shipway.core.losses import Losses
-from shipway.core.observation import Side, Tasks
-from shipway.core.sketch import Predictions, TaskPredictions
-from shipway.core.verdict import Count
+from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.losses import Losses
+from shipway.core.observations.observation import Side, Tasks
+from shipway.core.observations.predictions import TaskPredictions
+from shipway.core.verdicts.verdict import Count
 from tests.core.looks import look, of_models, plan_of_models, play, predicted, to_shifting
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.description import App, Quality
-from shipway.core.plan import flip_plan
-from shipway.core.records import EnvironmentRecord, RolloutRecord, Warm
-from shipway.core.release import Artifact, BakedModel, Release
-from shipway.core.rollout import State
-from shipway.core.served import Served, served
-from shipway.core.transition import ModelWay, begun, kind_of, relabelled
+from shipway.core.description.app import App, Quality
+from shipway.core.releases.release import Artifact, BakedModel, Release
+from shipway.core.rollouts.machine import State
+from shipway.core.rollouts.plan import flip_plan
+from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord, Warm
+from shipway.core.rollouts.served import Served, served
+from shipway.core.rollouts.transition import ModelWay, begun, kind_of, relabelled
 
 APP = App.model_validate(
     {

@@ -9,23 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core import variants
-from shipway.core.assignment import Shadow
-from shipway.core.description import Guard, Quality
-from shipway.core.sketch import Predictions
-from shipway.core.variants import (
-    MOST_LATENCIES,
-    Counters,
-    Figures,
-    ShadowCounters,
-    judge_variant,
-    quantile,
-    report_shadow,
-    report_variant,
-    since,
-    together,
-)
-from shipway.core.verdict import Verdict
+from shipway.core.experiments import report as variants
+from shipway.core.description.app import Guard, Quality
+from shipway.core.experiments.experiment import Shadow
+from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, since, together
+from shipway.core.experiments.report import MOST_LATENCIES, judge_variant, quantile, report_shadow, report_variant
+from shipway.core.observations.distribution import Predictions
+from shipway.core.verdicts.verdict import Verdict
 
 GUARD, QUALITY = Guard(), Quality()
 COUNTS = st.lists(st.integers(0, 50), min_size=4, max_size=4)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.description import Guard
-from shipway.core.observation import Traffic
-from shipway.core.verdict import difference_low, judge, quantile_bounds, wilson
+from shipway.core.description.app import Guard
+from shipway.core.observations.observation import Traffic
+from shipway.core.verdicts.intervals import quantile_bounds, wilson
+from shipway.core.verdicts.traffic import difference_low, judge
 
 GUARD = Guard()
 FAST = tuple([0.005] * 100)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.description import Guard, Rollout
-from shipway.core.observation import Traffic
-from shipway.core.plan import Plan, make_plan
-from shipway.core.verdict import MIN_LATENCIES, judge
+from shipway.core.description.app import Guard, Rollout
+from shipway.core.observations.observation import Traffic
+from shipway.core.rollouts.plan import Plan, make_plan
+from shipway.core.verdicts.traffic import MIN_LATENCIES, judge
 from tests.core.clients import Draw, exponential, hangs, log_normal, pareto, roll_out, sometimes, steady
 
 GUARD = Guard()

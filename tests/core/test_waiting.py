@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from shipway.core.description import Guard, Rollout
-from shipway.core.plan import make_plan
-from shipway.core.rollout import decide
-from shipway.core.verdict import Count
-from shipway.core.waiting import Waiting
+from shipway.core.description.app import Guard, Rollout
+from shipway.core.rollouts.machine import decide
+from shipway.core.rollouts.plan import make_plan
+from shipway.core.rollouts.waiting import Waiting
+from shipway.core.verdicts.verdict import Count
 from tests.core.looks import look, plan_of, play, to_shifting
 
 

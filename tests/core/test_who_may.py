@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.description import App
+from shipway.core.access.roles import check_known, check_role, roles_of
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.gates import check_known, check_role, check_waiting, path_for, roles_of
-from shipway.core.records import Answer, Gate, Run
+from shipway.core.releases.gates import check_waiting, path_for
+from shipway.core.releases.run import Answer, Gate, Run
 
 QUICK = {"tasks": {"min": 1, "max": 1}, "rollout": {"strategy": "blue_green"}}
 APP = App.model_validate(

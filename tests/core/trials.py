@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from shipway.core.assignment import Shadow, Trial
+from shipway.core.experiments.experiment import Shadow, Trial
 
 VERSIONS = st.builds("v{}.{}".format, st.integers(0, 99), st.integers(0, 99))
 PERCENTS = st.integers(1, 1_000_000).map(lambda millionths: millionths / 90_000)

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from shipway.core.description import App, Guard
-from shipway.description_file import load
+from shipway.core.description.app import App, Guard
+from shipway.description.reader import load
 
 PATH = Path(__file__).parents[2] / "shipway.yaml"
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.core.errors import UsageError
-from shipway.description_file import load, parse
+from shipway.description.reader import load, parse
 
 ROOT = Path(__file__).parents[2]
 ANNOTATED = (ROOT / "shipway.yaml").read_text()

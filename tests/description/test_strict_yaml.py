@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.strict_yaml import MAX_BYTES, MAX_VALUES, Place, read
+from shipway.description.strict_yaml import MAX_BYTES, MAX_VALUES, Place, read
 
 ALIKE = {
     "true": True,

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local.processes import TaskSpec
 
 TASK = """

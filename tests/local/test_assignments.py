@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from shipway.core.assignment import Shadow, Trial
-from shipway.core.description import App
-from shipway.core.observation import Side
+from shipway.core.description.app import App
+from shipway.core.experiments.experiment import Shadow, Trial
+from shipway.core.observations.observation import Side
 from shipway.core.places import Places
-from shipway.core.records import SideRecord
-from shipway.core.release import Artifact, BakedModel, Release
+from shipway.core.releases.release import Artifact, BakedModel, Release
+from shipway.core.rollouts.records import SideRecord
 from shipway.local.assignments import LocalAssignments
 from shipway.local.parameters import FileParameters
 from shipway.local.processes import TaskSpec

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shipway.core.description import Service
+from shipway.core.description.app import Service
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.release import BakedModel
+from shipway.core.releases.release import BakedModel
 from shipway.local.build import LocalBuilder
 from shipway.local.confinement import Confinement
 from shipway.local.git_source import GitSource
@@ -293,7 +293,7 @@ BUILD = """
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from shipway.core.description import Service
+from shipway.core.description.app import Service
 from shipway.local.build import LocalBuilder
 from shipway.local.confinement import Confinement
 from shipway.local.git_source import GitSource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipway.core.description import Service
+from shipway.core.description.app import Service
 from shipway.local.committed import CommittedService
 from shipway.local.git_source import GitSource
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from shipway.core.description import App
-from shipway.core.losses import Losses
-from shipway.core.observation import Side
+from shipway.core.description.app import App
+from shipway.core.observations.losses import Losses
+from shipway.core.observations.observation import Side
 from shipway.core.places import Places
-from shipway.core.records import SideRecord
-from shipway.core.release import Artifact, BakedModel, Release
+from shipway.core.releases.release import Artifact, BakedModel, Release
+from shipway.core.rollouts.records import SideRecord
 from shipway.local import model_evidence
 from shipway.local.model_evidence import LocalModelEvidence, LossReader
 from shipway.local.parameters import FileParameters

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.daemon_environment import kept
+from shipway.core.daemon.environment import kept
 from shipway.local.private_state import close_to_others
 
 

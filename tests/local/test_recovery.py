@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.places import Places
-from shipway.core.records import EnvironmentRecord, SideRecord
-from shipway.core.release import Artifact, Release
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
 from shipway.local.parameters import FileParameters
 from shipway.local.processes import ProcessRunner, TaskSpec
 from shipway.local.python_environment import PythonEnvironments

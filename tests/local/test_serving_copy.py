@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.core.records import EnvironmentRecord, ModelHistory, SideRecord, Warm
-from shipway.core.release import Artifact, Release
+from shipway.core.models.history import ModelHistory
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.rollouts.records import EnvironmentRecord, SideRecord, Warm
 from shipway.local.serving_copy import ServingCopy
 from shipway.local.store import Store, is_damaged
 from tests.pipeline.house import APP

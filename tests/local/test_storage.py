@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.description import Retention
-from shipway.core.release import Artifact
+from shipway.core.description.app import Retention
+from shipway.core.releases.release import Artifact
 from shipway.local.file_lock import locked
 from shipway.local.sealed_tree import seal
 from shipway.local.storage import GRACE, Needed, Storage

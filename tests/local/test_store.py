@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from shipway.core.description import STORED, App
+from shipway.core.description.app import STORED, App
 from shipway.core.errors import ShipwayError
-from shipway.core.records import Lock, Warm
-from shipway.core.release import Release
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import Lock, Warm
 from shipway.local.former_state import set_aside
 from shipway.local.store import Store
 

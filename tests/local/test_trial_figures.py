@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.variants import TaskFigures
+from shipway.core.experiments.figures import TaskFigures
 from shipway.local.processes import TaskSpec
 from shipway.local.supervisor import TaskStatus
 from shipway.local.trial_figures import figures_of

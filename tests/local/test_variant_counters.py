@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.sketch import Predictions, TaskPredictions
+from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.predictions import TaskPredictions
 from shipway.local.processes import TaskSpec
 from shipway.local.supervisor import TaskStatus
 from shipway.local.variant_counters import all_predictions, counters_of, predictions_of, sketch_of

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.losses import Losses
+from shipway.core.observations.losses import Losses
 from shipway.monitor import labelled_losses as module
 from shipway.monitor.labelled_losses import labelled_losses
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from shipway.core.errors import ShipwayError
-from shipway.core.losses import Losses
-from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport, Tasks, Traffic
+from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.losses import Losses
+from shipway.core.observations.observation import Observation, ProbeAnswer, Side, TaskReport, Tasks, Traffic
+from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.ports import ModelEvidence, Target, Tell
-from shipway.core.release import Release
-from shipway.core.sketch import Predictions, TaskPredictions
+from shipway.core.releases.release import Release
 
 
 class FakeTarget(Target, ModelEvidence):

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipway.core.approval import Decision, check_decision
-from shipway.core.description import App, Service
+from shipway.core.description.app import App, Service
 from shipway.core.errors import Refused, UsageError
-from shipway.core.model_version import ModelVersion
+from shipway.core.models.approval import Decision, check_decision
+from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Builder, Models, Source, Tell
-from shipway.core.records import Run
-from shipway.core.release import Artifact, BakedModel, Commit, Release
+from shipway.core.releases.release import Artifact, BakedModel, Commit, Release
+from shipway.core.releases.run import Run
 from shipway.local.store import Store
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shipway.core.description import App
-from shipway.core.records import RolloutRecord
-from shipway.core.release import Artifact, Release
+from shipway.core.description.app import App
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.rollouts.records import RolloutRecord
 from tests.pipeline.house import DESCRIPTION, House
 
 ROLLING = {"strategy": "rolling", "step_wait": 0, "bake": 0}

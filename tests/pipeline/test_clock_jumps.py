@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.records import EnvironmentRecord, Gate, Run, Warm
+from shipway.core.releases.run import Gate, Run
+from shipway.core.rollouts.records import EnvironmentRecord, Warm
 from shipway.local.store import Store
 from shipway.pipeline import rollouts as module
 from shipway.pipeline.bell import Bell

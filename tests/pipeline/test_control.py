@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.records import Run
-from shipway.core.release import Artifact, Release
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.releases.run import Run
 from shipway.pipeline import engine
 from tests.pipeline.house import APP, House
 

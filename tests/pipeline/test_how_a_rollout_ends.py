@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.observation import Side
-from shipway.core.records import Run
+from shipway.core.observations.observation import Side
+from shipway.core.releases.run import Run
 from shipway.pipeline.rollouts import FAULT_PATIENCE, Rollouts
 from tests.pipeline.house import House
 from tests.pipeline.rolling import CANARY, ROLLING, release, roll_out

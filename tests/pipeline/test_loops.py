@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from shipway.core.daemon.loops import Loop
 from shipway.core.errors import ShipwayError
-from shipway.core.loops import Loop
 from shipway.pipeline.loops import Loops
 from tests.waiting import wait_for
 

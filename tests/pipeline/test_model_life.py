@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
-from shipway.core.model_version import ModelVersion
-from shipway.core.records import ModelHistory, RolloutRecord, Run
-from shipway.core.release import BakedModel
-from shipway.core.schema import Feature
-from shipway.core.waiting import Waiting
+from shipway.core.models.history import ModelHistory
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.models.schema import Feature
+from shipway.core.releases.release import BakedModel
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import RolloutRecord
+from shipway.core.rollouts.waiting import Waiting
 from tests.pipeline.house import APP, DESCRIPTION, House
 from tests.waiting import wait_for
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
 from shipway.local.store import Store
 from shipway.pipeline.operator import Operator

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipway.core.description import App, Service
+from shipway.core.description.app import App, Service
 from shipway.core.errors import Refused
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.core.ports import Tell
-from shipway.core.records import RolloutRecord, Run
-from shipway.core.release import Artifact, Commit, Release
+from shipway.core.releases.release import Artifact, Commit, Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import RolloutRecord
 from shipway.pipeline import rollouts as module
 from tests.pipeline.fake_target import FakeTarget
 from tests.pipeline.house import APP, House, Workshop

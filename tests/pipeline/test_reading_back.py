@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.observation import Side, TaskReport
+from shipway.core.observations.observation import Side, TaskReport
 from shipway.pipeline import rollouts as module
 from tests.pipeline.house import House
 from tests.pipeline.rolling import ROLLING, release, roll_out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.core.release import Commit
+from shipway.core.releases.release import Commit
 from shipway.pipeline.remarks import remarks
 from tests.pipeline.house import APP, Repository
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipway.core.errors import Refused
-from shipway.core.records import Run
+from shipway.core.releases.run import Run
 from shipway.pipeline import rollouts as module
 from tests.pipeline.house import House, Killed
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.errors import Refused
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.core.ports import Tell
-from shipway.core.records import EnvironmentRecord, Lock, RolloutRecord, Run, Warm
-from shipway.core.release import Artifact, Release
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord, Lock, RolloutRecord, Warm
 from shipway.local.store import Store
 from shipway.pipeline import environment_lock
 from shipway.pipeline import rollouts as module

@@ -12,22 +12,23 @@ from typing import Any
 
 import pytest
 
-from shipway.core.assignment import Shadow, Trial, of_release
-from shipway.core.description import App, Guard
+from shipway.core.description.app import App, Guard
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.model_version import ModelVersion
-from shipway.core.observation import Traffic
+from shipway.core.events import Event
+from shipway.core.experiments.experiment import Shadow, Trial, of_release
+from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, TaskFigures
+from shipway.core.experiments.totals import WINDOW
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.models.schema import Feature, Output
+from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.observation import Astray, Traffic
 from shipway.core.ports import Assignments
-from shipway.core.records import EnvironmentRecord, Event
-from shipway.core.release import Artifact, Release
-from shipway.core.schema import Feature, Output
-from shipway.core.sketch import Predictions
-from shipway.core.variants import Astray, Counters, Figures, ShadowCounters, TaskFigures
-from shipway.core.verdict import judge
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.core.verdicts.traffic import judge
 from shipway.local.store import Store
 from shipway.pipeline import variants as module
-from shipway.pipeline.comparing import stricter
-from shipway.pipeline.ledger import WINDOW
+from shipway.pipeline.experiment_reports import stricter
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.variants import Trials

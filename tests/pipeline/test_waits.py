@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from shipway.core.errors import Superseded
-from shipway.core.records import EnvironmentRecord, Run
-from shipway.core.release import Artifact, Release
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.pipeline.run_records import RunRecords
 from shipway.pipeline.waits import Waits
 from tests.pipeline.house import APP, House

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.observation import ProbeAnswer, Side
-from shipway.core.records import Lock
-from shipway.core.release import Release
+from shipway.core.observations.observation import ProbeAnswer, Side
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import Lock
 from shipway.pipeline.environment_lock import LockLost
 from tests.pipeline.house import House
 from tests.pipeline.rolling import CANARY, ROLLING, release, roll_out

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.model_version import ModelVersion
+from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Tell
 from shipway.registry.bucket import Bucket
 from shipway.registry.packer import Packer

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.errors import UsageError
-from shipway.core.records import Run
+from shipway.core.releases.run import Run
 from shipway.server import logs
 from shipway.server.call import Call
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from shipway.cli.client import Client, Lost, NotRunning
 from shipway.cli.daemon_lock import holder
-from shipway.core.daemon_environment import kept
+from shipway.core.daemon.environment import kept
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.places import Places
 

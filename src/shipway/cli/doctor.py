@@ -180,8 +180,8 @@ def loops(status: dict[str, Any] | None) -> Iterator[Check]:
 
 def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check]:
     """shipway.yaml, and the ports of its environments: free, or taken by this very app."""
-    from shipway import committed_app  # heavy: only where it is needed
-    from shipway.description_file import load
+    from shipway.description import committed_app
+    from shipway.description.reader import load
 
     path = places.root / "shipway.yaml"
     try:

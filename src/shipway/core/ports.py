@@ -7,15 +7,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from shipway.core.approval import Decision
-from shipway.core.description import Service
-from shipway.core.losses import Losses
-from shipway.core.model_version import ModelVersion
-from shipway.core.observation import Observation, ProbeAnswer, Side, TaskReport
-from shipway.core.records import AuditEntry, Event, Lock
-from shipway.core.release import Artifact, Commit, Release
-from shipway.core.sketch import TaskPredictions
-from shipway.core.variants import Astray, TaskFigures
+from shipway.core.description.app import Service
+from shipway.core.events import AuditEntry, Event
+from shipway.core.experiments.figures import TaskFigures
+from shipway.core.models.approval import Decision
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.observations.losses import Losses
+from shipway.core.observations.observation import Astray, Observation, ProbeAnswer, Side, TaskReport
+from shipway.core.observations.predictions import TaskPredictions
+from shipway.core.releases.release import Artifact, Commit, Release
+from shipway.core.rollouts.records import Lock
 
 T = TypeVar("T")
 Tell = Callable[[str], None]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from shipway.core.assignment import Trial, of_release
-from shipway.core.observation import SIDES, Side
+from shipway.core.experiments.experiment import Trial, of_release
+from shipway.core.experiments.figures import TaskFigures
+from shipway.core.observations.observation import SIDES, Astray, Side
 from shipway.core.ports import Assignments, Store
-from shipway.core.records import SideRecord
-from shipway.core.release import Release
-from shipway.core.variants import Astray, TaskFigures
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import SideRecord
 from shipway.local.parameters import FileParameters
 from shipway.local.supervisor import Supervisor, TaskStatus
 from shipway.local.task_specs import TaskSpecs

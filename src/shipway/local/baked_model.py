@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from shipway.core.errors import Refused
-from shipway.core.model_version import VERSION
-from shipway.core.release import BakedModel
+from shipway.core.models.model_version import VERSION
+from shipway.core.releases.release import BakedModel
 
 _METADATA = "metadata.json"
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shipway.core.description import Service
+from shipway.core.description.app import Service
 from shipway.core.errors import Refused, UsageError
-from shipway.core.headline import with_log
+from shipway.core.logs.headline import with_log
 from shipway.core.ports import Builder, Tell
-from shipway.core.release import Artifact, Commit
+from shipway.core.releases.release import Artifact, Commit
 from shipway.local import log_file
 from shipway.local.atomic_file import write_atomically
 from shipway.local.baked_model import read_baked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from shipway.core.daemon_environment import kept
+from shipway.core.daemon.environment import kept
 
 
 def start_clean() -> None:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipway.core.command_line import words
-from shipway.core.description import Service
+from shipway.core.description.app import Service
+from shipway.core.description.command_line import words
 from shipway.core.errors import UsageError
-from shipway.core.release import Commit
+from shipway.core.releases.release import Commit
 from shipway.local.git_export import PROGRAM
 from shipway.local.git_source import GitSource
 from shipway.local.lock_file import TEST_LOCK, Folder, check_lock

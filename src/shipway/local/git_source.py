@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.ports import Source
-from shipway.core.release import Commit
+from shipway.core.releases.release import Commit
 from shipway.local import git_names
 from shipway.local.git_command import Git, message, sane
 from shipway.local.git_export import (

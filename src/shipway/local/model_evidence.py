@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shipway.core.losses import Losses
-from shipway.core.observation import SIDES, Side
+from shipway.core.observations.losses import Losses
+from shipway.core.observations.observation import SIDES, Side
+from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.ports import ModelEvidence, Store
-from shipway.core.records import SideRecord
-from shipway.core.release import Release
-from shipway.core.sketch import TaskPredictions
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import SideRecord
 from shipway.local.supervisor import Supervisor
 from shipway.local.task_specs import TaskSpecs
 from shipway.local.variant_counters import all_predictions

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
-from shipway.core.description import Probe, Service
-from shipway.core.observation import ProbeAnswer
+from shipway.core.description.app import Probe, Service
+from shipway.core.observations.observation import ProbeAnswer
 
 # Many, so that tasks that hang keep nobody waiting for a thread; only those that are needed are started.
 _pool = ThreadPoolExecutor(max_workers=256, thread_name_prefix="probe")

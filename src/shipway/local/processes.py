@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local import log_file
 from shipway.local.port_owner import stranger_on
 from shipway.local.process_table import (

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.ports import Store
-from shipway.core.records import EnvironmentRecord, RolloutRecord, Run, SideRecord
-from shipway.core.release import Release
-from shipway.core.retention import kept_releases
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord, SideRecord
+from shipway.core.rollouts.retention import kept_releases
 from shipway.local.storage import Item, Needed, Storage
 from shipway.local.supervisor import Supervisor
 from shipway.local.task_specs import TaskSpecs

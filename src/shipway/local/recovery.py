@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import SIDES, Side, other
-from shipway.core.records import EnvironmentRecord, SideRecord
-from shipway.core.release import Release
+from shipway.core.observations.observation import SIDES, Side, other
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
 from shipway.local.process_table import send, session_of, started_at
 from shipway.local.processes import LAUNCH, Handle
 from shipway.local.router.router import Router

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from shipway.core.description.placeholders import filled
 from shipway.core.errors import UsageError
-from shipway.core.placeholders import filled
 from shipway.local import log_file
 from shipway.local.confinement import SCRATCH, Confinement
 from shipway.local.process_table import end_marked

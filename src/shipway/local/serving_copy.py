@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from shipway.core.assignment import Trial
-from shipway.core.authority import Authority
-from shipway.core.description import STORED
+from shipway.core.access.authority import Authority
+from shipway.core.description.app import STORED
 from shipway.core.errors import ShipwayError
-from shipway.core.records import EnvironmentRecord, ModelHistory, SideRecord
-from shipway.core.release import Release
+from shipway.core.experiments.experiment import Trial
+from shipway.core.models.history import ModelHistory
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
 from shipway.local.atomic_file import write_atomically
 from shipway.local.store import Store
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from shipway.core.description import Retention
-from shipway.core.release import Artifact
+from shipway.core.description.app import Retention
+from shipway.core.releases.release import Artifact
 from shipway.local.file_lock import locked_if_free
 from shipway.local.sealed_tree import remove_tree
 

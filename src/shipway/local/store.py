@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from shipway.core.description import STORED
+from shipway.core.description.app import STORED
 from shipway.core.errors import ShipwayError
-from shipway.core.records import AuditEntry, Event, Lock
+from shipway.core.events import AuditEntry, Event
+from shipway.core.rollouts.records import Lock
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.core.headline import with_log
-from shipway.core.observation import Side
+from shipway.core.logs.headline import with_log
+from shipway.core.observations.observation import Side
 from shipway.local import log_file
 from shipway.local.processes import LAUNCH, Handle, Runner, TaskSpec, free_port
 from shipway.local.readiness import Readiness, ask

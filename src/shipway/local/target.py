@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import SIDES, Observation, ProbeAnswer, Side, TaskReport, Tasks, other
-from shipway.core.plan import ALL
+from shipway.core.observations.observation import SIDES, Observation, ProbeAnswer, Side, TaskReport, Tasks, other
 from shipway.core.ports import Store, Target, Tell
-from shipway.core.records import SideRecord
-from shipway.core.release import Release
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.plan import ALL
+from shipway.core.rollouts.records import SideRecord
 from shipway.local.assignments import SERVING, LocalAssignments
 from shipway.local.build import LocalBuilder
 from shipway.local.probes import ask_all

@@ -6,13 +6,13 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from shipway.core.description.placeholders import filled
 from shipway.core.errors import Refused
-from shipway.core.headline import with_log
-from shipway.core.observation import Side
-from shipway.core.placeholders import filled
+from shipway.core.logs.headline import with_log
+from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.ports import Tell
-from shipway.core.release import Release
+from shipway.core.releases.release import Release
 from shipway.local.bounded_run import run_bounded
 from shipway.local.parameters import FileParameters
 from shipway.local.processes import TaskSpec

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from shipway.core.variants import Counters, Figures, ShadowCounters, TaskFigures
+from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, TaskFigures
 from shipway.local.supervisor import TaskStatus
 from shipway.local.variant_counters import counters_of, sketch_of
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from shipway.core.sketch import Bucket, Predictions, TaskPredictions
+from shipway.core.observations.distribution import Bucket, Predictions
+from shipway.core.observations.predictions import TaskPredictions
 from shipway.local.readiness import ask
 from shipway.local.supervisor import TaskStatus
 

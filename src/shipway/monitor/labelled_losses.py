@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shipway.core.losses import Losses
+from shipway.core.observations.losses import Losses
 
 MAX_BYTES = 256 << 20
 """Read of each variant's capture in one look; the newest is read first."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shipway.core.description import App
+from shipway.core.access.roles import check_known, check_role
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
-from shipway.core.gates import check_known, check_role, check_waiting, path_for, turn_of
-from shipway.core.records import Answer, AuditEntry, EnvironmentRecord, Run
-from shipway.core.rollout import Command
+from shipway.core.events import AuditEntry
+from shipway.core.releases.gates import check_waiting, path_for, turn_of
+from shipway.core.releases.run import Answer, Run
+from shipway.core.rollouts.machine import Command
+from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_life import ModelLife
 from shipway.pipeline.new_run import new_run

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from shipway.core.events import Event
 from shipway.core.ports import Store
-from shipway.core.records import Event, Lock
+from shipway.core.rollouts.records import Lock
 from shipway.pipeline.bell import Bell
 
 EXPIRY = 30.0

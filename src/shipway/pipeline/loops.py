@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from shipway.core.daemon.loops import Loop
 from shipway.core.errors import ShipwayError
-from shipway.core.loops import Loop
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shipway.core.errors import ShipwayError
-from shipway.core.model_version import ModelVersion
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.models.schema import refused_by, unlike, unlike_output
 from shipway.core.ports import Models
-from shipway.core.release import Release
-from shipway.core.schema import refused_by, unlike, unlike_output
+from shipway.core.releases.release import Release
 
 
 def misfits(models: Models, stable: Release, version: str) -> tuple[str, ...]:

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipway.core.approval import Decision, check_decider, check_promotable, check_unused
-from shipway.core.assignment import Trial, check_promotion
-from shipway.core.description import App, Model
+from shipway.core.access.roles import check_known, check_role
+from shipway.core.description.app import App, Model
 from shipway.core.errors import Refused, UsageError
-from shipway.core.gates import check_known, check_role
-from shipway.core.model_version import ModelVersion
-from shipway.core.records import AuditEntry, EnvironmentRecord, ModelHistory, Run
-from shipway.core.release import Release
+from shipway.core.events import AuditEntry
+from shipway.core.experiments.experiment import Trial, check_promotion
+from shipway.core.models.approval import Decision, check_decider, check_promotable, check_unused
+from shipway.core.models.history import ModelHistory
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_fit import misfits
 from shipway.pipeline.new_run import new_run

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shipway.core.records import AuditEntry, Run, RunKind
+from shipway.core.events import AuditEntry
+from shipway.core.releases.run import Run, RunKind
 from shipway.pipeline.parts import Parts
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shipway.core.authority import Authority, Reading, at_reload, at_start, authority_of, governed
-from shipway.core.description import App
+from shipway.core.access.authority import Authority, Reading, at_reload, at_start, authority_of, governed
+from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError
+from shipway.core.events import AuditEntry
 from shipway.core.ports import Store
-from shipway.core.records import AuditEntry
 
 _KEY = "operator"
 

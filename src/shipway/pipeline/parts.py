@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.ports import Builder, Models, Source, Store
 from shipway.pipeline.rollouts import Rollouts
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError
 from shipway.core.places import DESCRIPTION
 from shipway.core.ports import Source
-from shipway.core.release import Commit
+from shipway.core.releases.release import Commit
 
 _NAMED = 3
 

@@ -9,26 +9,30 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.observation import Observation, Side, Traffic, count_probes, other
-from shipway.core.plan import Plan
+from shipway.core.events import AuditEntry, Event
+from shipway.core.observations.observation import Observation, Side, Traffic, count_probes, other
 from shipway.core.ports import ModelEvidence, Store, Target
-from shipway.core.records import (
-    AuditEntry,
-    EnvironmentRecord,
-    Event,
-    PendingCommand,
-    RolloutRecord,
-    Run,
-    Warm,
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.machine import (
+    Command,
+    Desired,
+    State,
+    decide,
+    desired,
+    may_retire,
+    moved,
+    resumed,
+    since_baseline,
 )
-from shipway.core.release import Release
-from shipway.core.rollout import Command, Desired, State, decide, desired, may_retire, moved, resumed, since_baseline
-from shipway.core.transition import ModelWay, begun, relabelled
-from shipway.core.verdict import MIN_LATENCIES
+from shipway.core.rollouts.narration import narrate
+from shipway.core.rollouts.plan import Plan
+from shipway.core.rollouts.records import EnvironmentRecord, PendingCommand, RolloutRecord, Warm
+from shipway.core.rollouts.transition import ModelWay, begun, relabelled
+from shipway.core.verdicts.traffic import MIN_LATENCIES
 from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EnvironmentLocks
-from shipway.pipeline.narration import narrate
 
 TICK = 0.1
 FAULT_PATIENCE = 60.0

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from shipway.core.events import Event, EventKind
 from shipway.core.ports import Store
-from shipway.core.records import Event, EventKind, RolloutRecord, Run
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import RolloutRecord
 
 
 def rollout_id(run: str, environment: str) -> str:

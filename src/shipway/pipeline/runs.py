@@ -6,20 +6,15 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from shipway.core.approval import check_promotable
-from shipway.core.description import App
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError, explained
-from shipway.core.gates import is_heading_for
-from shipway.core.records import (
-    Choice,
-    EnvironmentRecord,
-    ModelHistory,
-    Run,
-    RunStatus,
-    status_of,
-)
-from shipway.core.release import Artifact, Commit, Release
-from shipway.core.transition import ModelWay
+from shipway.core.models.approval import check_promotable
+from shipway.core.models.history import ModelHistory
+from shipway.core.releases.gates import is_heading_for
+from shipway.core.releases.release import Artifact, Commit, Release
+from shipway.core.releases.run import Choice, Run, RunStatus, status_of
+from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.core.rollouts.transition import ModelWay
 from shipway.pipeline.model_fit import misfits
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords, rollout_id

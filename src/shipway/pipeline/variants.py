@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from shipway.core.approval import check_promotable
-from shipway.core.assignment import Shadow, Stopped, Trial, check_percent, check_versions, read_shares
-from shipway.core.description import App
+from shipway.core.access.roles import check_known, check_role
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.gates import check_known, check_role
+from shipway.core.events import AuditEntry, Event, EventKind
+from shipway.core.experiments.experiment import Shadow, Stopped, Trial, check_percent, check_versions, read_shares
+from shipway.core.models.approval import check_promotable
 from shipway.core.ports import Assignments
-from shipway.core.records import AuditEntry, EnvironmentRecord, Event, EventKind, Lock
-from shipway.core.release import Release
-from shipway.pipeline.comparing import Comparing, TrialReport
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import EnvironmentRecord, Lock
 from shipway.pipeline.environment_lock import EnvironmentLocks
+from shipway.pipeline.experiment_reports import Comparing, TrialReport
 from shipway.pipeline.model_fit import strangers
 from shipway.pipeline.parts import Parts
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from shipway.core.access.roles import check_known
 from shipway.core.errors import Superseded
-from shipway.core.gates import check_known, needs_new_word, superseding, turn_of
-from shipway.core.records import Answer, Gate, Run
-from shipway.core.release import Release
+from shipway.core.releases.gates import needs_new_word, superseding, turn_of
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Answer, Gate, Run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords
 

@@ -18,7 +18,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from shipway.core.errors import Refused, UsageError
-from shipway.core.model_version import VERSION, sort_key
+from shipway.core.models.model_version import VERSION, sort_key
 
 METADATA = "metadata.json"
 MAX_METADATA = 4 << 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from shipway.core.approval import Decision, check_decision
 from shipway.core.errors import Refused
+from shipway.core.models.approval import Decision, check_decision
 
 MOST = 1000
 

@@ -17,9 +17,9 @@ from pydantic import (
     ValidationError,
 )
 
-from shipway.core import schema as core
 from shipway.core.errors import Refused
-from shipway.core.model_version import ModelVersion
+from shipway.core.models import schema as core
+from shipway.core.models.model_version import ModelVersion
 
 MAX_BYTES = 8 << 30
 CONTRACT = "docs/model-bucket.md"

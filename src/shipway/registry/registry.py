@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from shipway.core.approval import Decision, check_promotable
 from shipway.core.errors import Refused
-from shipway.core.model_version import ModelVersion
+from shipway.core.models.approval import Decision, check_promotable
+from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Models, Tell
 from shipway.registry import baking, decisions, metadata, publish
 from shipway.registry.bucket import METADATA, Bucket, digest_of, files_in

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shipway.core.errors import Refused, ShipwayError, UsageError, explained
-from shipway.core.rollout import Command
+from shipway.core.rollouts.machine import Command
 from shipway.server import logs, views
 from shipway.server.call import Answer, Call, Verb, Verbs, read_call
 from shipway.server.disk_verbs import disk_verbs

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from shipway.core.records import AuditEntry
+from shipway.core.events import AuditEntry
 from shipway.local.storage import Item, total
 from shipway.server.call import Call, Verbs
 from shipway.server.views import plain

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shipway.core.approval import Decision
 from shipway.core.errors import UsageError
-from shipway.core.records import Run
+from shipway.core.models.approval import Decision
+from shipway.core.releases.run import Run
 from shipway.server import model_views, views
 from shipway.server.call import Answer, Call, Verb, Verbs
 from shipway.wiring import Platform

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipway.core.model_version import ModelVersion
-from shipway.core.records import RolloutRecord
-from shipway.core.release import Release
-from shipway.core.served import served
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.releases.release import Release
+from shipway.core.rollouts.records import RolloutRecord
+from shipway.core.rollouts.served import served
 from shipway.pipeline.model_life import Baked, Decided
 from shipway.server import views
 from shipway.wiring import Platform

@@ -9,14 +9,16 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from shipway import __version__
-from shipway.core.description import Guard
-from shipway.core.lately import Lately, together
-from shipway.core.observation import Side, other
-from shipway.core.records import EnvironmentRecord, RolloutRecord, Run
-from shipway.core.release import Release
-from shipway.core.verdict import MIN_LATENCIES, quantile
+from shipway.core.description.app import Guard
+from shipway.core.observations.observation import Side, other
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
+from shipway.core.verdicts.intervals import quantile
+from shipway.core.verdicts.lately import Lately, together
+from shipway.core.verdicts.traffic import MIN_LATENCIES
 from shipway.local.supervisor import TaskStatus
-from shipway.pipeline.comparing import TrialReport
+from shipway.pipeline.experiment_reports import TrialReport
 from shipway.wiring import Platform
 
 _anything: TypeAdapter[Any] = TypeAdapter(Any)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from router_harness import Loop, Task, topology
 
-from shipway.core.observation import SIDES, Side
+from shipway.core.observations.observation import SIDES, Side
 from shipway.local.router import Router
 from tests.ports import free_port
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shipway.core.errors import ShipwayError
-from shipway.core.lately import Lately
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
+from shipway.core.verdicts.lately import Lately
 from shipway.local.router.meter import SPAN, Meter
 from shipway.local.router.router import Count, Counters
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from router_harness import DEADLINE, Task, ask, ask_on
 
 from shipway.core.errors import UsageError
-from shipway.core.observation import Side, other
+from shipway.core.observations.observation import Side, other
 from shipway.local.router import Router
 
 WEIGHTS = st.integers(0, 10_000)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from router_harness import DEADLINE, Task, ask, topology
 
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local.router import Router
 from shipway.local.router.process import find_haproxy
 from shipway.local.router.runtime_socket import RuntimeSocket

@@ -16,7 +16,7 @@ import pytest
 from router_harness import DEADLINE, Loop, Task, ask, ask_on, topology
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local.router import Router, Topology
 from shipway.local.router import process as process_module
 from shipway.local.router.runtime_socket import RuntimeSocket

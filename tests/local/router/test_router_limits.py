@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from router_harness import DEADLINE, Task, ask, topology
 
-from shipway.core.description import Service
+from shipway.core.description.app import Service
 from shipway.local.probes import ask_all
 from shipway.local.router import Router, Topology
 from tests.ports import free_port

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from router_harness import Load, Loop, Task, topology
 
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local.router import Router
 from tests.waiting import wait_for
 

@@ -10,7 +10,7 @@ import pytest
 from router_harness import Task, ask
 
 from shipway.core.errors import UsageError
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local.router import EnvironmentTopology, Router, ServiceRoutes, Topology
 from shipway.local.router.runtime_socket import RuntimeSocket, parse_stat
 from tests.waiting import wait_for

@@ -13,7 +13,7 @@ import pytest
 from router_harness import Task, ask
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local.router import Router
 from shipway.local.router.state import Slot, assign
 from tests.waiting import wait_for

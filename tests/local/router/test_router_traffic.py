@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from router_harness import DEADLINE, Load, Loop, Task, ask
 
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
 from shipway.local.router import Router
 from shipway.local.router.access_log import KEPT_FAILURES, KEPT_LATENCIES, AccessLog, Line, parse
 from tests.waiting import wait_for

@@ -21,8 +21,8 @@ def validate(file: Path | None, as_json: bool) -> int:
 
     Every mistake is told with its line, what was found and what is allowed. Exit code 2 when there is one.
     """
-    from shipway import committed_app  # heavy: only where it is needed
-    from shipway.description_file import load
+    from shipway.description import committed_app
+    from shipway.description.reader import load
 
     path = file or places_here().root / "shipway.yaml"
     app = load(path)

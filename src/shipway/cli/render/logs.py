@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shipway.cli.render.text import clock_time, plain
-from shipway.core.log_line import understood
+from shipway.core.logs.log_line import understood
 
 _LONGEST_ERROR = 300
 

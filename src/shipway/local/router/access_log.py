@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shipway.core.observation import SIDES, Side
+from shipway.core.observations.observation import SIDES, Side
 
 # The most recent ones: a candidate that turns slow late must show.
 KEPT_LATENCIES = 4096

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shipway.core.observation import SIDES, other
+from shipway.core.observations.observation import SIDES, other
 from shipway.local.router.error_answers import all_answers, early_answers, json_error
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import EnvironmentTopology, Pool, ServiceRoutes, Topology

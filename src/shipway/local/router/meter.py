@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shipway.core.errors import ShipwayError
-from shipway.core.lately import Lately
-from shipway.core.observation import Side
+from shipway.core.observations.observation import Side
+from shipway.core.verdicts.lately import Lately
 from shipway.local.router.router import Counters, Router
 
 SPAN = 300.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.core.observation import SIDES, Side, Traffic
+from shipway.core.observations.observation import SIDES, Side, Traffic
 from shipway.local.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observation import SIDES, Side
+from shipway.core.observations.observation import SIDES, Side
 from shipway.local.atomic_file import write_atomically
 from shipway.local.router.topology import Pool, Topology
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shipway.core.description import HOST, NAME
+from shipway.core.description.app import HOST, NAME
 from shipway.core.errors import UsageError
-from shipway.core.observation import SIDES, Side
+from shipway.core.observations.observation import SIDES, Side
 
 _ROUTE = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:\*|[A-Za-z0-9._~-]+)?")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")

@@ -1,0 +1,1 @@
+"""The one description of an app, and the grammar of its texts."""

@@ -1,0 +1,381 @@
+"""The one description of an app: the shape of `shipway.yaml`. Strict: an unknown key is an error.
+
+The annotated `shipway.yaml` at the repository's root is the manual of these types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    model_validator,
+)
+
+from shipway.core.description.command_line import mistakes, value_mistakes
+from shipway.core.description.request_path import checked
+
+NAME = r"^[a-z][a-z0-9-]{0,39}$"
+HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$"
+"""A name or an IPv4 address, and maybe a port."""
+
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+_SIZES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: object) -> object:
+    """`500ms`, `30s`, `10m`, `24h`, `7d`, or a number of seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a duration such as 500ms, 30s, 10m, 24h or 7d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _share(value: object) -> object:
+    """`5%` or a number of percent."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a percentage such as 5%")
+    return float(match[1])
+
+
+def _bytes(value: object) -> object:
+    """`512KiB`, `10MiB`, `1GiB`, or a number of bytes."""
+    size = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,9}) ?(KiB|MiB|GiB)", value)):
+        size = int(match[1]) * _SIZES[match[2]]
+    if not 1 <= size <= 100 * _SIZES["GiB"]:
+        raise ValueError("expected a size such as 512KiB, 10MiB or 1GiB, from 1 byte to 100GiB")
+    return size
+
+
+def _host(value: object) -> object:
+    """A name or an IPv4 address, and maybe a port."""
+    if not isinstance(value, str) or not re.fullmatch(HOST, value):
+        raise ValueError("expected a host, such as localhost, shop.example or shop.example:8000")
+    return value
+
+
+Seconds = Annotated[float, Field(ge=0, le=30 * 86400), BeforeValidator(_seconds)]
+Days = Annotated[float, Field(ge=0, le=3650 * 86400), BeforeValidator(_seconds)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
+Host = Annotated[str, BeforeValidator(_host)]
+Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
+Name = Annotated[str, Field(pattern=NAME)]
+STORED = {"stored": True}
+"""The validation context of a description that a release was made with: rules that came later do not make it unreadable."""
+
+
+def _was_stored(info: ValidationInfo) -> bool:
+    return info.context == STORED
+
+
+def _request_path(path: str, info: ValidationInfo) -> str:
+    return path if _was_stored(info) else checked(path)
+
+
+RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(_request_path)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Strategy = Literal["all_at_once", "rolling", "blue_green", "canary", "linear"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Probe(_Strict):
+    """A request of the app's own that stands in for clients when there is too little traffic."""
+
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    path: RequestPath
+    body: JsonValue = Field(default=None, description="sent as JSON")
+    status: int = Field(default=200, ge=100, le=599, description="the answer that counts as good")
+
+
+class Service(_Strict):
+    """One deployable. Its folder is all that a build may see.
+
+    Commands are lists of words, run in the folder without a shell: see `core/description/command_line.py`.
+    """
+
+    path: str = Field(description="folder of the service, from the folder of shipway.yaml")
+    command: str = Field(min_length=1, description="starts one task; {port} is the port it must listen on")
+    test: str | None = Field(default=None, description="run in the built tree before it becomes an artifact")
+    lock: str = Field(default="requirements.lock", description="hashed lock file in the folder, or `none`")
+    test_lock: str | None = Field(default=None, description="lock file of the environment that runs the tests")
+    routes: tuple[str, ...] = Field(default=(), description="public path patterns, as on a load balancer: /api/*")
+    health: RequestPath = Field(default="/health", description="liveness: 200 while the process works")
+    ready: RequestPath = Field(
+        default_factory=lambda given: given.get("health", "/health"),
+        description="readiness: 200 once it can take traffic; default: `health`",
+    )
+    probes: tuple[Probe, ...] = Field(default=(), max_length=20, description="default: GET of `ready`")
+    model: bool = Field(default=False, description="serves the app's model; `ready` answers its model_version")
+    baked: str | None = Field(default=None, description="folder, in the service's own, of a model baked into it")
+    uses: dict[Name, str] = Field(default={}, description="service it calls → variable that carries its address")
+    env: dict[str, str] = Field(default={}, description="environment variables; {port} {data} {bucket} {buckets} …")
+    before_traffic: str | None = Field(default=None, description="once for each rollout, before its tasks start")
+    check_host: Host = Field(default="localhost", description="Host header of checks and probes")
+    answer_timeout: Annotated[float, BeforeValidator(_seconds)] = Field(
+        default=60.0, ge=1, le=3600, description="then the answer is 504"
+    )
+    largest_body: Bytes = Field(default=10 * 1024**2, description="of a request; more is answered 413")
+    longest_session: Annotated[float, BeforeValidator(_seconds)] = Field(
+        default=3600.0,
+        ge=1,
+        le=7 * 86400,
+        description="a WebSocket's silence, and any session once the router has other routes",
+    )
+    start_timeout: Seconds = 60.0
+    drain_timeout: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _patterns(self, info: ValidationInfo) -> Self:
+        if not _was_stored(info) and (findings := list(_check_service(self))):
+            raise ValueError("\n".join(findings))
+        return self
+
+
+class Quality(_Strict):
+    """When a candidate's model is bad: bounds on what it predicts beside stable's. Every figure has a default."""
+
+    max_prediction_shift: Percent = Field(default=25.0, description="distance of the two distributions, beyond chance")
+    max_disagreement: Percent = Field(default=10.0, description="of the rows that both versions answered")
+    max_loss_increase: Percent = Field(default=5.0, description="of stable's loss, once labels are known")
+    min_predictions: int = Field(default=200, ge=1, description="of each side; fewer never roll back")
+
+
+class Model(_Strict):
+    """The app's model and where its versions lie."""
+
+    name: Name
+    bucket: Name = "ml-models-bucket"
+    on_approval: tuple[Name, ...] = Field(default=(), description="environments that an approved version goes into")
+    quality: Quality = Quality()
+
+
+class Tasks(_Strict):
+    """How many tasks of each service an environment runs."""
+
+    min: int = Field(ge=1, le=100)
+    max: int = Field(ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(f"max ({self.max}) is smaller than min ({self.min})")
+        return self
+
+
+class Guard(_Strict):
+    """When a candidate is bad: bounds on what clients saw. Every figure has a default."""
+
+    confidence: float = Field(default=0.99, gt=0.5, lt=1, description="of a rollback verdict")
+    min_requests: int = Field(default=50, ge=1, description="fewer requests in a step than this is `hold`")
+    min_requests_to_fail: int = Field(default=8, ge=1, description="fewer requests never roll back")
+    max_error_rate: Percent = Field(default=5.0, description="absolute floor, whatever stable does")
+    max_error_increase: Percent = Field(default=1.0, description="points above stable that are tolerated")
+    max_latency: Seconds = Field(default=5.0, description="absolute floor for the 95th percentile")
+    max_latency_ratio: float = Field(default=3.0, ge=1, description="95th percentile, candidate over stable")
+    latency_tolerance: Seconds = Field(default=0.1, description="95th percentiles closer than this count as equal")
+    hold_timeout: Seconds = Field(default=120.0, description="how long a step may lack evidence")
+    on_timeout: Literal["rollback", "promote"] = "rollback"
+
+
+class Rollout(_Strict):
+    """How a candidate replaces stable."""
+
+    strategy: Strategy
+    steps: tuple[Percent, ...] = Field(default=(), description="canary: shares of traffic before 100 %")
+    step_percent: Percent = Field(default=20.0, description="linear: added at each step")
+    step_wait: Seconds = Field(default=5.0, description="shortest stay at a step")
+    bake: Seconds = Field(default=5.0, description="watched at 100 % before stable's tasks may go")
+    keep_warm: Seconds = Field(default=600.0, description="how long the old side stays ready for a rollback")
+    guard: Guard = Guard()
+
+    @model_validator(mode="after")
+    def _steps(self) -> Self:
+        if self.strategy == "canary" and not self.steps:
+            raise ValueError("canary needs steps, such as [5%, 25%, 50%]")
+        if self.strategy != "canary" and self.steps:
+            raise ValueError(f"steps belong to canary; {self.strategy} has none")
+        if any(later <= earlier for earlier, later in zip(self.steps, self.steps[1:], strict=False)):
+            raise ValueError("steps must grow")
+        if any(not 0 < step < 100 for step in self.steps):
+            raise ValueError("steps lie between 0% and 100%; 100% follows by itself")
+        if self.strategy == "linear" and not 0 < self.step_percent <= 100:
+            raise ValueError("step_percent lies above 0% and up to 100%")
+        return self
+
+
+class Approval(_Strict):
+    """Who must say yes before a release enters the environment."""
+
+    roles: tuple[Name, ...] = Field(min_length=1, description="any one of these roles approves")
+    expires: Seconds = Field(default=7 * 86400.0, description="a gate that nobody answers is refused after this")
+
+
+class Environment(_Strict):
+    """A place where a release runs."""
+
+    branch: str = Field(min_length=1, description="commits on this branch go as far as here")
+    after: Name | None = Field(default=None, description="environment a release passes before this one")
+    port: Port = Field(description="HTTP")
+    https_port: Port | None = Field(default=None, description="HTTPS with a locally issued certificate")
+    tasks: Tasks
+    rollout: Rollout
+    approval: Approval | None = None
+    env: dict[str, str] = Field(default={}, description="variables for every task in this environment")
+
+    @model_validator(mode="after")
+    def _variables(self, info: ValidationInfo) -> Self:
+        if _was_stored(info):
+            return self
+        bad = [
+            f"{name!r} is not the name of an environment variable"
+            for name in self.env
+            if not re.fullmatch(_VARIABLE, name)
+        ]
+        if findings := [*bad, *_check_placeholders(self.env)]:
+            raise ValueError("\n".join(findings))
+        return self
+
+
+class Retention(_Strict):
+    """What of the past stays on disk. What serves or is kept warm stays in any case."""
+
+    releases: int = Field(default=10, ge=2, le=1000, description="newest releases of each environment, kept built")
+    builds: Days = Field(default=7 * 86400.0, description="other artifacts and environments, since their last use")
+    logs: Days = Field(default=14 * 86400.0, description="logs of tasks and builds that ended")
+    capture: Days = Field(default=90 * 86400.0, description="captured requests and answers")
+
+
+class App(_Strict):
+    """All of `shipway.yaml`."""
+
+    app: Name
+    services: dict[Name, Service] = Field(min_length=1)
+    model: Model | None = None
+    environments: dict[Name, Environment] = Field(min_length=1)
+    retention: Retention = Retention()
+    roles: dict[Name, tuple[str, ...]] = Field(default={}, description="role → user names; `*` is everyone")
+
+    @model_validator(mode="after")
+    def _whole(self, info: ValidationInfo) -> Self:
+        # Every finding at once, one a line, each beginning with the path of what it is about.
+        if not _was_stored(info) and (findings := [*_check_services(self), *_check_environments(self)]):
+            raise ValueError("\n".join(findings))
+        return self
+
+    def path_to(self, environment: str) -> tuple[str, ...]:
+        """The environments a release passes, in order, up to and including `environment`."""
+        path: list[str] = []
+        name: str | None = environment
+        while name is not None:
+            path.insert(0, name)
+            name = self.environments[name].after
+        return tuple(path)
+
+    def model_services(self) -> tuple[str, ...]:
+        """The services that serve the model."""
+        return tuple(name for name, service in self.services.items() if service.model)
+
+
+def _check_service(service: Service) -> Iterator[str]:
+    if not _is_inside(service.path):
+        yield f"path: {service.path!r} is not a folder below that of shipway.yaml, such as backend-api"
+    if service.baked is not None and not _is_inside(service.baked):
+        yield f"baked: {service.baked!r} is not a folder inside the service's, such as models"
+    if service.baked is not None and service.model:
+        yield "baked: the service takes the model from the bucket already (model: true); leave one of them out"
+    for n, route in enumerate(service.routes):
+        dots = {".", ".."} & set(route.split("/"))
+        if dots or not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*(?:\*|[A-Za-z0-9._~-]+)?", route):
+            yield f"routes[{n}]: {route!r} is not a path such as /api/* or /health"
+    for key in ("command", "test", "before_traffic"):
+        command: str | None = getattr(service, key)
+        if command is not None:
+            yield from (f"{key}: {mistake}" for mistake in mistakes(command, filled=key != "test"))
+    for key in ("lock", "test_lock"):
+        name: str | None = getattr(service, key)
+        if name is not None and not _is_inside(name):
+            yield f"{key}: {name!r} is not a file inside the service's folder, such as requirements.lock"
+    for variable in (*service.env, *service.uses.values()):
+        if not re.fullmatch(_VARIABLE, variable):
+            yield f"{variable!r} is not the name of an environment variable"
+    yield from _check_placeholders(service.env)
+
+
+def _is_inside(folder: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*", folder)) and ".." not in folder
+
+
+def _check_placeholders(env: dict[str, str]) -> Iterator[str]:
+    for variable, value in env.items():
+        yield from (f"env.{variable}: {mistake}" for mistake in value_mistakes(value))
+
+
+def _check_services(app: App) -> Iterator[str]:
+    for name, service in app.services.items():
+        for used in service.uses:
+            if used not in app.services or used == name:
+                others = ", ".join(sorted(set(app.services) - {name})) or "none"
+                yield f"services.{name}.uses: no other service {used!r}; allowed: {others}"
+        if service.model and app.model is None:
+            yield f"services.{name}.model: true needs a `model:` section"
+    routes: dict[str, str] = {}
+    for name, service in app.services.items():
+        for n, route in enumerate(service.routes):
+            holder = routes.setdefault(route, name)
+            if holder != name or service.routes.index(route) != n:
+                yield f"services.{name}.routes[{n}]: {route} already leads to {holder}"
+    if not routes:
+        yield "services: no service has routes, so nothing could be reached"
+    if app.model is not None and not any(service.model or service.baked for service in app.services.values()):
+        yield "model: no service says `model: true`, nor `baked:`"
+    for environment in app.model.on_approval if app.model else ():
+        if environment not in app.environments:
+            yield f"model.on_approval: no environment {environment!r}; allowed: {', '.join(app.environments)}"
+
+
+def _check_environments(app: App) -> Iterator[str]:
+    ports: dict[int, str] = {}
+    branches: dict[str, str] = {}
+    for name, environment in app.environments.items():
+        for key, port in (("port", environment.port), ("https_port", environment.https_port)):
+            if port is not None and (holder := ports.setdefault(port, f"{name}.{key}")) != f"{name}.{key}":
+                yield f"environments.{name}.{key}: {port} is taken by environments.{holder}"
+        if (holder := branches.setdefault(environment.branch, name)) != name:
+            yield f"environments.{name}.branch: {environment.branch!r} already belongs to {holder}"
+        if environment.after is not None and environment.after not in app.environments:
+            allowed = ", ".join(sorted(set(app.environments) - {name})) or "none"
+            yield f"environments.{name}.after: no environment {environment.after!r}; allowed: {allowed}"
+        elif _returns(app, name):
+            yield f"environments.{name}.after: goes round in a circle"
+        for role in environment.approval.roles if environment.approval else ():
+            if role not in app.roles:
+                allowed = ", ".join(sorted(app.roles)) or "none is defined"
+                yield f"environments.{name}.approval.roles: no role {role!r}; allowed: {allowed}"
+
+
+def _returns(app: App, name: str) -> bool:
+    """Whether following `after` from the environment leads back to it."""
+    after = app.environments[name].after
+    for _ in app.environments:
+        if after is None or after == name or after not in app.environments:
+            break
+        after = app.environments[after].after
+    return after == name

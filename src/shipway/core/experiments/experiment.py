@@ -1,0 +1,146 @@
+"""Which model versions answer in an environment beside its release's own, and the text that tells the tasks so."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shipway.core.errors import Refused, UsageError
+from shipway.core.models.model_version import VERSION
+
+MAX_CANDIDATES = 9
+_SHARE = re.compile(r"([^=]{1,40})=([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%?")
+# percents come as decimals, whose sum may miss 100 by rounding
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A version that sees `percent` of the requests and answers none."""
+
+    version: str
+    percent: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A candidate that the platform took out of the split, why and when (Unix time)."""
+
+    version: str
+    percent: float
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What an environment tries out beside model `version`, its release's own.
+
+    Each of `split` answers its percent of the cohorts, `shadow` only listens. Of no meaning while the release that
+    serves has another version. `since` is when it began or was changed (Unix time).
+    """
+
+    environment: str
+    version: str
+    split: tuple[tuple[str, float], ...] = ()
+    shadow: Shadow | None = None
+    stopped: tuple[Stopped, ...] = ()
+    by: str = ""
+    why: str = ""
+    since: float = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether anything is tried out."""
+        return bool(self.split) or self.shadow is not None
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Every version that answers with its percent, the release's own first."""
+        rest = 100.0 - math.fsum(percent for _, percent in self.split)
+        return {self.version: rest if rest > _ROUNDING else 0.0, **dict(self.split)}
+
+    def text(self) -> str:
+        """What the parameter holds: the bare version where nothing is tried out, else JSON.
+
+        >>> Trial("prod", "v1.1").text()
+        'v1.1'
+        >>> Trial("prod", "v1.1", (("v1.2", 10.0),)).text()
+        '{"version": "v1.1", "split": {"v1.2": 10.0}}'
+        """
+        if not self.live:
+            return self.version
+        told: dict[str, object] = {"version": self.version}
+        if self.split:
+            told["split"] = dict(self.split)
+        if self.shadow is not None:
+            told["shadow"] = {"version": self.shadow.version, "percent": self.shadow.percent}
+        return json.dumps(told)
+
+
+def of_release(version: str, recorded: Trial | None) -> Trial:
+    """The trial on a side whose release has this version: the recorded one, if it was begun beside that version."""
+    if recorded is not None and recorded.version == version:
+        return recorded
+    return Trial("", version)
+
+
+def read_shares(words: Iterable[str]) -> tuple[tuple[str, float], ...]:
+    """The split in `v1.2=10% v1.3=5`. Raises UsageError.
+
+    >>> read_shares(["v1.2=10%", "v1.3=2.5"])
+    (('v1.2', 10.0), ('v1.3', 2.5))
+    """
+    split: dict[str, float] = {}
+    for word in words:
+        match = _SHARE.fullmatch(word)
+        if match is None or VERSION.fullmatch(match[1]) is None:
+            raise UsageError(f"{word[:60]!r} is no share of a version", fix="write it as v1.2=10%")
+        if match[1] in split:
+            raise UsageError(f"{match[1]} is named twice", fix="give each version one share")
+        split[match[1]] = float(match[2])
+        if split[match[1]] == 0:
+            raise UsageError(f"{word}: a share lies above 0 %", fix="leave out the versions that are to answer nobody")
+    if not 1 <= len(split) <= MAX_CANDIDATES:
+        raise UsageError(f"{len(split)} candidates; allowed: 1 to {MAX_CANDIDATES}")
+    if (total := math.fsum(split.values())) > 100 + _ROUNDING:
+        raise UsageError(f"the shares make {total:g} %; allowed: 100 % together")
+    return tuple(split.items())
+
+
+def check_percent(percent: float) -> None:
+    """Refuse a share of requests that no shadow can have."""
+    if not 0 < percent <= 100:
+        raise UsageError(f"a shadow of {percent:g} % of the requests; allowed: above 0 % and up to 100 %")
+
+
+def check_versions(trial: Trial) -> None:
+    """Refuse a trial in which a version would have two parts."""
+    candidates = dict(trial.split)
+    if trial.version in candidates:
+        raise UsageError(
+            f"{trial.environment} serves {trial.version} itself: it has what the candidates leave",
+            fix="name the other versions only",
+        )
+    shadow = trial.shadow
+    if shadow is not None and shadow.version in (trial.version, *candidates):
+        raise Refused(
+            f"{shadow.version} answers requests in {trial.environment} already; a shadow answers none",
+            fix=f"shipway model split --env {trial.environment} shows them; choose another version for one of the two",
+            state="nothing changed",
+        )
+
+
+def check_promotion(trial: Trial | None, version: str) -> None:
+    """Refuse to make a version current where others answer a part: of those, one may become all."""
+    if trial is None or not trial.split or version in trial.shares:
+        return
+    name, candidate = trial.environment, trial.split[0][0]
+    raise Refused(
+        f"{name} is split between {', '.join(trial.shares)}; promoting {version} would end that unseen",
+        fix=f"shipway model promote {candidate} --env {name}, or end the split first: shipway model split --off --env {name}",
+        state="nothing changed",
+    )

@@ -1,0 +1,111 @@
+"""What tasks count of the versions of an experiment, added up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shipway.core.observations.distribution import Predictions, merged, without
+
+
+NOTHING = Predictions()
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a version did: `errors` are requests that it could not answer, `latency` is spread in seconds."""
+
+    requests: int = 0
+    errors: int = 0
+    latency: Predictions = NOTHING
+    predictions: Predictions = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowCounters:
+    """How a shadow's predictions differ from those that clients got, over `compared` rows.
+
+    `failed` are requests it could not score, `dropped` those it had no time for.
+    """
+
+    compared: int = 0
+    disagreements: int = 0
+    failed: int = 0
+    dropped: int = 0
+    difference_sum: float = 0.0
+    largest_difference: float = 0.0
+    predictions: Predictions = NOTHING
+    stable_predictions: Predictions = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of a whole trial, or of a part of it: by version, and of the shadow."""
+
+    versions: Mapping[str, Counters] = field(default_factory=dict)
+    shadow: ShadowCounters = ShadowCounters()
+
+    def of(self, version: str) -> Counters:
+        """A version's figures; none where it did nothing."""
+        return self.versions.get(version, Counters())
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFigures:
+    """One task's figures; they begin anew with every `epoch`. `shares` are the versions' percents that it follows.
+
+    None of both where the task does not tell.
+    """
+
+    task: str
+    epoch: str = ""
+    shares: Mapping[str, float] | None = None
+    shadow: str | None = None
+    figures: Figures | None = None
+
+
+def together(parts: Iterable[Figures]) -> Figures:
+    """All of the parts as one."""
+    parts = tuple(parts)
+    versions = {version for part in parts for version in part.versions}
+    return Figures(
+        {version: _counters([part.of(version) for part in parts]) for version in versions},
+        _shadow([part.shadow for part in parts]),
+    )
+
+
+def since(now: Figures, before: Figures) -> Figures:
+    """What came after an earlier look at the same figures. Of the shadow nothing is told."""
+    return Figures({version: _later(counters, before.of(version)) for version, counters in now.versions.items()})
+
+
+def _counters(parts: Sequence[Counters]) -> Counters:
+    return Counters(
+        sum(part.requests for part in parts),
+        sum(part.errors for part in parts),
+        merged(part.latency for part in parts),
+        merged(part.predictions for part in parts),
+    )
+
+
+def _shadow(parts: Sequence[ShadowCounters]) -> ShadowCounters:
+    return ShadowCounters(
+        compared=sum(part.compared for part in parts),
+        disagreements=sum(part.disagreements for part in parts),
+        failed=sum(part.failed for part in parts),
+        dropped=sum(part.dropped for part in parts),
+        difference_sum=math.fsum(part.difference_sum for part in parts),
+        largest_difference=max((part.largest_difference for part in parts), default=0.0),
+        predictions=merged(part.predictions for part in parts),
+        stable_predictions=merged(part.stable_predictions for part in parts),
+    )
+
+
+def _later(now: Counters, before: Counters) -> Counters:
+    return Counters(
+        max(0, now.requests - before.requests),
+        max(0, now.errors - before.errors),
+        without(now.latency, before.latency),
+        without(now.predictions, before.predictions),
+    )

@@ -1,0 +1,63 @@
+"""The figures of a trial so far, kept together although tasks come, go and begin to count anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shipway.core.experiments.experiment import Trial
+from shipway.core.experiments.figures import Figures, TaskFigures, since, together
+
+WINDOW = 60.0
+"""Seconds after which what was just seen is no longer recent."""
+
+
+class Ledger:
+    """Adds up what the tasks of one trial told. Times are Unix."""
+
+    def __init__(self, trial: Trial, now: float) -> None:
+        self._shares: Mapping[str, float] = trial.shares
+        self._shadow = trial.shadow.version if trial.shadow else None
+        self._gone = Figures()
+        self._told: dict[str, TaskFigures] = {}
+        self._window = (now, Figures())
+        self.whole = Figures()
+
+    def is_of(self, trial: Trial) -> bool:
+        """Whether the tasks go on counting what they counted: a change of the trial makes them begin anew."""
+        return self._shares == trial.shares and self._shadow == (trial.shadow.version if trial.shadow else None)
+
+    def take(self, seen: Sequence[TaskFigures], now: float) -> None:
+        """Add a look at every task there is. What a task told before it went, or began anew, still counts."""
+        there = {task.task for task in seen}
+        for task in [task for task in self._told if task not in there]:
+            self._bury(task)
+        for figures in seen:
+            if figures.figures is None:
+                continue
+            # One that has not heard of the trial yet, or came back without a version of it, counts something else.
+            if figures.shares != self._shares or figures.shadow != self._shadow:
+                if figures.task in self._told:
+                    self._bury(figures.task)
+                continue
+            before = self._told.get(figures.task)
+            if before is not None and before.epoch != figures.epoch:
+                self._bury(figures.task)
+            self._told[figures.task] = figures
+        self.whole = together([self._gone, *(told.figures for told in self._told.values() if told.figures)])
+        if now - self._window[0] > WINDOW:
+            self._window = (now, self.whole)
+
+    @property
+    def recent(self) -> Figures:
+        """What came in the last minute or less."""
+        return since(self.whole, self._window[1])
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks follow the trial."""
+        return len(self._told)
+
+    def _bury(self, task: str) -> None:
+        figures = self._told.pop(task).figures
+        if figures is not None:
+            self._gone = together([self._gone, figures])

@@ -1,0 +1,1 @@
+"""Log lines, understood as far as they can be."""

@@ -1,0 +1,1 @@
+"""Model versions: names, schemas, approval, history."""

@@ -1,0 +1,52 @@
+"""A distribution in buckets, as a model task counts its predictions: small, mergeable, and honest about what it knows."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Bucket = tuple[float, float, int]
+"""Lower bound, upper bound, count. Buckets of one sketch ascend and do not overlap; equal bounds hold one value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """How many predictions there were, their sum, and how they are spread."""
+
+    count: int = 0
+    sum: float = 0.0
+    buckets: tuple[Bucket, ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """The mean prediction; 0 where there is none."""
+        return self.sum / self.count if self.count else 0.0
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation, each bucket's values taken as its middle; 0 where there is none."""
+        counted = sum(count for _, _, count in self.buckets) or 1
+        middles = [((lower + upper) / 2, count) for lower, upper, count in self.buckets]
+        mean = math.fsum(middle * count for middle, count in middles) / counted
+        return math.sqrt(math.fsum((middle - mean) ** 2 * count for middle, count in middles) / counted)
+
+
+def merged(parts: Iterable[Predictions]) -> Predictions:
+    """All of the parts as one: every task of a kind cuts its buckets at the same places."""
+    parts = tuple(parts)
+    counts: Counter[tuple[float, float]] = Counter()
+    for part in parts:
+        for lower, upper, count in part.buckets:
+            counts[lower, upper] += count
+    buckets = tuple((lower, upper, count) for (lower, upper), count in sorted(counts.items()))
+    return Predictions(sum(part.count for part in parts), sum(part.sum for part in parts), buckets)
+
+
+def without(now: Predictions, before: Predictions) -> Predictions:
+    """What came after `before`, which is an earlier look at the same counters."""
+    counts = {(lower, upper): count for lower, upper, count in before.buckets}
+    left = ((lower, upper, count - counts.get((lower, upper), 0)) for lower, upper, count in now.buckets)
+    buckets = tuple(bucket for bucket in left if bucket[2] > 0)
+    return Predictions(max(0, now.count - before.count), now.sum - before.sum, buckets)

@@ -1,0 +1,23 @@
+"""What the tasks of a side have predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shipway.core.observations.distribution import Predictions, merged, without
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPredictions:
+    """What one task has predicted since its counters began; they begin anew with every `epoch`."""
+
+    task: str
+    epoch: str
+    predictions: Predictions
+
+
+def predicted_since(now: Iterable[TaskPredictions], baseline: Iterable[TaskPredictions]) -> Predictions:
+    """What the tasks predicted since the baseline; everything of a task that was not there then or began anew."""
+    before = {(task.task, task.epoch): task.predictions for task in baseline}
+    return merged(without(task.predictions, before.get((task.task, task.epoch), Predictions())) for task in now)

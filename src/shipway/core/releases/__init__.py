@@ -1,0 +1,1 @@
+"""What goes out together, and the runs and gates that bring it there."""

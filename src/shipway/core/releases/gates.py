@@ -1,0 +1,122 @@
+"""Whose turn it is in an environment, which runs a newer commit makes pointless, and what a gate takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from shipway.core.access.roles import check_known
+from shipway.core.description.app import App
+from shipway.core.errors import Refused, UsageError
+from shipway.core.releases.run import Run
+
+
+def check_waiting(run: Run, now: float) -> None:
+    """Refuse an answer to a run that is not waiting at a gate, saying what it does instead."""
+    if run.gate is not None and run.gate.answer is not None:
+        said = run.gate.answer
+        raise Refused(f"run {run.id} is {said.kind} by {said.who} already", fix=f"shipway run show {run.id}")
+    if run.status == "waiting" and run.gate is not None and now < run.gate.expires:
+        return
+    if run.status == "expired" or (run.status == "waiting" and run.gate is not None):
+        raise Refused(
+            f"run {run.id}: the approval has expired", fix=f"shipway retry {run.id}", state="nothing was rolled out"
+        )
+    what = {"running": f"is busy with {run.stage}", "waiting": "is about to wait"}.get(
+        run.status, f"ended: {run.status}"
+    )
+    raise Refused(f"run {run.id} does not wait for an approval: it {what}", fix=f"shipway run show {run.id}")
+
+
+def path_for(app: App, environment: str | None, branch: str | None) -> tuple[str, ...]:
+    """The environments that a commit passes: up to `environment`, or as far as its branch goes."""
+    if environment is not None:
+        check_known(app, environment)
+        return app.path_to(environment)
+    for name, candidate in app.environments.items():
+        if candidate.branch == branch:
+            return app.path_to(name)
+    branches = ", ".join(f"{e.branch} → {name}" for name, e in app.environments.items())
+    where = f"branch {branch!r}" if branch else "a commit on no branch"
+    raise UsageError(f"{where} belongs to no environment ({branches})", fix="shipway deploy --env ENVIRONMENT")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a run does that is ready for an environment: enter, wait for `other`, or end because `other` took its place."""
+
+    kind: Literal["enter", "wait", "superseded"]
+    other: Run | None = None
+
+
+def is_heading_for(run: Run, environment: str) -> bool:
+    """Whether a run will come to an environment without a person's word."""
+    return run.live and run.status != "waiting" and environment in run.path and environment not in run.done
+
+
+def makes_pointless(other: Run, run: Run) -> bool:
+    """Whether `other` is a newer order for the same last environment, and has not failed."""
+    if other.kind != "deploy" or run.kind != "deploy" or other.path[-1] != run.path[-1]:
+        return False
+    return other.order > run.order and other.status in ("running", "waiting", "succeeded")
+
+
+def superseding(run: Run, environment: str, runs: Iterable[Run]) -> Run | None:
+    """The run that takes the place of one that waits at the environment's gate.
+
+    It has come as far itself: one that is still being tested may fail, and then the older commit is the last good one.
+    """
+    newer = [other for other in runs if makes_pointless(other, run) and _has_come_to(environment, other)]
+    return max(newer, key=lambda other: other.order, default=None)
+
+
+def turn_of(run: Run, environment: str, runs: Iterable[Run], at_work: str | None = None) -> Turn:
+    """Whose turn it is in an environment. `at_work` is the run whose rollout is under way there.
+
+    Runs enter in the order of their numbers. A deploy waits for older ones that are still being built, too, so that
+    what was asked for last serves in the end. Of the deploys with the same last environment that are ready, only the
+    newest goes in; the others wait for what becomes of it: they are superseded when it serves, and have their turn
+    when it fails. Nobody waits for a run that waits for a person. A rollback goes first.
+    """
+    if at_work == run.id:
+        return Turn("enter")
+    others = sorted((other for other in runs if other.id != run.id), key=lambda other: int(other.id))
+    serving = [other for other in others if makes_pointless(other, run) and environment in other.done]
+    if serving:
+        return Turn("superseded", max(serving, key=lambda other: other.order))
+    live = [other for other in others if other.live]
+    ahead = [other for other in live if other.id == at_work or _goes_first(other, run, environment, live)]
+    return Turn("wait", ahead[0]) if ahead else Turn("enter")
+
+
+def needs_new_word(run: Run, environment: str, runs: Iterable[Run]) -> bool:
+    """Whether a newer order was carried out there since the run was asked for, and nobody approved it for there.
+
+    If its commit is in what serves already, the run would go back to an older one, which takes a person's word.
+    """
+    if run.kind != "deploy" or environment in run.approved:
+        return False
+    return any(environment in other.done and other.order > run.order for other in runs)
+
+
+def _goes_first(other: Run, run: Run, environment: str, live: Iterable[Run]) -> bool:
+    if environment not in other.path or environment in other.done or other.status == "waiting":
+        return False
+    ready, earlier = other.enters == environment, int(other.id) < int(run.id)
+    if other.kind == "rollback" or run.kind == "rollback":
+        return ready and other.kind == "rollback" and (earlier or run.kind != "rollback")
+    if makes_pointless(other, run):
+        return ready
+    if not earlier or any(_is_ready_instead(newer, other, environment) for newer in (*live, run)):
+        return False
+    return ready or other.kind == run.kind == "deploy"
+
+
+def _is_ready_instead(newer: Run, run: Run, environment: str) -> bool:
+    return makes_pointless(newer, run) and newer.enters == environment
+
+
+def _has_come_to(environment: str, run: Run) -> bool:
+    at_gate = run.gate is not None and run.gate.environment == environment
+    return at_gate or run.enters == environment or environment in run.done

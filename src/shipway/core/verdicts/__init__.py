@@ -1,0 +1,1 @@
+"""What observations prove: error rates, latencies, predictions, labels."""

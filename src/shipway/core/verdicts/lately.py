@@ -1,0 +1,35 @@
+"""What clients saw of a service in the last minutes, also while no rollout looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shipway.core.description.app import Guard
+from shipway.core.verdicts.intervals import repeated_z, wilson
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Requests of the last so many `seconds`, and how many of them failed: 5xx answers and requests that got none."""
+
+    seconds: float
+    requests: int = 0
+    errors: int = 0
+
+    def fails(self, guard: Guard) -> bool:
+        """Whether that is surely more than the guard lets pass, whoever serves: a first release has nobody beside it."""
+        if self.requests < guard.min_requests_to_fail:
+            return False
+        low, _ = wilson(self.errors, self.requests, repeated_z(guard.confidence, self.requests, self.requests))
+        return low > guard.max_error_rate / 100
+
+
+def together(parts: Iterable[Lately]) -> Lately:
+    """Several services as one."""
+    parts = list(parts)
+    return Lately(
+        max((part.seconds for part in parts), default=0.0),
+        sum(part.requests for part in parts),
+        sum(part.errors for part in parts),
+    )
