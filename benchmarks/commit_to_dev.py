@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.figures import Effort, Figure, Tell
 from benchmarks.throwaway import ontime
-from shipway.demo.stage import Stage
+from shipway.demo.sandbox import Stage
 
 BUDGET = 10.0
 _TIMES = {"quick": 1, "normal": 4, "full": 10}

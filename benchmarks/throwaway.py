@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from shipway.demo.commands import must
-from shipway.demo.stage import Stage
+from shipway.demo.sandbox import Stage
 from shipway.demo.story import Story, read_story
 from shipway.local.router.ports import draw_free
 

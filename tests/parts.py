@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.python_environment import PythonEnvironments
 
 ROOT = Path(__file__).parent.parent
 AT_ONCE = 2

@@ -17,7 +17,7 @@ from benchmarks.serving.by_hand import by_hand, find_nginx
 from benchmarks.serving.load import Invalid, Sample, load
 from benchmarks.serving.servers import settle
 from benchmarks.throwaway import CHECKOUT, ontime
-from shipway.demo.stage import Stage
+from shipway.demo.sandbox import Stage
 
 PATH = "/api/predict"
 TIMES = 5.0

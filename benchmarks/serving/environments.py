@@ -13,8 +13,8 @@ import uv
 
 from benchmarks.figures import Tell
 from shipway.core.errors import ShipwayError
-from shipway.local.file_lock import locked
-from shipway.local.python_environment import interpreter
+from shipway.local.builds.python_environment import interpreter
+from shipway.local.files.file_lock import locked
 
 CACHE = "SHIPWAY_BENCHMARKS_CACHE"
 _TIMEOUT = 900.0

@@ -15,38 +15,38 @@ from shipway.core.events import AuditEntry
 from shipway.core.places import DESCRIPTION, Places, places_of
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.description import reader as description_file
-from shipway.local import log_file
-from shipway.local.assignments import LocalAssignments
-from shipway.local.build import LocalBuilder
-from shipway.local.confinement import Confinement
-from shipway.local.former_state import set_aside
-from shipway.local.git_source import GitSource
-from shipway.local.model_evidence import LocalModelEvidence
-from shipway.local.parameters import FileParameters
-from shipway.local.processes import ProcessRunner
-from shipway.local.pruning import Pruning
-from shipway.local.python_environment import PythonEnvironments
-from shipway.local.recovery import Recovery
+from shipway.local.builds.builder import LocalBuilder
+from shipway.local.builds.confinement import Confinement
+from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.files import log_file
+from shipway.local.files.runtime_folder import make_private
+from shipway.local.model_tasks.evidence import LocalModelEvidence
+from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.model_tasks.wanted_versions import LocalAssignments
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
-from shipway.local.runtime_folder import make_private
-from shipway.local.serving_copy import ServingCopy
-from shipway.local.storage import Storage
-from shipway.local.store import Store
-from shipway.local.supervisor import Supervisor
+from shipway.local.source.git_source import GitSource
+from shipway.local.state.former_state import set_aside
+from shipway.local.state.pruning import Pruning
+from shipway.local.state.recovery import Recovery
+from shipway.local.state.serving_copy import ServingCopy
+from shipway.local.state.storage import Storage
+from shipway.local.state.store import Store
 from shipway.local.target import LocalTarget
-from shipway.local.task_specs import TaskSpecs
-from shipway.local.task_table import FileTaskTable
+from shipway.local.tasks.processes import ProcessRunner
+from shipway.local.tasks.supervisor import Supervisor
+from shipway.local.tasks.task_specs import TaskSpecs
+from shipway.local.tasks.task_table import FileTaskTable
 from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
+from shipway.pipeline.experiments import WATCH_EVERY, Trials
 from shipway.pipeline.loops import Loops
 from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
-from shipway.pipeline.variants import WATCH_EVERY, Trials
 from shipway.registry.registry import ModelRegistry
 
 RESUME_EVERY = 60.0

@@ -6,7 +6,7 @@ import pytest
 
 from shipway.cli import follow as following
 from shipway.cli.client import Client, NotRunning
-from shipway.cli.commands import house
+from shipway.cli.commands import daemon as house
 from shipway.cli.follow import follow
 from shipway.cli.main import run as shipway
 from shipway.cli.tail import new_lines

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shipway.cli.main import run as shipway
+from shipway.cli.render.experiments import trial_lines
 from shipway.cli.render.status import environment_lines
-from shipway.cli.render.variants import trial_lines
 from shipway.core.places import Places
 from tests.cli.answers import NOW, Json, environment, status
 from tests.cli.daemon_double import DaemonDouble

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.python_environment import PythonEnvironments
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

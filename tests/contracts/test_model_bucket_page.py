@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from shipway.core.errors import Refused
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.metadata import CONTRACT, Metadata
 from shipway.registry.registry import ModelRegistry
 from tests.contracts.conftest import probability

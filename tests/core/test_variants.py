@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.experiments import report as variants
 from shipway.core.description.app import Guard, Quality
+from shipway.core.experiments import report as variants
 from shipway.core.experiments.experiment import Shadow
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, since, together
 from shipway.core.experiments.report import MOST_LATENCIES, judge_variant, quantile, report_shadow, report_variant

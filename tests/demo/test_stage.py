@@ -15,7 +15,7 @@ import yaml
 
 from shipway.core.errors import ShipwayError
 from shipway.demo.leftovers import Leftover, leftovers
-from shipway.demo.stage import Stage
+from shipway.demo.sandbox import Stage
 from shipway.demo.story import Story
 
 DESCRIPTION = {

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from shipway.core.places import places_of
-from shipway.local.confinement import Confinement
+from shipway.local.builds.confinement import Confinement
 from tests.e2e.conftest import Shipway
 
 SNOOP = """

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from shipway.core.observations.observation import Side
-from shipway.local.processes import TaskSpec
+from shipway.local.tasks.processes import TaskSpec
 
 TASK = """
 import http.server, json, os, pathlib, signal, subprocess, sys

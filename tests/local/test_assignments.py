@@ -13,12 +13,12 @@ from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.records import SideRecord
-from shipway.local.assignments import LocalAssignments
-from shipway.local.parameters import FileParameters
-from shipway.local.processes import TaskSpec
-from shipway.local.store import Store
-from shipway.local.supervisor import TaskStatus
-from shipway.local.task_specs import TaskSpecs
+from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.model_tasks.wanted_versions import LocalAssignments
+from shipway.local.state.store import Store
+from shipway.local.tasks.processes import TaskSpec
+from shipway.local.tasks.supervisor import TaskStatus
+from shipway.local.tasks.task_specs import TaskSpecs
 
 ROLLOUT = {"strategy": "blue_green"}
 APP = App.model_validate(

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from shipway.local.bounded_run import run_bounded
+from shipway.local.tasks.bounded_run import run_bounded
 
 VARIABLES = {"PATH": os.environ["PATH"]}
 SLEEP = f"617.{os.getpid()}"

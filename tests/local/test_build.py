@@ -16,10 +16,10 @@ import pytest
 from shipway.core.description.app import Service
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.releases.release import BakedModel
-from shipway.local.build import LocalBuilder
-from shipway.local.confinement import Confinement
-from shipway.local.git_source import GitSource
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.builder import LocalBuilder
+from shipway.local.builds.confinement import Confinement
+from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.source.git_source import GitSource
 from tests.nearly_full_disk import little_room
 from tests.waiting import wait_for
 
@@ -294,10 +294,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shipway.core.description.app import Service
-from shipway.local.build import LocalBuilder
-from shipway.local.confinement import Confinement
-from shipway.local.git_source import GitSource
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.builder import LocalBuilder
+from shipway.local.builds.confinement import Confinement
+from shipway.local.source.git_source import GitSource
+from shipway.local.builds.python_environment import PythonEnvironments
 
 folder, repository, test = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 source = GitSource(repository)

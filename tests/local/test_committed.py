@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shipway.core.description.app import Service
-from shipway.local.committed import CommittedService
-from shipway.local.git_source import GitSource
+from shipway.local.source.committed import CommittedService
+from shipway.local.source.git_source import GitSource
 
 FILES = {
     "web/app.py": "",

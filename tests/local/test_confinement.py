@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from shipway.local.confinement import Confinement
-from shipway.local.python_environment import PythonEnvironments
-from shipway.local.service_tests import run_tests
+from shipway.local.builds.confinement import Confinement
+from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.builds.service_tests import run_tests
 
 LOOK = """
 import json, os, socket, sys

@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.local.file_lock import locked
+from shipway.local.files.file_lock import locked
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from shipway.local.file_lock import locked
+from shipway.local.files.file_lock import locked
 with locked(Path(sys.argv[1]), 5, "testing"):
     print("held", flush=True)
     time.sleep(600)

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from shipway.local import supervisor as module
-from shipway.local.processes import ProcessRunner
-from shipway.local.supervisor import Supervisor, TaskStatus
-from shipway.local.task_table import FileTaskTable
+from shipway.local.tasks import supervisor as module
+from shipway.local.tasks.processes import ProcessRunner
+from shipway.local.tasks.supervisor import Supervisor, TaskStatus
+from shipway.local.tasks.task_table import FileTaskTable
 from tests.waiting import PATIENCE, wait_for
 
 # Answers its readiness path until the file `hang` is there; then it takes connections and says nothing.

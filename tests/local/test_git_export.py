@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.local import git_export
-from shipway.local.git_source import GitSource
+from shipway.local.source import git_export
+from shipway.local.source.git_source import GitSource
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n".format("ab" * 32)
 

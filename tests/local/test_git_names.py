@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from shipway.core.errors import UsageError
-from shipway.local.git_source import GitSource
+from shipway.local.source.git_source import GitSource
 
 
 @pytest.fixture

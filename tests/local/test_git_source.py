@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.local.git_source import GitSource
+from shipway.local.source.git_source import GitSource
 
 
 @pytest.fixture

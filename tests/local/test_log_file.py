@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.local.log_file import open_for_append, rotate, tail
+from shipway.local.files.log_file import open_for_append, rotate, tail
 
 WRITER = """
 import os, sys

@@ -18,11 +18,11 @@ from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.records import SideRecord
-from shipway.local import model_evidence
-from shipway.local.model_evidence import LocalModelEvidence, LossReader
-from shipway.local.parameters import FileParameters
-from shipway.local.store import Store
-from shipway.local.task_specs import TaskSpecs
+from shipway.local.model_tasks import evidence as model_evidence
+from shipway.local.model_tasks.evidence import LocalModelEvidence, LossReader
+from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.state.store import Store
+from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.monitor.labelled_losses import labelled_losses
 
 

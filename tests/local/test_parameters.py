@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipway.core.errors import UsageError
-from shipway.local.parameters import FileParameters
+from shipway.local.model_tasks.parameters import FileParameters
 
 NAME = "/ontime/prod/green/model-version"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipway.core.daemon.environment import kept
-from shipway.local.private_state import close_to_others
+from shipway.local.files.private_state import close_to_others
 
 
 def open_to_others(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from shipway.core.description.app import Probe, Service
-from shipway.local.probes import ask_all
+from shipway.local.tasks.probes import ask_all
 
 PATIENCE = 2.0
 

@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.local import processes
-from shipway.local.process_table import started_at
-from shipway.local.processes import LAUNCH, Handle, ProcessRunner
-from shipway.local.readiness import ask
+from shipway.local.tasks import processes
+from shipway.local.tasks.process_table import started_at
+from shipway.local.tasks.processes import LAUNCH, Handle, ProcessRunner
+from shipway.local.tasks.readiness import ask
 from tests.ports import free_port
 from tests.waiting import wait_for
 

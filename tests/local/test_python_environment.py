@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.python_environment import PythonEnvironments
 
 
 @pytest.fixture

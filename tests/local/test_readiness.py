@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shipway.local.readiness import Readiness, ask
+from shipway.local.tasks.readiness import Readiness, ask
 from tests.ports import free_port
 
 

@@ -11,16 +11,16 @@ from shipway.core.description.app import App
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
-from shipway.local.parameters import FileParameters
-from shipway.local.processes import ProcessRunner, TaskSpec
-from shipway.local.python_environment import PythonEnvironments
-from shipway.local.recovery import FoundTask, Recovery, recover_tasks, router_state, running_tasks
+from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.router.router import Router
 from shipway.local.router.state import Slot, Split
 from shipway.local.router.topology import Pool
-from shipway.local.store import Store
-from shipway.local.task_specs import TaskSpecs
-from shipway.local.task_table import FileTaskTable, TaskRecord
+from shipway.local.state.recovery import FoundTask, Recovery, recover_tasks, router_state, running_tasks
+from shipway.local.state.store import Store
+from shipway.local.tasks.processes import ProcessRunner, TaskSpec
+from shipway.local.tasks.task_specs import TaskSpecs
+from shipway.local.tasks.task_table import FileTaskTable, TaskRecord
 
 MakeSpec = Callable[..., TaskSpec]
 APP = App.model_validate(

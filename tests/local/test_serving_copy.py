@@ -12,8 +12,8 @@ from shipway.core.errors import ShipwayError
 from shipway.core.models.history import ModelHistory
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord, Warm
-from shipway.local.serving_copy import ServingCopy
-from shipway.local.store import Store, is_damaged
+from shipway.local.state.serving_copy import ServingCopy
+from shipway.local.state.store import Store, is_damaged
 from tests.pipeline.house import APP
 
 Lost = Callable[[], Store]

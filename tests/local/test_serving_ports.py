@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.local.supervisor import State, TaskStatus
 from shipway.local.target import serving_ports
+from shipway.local.tasks.supervisor import State, TaskStatus
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from shipway.core.description.app import Retention
 from shipway.core.releases.release import Artifact
-from shipway.local.file_lock import locked
-from shipway.local.sealed_tree import seal
-from shipway.local.storage import GRACE, Needed, Storage
+from shipway.local.builds.sealed_tree import seal
+from shipway.local.files.file_lock import locked
+from shipway.local.state.storage import GRACE, Needed, Storage
 
 DAY = 86400.0
 POLICY = Retention(releases=2, builds=7 * DAY, logs=14 * DAY, capture=30 * DAY)

@@ -11,8 +11,8 @@ from shipway.core.description.app import STORED, App
 from shipway.core.errors import ShipwayError
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import Lock, Warm
-from shipway.local.former_state import set_aside
-from shipway.local.store import Store
+from shipway.local.state.former_state import set_aside
+from shipway.local.state.store import Store
 
 
 def test_a_full_disk_ends_the_transaction(tmp_path: Path) -> None:

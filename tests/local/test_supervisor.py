@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from shipway.core.errors import UsageError
-from shipway.local import log_file
-from shipway.local import supervisor as module
-from shipway.local.processes import LAUNCH, ProcessRunner
-from shipway.local.supervisor import Supervisor, TaskStatus
-from shipway.local.task_table import FileTaskTable, TaskRecord
+from shipway.local.files import log_file
+from shipway.local.tasks import supervisor as module
+from shipway.local.tasks.processes import LAUNCH, ProcessRunner
+from shipway.local.tasks.supervisor import Supervisor, TaskStatus
+from shipway.local.tasks.task_table import FileTaskTable, TaskRecord
 from shipway.pipeline.loops import Loops
 from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
@@ -251,9 +251,9 @@ def test_a_loop_of_looks_brings_tasks_up(table, make_spec):
 DAEMON = """
 import json, sys, time
 from pathlib import Path
-from shipway.local.processes import ProcessRunner, TaskSpec
-from shipway.local.supervisor import Supervisor
-from shipway.local.task_table import FileTaskTable
+from shipway.local.tasks.processes import ProcessRunner, TaskSpec
+from shipway.local.tasks.supervisor import Supervisor
+from shipway.local.tasks.task_table import FileTaskTable
 
 spec = json.loads(Path(sys.argv[2]).read_text())
 supervisor = Supervisor(FileTaskTable(Path(sys.argv[1])), ProcessRunner())

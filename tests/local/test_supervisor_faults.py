@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipway.core.errors import ShipwayError
-from shipway.local import supervisor as module
-from shipway.local.processes import Handle, TaskSpec
-from shipway.local.readiness import Readiness
-from shipway.local.supervisor import Supervisor, TaskStatus
-from shipway.local.task_table import TaskRecord
+from shipway.local.tasks import supervisor as module
+from shipway.local.tasks.processes import Handle, TaskSpec
+from shipway.local.tasks.readiness import Readiness
+from shipway.local.tasks.supervisor import Supervisor, TaskStatus
+from shipway.local.tasks.task_table import TaskRecord
 
 
 @dataclass

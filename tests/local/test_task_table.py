@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.local.processes import Handle
-from shipway.local.task_table import FileTaskTable, TaskRecord
+from shipway.local.tasks.processes import Handle
+from shipway.local.tasks.task_table import FileTaskTable, TaskRecord
 
 
 def test_a_record_comes_back_as_it_was_put(tmp_path, make_spec):

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.core.experiments.figures import TaskFigures
-from shipway.local.processes import TaskSpec
-from shipway.local.supervisor import TaskStatus
-from shipway.local.trial_figures import figures_of
+from shipway.local.model_tasks.figures import figures_of
+from shipway.local.tasks.processes import TaskSpec
+from shipway.local.tasks.supervisor import TaskStatus
 from tests.parts import ROOT
 
 JSON = st.recursive(

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from shipway.core.observations.distribution import Predictions
 from shipway.core.observations.predictions import TaskPredictions
-from shipway.local.processes import TaskSpec
-from shipway.local.supervisor import TaskStatus
-from shipway.local.variant_counters import all_predictions, counters_of, predictions_of, sketch_of
+from shipway.local.model_tasks.counters import all_predictions, counters_of, predictions_of, sketch_of
+from shipway.local.tasks.processes import TaskSpec
+from shipway.local.tasks.supervisor import TaskStatus
 
 SKETCH = {"count": 3, "sum": 0.9, "buckets": [[0.0, 0.0, 1], [0.25, 0.26, 0], [0.4, 0.41, 2]]}
 COUNTERS: dict[str, Any] = {

@@ -18,7 +18,7 @@ from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Builder, Models, Source, Tell
 from shipway.core.releases.release import Artifact, BakedModel, Commit, Release
 from shipway.core.releases.run import Run
-from shipway.local.store import Store
+from shipway.local.state.store import Store
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.parts import Parts

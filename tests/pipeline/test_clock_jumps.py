@@ -12,7 +12,7 @@ import pytest
 
 from shipway.core.releases.run import Gate, Run
 from shipway.core.rollouts.records import EnvironmentRecord, Warm
-from shipway.local.store import Store
+from shipway.local.state.store import Store
 from shipway.pipeline import rollouts as module
 from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps

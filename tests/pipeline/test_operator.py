@@ -11,7 +11,7 @@ import pytest
 
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
-from shipway.local.store import Store
+from shipway.local.state.store import Store
 from shipway.pipeline.operator import Operator
 from tests.pipeline.house import APP, DESCRIPTION
 

@@ -17,7 +17,7 @@ from shipway.core.ports import Tell
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, Lock, RolloutRecord, Warm
-from shipway.local.store import Store
+from shipway.local.state.store import Store
 from shipway.pipeline import environment_lock
 from shipway.pipeline import rollouts as module
 from shipway.pipeline.rollouts import Rollouts

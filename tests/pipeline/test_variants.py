@@ -26,12 +26,12 @@ from shipway.core.ports import Assignments
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.verdicts.traffic import judge
-from shipway.local.store import Store
-from shipway.pipeline import variants as module
+from shipway.local.state.store import Store
+from shipway.pipeline import experiments as module
 from shipway.pipeline.experiment_reports import stricter
+from shipway.pipeline.experiments import Trials
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
-from shipway.pipeline.variants import Trials
 from tests.pipeline.fake_target import FakeTarget
 from tests.pipeline.house import APP, DESCRIPTION, House
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shipway.core.errors import Refused
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.metadata import canonical_digest
 from shipway.registry.packer import PROGRAM
 from shipway.registry.registry import ModelRegistry

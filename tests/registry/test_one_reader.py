@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from shipway.core.errors import Refused
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry import metadata
 from shipway.registry.packer import PROGRAM, READING_LOCK
 from shipway.registry.registry import ModelRegistry

@@ -217,7 +217,7 @@ def demos() -> Iterator[Check]:
 
 def confinement(places: Places) -> Check:
     """Whether a commit's builds and tests, which run before anybody approves, are kept away from Shipway itself."""
-    from shipway.local.confinement import Confinement  # tempfile and subprocess: only where it is needed
+    from shipway.local.builds.confinement import Confinement
 
     found = Confinement.of_machine(places.root)
     if found.works:

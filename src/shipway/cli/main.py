@@ -10,7 +10,8 @@ from typing import TextIO
 import click
 
 from shipway import __version__
-from shipway.cli.commands import disk, house, machine, model, records, runs, steer
+from shipway.cli.commands import daemon as house
+from shipway.cli.commands import disk, machine, model, records, runs, steer
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.terminal import say_json, tell

@@ -21,10 +21,10 @@ from shipway.cli.client import Client, NotRunning, Unreachable
 from shipway.cli.daemon_lock import holder
 from shipway.core.errors import ShipwayError
 from shipway.core.places import Places
-from shipway.local import serving_copy
 from shipway.local.router import state as router_state
-from shipway.local.store import is_damaged
-from shipway.local.task_table import read_record
+from shipway.local.state import serving_copy
+from shipway.local.state.store import is_damaged
+from shipway.local.tasks.task_table import read_record
 
 _SOCKET_PATIENCE = 8.0
 """A daemon that is about to start, or makes its socket anew, is waited for so long."""

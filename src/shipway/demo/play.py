@@ -22,7 +22,7 @@ from shipway.demo.leftovers import Leftover, leftovers, sign
 from shipway.demo.promises import check_step, rollback_seconds, swap_seconds
 from shipway.demo.question import ask_once, read_question
 from shipway.demo.report import Result, Screen, StepResult, print_json
-from shipway.demo.stage import Stage
+from shipway.demo.sandbox import Stage
 from shipway.demo.steered_load import Progress, SteeredLoad
 from shipway.demo.story import STORY, Story, StoryStep, read_story
 

@@ -8,8 +8,8 @@ from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.places import DESCRIPTION
 from shipway.description import reader as description_file
-from shipway.local.committed import CommittedService
-from shipway.local.git_source import GitSource
+from shipway.local.source.committed import CommittedService
+from shipway.local.source.git_source import GitSource
 
 
 def check(path: Path, app: App) -> tuple[str | None, list[str]]:

@@ -19,14 +19,14 @@ from shipway.core.ports import Store, Target, Tell
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.plan import ALL
 from shipway.core.rollouts.records import SideRecord
-from shipway.local.assignments import SERVING, LocalAssignments
-from shipway.local.build import LocalBuilder
-from shipway.local.probes import ask_all
-from shipway.local.processes import TaskSpec
+from shipway.local.builds.builder import LocalBuilder
+from shipway.local.model_tasks.wanted_versions import SERVING, LocalAssignments
 from shipway.local.router.router import Router
 from shipway.local.router.topology import EnvironmentTopology, ServiceRoutes, Topology
-from shipway.local.supervisor import Supervisor, TaskStatus
-from shipway.local.task_specs import TaskSpecs
+from shipway.local.tasks.probes import ask_all
+from shipway.local.tasks.processes import TaskSpec
+from shipway.local.tasks.supervisor import Supervisor, TaskStatus
+from shipway.local.tasks.task_specs import TaskSpecs
 
 RESTORE_PATIENCE = 30.0
 CALLERS_PATIENCE = 10.0

@@ -18,9 +18,9 @@ from shipway.core.rollouts.machine import Command
 from shipway.server import logs, views
 from shipway.server.call import Answer, Call, Verb, Verbs, read_call
 from shipway.server.disk_verbs import disk_verbs
+from shipway.server.experiment_verbs import variant_verbs
 from shipway.server.insiders import RefuseInsiders
 from shipway.server.model_verbs import LENGTHY, model_verbs
-from shipway.server.variant_verbs import variant_verbs
 from shipway.wiring import Platform
 
 MAX_WAIT = 20.0

@@ -16,8 +16,8 @@ import uvicorn
 from shipway import wiring
 from shipway.core.errors import ShipwayError
 from shipway.core.places import places_of
-from shipway.local.private_state import close_to_others
-from shipway.local.runtime_folder import make_private
+from shipway.local.files.private_state import close_to_others
+from shipway.local.files.runtime_folder import make_private
 from shipway.server.api import make_api
 from shipway.server.peer import PeerProtocol
 

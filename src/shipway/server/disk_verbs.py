@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shipway.core.events import AuditEntry
-from shipway.local.storage import Item, total
+from shipway.local.state.storage import Item, total
 from shipway.server.call import Call, Verbs
 from shipway.server.views import plain
 from shipway.wiring import Platform

@@ -9,7 +9,7 @@ from typing import Any
 from shipway.core.errors import UsageError
 from shipway.core.logs.log_line import LogLine, understood
 from shipway.core.releases.release import Release
-from shipway.local import log_file
+from shipway.local.files import log_file
 from shipway.server.call import Call
 from shipway.wiring import Platform
 

@@ -17,7 +17,7 @@ from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from shipway.core.verdicts.intervals import quantile
 from shipway.core.verdicts.lately import Lately, together
 from shipway.core.verdicts.traffic import MIN_LATENCIES
-from shipway.local.supervisor import TaskStatus
+from shipway.local.tasks.supervisor import TaskStatus
 from shipway.pipeline.experiment_reports import TrialReport
 from shipway.wiring import Platform
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from shipway.cli.commands import model_life, models, variants
+from shipway.cli.commands import experiments as variants
+from shipway.cli.commands import model_life, models
 from shipway.cli.group import Group
 
 SECTIONS = {

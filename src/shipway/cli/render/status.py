@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipway.cli.render import variants
+from shipway.cli.render import experiments as variants
 from shipway.cli.render.disk import disk_line
 from shipway.cli.render.runs import run_table
 from shipway.cli.render.text import brief, clock_time, duration, plain, share, short

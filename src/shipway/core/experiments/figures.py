@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from shipway.core.observations.distribution import Predictions, merged, without
 
-
 NOTHING = Predictions()
 
 

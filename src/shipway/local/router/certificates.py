@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from shipway.local.atomic_file import write_atomically
+from shipway.local.files.atomic_file import write_atomically
 
 AUTHORITY = "ca.pem"
 CERTIFICATE = "localhost.pem"

@@ -12,7 +12,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from shipway.local.atomic_file import write_atomically
+from shipway.local.files.atomic_file import write_atomically
 from shipway.local.router.error_answers import short_body
 
 _ELF = b"\x7fELF"

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from shipway.core.errors import ShipwayError
-from shipway.local.atomic_file import write_atomically
+from shipway.local.files.atomic_file import write_atomically
 from shipway.local.router import holder
 from shipway.local.router.own_pages import with_json_pages
 

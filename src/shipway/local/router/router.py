@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.observations.observation import SIDES, Side, Traffic
-from shipway.local.atomic_file import write_atomically
+from shipway.local.files.atomic_file import write_atomically
 from shipway.local.router import config, state
 from shipway.local.router.access_log import AccessLog
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates

@@ -10,7 +10,7 @@ from typing import Any
 
 from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import SIDES, Side
-from shipway.local.atomic_file import write_atomically
+from shipway.local.files.atomic_file import write_atomically
 from shipway.local.router.topology import Pool, Topology
 
 

@@ -16,8 +16,8 @@ from shipway.core.experiments.experiment import Trial
 from shipway.core.models.history import ModelHistory
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
-from shipway.local.atomic_file import write_atomically
-from shipway.local.store import Store
+from shipway.local.files.atomic_file import write_atomically
+from shipway.local.state.store import Store
 
 _log = logging.getLogger(__name__)
 _KEPT_HISTORY = 5

@@ -11,10 +11,10 @@ from shipway.core.observations.observation import SIDES, Astray, Side
 from shipway.core.ports import Assignments, Store
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import SideRecord
-from shipway.local.parameters import FileParameters
-from shipway.local.supervisor import Supervisor, TaskStatus
-from shipway.local.task_specs import TaskSpecs
-from shipway.local.trial_figures import figures_of
+from shipway.local.model_tasks.figures import figures_of
+from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.tasks.supervisor import Supervisor, TaskStatus
+from shipway.local.tasks.task_specs import TaskSpecs
 
 SERVING = ("ready", "unready")
 

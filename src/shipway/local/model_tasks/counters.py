@@ -10,8 +10,8 @@ from typing import Any
 
 from shipway.core.observations.distribution import Bucket, Predictions
 from shipway.core.observations.predictions import TaskPredictions
-from shipway.local.readiness import ask
-from shipway.local.supervisor import TaskStatus
+from shipway.local.tasks.readiness import ask
+from shipway.local.tasks.supervisor import TaskStatus
 
 PATH = "/variants"
 TIMEOUT = 1.0

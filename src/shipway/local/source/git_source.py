@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.ports import Source
 from shipway.core.releases.release import Commit
-from shipway.local import git_names
-from shipway.local.git_command import Git, message, sane
-from shipway.local.git_export import (
+from shipway.local.source import git_names
+from shipway.local.source.git_command import Git, message, sane
+from shipway.local.source.git_export import (
     LINK,
     SUBMODULE,
     Entry,

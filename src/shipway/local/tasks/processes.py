@@ -20,9 +20,9 @@ from typing import Protocol
 
 from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import Side
-from shipway.local import log_file
-from shipway.local.port_owner import stranger_on
-from shipway.local.process_table import (
+from shipway.local.files import log_file
+from shipway.local.tasks.port_owner import stranger_on
+from shipway.local.tasks.process_table import (
     children_of_all,
     descendants,
     is_stopped,

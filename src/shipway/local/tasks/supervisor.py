@@ -16,11 +16,11 @@ from typing import Any
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.logs.headline import with_log
 from shipway.core.observations.observation import Side
-from shipway.local import log_file
-from shipway.local.processes import LAUNCH, Handle, Runner, TaskSpec, free_port
-from shipway.local.readiness import Readiness, ask
-from shipway.local.task_state import State, Task, TaskStatus
-from shipway.local.task_table import TaskRecord, TaskTable
+from shipway.local.files import log_file
+from shipway.local.tasks.processes import LAUNCH, Handle, Runner, TaskSpec, free_port
+from shipway.local.tasks.readiness import Readiness, ask
+from shipway.local.tasks.task_state import State, Task, TaskStatus
+from shipway.local.tasks.task_table import TaskRecord, TaskTable
 
 __all__ = ["State", "Supervisor", "TaskStatus"]
 

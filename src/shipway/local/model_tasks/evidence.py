@@ -15,9 +15,9 @@ from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.ports import ModelEvidence, Store
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import SideRecord
-from shipway.local.supervisor import Supervisor
-from shipway.local.task_specs import TaskSpecs
-from shipway.local.variant_counters import all_predictions
+from shipway.local.model_tasks.counters import all_predictions
+from shipway.local.tasks.supervisor import Supervisor
+from shipway.local.tasks.task_specs import TaskSpecs
 
 LOSSES_AGE = 10.0
 """Seconds from the end of one reading to the next."""

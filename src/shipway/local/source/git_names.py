@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from shipway.core.errors import UsageError
-from shipway.local.git_command import Git, sane
+from shipway.local.source.git_command import Git, sane
 
 _FULL_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ABBREVIATED = re.compile(r"[0-9a-f]{4,39}")

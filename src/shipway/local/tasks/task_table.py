@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.local.atomic_file import write_atomically
-from shipway.local.processes import Handle, TaskSpec
+from shipway.local.files.atomic_file import write_atomically
+from shipway.local.tasks.processes import Handle, TaskSpec
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 

@@ -9,7 +9,7 @@ import click
 from shipway.cli import options
 from shipway.cli.client import Client
 from shipway.cli.here import client as client_here
-from shipway.cli.render.variants import trial_lines
+from shipway.cli.render.experiments import trial_lines
 from shipway.cli.terminal import confirm, say, say_json
 
 _WHERE = "The environment whose model is meant."

@@ -15,10 +15,10 @@ from shipway.core.description.app import Service
 from shipway.core.description.command_line import words
 from shipway.core.errors import UsageError
 from shipway.core.releases.release import Commit
-from shipway.local.git_export import PROGRAM
-from shipway.local.git_source import GitSource
-from shipway.local.lock_file import TEST_LOCK, Folder, check_lock
-from shipway.local.python_environment import NO_LOCK, SYSTEM_PATH
+from shipway.local.builds.lock_file import TEST_LOCK, Folder, check_lock
+from shipway.local.builds.python_environment import NO_LOCK, SYSTEM_PATH
+from shipway.local.source.git_export import PROGRAM
+from shipway.local.source.git_source import GitSource
 
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?")
 _TAKES_A_WORD = ("-X", "-W", "--check-hash-based-pycs")

@@ -23,11 +23,11 @@ import uv
 
 from shipway.core.errors import ShipwayError
 from shipway.core.ports import Tell
-from shipway.local.atomic_file import write_atomically
-from shipway.local.confinement import SCRATCH, Confinement
-from shipway.local.file_lock import locked
-from shipway.local.lock_file import check_hashed
-from shipway.local.storage import touch
+from shipway.local.builds.confinement import SCRATCH, Confinement
+from shipway.local.builds.lock_file import check_hashed
+from shipway.local.files.atomic_file import write_atomically
+from shipway.local.files.file_lock import locked
+from shipway.local.state.storage import touch
 
 NO_LOCK = "none"
 _COMPLETE = ".complete"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, TaskFigures
-from shipway.local.supervisor import TaskStatus
-from shipway.local.variant_counters import counters_of, sketch_of
+from shipway.local.model_tasks.counters import counters_of, sketch_of
+from shipway.local.tasks.supervisor import TaskStatus
 
 
 def figures_of(

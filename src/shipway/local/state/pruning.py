@@ -14,9 +14,9 @@ from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord, SideRecord
 from shipway.core.rollouts.retention import kept_releases
-from shipway.local.storage import Item, Needed, Storage
-from shipway.local.supervisor import Supervisor
-from shipway.local.task_specs import TaskSpecs
+from shipway.local.state.storage import Item, Needed, Storage
+from shipway.local.tasks.supervisor import Supervisor
+from shipway.local.tasks.task_specs import TaskSpecs
 
 EVERY = 3600.0
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from shipway.core.description.placeholders import filled
 from shipway.core.errors import UsageError
-from shipway.local import log_file
-from shipway.local.confinement import SCRATCH, Confinement
-from shipway.local.process_table import end_marked
+from shipway.local.builds.confinement import SCRATCH, Confinement
+from shipway.local.files import log_file
 from shipway.local.router.ports import draw_free
+from shipway.local.tasks.process_table import end_marked
 
 MARK = "SHIPWAY_BUILD"
 """The variable by which everything that a build started is found again."""

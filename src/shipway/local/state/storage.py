@@ -12,8 +12,8 @@ from typing import Literal
 
 from shipway.core.description.app import Retention
 from shipway.core.releases.release import Artifact
-from shipway.local.file_lock import locked_if_free
-from shipway.local.sealed_tree import remove_tree
+from shipway.local.builds.sealed_tree import remove_tree
+from shipway.local.files.file_lock import locked_if_free
 
 Kind = Literal["artifact", "environment", "log", "capture"]
 GRACE = 3600.0

@@ -7,9 +7,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shipway.local.processes import TaskSpec
-from shipway.local.readiness import Readiness
-from shipway.local.task_table import TaskRecord
+from shipway.local.tasks.processes import TaskSpec
+from shipway.local.tasks.readiness import Readiness
+from shipway.local.tasks.task_table import TaskRecord
 
 State = Literal["starting", "ready", "unready", "backing_off", "draining", "crashed"]
 

@@ -16,18 +16,25 @@ from shipway.core.errors import Refused, UsageError
 from shipway.core.logs.headline import with_log
 from shipway.core.ports import Builder, Tell
 from shipway.core.releases.release import Artifact, Commit
-from shipway.local import log_file
-from shipway.local.atomic_file import write_atomically
-from shipway.local.baked_model import read_baked
-from shipway.local.committed import CommittedService
-from shipway.local.confinement import Confinement
-from shipway.local.file_lock import locked
-from shipway.local.git_source import GitSource
-from shipway.local.process_table import end_marked
-from shipway.local.python_environment import PythonEnvironment, PythonEnvironments, interpreter, is_whole
-from shipway.local.sealed_tree import compile_tree, copy_for_writing, differences, file_digests, remove_tree, seal
-from shipway.local.service_tests import MARK, run_tests
-from shipway.local.storage import touch
+from shipway.local.builds.baked_model import read_baked
+from shipway.local.builds.confinement import Confinement
+from shipway.local.builds.python_environment import PythonEnvironment, PythonEnvironments, interpreter, is_whole
+from shipway.local.builds.sealed_tree import (
+    compile_tree,
+    copy_for_writing,
+    differences,
+    file_digests,
+    remove_tree,
+    seal,
+)
+from shipway.local.builds.service_tests import MARK, run_tests
+from shipway.local.files import log_file
+from shipway.local.files.atomic_file import write_atomically
+from shipway.local.files.file_lock import locked
+from shipway.local.source.committed import CommittedService
+from shipway.local.source.git_source import GitSource
+from shipway.local.state.storage import touch
+from shipway.local.tasks.process_table import end_marked
 
 _TEST_TIMEOUT = 15 * 60.0
 _LOG_LINES = 20

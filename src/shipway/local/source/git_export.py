@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.local.git_command import Git, environment
+from shipway.local.source.git_command import Git, environment
 
 LINK = "120000"
 SUBMODULE = "160000"

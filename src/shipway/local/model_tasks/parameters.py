@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from shipway.core.errors import UsageError
-from shipway.local.atomic_file import write_atomically
+from shipway.local.files.atomic_file import write_atomically
 
 MAX_NAME = 1011
 MAX_DEPTH = 15

@@ -14,14 +14,14 @@ from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import SIDES, Side, other
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
-from shipway.local.process_table import send, session_of, started_at
-from shipway.local.processes import LAUNCH, Handle
 from shipway.local.router.router import Router
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import Pool
-from shipway.local.store import Store
-from shipway.local.task_specs import TaskSpecs
-from shipway.local.task_table import TaskRecord, TaskTable
+from shipway.local.state.store import Store
+from shipway.local.tasks.process_table import send, session_of, started_at
+from shipway.local.tasks.processes import LAUNCH, Handle
+from shipway.local.tasks.task_specs import TaskSpecs
+from shipway.local.tasks.task_table import TaskRecord, TaskTable
 
 _log = logging.getLogger(__name__)
 _HALF = 5_000

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shipway.local.process_table import end_marked
+from shipway.local.tasks.process_table import end_marked
 
 MARK = "SHIPWAY_RUN"
 _MOST = 1024 * 1024

@@ -13,11 +13,11 @@ from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.ports import Tell
 from shipway.core.releases.release import Release
-from shipway.local.bounded_run import run_bounded
-from shipway.local.parameters import FileParameters
-from shipway.local.processes import TaskSpec
-from shipway.local.python_environment import PythonEnvironments
+from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.router.router import Router
+from shipway.local.tasks.bounded_run import run_bounded
+from shipway.local.tasks.processes import TaskSpec
 
 BEFORE_TRAFFIC_TIMEOUT = 300.0
 

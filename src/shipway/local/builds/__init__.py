@@ -1,0 +1,1 @@
+"""From a commit to an artifact: environment, tests, sealed tree."""

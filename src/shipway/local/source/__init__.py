@@ -1,0 +1,1 @@
+"""The app's repository, read through git: commits only."""

@@ -1,0 +1,1 @@
+"""What this machine remembers, and what of it nobody needs any more."""

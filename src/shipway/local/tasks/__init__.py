@@ -1,0 +1,1 @@
+"""Tasks as processes: what starts them, watches them, asks them."""
