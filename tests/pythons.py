@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 OLDEST = (3, 11)
 FAST = [
-    "tests/core", "tests/description", "tests/cli", "tests/pipeline", "tests/local/test_store.py",
-    "tests/local/test_git_source.py", "tests/local/test_processes.py", "tests/e2e/test_bring_your_own.py",
+    "tests/core", "tests/description", "tests/cli", "tests/pipeline", "tests/local/state/test_store.py",
+    "tests/local/source/test_git_source.py", "tests/local/tasks/test_processes.py", "tests/e2e/test_bring_your_own.py",
 ]  # fmt: skip
 _ASK = "import sqlite3, sys; print(*sys.version_info[:3], sqlite3.sqlite_version)"
 

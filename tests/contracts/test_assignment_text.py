@@ -11,7 +11,7 @@ from hypothesis import given
 
 from shipway.core.experiments.experiment import Shadow, Trial
 from tests.contracts.programs import ROOT
-from tests.core.trials import trials
+from tests.core.experiments.trials import trials
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-FILES = sorted(Path(__file__).parent.glob("*.py"))
+FILES = sorted(Path(__file__).parent.rglob("*.py"))
 
 
 def imported(file: Path) -> set[str]:

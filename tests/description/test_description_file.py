@@ -338,7 +338,7 @@ def test_a_lock_lies_in_its_service_s_folder(key: str, name: str) -> None:
 
 @pytest.mark.parametrize("key", ["command", "test", "before_traffic"])
 def test_a_command_for_a_shell_is_a_mistake_of_its_line(key: str) -> None:
-    """What keeps a command from running is told where it stands; `tests/core/test_command_line.py` has the rules."""
+    """What keeps a command from running is told where it stands; `tests/core/description/test_command_line.py` has the rules."""
     text = MINIMAL.replace("    command: python -m web\n", "    command: python -m web\n" if key != "command" else "")
     told = complaint(text.replace("path: web", f"path: web\n    {key}: cd src && python -m web"))
     assert [f"shipway.yaml:5: services.web.{key}: `{word}`" for word in ("cd", "&&")] == [

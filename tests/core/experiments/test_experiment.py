@@ -21,7 +21,7 @@ from shipway.core.experiments.experiment import (
     of_release,
     read_shares,
 )
-from tests.core.trials import trials
+from tests.core.experiments.trials import trials
 
 TRIAL = Trial("prod", "v1.1", (("v1.2", 10.0), ("v2.0", 2.5)))
 
