@@ -41,7 +41,7 @@ from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
-from shipway.pipeline.experiments import WATCH_EVERY, Trials
+from shipway.pipeline.experiments import WATCH_EVERY, Experiments
 from shipway.pipeline.loops import Loops
 from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
@@ -64,7 +64,7 @@ class Platform:
     models: ModelRegistry
     rollouts: Rollouts
     control: Control
-    trials: Trials
+    experiments: Experiments
     supervisor: Supervisor
     pruning: Pruning
     meter: Meter
@@ -86,7 +86,7 @@ class Platform:
         start("tasks", "starts and watches tasks", self.supervisor.look, self.supervisor.interval, 30.0)
         start("router", "keeps the router running", self.target.keep_router, _every_second, 60.0)
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
-        start("trials", "judges models that are tried out", self.trials.tend, lambda: WATCH_EVERY, 120.0)
+        start("experiments", "judges models that are tried out", self.experiments.tend, lambda: WATCH_EVERY, 120.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
@@ -176,11 +176,11 @@ def build(root: Path) -> Platform:
         root=root,
     )
     control = Control(parts, Engine(Runs(parts).carry_out, stopping))
-    trials = Trials(parts, assignments, stopping)
+    experiments = Experiments(parts, assignments, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
     meter = Meter(router)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, trials, supervisor, pruning, meter, operator,
+        places, app, store, target, models, rollouts, control, experiments, supervisor, pruning, meter, operator,
         copy, Recovery(places.state / "artifacts", store, table, specs, router), recalled, stopping,
         Loops(stopping, time.monotonic),
     )  # fmt: skip

@@ -48,7 +48,7 @@ def environment(name: str = "prod", **changes: Any) -> Json:
         "name": name, "branch": "main", "url": "http://127.0.0.1:8080", "https_url": None, "side": "blue",
         "release": "r42", "commit": "abc1234def5678", "subject": "Show the gate", "model_version": "v1.2",
         "approval": ["tech-lead"], "services": [service()], "candidate_services": [], "warm": None, "rollout": None,
-        "trial": None, "clients": None, "previous": "r41",
+        "experiment": None, "clients": None, "previous": "r41",
         **changes,
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipway.cli.main import run as shipway
-from shipway.cli.render.experiments import trial_lines
+from shipway.cli.render.experiments import experiment_lines
 from shipway.cli.render.status import environment_lines
 from shipway.core.places import Places
 from tests.cli.answers import NOW, Json, environment, status
@@ -32,7 +32,7 @@ def verdict(kind: str, reason: str) -> Json:
     return {"kind": kind, "reason": reason, "lacking": False}
 
 
-def trial(**changes: Any) -> Json:
+def experiment(**changes: Any) -> Json:
     """A split of prod that goes well, and a shadow."""
     candidate = variant(
         "v1.2", 10.0, requests=120, errors=2, shift=0.012,
@@ -41,7 +41,7 @@ def trial(**changes: Any) -> Json:
     return {
         "environment": "prod", "model_version": "v1.1", "split": {"v1.2": 10.0},
         "shadow": {"version": "v1.3", "percent": 50.0}, "by": "ann", "why": "is it better?", "since": NOW - 60,
-        "stopped": [], "variants": [variant("v1.1", 90.0), candidate], "tasks": 3,
+        "stopped": [], "versions": [variant("v1.1", 90.0), candidate], "tasks": 3,
         "shadow_report": {
             "version": "v1.3", "percent": 50.0, "compared": 2000, "disagreements": 44, "failed": 1, "dropped": 7,
             "disagreement": 0.022, "mean_difference": 0.0123, "largest_difference": 0.41, "mean": 0.33,
@@ -51,7 +51,7 @@ def trial(**changes: Any) -> Json:
     }  # fmt: skip
 
 
-NOTHING = {"split": {}, "shadow": None, "shadow_report": None, "variants": []}
+NOTHING = {"split": {}, "shadow": None, "shadow_report": None, "versions": []}
 STOPPED = {"version": "v1.2", "percent": 10.0, "reason": "failed 61 of 118 requests (52 %, stable 0 %)", "at": NOW - 5}
 
 
@@ -70,24 +70,24 @@ def test_the_whole_comparison() -> None:
         "  All of it: shipway model promote v1.2 --env prod",
         "  End it: shipway model split --off --env prod",
         "  End it: shipway model shadow --off --env prod",
-    ] == trial_lines(trial(), NOW)
+    ] == experiment_lines(experiment(), NOW)
 
 
 def test_figures_that_nobody_has_counted_yet() -> None:
     """Dashes, and a shadow without a share of disagreement."""
     empty = variant("v1.2", 10.0, requests=0, p95=None, mean=None, verdict=verdict("hold", "0 of 50 requests seen"))
-    shadow = trial()["shadow_report"] | {
+    shadow = experiment()["shadow_report"] | {
         "compared": 0, "disagreements": 0, "failed": 0, "dropped": 0, "disagreement": None, "mean_difference": None,
         "mean": None, "stable_mean": None, "verdict": verdict("hold", "0 of 200 rows compared"),
     }  # fmt: skip
-    lines = trial_lines(trial(variants=[empty], shadow_report=shadow, why="", by=""), NOW)
+    lines = experiment_lines(experiment(variants=[empty], shadow_report=shadow, why="", by=""), NOW)
     assert "  v1.2     10 %   0         0       –    –     –      waits: 0 of 50 requests seen" in lines
     assert "  shadow v1.3: 0 rows compared" in lines
 
 
 def test_where_nothing_is_tried_out() -> None:
     """One line, and what the platform took out, with its reason."""
-    lines = trial_lines(trial(**NOTHING, stopped=[STOPPED]), NOW)
+    lines = experiment_lines(experiment(**NOTHING, stopped=[STOPPED]), NOW)
     assert [
         "prod: model v1.1 answers everyone",
         "  ✘ v1.2 (10 %) was taken out at 11:06:35: failed 61 of 118 requests (52 %, stable 0 %)",
@@ -96,27 +96,27 @@ def test_where_nothing_is_tried_out() -> None:
 
 def test_the_status_has_a_line_for_it() -> None:
     """Who answers how many, and the verdict on each candidate; nothing where nothing is tried out."""
-    lines = environment_lines(environment(trial=trial()), NOW)
+    lines = environment_lines(environment(experiment=experiment()), NOW)
     assert (
         "  · model v1.1 90 %, v1.2 10 %, shadow v1.3 of 50 % (v1.2 waits: 120 of 200 predictions seen of candidate; "
         "v1.3 would promote: 44 of 2,000 rows disagree)"
     ) in lines
-    stopped = environment_lines(environment(trial=trial(**NOTHING, stopped=[STOPPED])), NOW)
+    stopped = environment_lines(environment(experiment=experiment(**NOTHING, stopped=[STOPPED])), NOW)
     assert "  ✘ v1.2 (10 %) was taken out at 11:06:35: failed 61 of 118 requests (52 %, stable 0 %)" in stopped
     assert not [line for line in environment_lines(environment(), NOW) if "model v1.1" in line]
-    fresh = environment_lines(environment(trial=trial(variants=[], shadow_report=None, shadow=None)), NOW)
+    fresh = environment_lines(environment(experiment=experiment(variants=[], shadow_report=None, shadow=None)), NOW)
     assert "  · model v1.1 90 %, v1.2 10 %" in fresh
 
 
 def test_what_the_daemon_tells_is_made_plain() -> None:
     """Reasons may hold what a model service said."""
     rude = dict(STOPPED, reason="a\x1b[31mb\nc")
-    assert "\x1b" not in "".join(trial_lines(trial(stopped=[rude], why="x\x1b[2J"), NOW))
+    assert "\x1b" not in "".join(experiment_lines(experiment(stopped=[rude], why="x\x1b[2J"), NOW))
 
 
 def test_a_split_is_asked_for(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
     """Shares go to the daemon as they were typed; the answer is what is so now."""
-    daemon.answer("POST", SPLIT, trial())
+    daemon.answer("POST", SPLIT, experiment())
     daemon.answer("GET", "/v1/status", status(environment()))
     assert 0 == shipway(["model", "split", "v1.2=10%", "v2.0=1", "--env", "prod", "--why", "better?", "--yes"])
     assert ("POST", SPLIT, {"shares": ["v1.2=10%", "v2.0=1"], "off": False, "why": "better?"}) == daemon.asked[-1]
@@ -125,7 +125,7 @@ def test_a_split_is_asked_for(app: Places, daemon: DaemonDouble, capsys: Capture
 
 def test_a_shadow_is_asked_for(app: Places, daemon: DaemonDouble) -> None:
     """All requests, unless a share of them is named."""
-    daemon.answer("POST", SHADOW, trial())
+    daemon.answer("POST", SHADOW, experiment())
     daemon.answer("GET", "/v1/status", status(environment()))
     for arguments, percent in (([], 100.0), (["--percent", "5"], 5.0)):
         assert 0 == shipway(["model", "shadow", "v1.3", "--env", "prod", "--yes", *arguments])
@@ -138,17 +138,17 @@ def test_without_versions_it_is_shown(
     app: Places, daemon: DaemonDouble, capsys: Capture, command: str, path: str
 ) -> None:
     """As text, or as the daemon's own answer."""
-    daemon.answer("GET", path, trial())
+    daemon.answer("GET", path, experiment())
     assert 0 == shipway(["model", command, "--env", "prod"])
     assert "would promote" in capsys.readouterr().out
     assert 0 == shipway(["model", command, "--env", "prod", "--json"])
-    assert trial() == json.loads(capsys.readouterr().out)
+    assert experiment() == json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(("command", "path"), [("split", SPLIT), ("shadow", SHADOW)])
 def test_ending_asks_nothing(app: Places, daemon: DaemonDouble, capsys: Capture, command: str, path: str) -> None:
     """It is the safe way, so it is not confirmed."""
-    daemon.answer("POST", path, trial(**NOTHING))
+    daemon.answer("POST", path, experiment(**NOTHING))
     assert 0 == shipway(["model", command, "--off", "--env", "prod", "--json"])
     assert [("POST", path)] == [(method, asked) for method, asked, _ in daemon.asked]
     assert daemon.asked[-1][2]["off"] is True

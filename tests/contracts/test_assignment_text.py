@@ -9,9 +9,9 @@ from types import ModuleType
 import pytest
 from hypothesis import given
 
-from shipway.core.experiments.experiment import Shadow, Trial
+from shipway.core.experiments.experiment import Experiment, Shadow
 from tests.contracts.programs import ROOT
-from tests.core.experiments.trials import trials
+from tests.core.experiments.experiments import experiments
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +22,11 @@ def service() -> Iterator[ModuleType]:
         yield importlib.import_module("ml_model_service.assignment")
 
 
-@given(trial=trials())
-def test_the_service_reads_what_is_written(service: ModuleType, trial: Trial) -> None:
+@given(experiment=experiments())
+def test_the_service_reads_what_is_written(service: ModuleType, experiment: Experiment) -> None:
     """Versions, percents and shadow are those that were meant, in the same order, to the last digit."""
-    read = service.parse(trial.text())
+    read = service.parse(experiment.text())
     shadow = None if read.shadow is None else Shadow(read.shadow.version, read.shadow.percent)
-    assert trial == Trial("prod", read.version, read.split, shadow)
-    assert tuple(trial.shares.items()) == read.variants
-    assert len(trial.text()) <= service.LARGEST_TEXT
+    assert experiment == Experiment("prod", read.version, read.split, shadow)
+    assert tuple(experiment.shares.items()) == read.variants
+    assert len(experiment.text()) <= service.LARGEST_TEXT

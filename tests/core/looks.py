@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shipway.core.description.app import Quality, Rollout
-from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.observation import Observation, Side, Tasks, Traffic
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.rollouts.machine import State, decide
@@ -58,7 +58,7 @@ def to_shifting(plan: Plan) -> State:
 
 def predicted(count: int, mean: float, *, task: str, epoch: str = "e") -> tuple[TaskPredictions, ...]:
     """So many predictions of one task, all alike."""
-    return (TaskPredictions(task, epoch, Predictions(count, count * mean, ((mean - 0.01, mean, count),))),)
+    return (TaskPredictions(task, epoch, Distribution(count, count * mean, ((mean - 0.01, mean, count),))),)
 
 
 def of_models(

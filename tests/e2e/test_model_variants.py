@@ -206,7 +206,7 @@ def test_a_split_is_sticky_and_outlives_deploys_restarts_and_the_daemon(shipway:
     third = {device for device, versions in devices.answered.items() if versions[-1] == "v1.2"}
     assert second & set(devices.answered) == third & seen
     assert [] == devices.failures
-    assert {"v1.2": 60.0} == shipway.environment("dev")["trial"]["split"]
+    assert {"v1.2": 60.0} == shipway.environment("dev")["experiment"]["split"]
     assert "model v1.1 40 %, v1.2 60 %" in shipway.run("status").stdout
 
 
@@ -214,7 +214,7 @@ def test_a_good_candidate_is_told_and_promoted_by_a_person(shipway: Shipway, dev
     """It would be promoted and is not; another version is refused meanwhile; its promotion ends the split."""
     split(shipway, "v1.2=50%")
     devices.more(500)
-    wait_for(lambda: split(shipway)["variants"][1]["verdict"]["kind"] == "promote")
+    wait_for(lambda: split(shipway)["versions"][1]["verdict"]["kind"] == "promote")
     shown = shipway.run("model", "split", "--env", "dev").stdout
     assert "would promote: 0 of" in shown
     refused = shipway.run("model", "promote", "v1.3", "--yes", expect=3)
@@ -222,7 +222,7 @@ def test_a_good_candidate_is_told_and_promoted_by_a_person(shipway: Shipway, dev
     shipway.run("model", "promote", "v1.2", "--yes")
     devices.more(100)
     assert {"v1.2"} == set(devices.versions)
-    wait_for(lambda: shipway.environment("dev")["trial"] is None)
+    wait_for(lambda: shipway.environment("dev")["experiment"] is None)
     shipway.run("model", "rollback", "--yes")
     assert [] == devices.failures
 
@@ -233,7 +233,7 @@ def test_a_bad_candidate_is_taken_out_by_the_platform(
 ) -> None:
     """At once, with the reason in the status and in the audit log; stable answers everyone."""
     split(shipway, f"{version}=30%")
-    wait_for(lambda: shipway.environment("dev")["trial"]["stopped"])
+    wait_for(lambda: shipway.environment("dev")["experiment"]["stopped"])
 
     def only_stable_answers() -> bool:
         # recorded first, then told to the tasks, which look ten times a second
@@ -242,7 +242,7 @@ def test_a_bad_candidate_is_taken_out_by_the_platform(
 
     wait_for(only_stable_answers)
     assert [] == devices.failures
-    (stopped,) = shipway.environment("dev")["trial"]["stopped"]
+    (stopped,) = shipway.environment("dev")["experiment"]["stopped"]
     assert (version, 30.0) == (stopped["version"], stopped["percent"])
     assert reason in stopped["reason"]
     assert f"✘ {version} (30 %) was taken out at" in shipway.run("status").stdout
@@ -275,7 +275,7 @@ def test_a_version_that_tasks_cannot_load_is_taken_back(shipway: Shipway, device
     assert "golden[0]" in failed.stderr
     devices.more(100)
     assert ({"v1.1"}, []) == (set(devices.versions), devices.failures)
-    assert shipway.environment("dev")["trial"] is None
+    assert shipway.environment("dev")["experiment"] is None
     swapped = shipway.json("model", "promote", "v2.0", "--env", "dev", "--yes", expect=4)
     assert "-ml-0 refuses: v2.0: golden[0]" in swapped["run"]["reason"]
     assert swapped["run"]["ended"] - swapped["run"]["created"] < 20

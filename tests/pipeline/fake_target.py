@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import Observation, ProbeAnswer, Side, TaskReport, Tasks, Traffic
 from shipway.core.observations.predictions import TaskPredictions
@@ -85,7 +85,7 @@ class FakeTarget(Target, ModelEvidence):
         found: dict[Side, tuple[TaskPredictions, ...]] = {}
         for (name, side), (_, count) in self.running.items():
             mean = 0.9 if self.models[name, side] in self.shifted_models else 0.3
-            sketch = Predictions(self.requests, self.requests * mean, ((mean - 0.01, mean, self.requests),))
+            sketch = Distribution(self.requests, self.requests * mean, ((mean - 0.01, mean, self.requests),))
             found |= {side: (TaskPredictions(f"{side}", "e", sketch),)} if name == environment and count else {}
         return found if self.predicts else {}
 

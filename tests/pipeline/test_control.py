@@ -261,7 +261,7 @@ def test_a_model_is_promoted_everywhere_and_back(house: House) -> None:
 def test_a_model_promoted_in_dev_alone_is_not_what_new_releases_take(house: House) -> None:
     """Dev may try a model without deciding what production gets next."""
     house.release("c1")
-    run = house.control.models.promote("v1.1", ["dev"], "bob", "a trial")
+    run = house.control.models.promote("v1.1", ["dev"], "bob", "an experiment")
     assert run is not None
     house.until(run.id, "succeeded")
     assert "v1.0" == house.registry.current

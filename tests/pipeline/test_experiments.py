@@ -15,13 +15,13 @@ import pytest
 from shipway.core.description.app import App, Guard
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.events import Event
-from shipway.core.experiments.experiment import Shadow, Trial, of_release
+from shipway.core.experiments.experiment import Experiment, Shadow, of_release
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, TaskFigures
 from shipway.core.experiments.totals import WINDOW
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.models.schema import Feature, Output
-from shipway.core.observations.distribution import Predictions
-from shipway.core.observations.observation import Astray, Traffic
+from shipway.core.observations.distribution import Distribution
+from shipway.core.observations.observation import Lagging, Side, Traffic
 from shipway.core.ports import Assignments
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord
@@ -29,7 +29,7 @@ from shipway.core.verdicts.traffic import judge
 from shipway.local.state.store import Store
 from shipway.pipeline import experiments as module
 from shipway.pipeline.experiment_reports import stricter
-from shipway.pipeline.experiments import Trials
+from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from tests.pipeline.fake_target import FakeTarget
@@ -69,27 +69,27 @@ class FakeAssignments(Assignments):
         release = self._store.get(Release, (record and record.stable) or "")
         assert release is not None
         assert release.model_version is not None
-        text = of_release(release.model_version, self._store.get(Trial, environment)).text()
+        text = of_release(release.model_version, self._store.get(Experiment, environment)).text()
         self.texts += [text] if self.texts[-1:] != [text] else []
 
-    def astray(self, environment: str) -> Sequence[Astray]:
+    def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
         if self.refused and self.refused in self.texts[-1]:
-            return [Astray("task 1", "refuses: broken", refuses=True)]
-        return [Astray("task 2", "says no answer")] if self.slow else []
+            return [Lagging("task 1", "refuses: broken", refuses=True)]
+        return [Lagging("task 2", "says no answer")] if self.slow else []
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
         return list(self.told.values())
 
-    def tell(self, trial: Trial, task: str = "task", epoch: str = "e", **versions: Counters) -> None:
+    def tell(self, experiment: Experiment, task: str = "task", epoch: str = "e", **versions: Counters) -> None:
         """From now on the task counts these figures; `v1_2` stands for v1.2, `shadow` for the shadow."""
         counted = {name.replace("_", "."): counters for name, counters in versions.items()}
         self.told[task] = TaskFigures(
-            task, epoch, trial.shares, trial.shadow and trial.shadow.version, Figures(counted)
+            task, epoch, experiment.shares, experiment.shadow and experiment.shadow.version, Figures(counted)
         )
 
 
 class Bench:
-    """Trials joined as `wiring` would, with a clock of its own."""
+    """Experiments joined as `wiring` would, with a clock of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder / "state.db")
@@ -103,13 +103,13 @@ class Bench:
             read_app=lambda _: self.app, operator_app=lambda: self.app, root=folder,
         )  # fmt: skip
         self.parts = parts
-        self.trials = self.restarted()
+        self.experiments = self.restarted()
         for environment in ("dev", "prod"):
             self.serve(environment, "r1", "v1.1")
 
-    def restarted(self) -> Trials:
+    def restarted(self) -> Experiments:
         """What a next daemon would have."""
-        return Trials(self.parts, self.assignments, threading.Event())
+        return Experiments(self.parts, self.assignments, threading.Event())
 
     def clock(self) -> float:
         self.now += 0.01
@@ -126,8 +126,8 @@ class Bench:
         assert found is not None
         return found
 
-    def recorded(self, environment: str = "prod") -> Trial | None:
-        return self.store.get(Trial, environment)
+    def recorded(self, environment: str = "prod") -> Experiment | None:
+        return self.store.get(Experiment, environment)
 
     def audited(self) -> list[tuple[str, str]]:
         return [(entry.who, entry.action) for entry in reversed(self.store.audit(50))]
@@ -141,44 +141,46 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def counted(requests: int, errors: int = 0, mean: float = 0.3) -> Counters:
     """A version's figures."""
-    predictions = Predictions(requests, requests * mean, ((mean, mean + 0.01, requests),) if requests else ())
-    return Counters(requests, errors, Predictions(requests, 0.005 * requests, ((0.005, 0.005, requests),)), predictions)
+    predictions = Distribution(requests, requests * mean, ((mean, mean + 0.01, requests),) if requests else ())
+    return Counters(
+        requests, errors, Distribution(requests, 0.005 * requests, ((0.005, 0.005, requests),)), predictions
+    )
 
 
 def test_a_split_is_asked_for_shown_and_ended(bench: Bench) -> None:
     """Tasks follow each change; all of it is audited and told."""
-    report = bench.trials.split("prod", ["v1.2=10%", "v2.0=5"], "ann", "is it better?")
+    report = bench.experiments.split("prod", ["v1.2=10%", "v2.0=5"], "ann", "is it better?")
     assert {"v1.1": 85.0, "v1.2": 10.0, "v2.0": 5.0} == {v.version: v.percent for v in report.variants}
-    bench.trials.split("prod", ["v1.2=20%"], "ann", "more")
-    assert (("v1.2", 20.0),) == bench.trials.show("prod").trial.split
-    assert not bench.trials.end_split("prod", "ann", "enough").variants
+    bench.experiments.split("prod", ["v1.2=20%"], "ann", "more")
+    assert (("v1.2", 20.0),) == bench.experiments.show("prod").experiment.split
+    assert not bench.experiments.end_split("prod", "ann", "enough").variants
     assert [
         '{"version": "v1.1", "split": {"v1.2": 10.0, "v2.0": 5.0}}',
         '{"version": "v1.1", "split": {"v1.2": 20.0}}',
         "v1.1",
     ] == bench.assignments.texts
     assert [("ann", "split the model")] * 2 + [("ann", "end the split")] == bench.audited()
-    assert (None, None) == (bench.recorded(), bench.trials.last_report("prod"))
+    assert (None, None) == (bench.recorded(), bench.experiments.last_report("prod"))
 
 
 def test_ending_what_is_not_there_changes_nothing(bench: Bench) -> None:
     """Stopping what is stopped is no error."""
-    bench.trials.end_split("prod", "ann", "")
-    bench.trials.end_shadow("prod", "ann", "")
+    bench.experiments.end_split("prod", "ann", "")
+    bench.experiments.end_shadow("prod", "ann", "")
     assert ([], []) == (bench.audited(), bench.assignments.texts)
 
 
 def test_a_shadow_stands_beside_a_split(bench: Bench) -> None:
     """Each is changed and ended by itself; no version is both."""
-    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
-    bench.trials.shadow("prod", "v1.3", 50.0, "ann", "")
+    bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
+    bench.experiments.shadow("prod", "v1.3", 50.0, "ann", "")
     with pytest.raises(Refused, match="answers requests in prod already"):
-        bench.trials.shadow("prod", "v1.2", 100.0, "ann", "")
+        bench.experiments.shadow("prod", "v1.2", 100.0, "ann", "")
     with pytest.raises(Refused, match="answers requests in prod already"):
-        bench.trials.split("prod", ["v1.3=10%"], "ann", "")
-    bench.trials.end_split("prod", "ann", "")
+        bench.experiments.split("prod", ["v1.3=10%"], "ann", "")
+    bench.experiments.end_split("prod", "ann", "")
     assert '{"version": "v1.1", "shadow": {"version": "v1.3", "percent": 50.0}}' == bench.assignments.texts[-1]
-    bench.trials.end_shadow("prod", "ann", "")
+    bench.experiments.end_shadow("prod", "ann", "")
     assert "v1.1" == bench.assignments.texts[-1]
 
 
@@ -198,190 +200,190 @@ def test_a_version_that_does_not_fit_is_refused(
 ) -> None:
     """Nothing is recorded, and no task hears of it."""
     with pytest.raises(error) as caught:
-        bench.trials.split("prod", shares, "ann", "")
+        bench.experiments.split("prod", shares, "ann", "")
     assert message in caught.value.what
     assert (None, []) == (bench.recorded(), bench.assignments.texts)
 
 
 def test_a_schema_in_other_words_is_no_other_schema(bench: Bench) -> None:
     """Versions whose schemas have other digests, but say the same but for descriptions, answer side by side."""
-    bench.trials.split("prod", ["v5.1=10%"], "ann", "")
+    bench.experiments.split("prod", ["v5.1=10%"], "ann", "")
     assert '{"version": "v1.1", "split": {"v5.1": 10.0}}' == bench.assignments.texts[-1]
 
 
 def test_who_may_change_the_model_may_split_it(bench: Bench) -> None:
     """The environment's roles, as for a promotion."""
-    bench.trials.split("dev", ["v1.2=10%"], "bob", "")
+    bench.experiments.split("dev", ["v1.2=10%"], "bob", "")
     for change in (
-        lambda: bench.trials.split("prod", ["v1.2=10%"], "bob", ""),
-        lambda: bench.trials.shadow("prod", "v1.2", 100.0, "bob", ""),
-        lambda: bench.trials.end_split("prod", "bob", ""),
+        lambda: bench.experiments.split("prod", ["v1.2=10%"], "bob", ""),
+        lambda: bench.experiments.shadow("prod", "v1.2", 100.0, "bob", ""),
+        lambda: bench.experiments.end_split("prod", "bob", ""),
     ):
         with pytest.raises(Refused, match="bob may not"):
             change()
     with pytest.raises(UsageError, match="no environment 'test'"):
-        bench.trials.show("test")
+        bench.experiments.show("test")
 
 
 def test_where_nothing_from_the_bucket_serves_there_is_nothing_to_split(bench: Bench) -> None:
     """An environment without a release, and one whose model is baked in."""
     bench.serve("prod", "r2", None)
     with pytest.raises(Refused, match="no model from the bucket"):
-        bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+        bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     bench.store.delete(EnvironmentRecord, "prod")
     with pytest.raises(Refused, match="serves nothing yet"):
-        bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+        bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
 
 
 def test_a_rollout_under_way_comes_first(bench: Bench) -> None:
     """A split waits for its end; to end one is always possible."""
-    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout="7-prod"))
     with pytest.raises(Refused, match="prod is changing: a rollout is under way"):
-        bench.trials.split("prod", ["v1.2=20%"], "ann", "")
-    bench.trials.end_split("prod", "ann", "")
+        bench.experiments.split("prod", ["v1.2=20%"], "ann", "")
+    bench.experiments.end_split("prod", "ann", "")
     assert "v1.1" == bench.assignments.texts[-1]
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout=None))
     assert bench.store.take_lock("prod", "8-prod", time.monotonic(), 30) is None
     with pytest.raises(Refused, match="prod is changing: 8-prod is at work there"):
-        bench.trials.split("prod", ["v1.2=20%"], "ann", "")
+        bench.experiments.split("prod", ["v1.2=20%"], "ann", "")
 
 
 def test_a_candidate_that_tasks_refuse_is_taken_back(bench: Bench) -> None:
     """What was so before is so again, and the tasks' reason is told."""
-    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     bench.assignments.refused = "v2.0"
     began = bench.now
     with pytest.raises(ShipwayError, match="not every task of prod follows: task 1 refuses: broken"):
-        bench.trials.split("prod", ["v2.0=10%"], "ann", "")
+        bench.experiments.split("prod", ["v2.0=10%"], "ann", "")
     assert module.REFUSAL_PATIENCE < bench.now - began < module.REFUSAL_PATIENCE + 1
-    trial = bench.recorded()
-    assert trial is not None
-    assert (("v1.2", 10.0),) == trial.split
+    experiment = bench.recorded()
+    assert experiment is not None
+    assert (("v1.2", 10.0),) == experiment.split
     assert '{"version": "v1.1", "split": {"v1.2": 10.0}}' == bench.assignments.texts[-1]
     assert ("shipway", "split the model: taken back") == bench.audited()[-1]
 
 
 def test_ending_is_recorded_even_where_a_task_does_not_answer(bench: Bench) -> None:
     """It reads what is recorded when it comes to itself."""
-    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     bench.assignments.slow = True
     with pytest.raises(ShipwayError) as caught:
-        bench.trials.end_split("prod", "ann", "")
+        bench.experiments.end_split("prod", "ann", "")
     assert "it is recorded; every task follows as soon as it can" == caught.value.state
     assert (None, "v1.1") == (bench.recorded(), bench.assignments.texts[-1])
 
 
 def test_a_bad_candidate_is_taken_out_at_once(bench: Bench) -> None:
     """By its errors or by its predictions; the others stay, and why is remembered."""
-    trial = bench.trials.split("prod", ["v1.2=10%", "v1.3=10%"], "ann", "").trial
-    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(100, errors=50), v1_3=counted(100))
-    bench.trials.tend()
-    trial = bench.recorded() or trial
-    assert (("v1.3", 10.0),) == trial.split
-    assert [("v1.2", 10.0)] == [(stopped.version, stopped.percent) for stopped in trial.stopped]
-    assert "failed 50 of 100 requests (50 %, stable 0 %)" in trial.stopped[0].reason
+    experiment = bench.experiments.split("prod", ["v1.2=10%", "v1.3=10%"], "ann", "").experiment
+    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50), v1_3=counted(100))
+    bench.experiments.tend()
+    experiment = bench.recorded() or experiment
+    assert (("v1.3", 10.0),) == experiment.split
+    assert [("v1.2", 10.0)] == [(stopped.version, stopped.percent) for stopped in experiment.stopped]
+    assert "failed 50 of 100 requests (50 %, stable 0 %)" in experiment.stopped[0].reason
     assert ("shipway", "take a model out") == bench.audited()[-1]
     assert '{"version": "v1.1", "split": {"v1.3": 10.0}}' == bench.assignments.texts[-1]
 
-    bench.assignments.tell(trial, epoch="e2", v1_1=counted(1000), v1_3=counted(400, mean=0.8))
-    bench.trials.tend()
-    trial = bench.recorded() or trial
-    assert ((), "v1.1") == (trial.split, bench.assignments.texts[-1])
-    assert "predictions shifted" in trial.stopped[1].reason
-    report = bench.trials.last_report("prod")
+    bench.assignments.tell(experiment, epoch="e2", v1_1=counted(1000), v1_3=counted(400, mean=0.8))
+    bench.experiments.tend()
+    experiment = bench.recorded() or experiment
+    assert ((), "v1.1") == (experiment.split, bench.assignments.texts[-1])
+    assert "predictions shifted" in experiment.stopped[1].reason
+    report = bench.experiments.last_report("prod")
     assert report is not None
-    assert trial.stopped == report.trial.stopped
+    assert experiment.stopped == report.experiment.stopped
 
-    bench.trials.split("prod", ["v1.2=5%"], "ann", "mended")
-    assert ["v1.3"] == [stopped.version for stopped in bench.trials.show("prod").trial.stopped]
-    bench.trials.end_split("prod", "ann", "")
+    bench.experiments.split("prod", ["v1.2=5%"], "ann", "mended")
+    assert ["v1.3"] == [stopped.version for stopped in bench.experiments.show("prod").experiment.stopped]
+    bench.experiments.end_split("prod", "ann", "")
     assert bench.recorded() is None
 
 
 def test_a_good_candidate_waits_for_a_person(bench: Bench) -> None:
     """It is shown as one to promote, and nothing is done."""
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
-    bench.assignments.tell(trial, v1_1=counted(5000), v1_2=counted(500))
-    bench.trials.tend()
-    report = bench.trials.last_report("prod")
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
+    bench.assignments.tell(experiment, v1_1=counted(5000), v1_2=counted(500))
+    bench.experiments.tend()
+    report = bench.experiments.last_report("prod")
     assert report is not None
     verdict = report.variants[1].verdict
     assert verdict is not None
     assert "promote" == verdict.kind
-    assert trial == bench.recorded()
+    assert experiment == bench.recorded()
 
 
 def test_the_bounds_that_were_let_in_last_hold(bench: Bench) -> None:
     """Also where the release that brought them changed nothing else, so that nothing was rolled out."""
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
-    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(400, mean=0.8))
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
+    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(400, mean=0.8))
     app = App.model_validate(DESCRIPTION | {"model": {"name": "m", "quality": {"max_prediction_shift": 100}}})
     bench.store.put("r9", replace(bench.release("r1"), id="r9", app=app))
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, described_by="r9"))
-    bench.trials.tend()
-    assert trial == bench.recorded()
+    bench.experiments.tend()
+    assert experiment == bench.recorded()
 
 
 def test_a_disagreeing_shadow_is_told_and_left(bench: Bench) -> None:
     """It has no clients, so there is nothing to take back."""
-    trial = bench.trials.shadow("prod", "v1.3", 100.0, "ann", "").trial
+    experiment = bench.experiments.shadow("prod", "v1.3", 100.0, "ann", "").experiment
     figures = Figures({"v1.1": counted(500)}, ShadowCounters(compared=500, disagreements=300))
-    bench.assignments.told["task"] = TaskFigures("task", "e", trial.shares, "v1.3", figures)
-    bench.trials.tend()
-    report = bench.trials.last_report("prod")
+    bench.assignments.told["task"] = TaskFigures("task", "e", experiment.shares, "v1.3", figures)
+    bench.experiments.tend()
+    report = bench.experiments.last_report("prod")
     assert report is not None
     assert report.shadow is not None
     assert "rollback" == report.shadow.verdict.kind
     assert "300 of 500 rows disagree" in report.shadow.verdict.reason
-    assert (trial, Shadow("v1.3", 100.0)) == (bench.recorded(), trial.shadow)
+    assert (experiment, Shadow("v1.3", 100.0)) == (bench.recorded(), experiment.shadow)
 
 
 def test_a_task_that_comes_back_without_the_candidate_is_told_once(bench: Bench) -> None:
     """With its reason, not while somebody waits for the tasks anyway, and again when it refuses anew."""
-    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     told: list[Event] = []
     bench.store.add_event = told.append  # type: ignore[method-assign,assignment]
     bench.assignments.refused = "v1.2"
-    bench.trials.tend()
+    bench.experiments.tend()
     assert [] == told
     bench.now += module.PATIENCE
     for refused in ("v1.2", "v1.2", "", "v1.2"):
         bench.assignments.refused = refused
-        bench.trials.tend()
+        bench.experiments.tend()
     text = "task 1 does not follow v1.1 90 %, v1.2 10 %: it refuses: broken"
     assert [("fail", text, "prod")] * 2 == [(event.kind, event.text, event.environment) for event in told]
-    assert (("v1.2", 10.0),) == bench.trials.show("prod").trial.split
+    assert (("v1.2", 10.0),) == bench.experiments.show("prod").experiment.split
 
 
 def test_a_task_that_comes_back_without_the_candidate_no_longer_follows(bench: Bench) -> None:
     """What it told before still counts, what it counts now does not."""
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
-    bench.assignments.tell(trial, "one", "e1", v1_2=counted(10))
-    assert 1 == bench.trials.show("prod").tasks
-    bench.assignments.tell(Trial("prod", "v1.1"), "one", "e2", v1_1=counted(1000))
-    report = bench.trials.show("prod")
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
+    bench.assignments.tell(experiment, "one", "e1", v1_2=counted(10))
+    assert 1 == bench.experiments.show("prod").tasks
+    bench.assignments.tell(Experiment("prod", "v1.1"), "one", "e2", v1_1=counted(1000))
+    report = bench.experiments.show("prod")
     assert (0, 10) == (report.tasks, report.variants[1].requests)
-    bench.assignments.tell(trial, "one", "e3", v1_2=counted(5))
-    report = bench.trials.show("prod")
+    bench.assignments.tell(experiment, "one", "e3", v1_2=counted(5))
+    report = bench.experiments.show("prod")
     assert (1, 15) == (report.tasks, report.variants[1].requests)
 
 
 def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
     """A task that began anew, and one that went, count what they had; one that follows something else counts nothing."""
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
     tell = bench.assignments.tell
-    tell(trial, "one", "e1", v1_2=counted(10))
-    tell(trial, "two", "e2", v1_2=counted(20))
-    tell(replace(trial, split=(("v1.2", 5.0),)), "three", "e3", v1_2=counted(1000))
-    assert 30 == bench.trials.show("prod").variants[1].requests
-    tell(trial, "one", "e4", v1_2=counted(5))
+    tell(experiment, "one", "e1", v1_2=counted(10))
+    tell(experiment, "two", "e2", v1_2=counted(20))
+    tell(replace(experiment, split=(("v1.2", 5.0),)), "three", "e3", v1_2=counted(1000))
+    assert 30 == bench.experiments.show("prod").variants[1].requests
+    tell(experiment, "one", "e4", v1_2=counted(5))
     del bench.assignments.told["two"]
-    assert 35 == bench.trials.show("prod").variants[1].requests
+    assert 35 == bench.experiments.show("prod").variants[1].requests
     bench.assignments.told["one"] = TaskFigures("one")
-    assert 35 == bench.trials.show("prod").variants[1].requests
-    tell(trial, "one", "e4", v1_2=counted(6))
-    report = bench.trials.show("prod")
+    assert 35 == bench.experiments.show("prod").variants[1].requests
+    tell(experiment, "one", "e4", v1_2=counted(6))
+    report = bench.experiments.show("prod")
     assert (36, 1) == (report.variants[1].requests, report.tasks)
     again = bench.restarted()
     assert 6 == again.show("prod").variants[1].requests
@@ -389,16 +391,16 @@ def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
 
 def test_a_candidate_that_goes_bad_after_days_is_noticed_by_its_last_minute(bench: Bench) -> None:
     """A million good requests do not hide a hundred bad ones."""
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
-    bench.assignments.tell(trial, v1_1=counted(9_000_000), v1_2=counted(1_000_000))
-    bench.trials.tend()
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
+    bench.assignments.tell(experiment, v1_1=counted(9_000_000), v1_2=counted(1_000_000))
+    bench.experiments.tend()
     bench.now += WINDOW + 1
-    bench.trials.tend()
-    assert trial == bench.recorded()
-    bench.assignments.tell(trial, v1_1=counted(9_000_900), v1_2=counted(1_000_100, errors=60))
-    bench.trials.tend()
-    trial = bench.recorded() or trial
-    assert "lately failed 60 of 100 requests" in trial.stopped[0].reason
+    bench.experiments.tend()
+    assert experiment == bench.recorded()
+    bench.assignments.tell(experiment, v1_1=counted(9_000_900), v1_2=counted(1_000_100, errors=60))
+    bench.experiments.tend()
+    experiment = bench.recorded() or experiment
+    assert "lately failed 60 of 100 requests" in experiment.stopped[0].reason
 
 
 def test_minutes_of_equal_versions_are_not_called_bad() -> None:
@@ -414,49 +416,49 @@ def test_minutes_of_equal_versions_are_not_called_bad() -> None:
             assert "rollback" != judge(alert, candidate, stable, seen_in_step=candidate.requests).kind
 
 
-def test_another_model_in_the_environment_ends_the_trial(bench: Bench) -> None:
+def test_another_model_in_the_environment_ends_the_experiment(bench: Bench) -> None:
     """As soon as its rollout is over: the candidate that was promoted, or whatever a deploy brought."""
-    bench.trials.split("prod", ["v1.2=10%"], "ann", "")
+    bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     bench.serve("prod", "r2", "v1.2")
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout="9-prod"))
-    bench.trials.tend()
+    bench.experiments.tend()
     assert bench.recorded() is not None
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout=None))
-    bench.trials.tend()
-    assert (None, ("shipway", "end the model trial")) == (bench.recorded(), bench.audited()[-1])
-    assert "v1.2" == bench.trials.show("prod").trial.text()
+    bench.experiments.tend()
+    assert (None, ("shipway", "end the experiment")) == (bench.recorded(), bench.audited()[-1])
+    assert "v1.2" == bench.experiments.show("prod").experiment.text()
 
 
 def test_a_release_with_the_same_model_carries_the_split_on(bench: Bench) -> None:
     """Code and model change independently."""
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
     bench.serve("prod", "r2", "v1.1")
-    bench.trials.tend()
-    assert trial == bench.recorded()
+    bench.experiments.tend()
+    assert experiment == bench.recorded()
 
 
 def test_one_environment_in_trouble_does_not_keep_the_others_waiting(bench: Bench) -> None:
-    """Every trial is looked at; then the trouble is told."""
-    bench.trials.split("dev", ["v1.2=10%"], "ann", "")
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
-    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(100, errors=50))
+    """Every experiment is looked at; then the trouble is told."""
+    bench.experiments.split("dev", ["v1.2=10%"], "ann", "")
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
+    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50))
     baked = {"path": "hello", "command": "run", "routes": ["/*"], "baked": "models"}
     app = App.model_validate(DESCRIPTION | {"services": {"hello": baked}})
     bench.store.put("r3", replace(bench.release("r1"), id="r3", app=app))
     bench.store.put("dev", EnvironmentRecord("dev", history=("r3",)))
     with pytest.raises(Refused, match="dev serves no model"):
-        bench.trials.tend()
-    trial = bench.recorded() or trial
-    assert () == trial.split
+        bench.experiments.tend()
+    experiment = bench.recorded() or experiment
+    assert () == experiment.split
 
 
 def test_what_happens_is_told_as_events(bench: Bench) -> None:
     """Each with its environment."""
     told: list[Event] = []
     bench.store.add_event = told.append  # type: ignore[method-assign,assignment]
-    trial = bench.trials.split("prod", ["v1.2=10%"], "ann", "").trial
-    bench.assignments.tell(trial, v1_1=counted(1000), v1_2=counted(100, errors=50))
-    bench.trials.tend()
+    experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
+    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50))
+    bench.experiments.tend()
     assert [("note", "prod"), ("fail", "prod")] == [(event.kind, event.environment) for event in told]
     assert "split the model: v1.1 90 %, v1.2 10 %" == told[0].text
     assert told[1].text.startswith("took v1.2 (10 %) out of the split: failed 50 of 100")
@@ -469,7 +471,7 @@ def test_of_a_split_one_version_may_become_all(house: House) -> None:
         run = house.control.models.promote(version, [], "ann", "")
         assert run is not None
         house.until(run.id, "succeeded")
-    house.store.put("prod", Trial("prod", "v1.1", (("v1.2", 10.0),)))
+    house.store.put("prod", Experiment("prod", "v1.1", (("v1.2", 10.0),)))
     with pytest.raises(Refused, match="prod is split between"):
         house.control.models.promote("v1.3", ["prod"], "ann", "")
     run = house.control.models.promote("v1.2", ["prod"], "ann", "it is better")
@@ -483,7 +485,7 @@ def test_of_a_split_one_version_may_become_all(house: House) -> None:
 def test_a_candidate_serves_so_it_is_not_put_away(house: House) -> None:
     """Who answers a part of the clients is in use."""
     house.release("c1")
-    house.store.put("prod", Trial("prod", "v1.0", (("v1.2", 10.0),)))
+    house.store.put("prod", Experiment("prod", "v1.0", (("v1.2", 10.0),)))
     assert ("prod",) == house.control.models.serving()["v1.2"]
     with pytest.raises(Refused, match=r"model v1\.2 serves in prod"):
         house.control.models.decide("v1.2", "archived", "ann", "old")

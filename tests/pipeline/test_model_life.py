@@ -129,7 +129,7 @@ def test_only_what_nobody_uses_is_archived(house: House) -> None:
             house.control.models.decide(version, "archived", "ann", "old")
     assert "archived" == house.control.models.decide("v1.4", "archived", "ann", "old").model.approval_status
     house.target.hold.clear()
-    run = house.control.models.promote("v1.6", ["dev"], "bob", "a trial", canary=True)
+    run = house.control.models.promote("v1.6", ["dev"], "bob", "an experiment", canary=True)
     house.reached(lambda: house.rollouts.under_way("dev") is not None)
     with pytest.raises(Refused, match="serves in dev"):
         house.control.models.decide("v1.6", "archived", "ann", "old")

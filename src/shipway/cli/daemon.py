@@ -108,17 +108,17 @@ def _answers(client: Client) -> bool:
 
 def _make_folder(places: Places) -> None:
     """Make the state's folder and see that it takes data: on a full disk the daemon could not even say why it ended."""
-    trial = places.state / ".room"
+    experiment = places.state / ".room"
     try:
         places.state.mkdir(mode=0o700, exist_ok=True)
         places.daemon_log.touch(mode=0o600)
         try:
-            with trial.open("wb") as file:
+            with experiment.open("wb") as file:
                 file.write(bytes(_ROOM))
                 file.flush()
                 os.fsync(file.fileno())
         finally:
-            trial.unlink(missing_ok=True)
+            experiment.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(places.state, error) from error
 

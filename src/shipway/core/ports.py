@@ -13,7 +13,7 @@ from shipway.core.experiments.figures import TaskFigures
 from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.observations.losses import Losses
-from shipway.core.observations.observation import Astray, Observation, ProbeAnswer, Side, TaskReport
+from shipway.core.observations.observation import Lagging, Observation, ProbeAnswer, Side, TaskReport
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.rollouts.records import Lock
@@ -138,13 +138,13 @@ class Target(Protocol):
 
 
 class Assignments(Protocol):
-    """Which model versions the tasks of an environment answer with: their release's own, and those of its trial."""
+    """Which model versions the tasks of an environment answer with: their release's own, and those of its experiment."""
 
     def assign(self, environment: str) -> None:
         """Tell the tasks of both sides what is recorded, where they were told something else. They follow by themselves."""
         ...
 
-    def astray(self, environment: str) -> Sequence[Astray]:
+    def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
         """The tasks that do not serve what is recorded."""
         ...
 

@@ -140,7 +140,7 @@ class LocalTarget(Target):
             self._store.put(_key(environment, side), SideRecord(environment, side, release.id, tasks.tasks))
         self._assignments.point(environment, side, release)
         began = accepted = time.monotonic()
-        while lagging := self._assignments.lagging(environment, side, release):
+        while lagging := self._assignments.lagging(environment, side):
             now = time.monotonic()
             if not any(task.refuses for task in lagging):
                 accepted = now

@@ -1,4 +1,4 @@
-"""Looks at trials: what the tasks have counted so far, and the verdict on each version."""
+"""Looks at experiments: what the tasks have counted so far, and the verdict on each version."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipway.core.description.app import Guard, Quality
-from shipway.core.experiments.experiment import Trial
-from shipway.core.experiments.report import ShadowReport, VariantReport, judge_variant, report_shadow, report_variant
-from shipway.core.experiments.totals import Ledger
+from shipway.core.experiments.experiment import Experiment
+from shipway.core.experiments.report import ShadowReport, VersionReport, judge_version, report_shadow, report_version
+from shipway.core.experiments.totals import Totals
 from shipway.core.ports import Assignments
 from shipway.core.verdicts.model_quality import judge_disagreement
 from shipway.core.verdicts.verdict import Verdict
@@ -19,59 +19,59 @@ _WINDOW_RISK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class TrialReport:
-    """A trial and how its versions do, stable first; `tasks` have told their figures."""
+class ExperimentReport:
+    """An experiment and how its versions do, stable first; `tasks` have told their figures."""
 
-    trial: Trial
-    variants: tuple[VariantReport, ...] = ()
+    experiment: Experiment
+    versions: tuple[VersionReport, ...] = ()
     shadow: ShadowReport | None = None
     tasks: int = 0
 
 
-class Comparing:
-    """Keeps the figures of every environment's trial, in memory. Safe to use from several threads."""
+class ExperimentReports:
+    """Keeps the figures of every environment's experiment, in memory. Safe to use from several threads."""
 
     def __init__(self, assignments: Assignments, clock: Callable[[], float]) -> None:
         self._assignments = assignments
         self._clock = clock
         self._lock = threading.Lock()
-        self._ledgers: dict[str, Ledger] = {}
-        self._reports: dict[str, TrialReport] = {}
+        self._totals: dict[str, Totals] = {}
+        self._reports: dict[str, ExperimentReport] = {}
 
-    def look(self, trial: Trial, guard: Guard, quality: Quality) -> TrialReport:
+    def look(self, experiment: Experiment, guard: Guard, quality: Quality) -> ExperimentReport:
         """Ask the tasks now, and judge by these bounds."""
-        name = trial.environment
+        name = experiment.environment
         with self._lock:
             now = self._clock()
-            ledger = self._ledgers.get(name)
-            if ledger is None or not ledger.is_of(trial):
-                ledger = self._ledgers[name] = Ledger(trial, now)
-            ledger.take(self._assignments.figures(name), now)
-            report = self._reports[name] = _report(trial, ledger, guard, quality)
+            totals = self._totals.get(name)
+            if totals is None or not totals.is_of(experiment):
+                totals = self._totals[name] = Totals(experiment, now)
+            totals.take(self._assignments.figures(name), now)
+            report = self._reports[name] = _report(experiment, totals, guard, quality)
             return report
 
-    def last(self, trial: Trial) -> TrialReport:
+    def last(self, experiment: Experiment) -> ExperimentReport:
         """The newest look at it; without figures where there was none yet."""
-        report = self._reports.get(trial.environment)
-        return report if report is not None and report.trial == trial else TrialReport(trial)
+        report = self._reports.get(experiment.environment)
+        return report if report is not None and report.experiment == experiment else ExperimentReport(experiment)
 
 
-def _report(trial: Trial, ledger: Ledger, guard: Guard, quality: Quality) -> TrialReport:
-    whole, recent = ledger.whole, ledger.recent
-    stable = whole.of(trial.version)
-    variants = [report_variant(trial.version, trial.shares[trial.version], stable, stable, None)]
-    for version, percent in trial.split:
-        verdict = judge_variant(guard, quality, whole.of(version), stable)
-        lately = judge_variant(stricter(guard), quality, recent.of(version), recent.of(trial.version))
+def _report(experiment: Experiment, totals: Totals, guard: Guard, quality: Quality) -> ExperimentReport:
+    whole, recent = totals.whole, totals.recent
+    stable = whole.of(experiment.version)
+    versions = [report_version(experiment.version, experiment.shares[experiment.version], stable, stable, None)]
+    for version, percent in experiment.split:
+        verdict = judge_version(guard, quality, whole.of(version), stable)
+        lately = judge_version(stricter(guard), quality, recent.of(version), recent.of(experiment.version))
         if verdict.kind != "rollback" and lately.kind == "rollback":
             verdict = Verdict("rollback", f"lately {lately.reason}")
-        variants.append(report_variant(version, percent, whole.of(version), stable, verdict))
+        versions.append(report_version(version, percent, whole.of(version), stable, verdict))
     shadow = None
-    if trial.shadow is not None:
+    if experiment.shadow is not None:
         counted = whole.shadow
         verdict = judge_disagreement(quality, guard.confidence, counted.compared, counted.disagreements)
-        shadow = report_shadow(trial.shadow, counted, verdict)
-    return TrialReport(trial, tuple(variants), shadow, ledger.tasks)
+        shadow = report_shadow(experiment.shadow, counted, verdict)
+    return ExperimentReport(experiment, tuple(versions), shadow, totals.tasks)
 
 
 def stricter(guard: Guard) -> Guard:

@@ -11,7 +11,7 @@ from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import App, Model
 from shipway.core.errors import Refused, UsageError
 from shipway.core.events import AuditEntry
-from shipway.core.experiments.experiment import Trial, check_promotion
+from shipway.core.experiments.experiment import Experiment, check_promotion
 from shipway.core.models.approval import Decision, check_decider, check_promotable, check_unused
 from shipway.core.models.history import ModelHistory
 from shipway.core.models.model_version import ModelVersion
@@ -118,7 +118,7 @@ class ModelLife:
             )
         for environment in running:
             if not back:
-                check_promotion(self._store.get(Trial, environment), version)
+                check_promotion(self._store.get(Experiment, environment), version)
             self._check_fits(environment, version)
         guarded = {
             name
@@ -192,8 +192,8 @@ class ModelLife:
                 release = self._store.get(Release, id) if id is not None else None
                 for version in release.models if release is not None else ():
                     found.setdefault(version, {})[name] = None
-            trial = self._store.get(Trial, name)
-            for version, _ in trial.split if trial is not None else ():
+            experiment = self._store.get(Experiment, name)
+            for version, _ in experiment.split if experiment is not None else ():
                 found.setdefault(version, {})[name] = None
         return {version: tuple(names) for version, names in found.items()}
 

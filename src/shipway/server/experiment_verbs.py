@@ -10,25 +10,25 @@ from shipway.wiring import Platform
 
 def variant_verbs(platform: Platform) -> Verbs:
     """The verbs `/v1/environments/{environment}/split` and `…/shadow`. Whatever changes answers what is so then."""
-    trials = platform.trials
+    experiments = platform.experiments
 
     def split(call: Call) -> Answer:
         environment, why = call.path("environment"), call.text("why") or ""
         if call.flag("off"):
-            return views.trial(trials.end_split(environment, call.who, why))
-        return views.trial(trials.split(environment, call.texts("shares"), call.who, why))
+            return views.experiment(experiments.end_split(environment, call.who, why))
+        return views.experiment(experiments.split(environment, call.texts("shares"), call.who, why))
 
     def shadow(call: Call) -> Answer:
         environment, why = call.path("environment"), call.text("why") or ""
         if call.flag("off"):
-            return views.trial(trials.end_shadow(environment, call.who, why))
+            return views.experiment(experiments.end_shadow(environment, call.who, why))
         version = call.text("version")
         if version is None:
             raise UsageError("version: expected the version that is to listen in, such as v1.3")
-        return views.trial(trials.shadow(environment, version, call.amount("percent", 100.0), call.who, why))
+        return views.experiment(experiments.shadow(environment, version, call.amount("percent", 100.0), call.who, why))
 
     def show(call: Call) -> Answer:
-        return views.trial(trials.show(call.path("environment")))
+        return views.experiment(experiments.show(call.path("environment")))
 
     return {
         ("GET", "/v1/environments/{environment}/split"): show,

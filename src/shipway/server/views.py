@@ -18,7 +18,7 @@ from shipway.core.verdicts.intervals import quantile
 from shipway.core.verdicts.lately import Lately, together
 from shipway.core.verdicts.traffic import MIN_LATENCIES
 from shipway.local.tasks.supervisor import TaskStatus
-from shipway.pipeline.experiment_reports import TrialReport
+from shipway.pipeline.experiment_reports import ExperimentReport
 from shipway.wiring import Platform
 
 _anything: TypeAdapter[Any] = TypeAdapter(Any)
@@ -73,9 +73,9 @@ def status(platform: Platform) -> Json:
     }
 
 
-def trial(report: TrialReport) -> Json:
+def experiment(report: ExperimentReport) -> Json:
     """What is tried out beside an environment's model, and how it does."""
-    tried = report.trial
+    tried = report.experiment
     return {
         "environment": tried.environment,
         "model_version": tried.version,
@@ -85,7 +85,7 @@ def trial(report: TrialReport) -> Json:
         "why": tried.why,
         "since": tried.since,
         "stopped": plain(tried.stopped),
-        "variants": plain(report.variants),
+        "versions": plain(report.versions),
         "shadow_report": plain(report.shadow),
         "tasks": report.tasks,
     }
@@ -139,13 +139,13 @@ def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
         "clients": _clients(platform, record, services) if release else None,
         "warm": plain(record.warm) if record.warm else None,
         "rollout": under_way,
-        "trial": _trial(platform, record.name),
+        "experiment": _experiment(platform, record.name),
     }
 
 
-def _trial(platform: Platform, environment: str) -> Json | None:
-    report = platform.trials.last_report(environment)
-    return trial(report) if report is not None else None
+def _experiment(platform: Platform, environment: str) -> Json | None:
+    report = platform.experiments.last_report(environment)
+    return experiment(report) if report is not None else None
 
 
 def _models(release: Release) -> str | None:

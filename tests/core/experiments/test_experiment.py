@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from shipway.core.errors import Refused, UsageError
 from shipway.core.experiments import experiment as assignment
 from shipway.core.experiments.experiment import (
+    Experiment,
     Shadow,
-    Trial,
     check_percent,
     check_promotion,
     check_versions,
     of_release,
     read_shares,
 )
-from tests.core.experiments.trials import trials
+from tests.core.experiments.drawn import experiments
 
-TRIAL = Trial("prod", "v1.1", (("v1.2", 10.0), ("v2.0", 2.5)))
+EXPERIMENT = Experiment("prod", "v1.1", (("v1.2", 10.0), ("v2.0", 2.5)))
 
 
 def test_the_examples_hold() -> None:
@@ -31,10 +31,10 @@ def test_the_examples_hold() -> None:
     assert 0 == doctest.testmod(assignment).failed
 
 
-@given(trial=trials())
-def test_what_is_written_fits_a_parameter(trial: Trial) -> None:
+@given(experiment=experiments())
+def test_what_is_written_fits_a_parameter(experiment: Experiment) -> None:
     """A parameter holds 4,096 bytes."""
-    assert len(trial.text().encode()) <= 4096
+    assert len(experiment.text().encode()) <= 4096
 
 
 def test_shares_are_read() -> None:
@@ -71,22 +71,22 @@ def test_no_words_break_the_reader(words: list[str]) -> None:
         assert 0 < sum(percent for _, percent in read_shares(words)) <= 100.001
 
 
-def test_a_release_with_another_model_follows_no_trial() -> None:
-    """Also when the trial's candidate is that model: it has everything then."""
-    assert TRIAL == of_release("v1.1", TRIAL)
+def test_a_release_with_another_model_follows_no_experiment() -> None:
+    """Also when the experiment's candidate is that model: it has everything then."""
+    assert EXPERIMENT == of_release("v1.1", EXPERIMENT)
     for version in ("v1.2", "v1.0"):
-        assert version == of_release(version, TRIAL).text()
+        assert version == of_release(version, EXPERIMENT).text()
     assert "v1.1" == of_release("v1.1", None).text()
 
 
 def test_a_version_has_one_part() -> None:
     """Stable is no candidate, and a shadow answers nobody."""
-    check_versions(replace(TRIAL, shadow=Shadow("v3.0")))
+    check_versions(replace(EXPERIMENT, shadow=Shadow("v3.0")))
     with pytest.raises(UsageError, match="it has what the candidates leave"):
-        check_versions(Trial("prod", "v1.1", (("v1.1", 10.0),)))
+        check_versions(Experiment("prod", "v1.1", (("v1.1", 10.0),)))
     for version in ("v1.1", "v1.2"):
         with pytest.raises(Refused, match=f"{version} answers requests in prod already"):
-            check_versions(replace(TRIAL, shadow=Shadow(version)))
+            check_versions(replace(EXPERIMENT, shadow=Shadow(version)))
 
 
 @pytest.mark.parametrize("percent", [0.0, -1.0, 100.5, float("nan"), float("inf")])
@@ -100,10 +100,10 @@ def test_a_shadow_sees_some_of_the_requests(percent: float) -> None:
 def test_a_part_of_a_split_may_become_all_of_it() -> None:
     """Another version is refused with what to do; without a split everything goes."""
     for version in ("v1.1", "v1.2", "v2.0"):
-        check_promotion(TRIAL, version)
+        check_promotion(EXPERIMENT, version)
     check_promotion(None, "v3.0")
-    check_promotion(Trial("prod", "v1.1", shadow=Shadow("v1.4")), "v3.0")
+    check_promotion(Experiment("prod", "v1.1", shadow=Shadow("v1.4")), "v3.0")
     with pytest.raises(Refused) as caught:
-        check_promotion(TRIAL, "v3.0")
+        check_promotion(EXPERIMENT, "v3.0")
     assert "prod is split between v1.1, v1.2, v2.0; promoting v3.0 would end that unseen" == caught.value.what
     assert caught.value.fix.startswith("shipway model promote v1.2 --env prod, or")

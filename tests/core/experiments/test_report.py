@@ -10,22 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.core.description.app import Guard, Quality
-from shipway.core.experiments import report as variants
+from shipway.core.experiments import report
 from shipway.core.experiments.experiment import Shadow
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, since, together
-from shipway.core.experiments.report import MOST_LATENCIES, judge_variant, quantile, report_shadow, report_variant
-from shipway.core.observations.distribution import Predictions
+from shipway.core.experiments.report import MOST_LATENCIES, judge_version, quantile, report_shadow, report_version
+from shipway.core.observations.distribution import Distribution
 from shipway.core.verdicts.verdict import Verdict
 
 GUARD, QUALITY = Guard(), Quality()
 COUNTS = st.lists(st.integers(0, 50), min_size=4, max_size=4)
 
 
-def sketch(*values: float) -> Predictions:
+def sketch(*values: float) -> Distribution:
     """Values in buckets of a hundredth."""
     places = sorted(int(value * 100) for value in values)
     buckets = tuple((place / 100, (place + 1) / 100, places.count(place)) for place in dict.fromkeys(places))
-    return Predictions(len(values), sum(values), buckets)
+    return Distribution(len(values), sum(values), buckets)
 
 
 def counters(requests: int, errors: int = 0, mean: float = 0.3, seconds: float = 0.005) -> Counters:
@@ -54,21 +54,21 @@ def test_the_examples_hold() -> None:
 )
 def test_a_candidate_is_judged_by_requests_and_predictions(candidate: Counters, kind: str, reason: str) -> None:
     """Errors and latency by the rules of a rollout, then what it predicts."""
-    verdict = judge_variant(GUARD, QUALITY, candidate, counters(1000))
+    verdict = judge_version(GUARD, QUALITY, candidate, counters(1000))
     assert kind == verdict.kind
     assert reason in verdict.reason
 
 
 def test_without_stable_requests_the_floors_speak() -> None:
     """A split of 100 % has no stable to compare with, and is still watched."""
-    assert "hold" == judge_variant(GUARD, QUALITY, counters(1000), Counters()).kind
-    assert "rollback" == judge_variant(GUARD, QUALITY, counters(300, errors=60), Counters()).kind
+    assert "hold" == judge_version(GUARD, QUALITY, counters(1000), Counters()).kind
+    assert "rollback" == judge_version(GUARD, QUALITY, counters(300, errors=60), Counters()).kind
 
 
 def test_many_latencies_are_judged_by_a_bounded_sample() -> None:
     """The sample keeps the shape: one in ten is slow, in a hundred thousand as in two thousand."""
-    spread = Predictions(100_000, 1.0, ((0.001, 0.001, 90_000), (9.0, 9.0, 10_000)))
-    traffic = variants._traffic(Counters(100_000, 0, spread))
+    spread = Distribution(100_000, 1.0, ((0.001, 0.001, 90_000), (9.0, 9.0, 10_000)))
+    traffic = report._traffic(Counters(100_000, 0, spread))
     assert MOST_LATENCIES == len(traffic.latencies)
     assert MOST_LATENCIES // 10 == traffic.latencies.count(9.0)
 
@@ -100,13 +100,13 @@ def test_what_came_later_is_the_difference(parts: list[list[int]], later: list[i
 
 def test_the_report_tells_what_is_known() -> None:
     """Figures that nobody has counted yet are None, not zero."""
-    empty = report_variant("v1.2", 10.0, Counters(), counters(10), Verdict("hold", "0 of 50 requests seen"))
+    empty = report_version("v1.2", 10.0, Counters(), counters(10), Verdict("hold", "0 of 50 requests seen"))
     assert (None, None, None) == (empty.p95, empty.mean, empty.shift)
-    shifted = report_variant("v1.2", 10.0, counters(500, mean=0.8), counters(500), Verdict("rollback", "bad"))
+    shifted = report_version("v1.2", 10.0, counters(500, mean=0.8), counters(500), Verdict("rollback", "bad"))
     assert shifted.shift is not None
     assert 0.7 < shifted.shift < 1.0
     assert pytest.approx(0.005) == shifted.p95
-    assert report_variant("v1.1", 90.0, counters(10), counters(10), None).shift is None
+    assert report_version("v1.1", 90.0, counters(10), counters(10), None).shift is None
 
 
 def test_the_shadow_is_reported_by_row() -> None:

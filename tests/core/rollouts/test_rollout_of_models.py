@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import Side, Tasks
 from shipway.core.observations.predictions import TaskPredictions
@@ -30,7 +30,7 @@ def test_stables_past_is_not_compared() -> None:
         of_models(8, (300, 0.3), (0, 0.3)),
         predictions={
             "green": predicted(300, 0.3, task="green"),
-            "blue": (TaskPredictions("blue", "e", Predictions(9300, 8190.0, ((0.29, 0.3, 300), (0.89, 0.9, 9000)))),),
+            "blue": (TaskPredictions("blue", "e", Distribution(9300, 8190.0, ((0.29, 0.3, 300), (0.89, 0.9, 9000)))),),
         },
     )
     state = play(plan, later, state=state)

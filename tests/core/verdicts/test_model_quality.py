@@ -15,7 +15,7 @@ from shipway.core.observations.distribution import merged
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.predictions import TaskPredictions, predicted_since
 from shipway.core.verdicts.model_quality import (
-    Predictions,
+    Distribution,
     judge_disagreement,
     judge_losses,
     judge_predictions,
@@ -28,7 +28,7 @@ EDGES = [1.04**n for n in range(-200, 1)]
 samples = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=60)
 
 
-def sketch(values: list[float], edges: list[float] | None = None) -> Predictions:
+def sketch(values: list[float], edges: list[float] | None = None) -> Distribution:
     """The values counted in buckets that begin at the edges."""
     edges = edges or EDGES
     counts: dict[int, int] = {}
@@ -36,7 +36,7 @@ def sketch(values: list[float], edges: list[float] | None = None) -> Predictions
         place = bisect.bisect_right(edges, value) - 1
         counts[place] = counts.get(place, 0) + 1
     buckets = tuple((edges[n], edges[n + 1], count) for n, count in sorted(counts.items()))
-    return Predictions(len(values), sum(values), buckets)
+    return Distribution(len(values), sum(values), buckets)
 
 
 def exact(a: list[float], b: list[float]) -> float:
@@ -89,22 +89,22 @@ def test_slack_forgives_small_moves(a: list[float], b: list[float], slack: float
 
 def test_a_harmless_move_of_few_predictions_is_no_shift() -> None:
     """A model of two leaves whose values moved by a hair predicts otherwise everywhere, and yet the same."""
-    stable = Predictions(2000, 800.0, ((0.2, 0.21, 1000), (0.6, 0.61, 1000)))
-    hair = Predictions(2000, 830.0, ((0.21, 0.22, 1000), (0.62, 0.63, 1000)))
+    stable = Distribution(2000, 800.0, ((0.2, 0.21, 1000), (0.6, 0.61, 1000)))
+    hair = Distribution(2000, 830.0, ((0.21, 0.22, 1000), (0.62, 0.63, 1000)))
     assert 1.0 > ks_distance(hair, stable) >= 0.5
     assert "promote" == judge_predictions(QUALITY, hair, stable).kind
-    swapped = Predictions(2000, 1120.0, ((0.2, 0.21, 200), (0.6, 0.61, 1800)))
+    swapped = Distribution(2000, 1120.0, ((0.2, 0.21, 200), (0.6, 0.61, 1800)))
     assert "rollback" == judge_predictions(QUALITY, swapped, stable).kind
-    elsewhere = Predictions(2000, 1120.0, ((0.3, 0.31, 1000), (0.7, 0.71, 1000)))
+    elsewhere = Distribution(2000, 1120.0, ((0.3, 0.31, 1000), (0.7, 0.71, 1000)))
     assert "rollback" == judge_predictions(QUALITY, elsewhere, stable).kind
 
 
 def test_single_values_are_told_apart() -> None:
     """A bucket without width holds one value, as a sketch counts zeros."""
-    a = Predictions(10, 0.0, ((0.0, 0.0, 10),))
-    b = Predictions(10, 10.0, ((1.0, 1.0, 10),))
+    a = Distribution(10, 0.0, ((0.0, 0.0, 10),))
+    b = Distribution(10, 10.0, ((1.0, 1.0, 10),))
     assert (0.0, 1.0) == (ks_distance(a, a), ks_distance(a, b))
-    assert 0.0 == ks_distance(a, Predictions())
+    assert 0.0 == ks_distance(a, Distribution())
 
 
 @given(st.lists(samples, min_size=1, max_size=4))
@@ -155,7 +155,7 @@ def test_few_predictions_hold(candidate: int, stable: int, whose: str) -> None:
 @given(st.integers(1, 100_000), st.integers(1, 100_000))
 def test_chance_is_allowed_for(n: int, m: int) -> None:
     """The proven shift is the distance less what samples of this size may show by chance, never below 0."""
-    a, b = Predictions(n, 0.0, ((0.0, 0.1, n),)), Predictions(m, 0.0, ((0.5, 0.6, m),))
+    a, b = Distribution(n, 0.0, ((0.0, 0.1, n),)), Distribution(m, 0.0, ((0.5, 0.6, m),))
     assert max(0.0, 1 - 1.8 * math.sqrt((n + m) / (n * m))) == pytest.approx(proven_shift(a, b))
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.local.model_tasks.counters import all_predictions, counters_of, predictions_of, sketch_of
 from shipway.local.tasks.processes import TaskSpec
@@ -30,13 +30,13 @@ COUNTERS: dict[str, Any] = {
     ],
     "shadow": None,
 }  # fmt: skip
-FOUND = TaskPredictions("t1", "e1", Predictions(3, 0.9, ((0.0, 0.0, 1), (0.25, 0.26, 0), (0.4, 0.41, 2))))
+FOUND = TaskPredictions("t1", "e1", Distribution(3, 0.9, ((0.0, 0.0, 1), (0.25, 0.26, 0), (0.4, 0.41, 2))))
 
 
 def test_the_version_of_the_release_is_picked() -> None:
     """Among variants only the one that the release names is compared."""
     assert FOUND == predictions_of(COUNTERS, "t1", "v1.0")
-    assert TaskPredictions("t1", "e1", Predictions()) == predictions_of(COUNTERS, "t1", "v1.1")
+    assert TaskPredictions("t1", "e1", Distribution()) == predictions_of(COUNTERS, "t1", "v1.1")
     assert None is predictions_of(COUNTERS, "t1", "v1.2")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shipway.core.description.app import App
-from shipway.core.experiments.experiment import Shadow, Trial
+from shipway.core.experiments.experiment import Experiment, Shadow
 from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
@@ -34,7 +34,7 @@ APP = App.model_validate(
         },
     }
 )
-SPLIT = Trial("prod", "v1.1", (("v1.2", 10.0),), Shadow("v1.3", 100.0))
+SPLIT = Experiment("prod", "v1.1", (("v1.2", 10.0),), Shadow("v1.3", 100.0))
 READY = {"status": "ready", "model_version": "v1.1"}
 
 
@@ -91,8 +91,8 @@ def release(id: str, model: str | None, baked: str | None = None) -> Release:
     return Release(id, "c", APP, artifacts, model, "digest", "schema")
 
 
-def test_each_side_is_told_its_release_and_the_trial_beside_it(place: Place) -> None:
-    """A side with another model than the trial began beside has that model alone; a side without a release nothing."""
+def test_each_side_is_told_its_release_and_the_experiment_beside_it(place: Place) -> None:
+    """A side with another model than the experiment began beside has that model alone; a side without a release nothing."""
     place.store.put("prod", SPLIT)
     place.run("blue", release("r1", "v1.1"))
     place.assignments.assign("prod")
@@ -100,12 +100,12 @@ def test_each_side_is_told_its_release_and_the_trial_beside_it(place: Place) -> 
     place.run("green", release("r2", "v1.2"))
     place.assignments.assign("prod")
     assert (SPLIT.text(), "v1.2") == (place.text("blue"), place.text("green"))
-    place.store.delete(Trial, "prod")
+    place.store.delete(Experiment, "prod")
     place.assignments.assign("prod")
     assert ("v1.1", "v1.2") == (place.text("blue"), place.text("green"))
 
 
-def test_a_side_that_is_made_ready_carries_the_trial_on(place: Place) -> None:
+def test_a_side_that_is_made_ready_carries_the_experiment_on(place: Place) -> None:
     """A deploy of other code with the same model; what is retired is forgotten."""
     place.store.put("prod", SPLIT)
     place.assignments.point("prod", "green", release("r3", "v1.1"))
@@ -129,7 +129,7 @@ def test_a_baked_model_has_no_parameter(place: Place) -> None:
     place.run("blue", release("r1", None, baked="v1.1"))
     place.tasks.said["blue", "ml"] = ("ready", READY)
     place.assignments.assign("prod")
-    assert (None, []) == (place.text("blue"), place.assignments.astray("prod"))
+    assert (None, []) == (place.text("blue"), place.assignments.lagging("prod"))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_who_does_not_follow_is_named(place: Place, body: dict[str, Any] | None,
     place.store.put("prod", SPLIT)
     place.run("blue", release("r1", "v1.1"))
     place.tasks.said = {("blue", "ml"): ("ready", body), ("blue", "web"): ("ready", {})}
-    found = place.assignments.astray("prod")
+    found = place.assignments.lagging("prod")
     assert ([] if said is None else [("blue-ml", said)]) == [(task.task, task.says) for task in found]
     assert [said is not None and said.startswith("refuses")] * len(found) == [task.refuses for task in found]
 
@@ -158,4 +158,4 @@ def test_a_task_that_only_starts_is_not_waited_for(place: Place) -> None:
     place.store.put("prod", SPLIT)
     place.run("blue", release("r1", "v1.1"))
     place.tasks.said["blue", "ml"] = ("starting", None)
-    assert ([], []) == (place.assignments.astray("prod"), place.assignments.figures("prod"))
+    assert ([], []) == (place.assignments.lagging("prod"), place.assignments.figures("prod"))

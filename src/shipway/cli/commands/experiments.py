@@ -9,7 +9,7 @@ import click
 from shipway.cli import options
 from shipway.cli.client import Client
 from shipway.cli.here import client as client_here
-from shipway.cli.render.experiments import trial_lines
+from shipway.cli.render.experiments import experiment_lines
 from shipway.cli.terminal import confirm, say, say_json
 
 _WHERE = "The environment whose model is meant."
@@ -41,7 +41,7 @@ def split(shares: tuple[str, ...], environment: str, *, off: bool, why: str, yes
     if as_json:
         say_json(answer)
     else:
-        say([f"✔ every task of {environment} does so now", *trial_lines(answer, time.time())])
+        say([f"✔ every task of {environment} does so now", *experiment_lines(answer, time.time())])
     return 0
 
 
@@ -75,7 +75,7 @@ def shadow(
     if as_json:
         say_json(answer)
     else:
-        say([f"✔ every task of {environment} does so now", *trial_lines(answer, time.time())])
+        say([f"✔ every task of {environment} does so now", *experiment_lines(answer, time.time())])
     return 0
 
 
@@ -84,7 +84,7 @@ def _show(client: Client, environment: str, what: str, as_json: bool) -> int:
     if as_json:
         say_json(answer)
     else:
-        say(trial_lines(answer, time.time()))
+        say(experiment_lines(answer, time.time()))
     return 0
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import click
 
-from shipway.cli.commands import experiments as variants
-from shipway.cli.commands import model_life, models
+from shipway.cli.commands import experiments, model_life, models
 from shipway.cli.group import Group
 
 SECTIONS = {
     "Versions": (models.publish, models.list_versions, models.show, models.compare, models.bake),
     "Decide": (model_life.approve, model_life.reject, model_life.archive),
     "Serve": (model_life.promote, model_life.rollback),
-    "Try out": (variants.split, variants.shadow),
+    "Experiments": (experiments.split, experiments.shadow),
 }
 
 

@@ -9,65 +9,68 @@ from shipway.cli.render.text import clock_time, plain, table
 _WORDS = {"promote": "would promote", "hold": "waits", "rollback": "bad"}
 
 
-def trial_lines(trial: dict[str, Any], now: float) -> list[str]:
+def experiment_lines(experiment: dict[str, Any], now: float) -> list[str]:
     """The comparison: a table of the versions that answer, the shadow, and what was taken out."""
-    name = plain(trial["environment"])
-    if not trial["split"] and not trial["shadow"]:
-        lines = [f"{name}: model {plain(trial['model_version'])} answers everyone"]
-        return [*lines, *(line for stopped in trial["stopped"] for line in _stopped(stopped, now))]
-    by = f" by {plain(trial['by'])}" if trial["by"] else ""
-    why = f": {plain(trial['why'])}" if trial["why"] else ""
-    lines = [f"{name}: model {_parts(trial)}, since {clock_time(trial['since'], now)}{by}{why}"]
-    rows = [_row(variant) for variant in trial["variants"]]
+    name = plain(experiment["environment"])
+    if not experiment["split"] and not experiment["shadow"]:
+        lines = [f"{name}: model {plain(experiment['model_version'])} answers everyone"]
+        return [*lines, *(line for stopped in experiment["stopped"] for line in _stopped(stopped, now))]
+    by = f" by {plain(experiment['by'])}" if experiment["by"] else ""
+    why = f": {plain(experiment['why'])}" if experiment["why"] else ""
+    lines = [f"{name}: model {_parts(experiment)}, since {clock_time(experiment['since'], now)}{by}{why}"]
+    rows = [_row(version) for version in experiment["versions"]]
     headers = ("VERSION", "SHARE", "REQUESTS", "ERRORS", "P95", "MEAN", "SHIFT", "VERDICT")
     lines += [f"  {line}" for line in table(headers, rows)]
-    if shadow := trial["shadow_report"]:
+    if shadow := experiment["shadow_report"]:
         lines += ["", *(f"  {line}" for line in _shadow(shadow))]
-    lines += [line for stopped in trial["stopped"] for line in _stopped(stopped, now)]
-    if trial["split"]:
-        lines.append(f"  All of it: shipway model promote {plain(next(iter(trial['split'])))} --env {name}")
+    lines += [line for stopped in experiment["stopped"] for line in _stopped(stopped, now)]
+    if experiment["split"]:
+        lines.append(f"  All of it: shipway model promote {plain(next(iter(experiment['split'])))} --env {name}")
         lines.append(f"  End it: shipway model split --off --env {name}")
-    if trial["shadow"]:
+    if experiment["shadow"]:
         lines.append(f"  End it: shipway model shadow --off --env {name}")
     return lines
 
 
-def status_lines(trial: dict[str, Any], now: float) -> list[str]:
+def status_lines(experiment: dict[str, Any], now: float) -> list[str]:
     """A line for what is tried out, and one for each candidate that was taken out."""
     lines = []
-    if trial["split"] or trial["shadow"]:
+    if experiment["split"] or experiment["shadow"]:
         verdicts = [
-            f"{plain(variant['version'])} {_verdict(variant['verdict'])}"
-            for variant in [*trial["variants"], *([trial["shadow_report"]] if trial["shadow_report"] else [])]
-            if variant["verdict"]
+            f"{plain(version['version'])} {_verdict(version['verdict'])}"
+            for version in [
+                *experiment["versions"],
+                *([experiment["shadow_report"]] if experiment["shadow_report"] else []),
+            ]
+            if version["verdict"]
         ]
-        lines.append(f"· model {_parts(trial)}" + (f" ({'; '.join(verdicts)})" if verdicts else ""))
-    return lines + [line.strip() for stopped in trial["stopped"] for line in _stopped(stopped, now)]
+        lines.append(f"· model {_parts(experiment)}" + (f" ({'; '.join(verdicts)})" if verdicts else ""))
+    return lines + [line.strip() for stopped in experiment["stopped"] for line in _stopped(stopped, now)]
 
 
-def _parts(trial: dict[str, Any]) -> str:
+def _parts(experiment: dict[str, Any]) -> str:
     """`v1.1 90 %, v1.2 10 %, shadow v1.3 of 100 %`."""
-    split = trial["split"]
+    split = experiment["split"]
     rest = max(0.0, 100.0 - sum(split.values()))
-    parts = [f"{plain(trial['model_version'])} {rest:g} %" if split else plain(trial["model_version"])]
+    parts = [f"{plain(experiment['model_version'])} {rest:g} %" if split else plain(experiment["model_version"])]
     parts += [f"{plain(version)} {percent:g} %" for version, percent in split.items()]
-    if shadow := trial["shadow"]:
+    if shadow := experiment["shadow"]:
         parts.append(f"shadow {plain(shadow['version'])} of {shadow['percent']:g} %")
     return ", ".join(parts)
 
 
-def _row(variant: dict[str, Any]) -> tuple[str, ...]:
-    requests, errors = variant["requests"], variant["errors"]
+def _row(version: dict[str, Any]) -> tuple[str, ...]:
+    requests, errors = version["requests"], version["errors"]
     share = f" ({100 * errors / requests:.3g} %)" if errors else ""
     return (
-        variant["version"],
-        f"{variant['percent']:g} %",
+        version["version"],
+        f"{version['percent']:g} %",
         f"{requests:,}",
         f"{errors:,}{share}",
-        "–" if variant["p95"] is None else f"{1000 * variant['p95']:.3g} ms",
-        "–" if variant["mean"] is None else f"{variant['mean']:.4g}",
-        "–" if variant["shift"] is None else f"{100 * variant['shift']:.3g} %",
-        _verdict(variant["verdict"]) if variant["verdict"] else "stable",
+        "–" if version["p95"] is None else f"{1000 * version['p95']:.3g} ms",
+        "–" if version["mean"] is None else f"{version['mean']:.4g}",
+        "–" if version["shift"] is None else f"{100 * version['shift']:.3g} %",
+        _verdict(version["verdict"]) if version["verdict"] else "stable",
     )
 
 

@@ -36,7 +36,7 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Experiment:
     """What an environment tries out beside model `version`, its release's own.
 
     Each of `split` answers its percent of the cohorts, `shadow` only listens. Of no meaning while the release that
@@ -66,9 +66,9 @@ class Trial:
     def text(self) -> str:
         """What the parameter holds: the bare version where nothing is tried out, else JSON.
 
-        >>> Trial("prod", "v1.1").text()
+        >>> Experiment("prod", "v1.1").text()
         'v1.1'
-        >>> Trial("prod", "v1.1", (("v1.2", 10.0),)).text()
+        >>> Experiment("prod", "v1.1", (("v1.2", 10.0),)).text()
         '{"version": "v1.1", "split": {"v1.2": 10.0}}'
         """
         if not self.live:
@@ -81,11 +81,11 @@ class Trial:
         return json.dumps(told)
 
 
-def of_release(version: str, recorded: Trial | None) -> Trial:
-    """The trial on a side whose release has this version: the recorded one, if it was begun beside that version."""
+def of_release(version: str, recorded: Experiment | None) -> Experiment:
+    """The experiment on a side whose release has this version: the recorded one, if it was begun beside that version."""
     if recorded is not None and recorded.version == version:
         return recorded
-    return Trial("", version)
+    return Experiment("", version)
 
 
 def read_shares(words: Iterable[str]) -> tuple[tuple[str, float], ...]:
@@ -117,30 +117,30 @@ def check_percent(percent: float) -> None:
         raise UsageError(f"a shadow of {percent:g} % of the requests; allowed: above 0 % and up to 100 %")
 
 
-def check_versions(trial: Trial) -> None:
-    """Refuse a trial in which a version would have two parts."""
-    candidates = dict(trial.split)
-    if trial.version in candidates:
+def check_versions(experiment: Experiment) -> None:
+    """Refuse an experiment in which a version would have two parts."""
+    candidates = dict(experiment.split)
+    if experiment.version in candidates:
         raise UsageError(
-            f"{trial.environment} serves {trial.version} itself: it has what the candidates leave",
+            f"{experiment.environment} serves {experiment.version} itself: it has what the candidates leave",
             fix="name the other versions only",
         )
-    shadow = trial.shadow
-    if shadow is not None and shadow.version in (trial.version, *candidates):
+    shadow = experiment.shadow
+    if shadow is not None and shadow.version in (experiment.version, *candidates):
         raise Refused(
-            f"{shadow.version} answers requests in {trial.environment} already; a shadow answers none",
-            fix=f"shipway model split --env {trial.environment} shows them; choose another version for one of the two",
+            f"{shadow.version} answers requests in {experiment.environment} already; a shadow answers none",
+            fix=f"shipway model split --env {experiment.environment} shows them; choose another version for one of the two",
             state="nothing changed",
         )
 
 
-def check_promotion(trial: Trial | None, version: str) -> None:
+def check_promotion(experiment: Experiment | None, version: str) -> None:
     """Refuse to make a version current where others answer a part: of those, one may become all."""
-    if trial is None or not trial.split or version in trial.shares:
+    if experiment is None or not experiment.split or version in experiment.shares:
         return
-    name, candidate = trial.environment, trial.split[0][0]
+    name, candidate = experiment.environment, experiment.split[0][0]
     raise Refused(
-        f"{name} is split between {', '.join(trial.shares)}; promoting {version} would end that unseen",
+        f"{name} is split between {', '.join(experiment.shares)}; promoting {version} would end that unseen",
         fix=f"shipway model promote {candidate} --env {name}, or end the split first: shipway model split --off --env {name}",
         state="nothing changed",
     )

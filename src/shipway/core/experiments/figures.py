@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shipway.core.observations.distribution import Predictions, merged, without
+from shipway.core.observations.distribution import Distribution, merged, without
 
-NOTHING = Predictions()
+NOTHING = Distribution()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Counters:
 
     requests: int = 0
     errors: int = 0
-    latency: Predictions = NOTHING
-    predictions: Predictions = NOTHING
+    latency: Distribution = NOTHING
+    predictions: Distribution = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ class ShadowCounters:
     dropped: int = 0
     difference_sum: float = 0.0
     largest_difference: float = 0.0
-    predictions: Predictions = NOTHING
-    stable_predictions: Predictions = NOTHING
+    predictions: Distribution = NOTHING
+    stable_predictions: Distribution = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of a whole trial, or of a part of it: by version, and of the shadow."""
+    """The figures of a whole experiment, or of a part of it: by version, and of the shadow."""
 
     versions: Mapping[str, Counters] = field(default_factory=dict)
     shadow: ShadowCounters = ShadowCounters()

@@ -10,7 +10,7 @@ from itertools import accumulate
 from shipway.core.description.app import Guard, Quality
 from shipway.core.experiments.experiment import Shadow
 from shipway.core.experiments.figures import Counters, ShadowCounters
-from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.observation import Traffic
 from shipway.core.verdicts.model_quality import judge_predictions, proven_shift
 from shipway.core.verdicts.traffic import judge
@@ -20,7 +20,7 @@ MOST_LATENCIES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class VariantReport:
+class VersionReport:
     """How a version does: `p95` in seconds, `shift` of its predictions against stable's beyond chance, 0 to 1.
 
     What is not known yet is None; stable has no verdict.
@@ -54,13 +54,13 @@ class ShadowReport:
     verdict: Verdict
 
 
-def report_variant(
+def report_version(
     version: str, percent: float, counters: Counters, stable: Counters, verdict: Verdict | None
-) -> VariantReport:
+) -> VersionReport:
     """The figures of a version in short; `verdict` is None for stable itself."""
     predictions, compared = counters.predictions, stable.predictions
     known = verdict is not None and predictions.count > 0 and compared.count > 0
-    return VariantReport(
+    return VersionReport(
         version=version,
         percent=percent,
         requests=counters.requests,
@@ -91,7 +91,7 @@ def report_shadow(shadow: Shadow, counters: ShadowCounters, verdict: Verdict) ->
     )
 
 
-def judge_variant(guard: Guard, quality: Quality, candidate: Counters, stable: Counters) -> Verdict:
+def judge_version(guard: Guard, quality: Quality, candidate: Counters, stable: Counters) -> Verdict:
     """Whether a candidate is bad beside stable: by the rules of a rollout, and by what it predicts.
 
     Without requests to stable only the absolute floors speak.
@@ -106,16 +106,16 @@ def judge_variant(guard: Guard, quality: Quality, candidate: Counters, stable: C
     return verdict
 
 
-def quantile(sketch: Predictions, share: float) -> float:
+def quantile(sketch: Distribution, share: float) -> float:
     """The value below which this share of the values lies, as near as the buckets tell; 0 where there is none.
 
-    >>> quantile(Predictions(4, 4.0, ((0.5, 0.5, 2), (1.0, 2.0, 2))), 0.95)
+    >>> quantile(Distribution(4, 4.0, ((0.5, 0.5, 2), (1.0, 2.0, 2))), 0.95)
     1.5
     """
     return next(iter(_quantiles(sketch, [share])), 0.0)
 
 
-def _quantiles(sketch: Predictions, shares: Sequence[float]) -> list[float]:
+def _quantiles(sketch: Distribution, shares: Sequence[float]) -> list[float]:
     sums = list(accumulate(count for _, _, count in sketch.buckets))
     if not sums or sums[-1] == 0:
         return []

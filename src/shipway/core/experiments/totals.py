@@ -1,30 +1,32 @@
-"""The figures of a trial so far, kept together although tasks come, go and begin to count anew."""
+"""The figures of an experiment so far, kept together although tasks come, go and begin to count anew."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shipway.core.experiments.experiment import Trial
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.experiments.figures import Figures, TaskFigures, since, together
 
 WINDOW = 60.0
 """Seconds after which what was just seen is no longer recent."""
 
 
-class Ledger:
-    """Adds up what the tasks of one trial told. Times are Unix."""
+class Totals:
+    """Adds up what the tasks of one experiment told. Times are Unix."""
 
-    def __init__(self, trial: Trial, now: float) -> None:
-        self._shares: Mapping[str, float] = trial.shares
-        self._shadow = trial.shadow.version if trial.shadow else None
+    def __init__(self, experiment: Experiment, now: float) -> None:
+        self._shares: Mapping[str, float] = experiment.shares
+        self._shadow = experiment.shadow.version if experiment.shadow else None
         self._gone = Figures()
         self._told: dict[str, TaskFigures] = {}
         self._window = (now, Figures())
         self.whole = Figures()
 
-    def is_of(self, trial: Trial) -> bool:
-        """Whether the tasks go on counting what they counted: a change of the trial makes them begin anew."""
-        return self._shares == trial.shares and self._shadow == (trial.shadow.version if trial.shadow else None)
+    def is_of(self, experiment: Experiment) -> bool:
+        """Whether the tasks go on counting what they counted: a change of the experiment makes them begin anew."""
+        return self._shares == experiment.shares and self._shadow == (
+            experiment.shadow.version if experiment.shadow else None
+        )
 
     def take(self, seen: Sequence[TaskFigures], now: float) -> None:
         """Add a look at every task there is. What a task told before it went, or began anew, still counts."""
@@ -34,7 +36,7 @@ class Ledger:
         for figures in seen:
             if figures.figures is None:
                 continue
-            # One that has not heard of the trial yet, or came back without a version of it, counts something else.
+            # One that has not heard of the experiment yet, or came back without a version of it, counts something else.
             if figures.shares != self._shares or figures.shadow != self._shadow:
                 if figures.task in self._told:
                     self._bury(figures.task)
@@ -54,7 +56,7 @@ class Ledger:
 
     @property
     def tasks(self) -> int:
-        """How many tasks follow the trial."""
+        """How many tasks follow the experiment."""
         return len(self._told)
 
     def _bury(self, task: str) -> None:

@@ -12,7 +12,7 @@ Bucket = tuple[float, float, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class Distribution:
     """How many predictions there were, their sum, and how they are spread."""
 
     count: int = 0
@@ -33,7 +33,7 @@ class Predictions:
         return math.sqrt(math.fsum((middle - mean) ** 2 * count for middle, count in middles) / counted)
 
 
-def merged(parts: Iterable[Predictions]) -> Predictions:
+def merged(parts: Iterable[Distribution]) -> Distribution:
     """All of the parts as one: every task of a kind cuts its buckets at the same places."""
     parts = tuple(parts)
     counts: Counter[tuple[float, float]] = Counter()
@@ -41,12 +41,12 @@ def merged(parts: Iterable[Predictions]) -> Predictions:
         for lower, upper, count in part.buckets:
             counts[lower, upper] += count
     buckets = tuple((lower, upper, count) for (lower, upper), count in sorted(counts.items()))
-    return Predictions(sum(part.count for part in parts), sum(part.sum for part in parts), buckets)
+    return Distribution(sum(part.count for part in parts), sum(part.sum for part in parts), buckets)
 
 
-def without(now: Predictions, before: Predictions) -> Predictions:
+def without(now: Distribution, before: Distribution) -> Distribution:
     """What came after `before`, which is an earlier look at the same counters."""
     counts = {(lower, upper): count for lower, upper, count in before.buckets}
     left = ((lower, upper, count - counts.get((lower, upper), 0)) for lower, upper, count in now.buckets)
     buckets = tuple(bucket for bucket in left if bucket[2] > 0)
-    return Predictions(max(0, now.count - before.count), now.sum - before.sum, buckets)
+    return Distribution(max(0, now.count - before.count), now.sum - before.sum, buckets)

@@ -114,7 +114,7 @@ def count_probes(before: Traffic, answers: tuple[ProbeAnswer, ...]) -> Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Astray:
+class Lagging:
     """A task that does not serve what is recorded: what it says instead, and whether it will not, or only has yet to."""
 
     task: str

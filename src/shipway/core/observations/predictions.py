@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shipway.core.observations.distribution import Predictions, merged, without
+from shipway.core.observations.distribution import Distribution, merged, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +14,10 @@ class TaskPredictions:
 
     task: str
     epoch: str
-    predictions: Predictions
+    predictions: Distribution
 
 
-def predicted_since(now: Iterable[TaskPredictions], baseline: Iterable[TaskPredictions]) -> Predictions:
+def predicted_since(now: Iterable[TaskPredictions], baseline: Iterable[TaskPredictions]) -> Distribution:
     """What the tasks predicted since the baseline; everything of a task that was not there then or began anew."""
     before = {(task.task, task.epoch): task.predictions for task in baseline}
-    return merged(without(task.predictions, before.get((task.task, task.epoch), Predictions())) for task in now)
+    return merged(without(task.predictions, before.get((task.task, task.epoch), Distribution())) for task in now)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import accumulate
 
-from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.distribution import Distribution
 
 
-def ks_distance(a: Predictions, b: Predictions, slack: float = 0.0) -> float:
+def ks_distance(a: Distribution, b: Distribution, slack: float = 0.0) -> float:
     """The Kolmogorov-Smirnov distance that the buckets prove: 0 (nothing known against equality) to 1.
 
     Values that moved by `slack` or less count as unmoved. Exact at the bounds where both sides cut their buckets alike.
@@ -20,7 +20,7 @@ def ks_distance(a: Predictions, b: Predictions, slack: float = 0.0) -> float:
     return max(_lead(a, b, slack), _lead(b, a, slack))
 
 
-def _lead(first: Predictions, second: Predictions, slack: float) -> float:
+def _lead(first: Distribution, second: Distribution, slack: float) -> float:
     """By how much more of `first` than of `second` surely lies below some value, `second` being given `slack` more."""
     left, right = _Cumulated(first), _Cumulated(second)
     places = {bound for lower, upper, _ in first.buckets for bound in (lower, upper)}
@@ -31,7 +31,7 @@ def _lead(first: Predictions, second: Predictions, slack: float) -> float:
 class _Cumulated:
     """A sketch's distribution function, between the bounds that its buckets allow."""
 
-    def __init__(self, sketch: Predictions) -> None:
+    def __init__(self, sketch: Distribution) -> None:
         self._lowers = [lower for lower, _, _ in sketch.buckets]
         self._uppers = [upper for _, upper, _ in sketch.buckets]
         self._sums = [0, *accumulate(count for _, _, count in sketch.buckets)]

@@ -9,19 +9,14 @@ from __future__ import annotations
 import math
 
 from shipway.core.description.app import Quality
-from shipway.core.observations.distribution import Predictions
+from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.losses import Losses
 from shipway.core.verdicts.distance import ks_distance
 from shipway.core.verdicts.intervals import repeated_z, wilson
 from shipway.core.verdicts.verdict import Count, Verdict
 
-__all__ = [
-    "Losses", "Predictions", "judge_disagreement", "judge_losses", "judge_predictions",
-    "ks_distance", "proven_shift",
-]  # fmt: skip
 
-
-def proven_shift(candidate: Predictions, stable: Predictions) -> float:
+def proven_shift(candidate: Distribution, stable: Distribution) -> float:
     """The distance of two distributions that chance does not explain, 0 to 1; both counts are positive.
 
     Moves by less than a tenth of stable's deviation, or a hundredth of its mean, are none: the leaves of a model with
@@ -32,7 +27,7 @@ def proven_shift(candidate: Predictions, stable: Predictions) -> float:
     return max(0.0, ks_distance(candidate, stable, slack) - chance)
 
 
-def judge_predictions(quality: Quality, candidate: Predictions, stable: Predictions) -> Verdict:
+def judge_predictions(quality: Quality, candidate: Distribution, stable: Distribution) -> Verdict:
     """`rollback` where the candidate's predictions are spread otherwise than stable's, beyond chance and tolerance."""
     fewest = min(candidate.count, stable.count)
     if fewest < quality.min_predictions:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from shipway.core.observations.distribution import Bucket, Predictions
+from shipway.core.observations.distribution import Bucket, Distribution
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.local.tasks.readiness import ask
 from shipway.local.tasks.supervisor import TaskStatus
@@ -41,7 +41,7 @@ def predictions_of(counters: Mapping[str, Any] | None, task: str, version: str) 
         return None
 
 
-def sketch_of(value: Mapping[str, Any]) -> Predictions:
+def sketch_of(value: Mapping[str, Any]) -> Distribution:
     """A sketch from its JSON object. Raises ValueError, KeyError or TypeError for anything else."""
     buckets = tuple(_bucket(*bucket) for bucket in value["buckets"])
     # Bounds that were computed may overlap by a rounding error.
@@ -51,7 +51,7 @@ def sketch_of(value: Mapping[str, Any]) -> Predictions:
         raise ValueError("not a sketch")
     if not math.isfinite(total):
         raise ValueError("the sum is no number")
-    return Predictions(count, total, buckets)
+    return Distribution(count, total, buckets)
 
 
 def _bucket(lower: float, upper: float, count: int) -> Bucket:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from shipway.core.experiments.experiment import Trial, of_release
+from shipway.core.experiments.experiment import Experiment, of_release
 from shipway.core.experiments.figures import TaskFigures
-from shipway.core.observations.observation import SIDES, Astray, Side
+from shipway.core.observations.observation import SIDES, Lagging, Side
 from shipway.core.ports import Assignments, Store
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import SideRecord
@@ -20,7 +20,7 @@ SERVING = ("ready", "unready")
 
 
 class LocalAssignments(Assignments):
-    """Assignments as one parameter for each side, made of its release and of the environment's trial in the store."""
+    """Assignments as one parameter for each side, made of its release and of the environment's experiment in the store."""
 
     def __init__(self, store: Store, supervisor: Supervisor, parameters: FileParameters, specs: TaskSpecs) -> None:
         self._store = store
@@ -39,12 +39,12 @@ class LocalAssignments(Assignments):
                 if release is not None:
                     self._write(environment, side, release)
 
-    def astray(self, environment: str) -> Sequence[Astray]:
+    def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
         return [
             task
-            for side in SIDES
-            if (release := self.release_on(environment, side)) is not None
-            for task in self.lagging(environment, side, release)
+            for one in ([side] if side else SIDES)
+            if (release := self.release_on(environment, one)) is not None
+            for task in self._lagging(environment, one, release)
         ]
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
@@ -69,28 +69,31 @@ class LocalAssignments(Assignments):
         with self._pointing:
             self._parameters.delete(self._specs.parameter(environment, side))
 
-    def lagging(self, environment: str, side: Side, release: Release) -> list[Astray]:
-        """The tasks that serve something else than the release's model version and what is tried out beside it."""
-        if release.model_version is None:
-            return []
-        trial = self._trial(environment, release.model_version)
-        tasks = [self._supervisor.check_now(task.spec.id) for task in self._model_tasks(environment, side, release)]
-        return [_astray(task) for task in tasks if not _follows(task, trial)]
-
     def release_on(self, environment: str, side: Side) -> Release | None:
         """The release that the side runs or is to run, if any."""
         record = self._store.get(SideRecord, f"{environment}-{side}")
         return self._store.get(Release, record.release) if record else None
 
+    def _lagging(self, environment: str, side: Side, release: Release) -> list[Lagging]:
+        """The tasks that serve something else than the release's model version and what is tried out beside it."""
+        if release.model_version is None:
+            return []
+        experiment = self._experiment(environment, release.model_version)
+        tasks = [self._supervisor.check_now(task.spec.id) for task in self._model_tasks(environment, side, release)]
+        return [_report(task) for task in tasks if not _follows(task, experiment)]
+
     def _write(self, environment: str, side: Side, release: Release) -> None:
         if release.model_version is None:
             return
-        name, text = self._specs.parameter(environment, side), self._trial(environment, release.model_version).text()
+        name, text = (
+            self._specs.parameter(environment, side),
+            self._experiment(environment, release.model_version).text(),
+        )
         if self._parameters.get(name) != text:
             self._parameters.put(name, text)
 
-    def _trial(self, environment: str, version: str) -> Trial:
-        return of_release(version, self._store.get(Trial, environment))
+    def _experiment(self, environment: str, version: str) -> Experiment:
+        return of_release(version, self._store.get(Experiment, environment))
 
     def _model_tasks(self, environment: str, side: Side, release: Release) -> list[TaskStatus]:
         return [
@@ -105,17 +108,17 @@ def _takes_from_bucket(release: Release, service: str) -> bool:
     return described is not None and described.model and artifact is not None and artifact.model is None
 
 
-def _follows(task: TaskStatus, trial: Trial) -> bool:
+def _follows(task: TaskStatus, experiment: Experiment) -> bool:
     body = task.body or {}
-    shadow = trial.shadow.version if trial.shadow else None
+    shadow = experiment.shadow.version if experiment.shadow else None
     found = (body.get("model_version"), body.get("split") or {}, body.get("shadow"))
-    return found == (trial.version, dict(trial.split), shadow)
+    return found == (experiment.version, dict(experiment.split), shadow)
 
 
-def _astray(task: TaskStatus) -> Astray:
+def _report(task: TaskStatus) -> Lagging:
     body = task.body or {}
     pending = body.get("pending")
     if isinstance(pending, dict) and pending.get("error"):
-        return Astray(task.spec.id, f"refuses: {pending['error']}", refuses=True)
+        return Lagging(task.spec.id, f"refuses: {pending['error']}", refuses=True)
     found = [f"model {body.get('model_version')}", *(f"{k} {body[k]}" for k in ("split", "shadow") if body.get(k))]
-    return Astray(task.spec.id, f"serves {', '.join(found)}" if body else f"says {task.reason}")
+    return Lagging(task.spec.id, f"serves {', '.join(found)}" if body else f"says {task.reason}")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from shipway.core.access.authority import Authority
 from shipway.core.description.app import STORED
 from shipway.core.errors import ShipwayError
-from shipway.core.experiments.experiment import Trial
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.models.history import ModelHistory
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
@@ -29,7 +29,7 @@ class _Serving:
     environments: tuple[EnvironmentRecord, ...] = ()
     sides: tuple[SideRecord, ...] = ()
     releases: tuple[Release, ...] = ()
-    trials: tuple[Trial, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
     models: ModelHistory | None = None
     authority: Authority | None = None
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class ServingCopy:
     def follow(self) -> None:
         """Keep the copy up to date from now on, change by change."""
         self.keep()
-        self._store.watch((EnvironmentRecord, SideRecord, Trial, ModelHistory, Authority), self._keep_if_it_fits)
+        self._store.watch((EnvironmentRecord, SideRecord, Experiment, ModelHistory, Authority), self._keep_if_it_fits)
 
     def _keep_if_it_fits(self) -> None:
         try:
@@ -82,8 +82,8 @@ class ServingCopy:
             for side in serving.sides:
                 if (side.environment, side.side) in sides:
                     self._store.put(f"{side.environment}-{side.side}", side)
-            for trial in serving.trials:
-                self._store.put(trial.environment, trial)
+            for experiment in serving.experiments:
+                self._store.put(experiment.environment, experiment)
             if serving.models is not None:
                 self._store.put(_MODELS, serving.models)
             if serving.authority is not None:
@@ -102,7 +102,7 @@ class ServingCopy:
             environments=environments,
             sides=sides,
             releases=tuple(release for release in releases if release is not None),
-            trials=tuple(self._store.all(Trial)),
+            experiments=tuple(self._store.all(Experiment)),
             models=self._store.get(ModelHistory, _MODELS),
             authority=self._store.get(Authority, _AUTHORITY),
             numbers=self._store.numbers(),
