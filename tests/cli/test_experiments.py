@@ -80,7 +80,7 @@ def test_figures_that_nobody_has_counted_yet() -> None:
         "compared": 0, "disagreements": 0, "failed": 0, "dropped": 0, "disagreement": None, "mean_difference": None,
         "mean": None, "stable_mean": None, "verdict": verdict("hold", "0 of 200 rows compared"),
     }  # fmt: skip
-    lines = experiment_lines(experiment(variants=[empty], shadow_report=shadow, why="", by=""), NOW)
+    lines = experiment_lines(experiment(versions=[empty], shadow_report=shadow, why="", by=""), NOW)
     assert "  v1.2     10 %   0         0       –    –     –      waits: 0 of 50 requests seen" in lines
     assert "  shadow v1.3: 0 rows compared" in lines
 
@@ -104,7 +104,7 @@ def test_the_status_has_a_line_for_it() -> None:
     stopped = environment_lines(environment(experiment=experiment(**NOTHING, stopped=[STOPPED])), NOW)
     assert "  ✘ v1.2 (10 %) was taken out at 11:06:35: failed 61 of 118 requests (52 %, stable 0 %)" in stopped
     assert not [line for line in environment_lines(environment(), NOW) if "model v1.1" in line]
-    fresh = environment_lines(environment(experiment=experiment(variants=[], shadow_report=None, shadow=None)), NOW)
+    fresh = environment_lines(environment(experiment=experiment(versions=[], shadow_report=None, shadow=None)), NOW)
     assert "  · model v1.1 90 %, v1.2 10 %" in fresh
 
 

@@ -150,10 +150,10 @@ def counted(requests: int, errors: int = 0, mean: float = 0.3) -> Counters:
 def test_a_split_is_asked_for_shown_and_ended(bench: Bench) -> None:
     """Tasks follow each change; all of it is audited and told."""
     report = bench.experiments.split("prod", ["v1.2=10%", "v2.0=5"], "ann", "is it better?")
-    assert {"v1.1": 85.0, "v1.2": 10.0, "v2.0": 5.0} == {v.version: v.percent for v in report.variants}
+    assert {"v1.1": 85.0, "v1.2": 10.0, "v2.0": 5.0} == {v.version: v.percent for v in report.versions}
     bench.experiments.split("prod", ["v1.2=20%"], "ann", "more")
     assert (("v1.2", 20.0),) == bench.experiments.show("prod").experiment.split
-    assert not bench.experiments.end_split("prod", "ann", "enough").variants
+    assert not bench.experiments.end_split("prod", "ann", "enough").versions
     assert [
         '{"version": "v1.1", "split": {"v1.2": 10.0, "v2.0": 5.0}}',
         '{"version": "v1.1", "split": {"v1.2": 20.0}}',
@@ -308,7 +308,7 @@ def test_a_good_candidate_waits_for_a_person(bench: Bench) -> None:
     bench.experiments.tend()
     report = bench.experiments.last_report("prod")
     assert report is not None
-    verdict = report.variants[1].verdict
+    verdict = report.versions[1].verdict
     assert verdict is not None
     assert "promote" == verdict.kind
     assert experiment == bench.recorded()
@@ -363,10 +363,10 @@ def test_a_task_that_comes_back_without_the_candidate_no_longer_follows(bench: B
     assert 1 == bench.experiments.show("prod").tasks
     bench.assignments.tell(Experiment("prod", "v1.1"), "one", "e2", v1_1=counted(1000))
     report = bench.experiments.show("prod")
-    assert (0, 10) == (report.tasks, report.variants[1].requests)
+    assert (0, 10) == (report.tasks, report.versions[1].requests)
     bench.assignments.tell(experiment, "one", "e3", v1_2=counted(5))
     report = bench.experiments.show("prod")
-    assert (1, 15) == (report.tasks, report.variants[1].requests)
+    assert (1, 15) == (report.tasks, report.versions[1].requests)
 
 
 def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
@@ -376,17 +376,17 @@ def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
     tell(experiment, "one", "e1", v1_2=counted(10))
     tell(experiment, "two", "e2", v1_2=counted(20))
     tell(replace(experiment, split=(("v1.2", 5.0),)), "three", "e3", v1_2=counted(1000))
-    assert 30 == bench.experiments.show("prod").variants[1].requests
+    assert 30 == bench.experiments.show("prod").versions[1].requests
     tell(experiment, "one", "e4", v1_2=counted(5))
     del bench.assignments.told["two"]
-    assert 35 == bench.experiments.show("prod").variants[1].requests
+    assert 35 == bench.experiments.show("prod").versions[1].requests
     bench.assignments.told["one"] = TaskFigures("one")
-    assert 35 == bench.experiments.show("prod").variants[1].requests
+    assert 35 == bench.experiments.show("prod").versions[1].requests
     tell(experiment, "one", "e4", v1_2=counted(6))
     report = bench.experiments.show("prod")
-    assert (36, 1) == (report.variants[1].requests, report.tasks)
+    assert (36, 1) == (report.versions[1].requests, report.tasks)
     again = bench.restarted()
-    assert 6 == again.show("prod").variants[1].requests
+    assert 6 == again.show("prod").versions[1].requests
 
 
 def test_a_candidate_that_goes_bad_after_days_is_noticed_by_its_last_minute(bench: Bench) -> None:

@@ -37,7 +37,7 @@ def counters(requests: int, errors: int = 0, mean: float = 0.3, seconds: float =
 
 def test_the_examples_hold() -> None:
     """What the documentation of the functions shows is so."""
-    assert 0 == doctest.testmod(variants).failed
+    assert 0 == doctest.testmod(report).failed
 
 
 @pytest.mark.parametrize(

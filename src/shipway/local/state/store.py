@@ -17,6 +17,7 @@ from shipway.core.description.app import STORED
 from shipway.core.errors import ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.rollouts.records import Lock
+from shipway.local.state.upgrades import upgrade
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ class Store:
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
+            upgrade(self._db, path)
         except sqlite3.DatabaseError as error:
             raise _fault(path, error) from error
 

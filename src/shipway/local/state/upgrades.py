@@ -1,0 +1,54 @@
+"""How a database of an earlier Shipway becomes one of today's: numbered steps, each once, all in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from shipway.core.errors import ShipwayError
+
+
+def _trials_are_experiments(db: sqlite3.Connection) -> None:
+    db.execute("UPDATE documents SET kind='Experiment' WHERE kind='Trial'")
+    db.execute("UPDATE counters SET name='experiment' WHERE name='trial'")
+
+
+UPGRADES = (_trials_are_experiments,)
+"""Step n leads from version n to n + 1. The tables as they were first have version 0."""
+
+
+def upgrade(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the database at `path` to today's version, after a copy of it beside it as `state.db.before-N`.
+
+    Raises ShipwayError for one that a later Shipway has written.
+    """
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    if found > len(UPGRADES):
+        raise ShipwayError(
+            f"{path} was written by a later version of Shipway: it has version {found}, this one knows {len(UPGRADES)}",
+            fix="install the later version again",
+            state="nothing was changed",
+        )
+    if found == len(UPGRADES):
+        return
+    if db.execute("SELECT EXISTS (SELECT 1 FROM documents)").fetchone()[0]:
+        _copy(db, path.with_name(f"{path.name}.before-{len(UPGRADES)}"))
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for step in UPGRADES[found:]:
+            step(db)
+        db.execute(f"PRAGMA user_version={len(UPGRADES)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _copy(db: sqlite3.Connection, destination: Path) -> None:
+    unfinished = destination.with_name(destination.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    with closing(sqlite3.connect(unfinished)) as copy:
+        db.backup(copy)
+    unfinished.replace(destination)
