@@ -23,7 +23,7 @@ check: $(VENV)/.ready
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 # Which small changes of the rules would no fast test notice? A sample; all of them take hours.
-# make mutants OF="core.verdict pipeline.rollouts" SAMPLE=200 SEED=2
+# make mutants OF="core.verdicts.traffic pipeline.rollouts" SAMPLE=200 SEED=2
 OF ?= core pipeline.rollouts
 SAMPLE ?= 100
 SEED ?= 1

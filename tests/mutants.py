@@ -26,7 +26,7 @@ FAILED = (1, 3)
 def main() -> int:
     """Exit status 1 when the tests fail without any mutant; survivors are for people to judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="+", help="within shipway: core.verdict, or all of core")
+    parser.add_argument("modules", nargs="+", help="within shipway: core.verdicts.traffic, or all of core")
     parser.add_argument("--sample", type=int, default=100, help="how many mutants to try")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -79,7 +79,7 @@ def test_a_half_made_environment_is_made_again(environments, make_wheel, told):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from shipway.local import python_environment
+from shipway.local.builds import python_environment
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
