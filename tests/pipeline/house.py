@@ -5,18 +5,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipway.core.description.app import App, Service
-from shipway.core.errors import Refused, UsageError
-from shipway.core.models.approval import Decision, check_decision
-from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Builder, Models, Source, Tell
-from shipway.core.releases.release import Artifact, BakedModel, Commit, Release
+from shipway.core.description.app import App
+from shipway.core.errors import Refused
+from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.local.state.store import Store
 from shipway.pipeline.control import Control
@@ -24,6 +20,9 @@ from shipway.pipeline.engine import Engine
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
+from tests.doubles.builder import FakeBuilder
+from tests.doubles.models import FakeModels
+from tests.doubles.source import FakeSource
 from tests.pipeline.fake_target import FakeTarget
 from tests.waiting import wait_for
 
@@ -42,79 +41,6 @@ DESCRIPTION: dict[str, Any] = {
     "roles": {"lead": ["ann"]},
 }  # fmt: skip
 APP = App.model_validate(DESCRIPTION)
-
-
-class Repository(Source):
-    """Commits are names; each is on main. c2 is newer than c1; d1 is on another line."""
-
-    def resolve(self, revision: str) -> Commit:
-        if revision == "unknown" or not revision.strip():
-            raise UsageError(f"no commit {revision!r}")
-        return Commit(revision, f"subject of {revision}", "ann", "main")
-
-    def current_branch(self) -> str | None:
-        return "main"
-
-    def read(self, commit: Commit, path: str) -> bytes:
-        return b""
-
-    def is_in(self, commit: str, newer: str) -> bool:
-        return commit[0] == newer[0] and commit <= newer
-
-    def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
-        return [f"{path}/new" for path in paths if commit.id == "dirty"]
-
-
-class Workshop(Builder):
-    """Builds at once; `failing` commits fail their tests."""
-
-    def __init__(self) -> None:
-        self.failing: set[str] = set()
-        self.baked: BakedModel | None = None
-
-    def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
-        if commit.id in self.failing:
-            raise Refused(f"{name} failed its tests")
-        return Artifact(name, commit.id.ljust(64, "0"), commit.id, "/tree", model=self.baked)
-
-
-class Registry(Models):
-    """Versions v1.0 and v1.1; v6.6 does not match its digest."""
-
-    def __init__(self) -> None:
-        self.current = "v1.0"
-        self.versions: dict[str, ModelVersion] = {}
-        self.baked: tuple[str, Path] | None = None
-
-    def latest(self) -> ModelVersion:
-        return self.get(self.current)
-
-    def verified(self, version: str) -> ModelVersion:
-        if version == "v6.6":
-            raise Refused("model v6.6: model.txt has another sha256")
-        return self.get(version)
-
-    def get(self, version: str) -> ModelVersion:
-        unknown = ModelVersion(version, "m", "model.txt", f"digest of {version}", "schema", "", "", "ann", "pending")
-        return self.versions.get(version, unknown)
-
-    def latest_name(self) -> str | None:
-        return self.current
-
-    def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
-        model = self.get(version)
-        if model.approval_status != decision:
-            check_decision(version, model.approval_status, decision, by, why)  # type: ignore[arg-type]
-            model = replace(model, approval_status=decision, approval_by=by, approval_why=why)
-        self.versions[version] = model
-        return model
-
-    def bake(self, version: str, target: Path) -> ModelVersion:
-        self.baked = (version, target)
-        return self.verified(version)
-
-    def make_latest(self, version: str, by: str, why: str, at: float) -> None:
-        self.current = version
 
 
 class Killed(BaseException):
@@ -168,14 +94,14 @@ class House:
         self.root = folder
         self.store = MortalStore(folder / "state.db", last)
         self.target = before.target if before is not None else FakeTarget()
-        self.workshop = before.workshop if before is not None else Workshop()
-        self.registry = before.registry if before is not None else Registry()
+        self.workshop = before.workshop if before is not None else FakeBuilder()
+        self.registry = before.registry if before is not None else FakeModels()
         self.app = self.described = before.app if before is not None else APP
         self.stopping = threading.Event()
         target: Any = MortalTarget(self.target, self.store)
         rollouts = Rollouts(self.store, target, target, time.time, self.stopping)
         self.parts = parts = Parts(
-            self.store, Repository(), self.workshop, self.registry, rollouts, time.time,
+            self.store, FakeSource(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,
         )  # fmt: skip
         self.runs = Runs(parts)

@@ -73,7 +73,7 @@ def test_a_newer_commit_supersedes_what_waits(house: House) -> None:
 
 def test_no_release_is_made_with_a_model_whose_digest_does_not_match(house: House) -> None:
     """The files of the version that new releases take are checked before a release names it."""
-    house.registry.current = "v6.6"
+    house.registry.promoted("v6.6")
     ended = house.until(house.control.deploy("c1", None, "bob").id, "refused", "waiting", "succeeded")
     assert ("refused", "model v6.6: model.txt has another sha256") == (ended.status, ended.reason)
     assert (None, []) == (ended.release, list(house.store.all(Release)))
@@ -172,7 +172,7 @@ def test_the_same_commit_with_something_else_is_a_new_release(house: House, chan
     """A new model or bytes that were built otherwise are deployed; so is another commit's description."""
     house.release("c1")
     if change == "model":
-        house.registry.current = "v1.1"
+        house.registry.promoted("v1.1")
     elif change == "description":
         services = {"hello": APP.services["hello"].model_copy(update={"command": "run faster"})}
         house.described = APP.model_copy(update={"services": services})

@@ -56,10 +56,11 @@ def waiting_in(house: House, environment: str) -> Waiting:
 
 
 def takes(version: str, *names: str) -> ModelVersion:
-    """A version whose features have these names."""
+    """A version whose features have these names; v1.0 was approved."""
+    status = "approved" if version == "v1.0" else "pending"
     features = tuple(Feature(name, "number", True) for name in names)
     return ModelVersion(
-        version, "m", "f", f"digest of {version}", f"schema of {names}", "", "", "", "pending", features=features
+        version, "m", "f", f"digest of {version}", f"schema of {names}", "", "", "", status, features=features
     )
 
 
@@ -78,7 +79,7 @@ def test_decisions_need_the_roles_of_the_gates(house: House) -> None:
     """Who may not let anything into prod does not judge models either."""
     with pytest.raises(Refused, match="bob may not approve a model: prod takes one of the roles lead"):
         house.control.models.decide("v1.1", "approved", "bob", "mine")
-    assert {} == house.registry.versions
+    assert "pending" == house.registry.get("v1.1").approval_status
 
 
 def test_a_rejected_version_serves_on_and_goes_nowhere_else(house: House) -> None:
@@ -89,7 +90,7 @@ def test_a_rejected_version_serves_on_and_goes_nowhere_else(house: House) -> Non
     assert "r1" == house.rollouts.record_of("prod").stable
     with pytest.raises(Refused, match=r"v1\.0 was rejected by ann \(biased\)"):
         house.control.models.promote("v1.0", [], "ann", "again")
-    assert "v1.0 was rejected" in ended(house, house.control.deploy("c2", None, "bob")).reason
+    assert "v1.0 is rejected" in ended(house, house.control.deploy("c2", None, "bob")).reason
 
 
 def test_a_version_rejected_while_its_release_waits_does_not_reach_prod(house: House) -> None:
@@ -123,7 +124,7 @@ def test_going_back_to_a_rejected_version_is_refused(house: House) -> None:
 def test_only_what_nobody_uses_is_archived(house: House) -> None:
     """Neither what serves, nor what new releases take; and a rollout under way is a use."""
     house.release("c1")
-    house.registry.current = "v1.5"
+    house.registry.promoted("v1.5")
     for version, why in (("v1.0", "serves in dev, prod"), ("v1.5", "is the latest")):
         with pytest.raises(Refused, match=why):
             house.control.models.decide(version, "archived", "ann", "old")
@@ -207,7 +208,7 @@ def test_a_release_that_brings_a_shifted_model_is_rolled_back_as_well(house: Hou
     describe(house, environments=environments(rollout={**CANARY, "step_wait": 0.3}))
     house.release("c1")
     house.target.shifted_models = frozenset({"v1.1"})
-    house.registry.current = "v1.1"
+    house.registry.promoted("v1.1")
     assert "predictions shifted" in ended(house, house.control.deploy("c2", None, "bob")).reason
 
 
@@ -227,12 +228,12 @@ def test_a_changed_policy_holds_for_the_next_canary(house: House) -> None:
 def test_a_commit_that_runs_the_same_with_a_newer_model_goes_the_way_of_commits(house: House) -> None:
     """No swap behind the policy's back; the same commit once more, with nothing but the model, swaps."""
     house.release("c1")
-    house.registry.current = "v1.1"
+    house.registry.promoted("v1.1")
     describe(house, environments=environments(rollout=CANARY))
     house.target.calls.clear()
     house.release("c1")
     assert not [call for call in house.target.calls if call[0] == "swap"]
-    house.registry.current = "v1.2"
+    house.registry.promoted("v1.2")
     house.release("c1")
     assert ["swap", "swap"] == [call[0] for call in house.target.calls if call[0] == "swap"]
 
@@ -284,7 +285,7 @@ def test_an_environment_that_serves_nothing_does_not_decide_for_production(house
     describe(house, environments={**DESCRIPTION["environments"], "stage": stage})
     with pytest.raises(Refused, match="stage serves nothing yet, and what new releases take is decided for prod"):
         house.control.models.promote("v1.1", ["stage"], "bob", "mine")
-    assert ("v1.0", {}) == (house.registry.current, house.registry.versions)
+    assert ("v1.0", "pending") == (house.registry.current, house.registry.get("v1.1").approval_status)
 
 
 @pytest.mark.parametrize("canary", [False, True])

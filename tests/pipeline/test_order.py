@@ -21,14 +21,15 @@ from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord
 from shipway.pipeline import rollouts as module
+from tests.doubles.builder import FakeBuilder
 from tests.pipeline.fake_target import FakeTarget
-from tests.pipeline.house import APP, House, Workshop
+from tests.pipeline.house import APP, House
 
 Fate = Literal["good", "fails its tests", "fails its clients"]
 FATES: list[Fate] = ["good", "good", "fails its tests", "fails its clients"]
 
 
-class SlowWorkshop(Workshop):
+class SlowBuilder(FakeBuilder):
     """Builds take until they are let go."""
 
     def __init__(self) -> None:
@@ -58,7 +59,7 @@ class Story:
 
     def __init__(self, folder: Path, app: App) -> None:
         self.house = House(folder)
-        self.house.target, self.house.workshop = World(), SlowWorkshop()
+        self.house.target, self.house.workshop = World(), SlowBuilder()
         self.house.app = self.house.described = app
         self.house = House(folder, before=self.house)
         self.fates: dict[str, Fate] = {}
@@ -70,7 +71,7 @@ class Story:
         commit = f"{'c' if environment is None else 'd'}{len(self.fates):03}"
         self.fates[commit] = fate
         workshop, target = self.house.workshop, self.house.target
-        assert isinstance(workshop, SlowWorkshop)
+        assert isinstance(workshop, SlowBuilder)
         assert isinstance(target, World)
         workshop.let_go[commit] = threading.Event()
         if fate == "fails its tests":
@@ -81,7 +82,7 @@ class Story:
 
     def build(self, number: int) -> None:
         workshop = self.house.workshop
-        assert isinstance(workshop, SlowWorkshop)
+        assert isinstance(workshop, SlowBuilder)
         held = [event for event in workshop.let_go.values() if not event.is_set()]
         if held:
             held[number % len(held)].set()

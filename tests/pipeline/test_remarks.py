@@ -7,10 +7,11 @@ import pytest
 from shipway.core.errors import ShipwayError
 from shipway.core.releases.release import Commit
 from shipway.pipeline.remarks import remarks
-from tests.pipeline.house import APP, Repository
+from tests.doubles.source import FakeSource
+from tests.pipeline.house import APP
 
 
-class Dirty(Repository):
+class Dirty(FakeSource):
     """Answers so many changes."""
 
     def __init__(self, names: list[str]) -> None:

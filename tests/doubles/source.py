@@ -1,0 +1,39 @@
+"""The app's repository in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shipway.core.errors import UsageError
+from shipway.core.ports import Source
+from shipway.core.releases.release import Commit
+
+
+class FakeSource(Source):
+    """Commits are their names; each is on main. c2 is newer than c1; d1 is on another line.
+
+    `files` are in every commit; `dirty` is the commit that is checked out with a new file in each folder.
+    """
+
+    def __init__(self) -> None:
+        self.files = {"shipway.yaml": b""}
+        self.dirty: str | None = "dirty"
+
+    def resolve(self, revision: str) -> Commit:
+        if revision == "unknown" or not revision.strip():
+            raise UsageError(f"no commit {revision!r}")
+        return Commit(revision, f"subject of {revision}", "ann", "main")
+
+    def current_branch(self) -> str | None:
+        return "main"
+
+    def read(self, commit: Commit, path: str) -> bytes:
+        if path not in self.files:
+            raise UsageError(f"commit {commit.short} has no {path}")
+        return self.files[path]
+
+    def is_in(self, commit: str, newer: str) -> bool:
+        return commit[0] == newer[0] and commit <= newer
+
+    def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
+        return [f"{path}/new" for path in paths if commit.id == self.dirty]
