@@ -21,6 +21,7 @@ check: $(VENV)/.ready
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@PYTHONPATH=ml-model-service/src $(BIN)/lint-imports --config ml-model-service/importlinter.toml
 
 # Which small changes of the rules would no fast test notice? A sample; all of them take hours.
 # make mutants OF="core.verdicts.traffic pipeline.rollouts" SAMPLE=200 SEED=2

@@ -93,8 +93,8 @@ def captures(folder: Path) -> Path:
 
 
 def _own_echo(stand: Stand) -> Launch:
-    if not (OWN / "src" / "ml_model_service" / "server.py").exists():
-        raise ShipwayError("ml_model_service/server.py is not there: its echo cannot be measured")
+    if not (OWN / "src" / "ml_model_service" / "http" / "server.py").exists():
+        raise ShipwayError("ml_model_service/http/server.py is not there: its echo cannot be measured")
     return Launch(["python", str(PEERS / "own_echo" / "app.py"), str(stand.port)], OWN, _own_environment(stand))
 
 

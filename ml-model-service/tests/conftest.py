@@ -17,8 +17,8 @@ from hypothesis import configuration, settings
 from hypothesis import strategies as st
 
 from lightgbm_alone import lightgbm
-from ml_model_service.model import Model, load
-from ml_model_service.schema import digest_of
+from ml_model_service.metadata import digest_of
+from ml_model_service.versions.model import Model, load
 
 # the folder under test may be read-only
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-ml-model-service-{os.getuid()}")
@@ -71,6 +71,13 @@ def score(booster: lightgbm.Booster, row: dict[str, Any]) -> float:
     temp = np.nan if row["temp"] is None else row["temp"]
     encoded = [airline, FEATURES[1]["values"].index(row["origin"]), temp, row["minute"]]
     return float(np.asarray(booster.predict(np.array([encoded], dtype=np.float64), num_threads=1))[0])
+
+
+def point(path: Path, version: str) -> None:
+    """Name `version` in the parameter file, atomically."""
+    beside = path.with_name("beside")
+    beside.write_text(version)
+    beside.replace(path)
 
 
 @pytest.fixture(scope="session")

@@ -22,12 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_model_service.app import failure
-from ml_model_service.encode import MAX_DETAILS, Encoder
+from ml_model_service.capture.mask import Mask
 from ml_model_service.errors import Problem
-from ml_model_service.formats import Kind, answer_kind, read_rows, request_kind
-from ml_model_service.mask import Mask
-from ml_model_service.npy import write_npy
-from ml_model_service.schema import FeatureSchema
+from ml_model_service.formats.encoder import MAX_DETAILS, Encoder
+from ml_model_service.formats.media_types import Kind, answer_kind, read_rows, request_kind
+from ml_model_service.formats.npy_rows import write_npy
+from ml_model_service.metadata import FeatureSchema
 
 MAX_ROWS = 4
 SCHEMA = msgspec.convert(

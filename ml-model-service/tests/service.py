@@ -18,12 +18,12 @@ import httpx
 import uvloop
 
 from ml_model_service.app import App
-from ml_model_service.assignment import Assignment
+from ml_model_service.http.server import Server
 from ml_model_service.logs import Log, RequestLog
-from ml_model_service.model import Model
-from ml_model_service.reload import Served
-from ml_model_service.server import Server
 from ml_model_service.settings import Settings
+from ml_model_service.versions.assignment import Assignment
+from ml_model_service.versions.model import Model
+from ml_model_service.versions.reload import Served
 
 
 class Service:
@@ -107,5 +107,5 @@ class Service:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        logging.getLogger("ml_model_service.server").setLevel(logging.CRITICAL)
+        logging.getLogger("ml_model_service.http.server").setLevel(logging.CRITICAL)
         self._loop.run_until_complete(self._server.serve("127.0.0.1", self.port, self._stop, 5.0))

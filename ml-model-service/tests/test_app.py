@@ -15,13 +15,13 @@ import lightgbm
 import pytest
 
 from conftest import ROW, Publish, score
-from ml_model_service.assignment import Assignment, Shadow
 from ml_model_service.engines import EngineError
 from ml_model_service.logs import JsonHandler
-from ml_model_service.model import Model, load
-from ml_model_service.reload import Served
 from ml_model_service.settings import Settings
-from ml_model_service.variants import Variant
+from ml_model_service.versions.assignment import Assignment, Shadow
+from ml_model_service.versions.counters import Variant
+from ml_model_service.versions.model import Model, load
+from ml_model_service.versions.reload import Served
 from service import Service
 
 

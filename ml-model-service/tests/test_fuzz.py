@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from fuzz_decoders import SEEDS, bodies, check_body, fuzz_headers
-from ml_model_service.formats import Kind
+from ml_model_service.formats.media_types import Kind
 
 
 @pytest.mark.parametrize(("kind", "body"), SEEDS)

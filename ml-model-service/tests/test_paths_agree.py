@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from conftest import CHARACTERS, Publish
 from ml_model_service.app import App
-from ml_model_service.assignment import Assignment
-from ml_model_service.model import load
-from ml_model_service.reload import Served
-from ml_model_service.server import Answer, Later, Request
+from ml_model_service.http.messages import Answer, Later, Request
 from ml_model_service.settings import Settings
+from ml_model_service.versions.assignment import Assignment
+from ml_model_service.versions.model import load
+from ml_model_service.versions.reload import Served
 
 pytestmark = pytest.mark.slow
 

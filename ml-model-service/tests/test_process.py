@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROW, Publish
-from test_reload import point
+from conftest import ROW, Publish, point
 
 pytestmark = pytest.mark.slow
 

@@ -17,16 +17,16 @@ import numpy as np
 import pytest
 
 from conftest import ROW, Publish, score
-from ml_model_service.assignment import Assignment
 from ml_model_service.engines import EngineError
-from ml_model_service.model import Model, load
+from ml_model_service.http.messages import Answer, Request
 from ml_model_service.predictions import ROWS_IN_THREAD
-from ml_model_service.reload import Served
-from ml_model_service.server import Answer, Request
 from ml_model_service.settings import Settings
 from ml_model_service.turn import TOGETHER, Rows, Turn
+from ml_model_service.versions.assignment import Assignment
+from ml_model_service.versions.model import Model, load
+from ml_model_service.versions.reload import Served
+from samples import npy
 from service import Service
-from test_formats import npy
 
 pytestmark = pytest.mark.slow
 

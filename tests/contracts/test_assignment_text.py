@@ -19,7 +19,7 @@ def service() -> Iterator[ModuleType]:
     """The reader of the model service, which is a part of its own: only the text joins them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "ml-model-service" / "src"))
-        yield importlib.import_module("ml_model_service.assignment")
+        yield importlib.import_module("ml_model_service.versions.assignment")
 
 
 @given(experiment=experiments())

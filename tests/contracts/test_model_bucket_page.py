@@ -25,7 +25,7 @@ PACKAGING = ROOT / "src" / "shipway" / "registry" / "packaging"
 READ_BY_THE_SERVICE = """
 import json, typing
 import msgspec
-from ml_model_service.schema import FeatureSchema, Metadata
+from ml_model_service.metadata import FeatureSchema, Metadata
 
 def keys(kind, at):
     for part in typing.get_args(kind):

@@ -220,5 +220,5 @@ def test_the_reader_of_publishing_is_the_model_service() -> None:
     service = ROOT / "ml-model-service"
     assert (service / "requirements.lock").read_bytes() == (PROGRAM / READING_LOCK).read_bytes()
     files = sorted(path.relative_to(service / "src") for path in (service / "src").rglob("*.py"))
-    assert "ml_model_service/model.py" in [path.as_posix() for path in files]
+    assert "ml_model_service/versions/model.py" in [path.as_posix() for path in files]
     assert [] == [path for path in files if (PROGRAM / path).read_bytes() != (service / "src" / path).read_bytes()]

@@ -15,17 +15,17 @@ from typing import Any
 
 import msgspec
 
+from ml_model_service.docs.openapi import document
+from ml_model_service.docs.page import page
 from ml_model_service.errors import MISSING, Problem, shortened, shown
-from ml_model_service.hosting import Hosting
+from ml_model_service.http.messages import Answer, Later, Reply, Request
 from ml_model_service.logs import RequestLog
 from ml_model_service.metrics import Metrics
-from ml_model_service.openapi import document
-from ml_model_service.page import page
 from ml_model_service.predictions import PREDICT, Predictions, no_model
-from ml_model_service.reload import Served
-from ml_model_service.runtime_api import as_seen_by_clients, endpoint_in, invalid
-from ml_model_service.server import Answer, Later, Reply, Request
+from ml_model_service.sagemaker.hosting import Hosting
+from ml_model_service.sagemaker.runtime_api import as_seen_by_clients, endpoint_in, invalid
 from ml_model_service.settings import Settings
+from ml_model_service.versions.reload import Served
 
 log = logging.getLogger(__name__)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")

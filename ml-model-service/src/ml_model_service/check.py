@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ml_model_service.model import ModelError, load
-from ml_model_service.pickles import Bucket
+from ml_model_service.versions.model import ModelError, load
+from ml_model_service.versions.pickles import Bucket
 
 
 def why_not(folder: Path, pickles: bool = False) -> str | None:

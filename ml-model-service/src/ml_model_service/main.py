@@ -14,12 +14,12 @@ from typing import Any
 import uvloop
 
 from ml_model_service.app import App
+from ml_model_service.http.server import Server
 from ml_model_service.logs import Log, RequestLog, install
-from ml_model_service.memory import settle
-from ml_model_service.parameter import ParameterError, parameter_at
-from ml_model_service.reload import Served, follow, serve_baked
-from ml_model_service.server import Server
 from ml_model_service.settings import Settings, SettingsError
+from ml_model_service.versions.memory import settle
+from ml_model_service.versions.parameter import ParameterError, parameter_at
+from ml_model_service.versions.reload import Served, follow, serve_baked
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from ml_model_service.reload import Served, Serving
-from ml_model_service.sketch import Sketch
-from ml_model_service.variants import Variant
+from ml_model_service.versions.counters import Variant
+from ml_model_service.versions.reload import Served, Serving
+from ml_model_service.versions.sketch import Sketch
 
 # seconds; a row of a tree ensemble takes microseconds, a thousand take ten milliseconds
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

@@ -10,16 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from math import isfinite
 
-from ml_model_service.capture import Capture, folder_at
-from ml_model_service.capture_lines import Answered, Exchange
+from ml_model_service.capture.capture import Capture, folder_at
+from ml_model_service.capture.lines import Answered, Exchange
 from ml_model_service.errors import Problem
-from ml_model_service.formats import Kind, answer_kind, check_encoding, read_rows, request_kind, write_predictions
-from ml_model_service.model import Model
-from ml_model_service.reload import Served, Serving
-from ml_model_service.server import Answer, Reply, Request
+from ml_model_service.formats.media_types import (
+    Kind,
+    answer_kind,
+    check_encoding,
+    read_rows,
+    request_kind,
+    write_predictions,
+)
+from ml_model_service.http.messages import Answer, Reply, Request
 from ml_model_service.settings import Settings
 from ml_model_service.turn import Rows, Turn
-from ml_model_service.variants import Variant
+from ml_model_service.versions.counters import Variant
+from ml_model_service.versions.model import Model
+from ml_model_service.versions.reload import Served, Serving
 
 PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
 # larger bodies and more rows take milliseconds, which a probe should not wait for

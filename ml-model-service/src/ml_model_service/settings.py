@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_model_service.pickles import Bucket, bucket_at, trusted_by
+from ml_model_service.versions.pickles import Bucket, bucket_at, trusted_by
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 BAKED = Path(__file__).parents[2] / "models"

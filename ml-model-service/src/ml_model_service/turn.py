@@ -12,10 +12,10 @@ from array import array
 from collections.abc import Callable, Sequence
 from itertools import chain, islice
 
-from ml_model_service.formats import Kind
-from ml_model_service.model import Model
-from ml_model_service.reload import Serving
-from ml_model_service.server import Answer, Later, Request
+from ml_model_service.formats.media_types import Kind
+from ml_model_service.http.messages import Answer, Later, Request
+from ml_model_service.versions.model import Model
+from ml_model_service.versions.reload import Serving
 
 # rows from which every engine takes less time for all at once, and clients from which there may be so many
 TOGETHER = 4

@@ -42,13 +42,13 @@ def read(answer: Any) -> TaskFigures:
 def service(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The model service's own counters: what it writes is what is read here."""
     monkeypatch.syspath_prepend(str(ROOT / "ml-model-service" / "src"))
-    return importlib.import_module("ml_model_service.variants")
+    return importlib.import_module("ml_model_service.versions.counters")
 
 
 def test_what_the_service_counts_is_what_is_read(service: Any) -> None:
     """To the last request, prediction and row of the shadow."""
-    assignment = importlib.import_module("ml_model_service.assignment")
-    shadow = importlib.import_module("ml_model_service.shadow")
+    assignment = importlib.import_module("ml_model_service.versions.assignment")
+    shadow = importlib.import_module("ml_model_service.versions.shadow")
     text = '{"version": "v1.1", "split": {"v1.2": 10}, "shadow": {"version": "v1.3", "percent": 50}}'
     variants = service.Variants(assignment.parse(text))
     stable, candidate = variants.all

@@ -6,7 +6,8 @@ import asyncio
 import sys
 
 import uvloop
-from ml_model_service.server import Answer, Request, Server
+from ml_model_service.http.messages import Answer, Request
+from ml_model_service.http.server import Server
 
 ANSWER = Answer(200, b'{"model_version":"v1.0","predictions":[0.38197814579118056]}')
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ml_model_service.engines import EngineError
-from ml_model_service.names import inputs_of
-from ml_model_service.schema import Category, Feature, Number, WholeNumber
+from ml_model_service.engines.names import inputs_of
+from ml_model_service.metadata import Category, Feature, Number, WholeNumber
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 Feed = Callable[[Matrix], Any]

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from ml_model_service.engines import EngineError, tree_shape
-from ml_model_service.names import are_meant
+from ml_model_service.engines.names import are_meant
 
 _FLOAT64, _ROW_MAJOR, _NORMAL, _ALL_TREES = 1, 1, 0, -1
 # one thread: a service's tasks share the machine, and a row is too little work to split

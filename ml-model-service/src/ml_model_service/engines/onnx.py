@@ -11,7 +11,7 @@ import onnxruntime
 
 from ml_model_service.engines import EngineError
 from ml_model_service.engines.graph_inputs import GraphInputs, Input
-from ml_model_service.schema import Feature, OnnxForm
+from ml_model_service.metadata import Feature, OnnxForm
 
 
 class Onnx:

@@ -1,4 +1,4 @@
-"""Scikit-learn models as pickles: for what has no other form, and only from a bucket that is trusted (pickles.py)."""
+"""Scikit-learn models as pickles: for what has no other form, and only from a trusted bucket (versions/pickles.py)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ml_model_service.engines import EngineError
-from ml_model_service.names import are_meant
-from ml_model_service.schema import Category, Feature
+from ml_model_service.engines.names import are_meant
+from ml_model_service.metadata import Category, Feature
 
 
 class Pickled:

@@ -15,9 +15,9 @@ import numpy as np
 from lightgbm.basic import _LIB
 
 from ml_model_service.engines import EngineError
+from ml_model_service.engines.names import are_meant
 from ml_model_service.engines.onnx import Onnx as ServedGraph
-from ml_model_service.names import are_meant
-from ml_model_service.schema import Category, Number, OnnxForm, WholeNumber
+from ml_model_service.metadata import Category, Number, OnnxForm, WholeNumber
 from model_packaging.refusal import Refusal
 from model_packaging.schema import EXACT, FAR, Feature, Matrix, Vector
 

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto
 
 from ml_model_service.engines.graph_inputs import form_of
-from ml_model_service.names import inputs_of
+from ml_model_service.engines.names import inputs_of
 from model_packaging.engines import GraphForm
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_model_service.names import BY_POSITION, are_meant
+from ml_model_service.engines.names import BY_POSITION, are_meant
 from model_packaging.fold import Splits
 from model_packaging.trees import Ensemble, Ints
 

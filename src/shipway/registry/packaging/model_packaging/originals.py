@@ -20,7 +20,7 @@ import treelite
 import xgboost
 from sklearn.exceptions import InconsistentVersionWarning
 
-from ml_model_service.names import are_meant
+from ml_model_service.engines.names import are_meant
 from model_packaging import categories, estimators, graphs, lightgbm_codes, special
 from model_packaging.categories import OwnCategories
 from model_packaging.columns import Columns, plain

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_model_service.encode import Encoder
-from ml_model_service.schema import read_schema
+from ml_model_service.formats.encoder import Encoder
+from ml_model_service.metadata import read_schema
 from model_packaging.refusal import would_not_serve
 
 Matrix = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Data capture: what was asked and answered, in SageMaker's format, to files for the monitors."""

@@ -1,0 +1,209 @@
+"""Data capture: what was asked and answered, sampled, to files for the monitors; off the path of requests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from random import random
+
+import msgspec
+
+from ml_model_service.capture.files import Files
+from ml_model_service.capture.lines import Exchange, lines
+from ml_model_service.capture.mask import Mask
+from ml_model_service.file_url import path_in
+from ml_model_service.settings import SettingsError, check_endpoint
+
+# what an entry weighs besides what the client sent and got
+_OVERHEAD = 500
+# The lines of small requests are made where these were answered, in 2 µs: two threads that take turns with the
+# interpreter would cost more. Larger ones, and those to be masked, are left to the writer.
+_SMALL = 4 << 10
+_INTERVAL = 0.1
+# The writer holds the interpreter for some 0.2 ms, then lets requests go on.
+_AT_ONCE, _BYTES_AT_ONCE, _PAUSE = 512, 512 << 10, 0.0005
+_ADOPT_EVERY, _COMPLAIN_EVERY, _RETRY_AFTER = 60.0, 60.0, 1.0
+
+# lines, and how many these are
+_Text = tuple[bytes, int]
+# moment, variant, requests, bytes that these take while they wait, text or how it is made
+_Entry = tuple[float, str, int, int, _Text | Callable[[], _Text]]
+
+
+def folder_at(url: str) -> Path:
+    """The folder that CAPTURE names. Raises SettingsError for another kind of address."""
+    path = path_in(url)
+    if path is not None:
+        return path
+    raise SettingsError(f"CAPTURE: found {url!r}, allowed is file:///path/of/a/folder")
+
+
+class Capture:
+    """Takes requests from the event loop's thread and writes them from its own.
+
+    `captured` and `dropped` count requests. Dropped are those that memory or the disk had no room for, and those that
+    could not be masked. Only requests that were answered with 2xx may be offered, as on SageMaker.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        endpoint: str,
+        percent: float = 100.0,
+        mask: Collection[str] = (),
+        memory: int = 64 << 20,
+        log: logging.Logger | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Write below `<folder>/<endpoint>`; at most `memory` bytes wait. Raises SettingsError for a bad endpoint."""
+        check_endpoint(endpoint)
+        self.captured = 0
+        self._share, self._memory, self._clock = percent / 100, memory, clock
+        self._log = log or logging.getLogger(__name__)
+        self._mask = Mask(frozenset(mask)) if mask else None
+        self._checked: set[tuple[str, ...]] = set()
+        self._files = Files(folder / endpoint)
+        self._entries: deque[_Entry] = deque()
+        # Each of these is written by one thread alone.
+        self._offered_bytes = self._handled_bytes = 0
+        self._no_memory = self._lost = 0
+        self._adopted_at = self._complained_at = self._failed_at = float("-inf")
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write; what killed processes left is given its name first."""
+        self._thread.start()
+
+    def offer(self, exchanges: Iterable[Exchange]) -> None:
+        """Capture requests that were just answered, each if its turn comes."""
+        moment = self._clock()
+        small: dict[str, tuple[list[Exchange], list[int]]] = {}
+        for exchange in exchanges:
+            if random() >= self._share:
+                continue
+            size = _OVERHEAD + len(exchange.request[1]) + len(exchange.request[2]) + len(exchange.answer[2])
+            size += len(exchange.inference_id) + len(exchange.custom_attributes)
+            if self._offered_bytes + size - self._handled_bytes > self._memory:
+                self._no_memory += 1
+                continue
+            self._offered_bytes += size
+            if self._mask is None and size <= _SMALL:
+                alike, sizes = small.setdefault(exchange.variant, ([], []))
+                alike.append(exchange)
+                sizes.append(size)
+            else:
+                self._entries.append((moment, exchange.variant, 1, size, partial(self._text, moment, [exchange])))
+        for variant, (alike, sizes) in small.items():
+            self._entries.append((moment, variant, len(alike), sum(sizes), self._text(moment, alike)))
+
+    @property
+    def dropped(self) -> int:
+        """Requests that should have been captured and were not."""
+        return self._no_memory + self._lost
+
+    @property
+    def waiting(self) -> int:
+        """Bytes in memory that are not written yet."""
+        return self._offered_bytes - self._handled_bytes
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Write what waits and close the files, within `timeout` seconds. Nothing may be offered afterwards."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        self._tend()
+        while not self._closing.wait(_INTERVAL):
+            self._tend()
+            while self._entries and not self._closing.is_set():
+                self._write_some()
+                time.sleep(_PAUSE)
+        while self._entries:
+            self._write_some()
+        self._attempt(self._files.close)
+
+    def _tend(self) -> None:
+        now = self._clock()
+        if _due(now, self._adopted_at, _ADOPT_EVERY):
+            self._adopted_at = now
+            self._attempt(self._files.adopt)
+        self._attempt(lambda: self._files.rotate(now))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except OSError as error:
+            self._complain(f"captured data stays in hidden files for now: {error}")
+
+    def _write_some(self) -> None:
+        """The next entries, each into its variant's file of its hour."""
+        groups: dict[tuple[str, float], tuple[float, list[bytes], list[int]]] = {}
+        handled = written = size = 0
+        # while the disk is full, no work is put into what cannot be kept
+        hopeful = _due(self._clock(), self._failed_at, _RETRY_AFTER)
+        while self._entries and handled < _AT_ONCE and size < _BYTES_AT_ONCE:
+            moment, variant, count, taken, text = self._entries.popleft()
+            handled, size = handled + count, size + taken
+            if hopeful:
+                found, kept = text() if callable(text) else text
+                _, texts, counts = groups.setdefault((variant, moment // 3600), (moment, [], []))
+                texts.append(found)
+                counts.append(kept)
+        for (variant, _), (moment, texts, counts) in groups.items():
+            try:
+                self._files.write(variant, moment, b"".join(texts))
+                written += sum(counts)
+            except OSError as error:
+                self._failed_at = self._clock()
+                self._complain(f"requests are not captured: {error}")
+        self.captured += written
+        self._lost += handled - written
+        self._handled_bytes += size
+
+    def _text(self, moment: float, exchanges: Sequence[Exchange]) -> _Text:
+        """Their lines, and how many these are, with a complaint where there can be none."""
+        try:
+            return lines(moment, exchanges if self._mask is None else list(map(self._masked, exchanges))), len(
+                exchanges
+            )
+        except Exception as error:
+            if len(exchanges) == 1:
+                # it must not end the thread; and what cannot be masked must not be kept
+                self._complain(f"a request is not captured: {type(error).__name__}")
+                return b"", 0
+        texts = [self._text(moment, [exchange]) for exchange in exchanges]
+        return b"".join(text for text, _ in texts), sum(count for _, count in texts)
+
+    def _masked(self, exchange: Exchange) -> Exchange:
+        assert self._mask is not None
+        self._check(exchange.features)
+        kind, content_type, body = exchange.request
+        masked = kind, content_type, self._mask.masked(kind, body, exchange.features)
+        return msgspec.structs.replace(exchange, request=masked)
+
+    def _check(self, features: tuple[str, ...]) -> None:
+        """A name misspelt in the mask would leave in what is to be kept out: say so."""
+        if features not in self._checked and self._mask is not None:
+            self._checked.add(features)
+            if unknown := self._mask.unknown(features):
+                names = ", ".join(sorted(unknown))
+                self._log.warning("CAPTURE_MASK: the model has no feature %s; nothing is masked for that", names)
+
+    def _complain(self, message: str) -> None:
+        """Log at most once a minute: a full disk is full for a while."""
+        now = self._clock()
+        if _due(now, self._complained_at, _COMPLAIN_EVERY):
+            self._complained_at = now
+            self._log.error("%s (captured so far %d, dropped %d)", message, self.captured, self.dropped)
+
+
+def _due(now: float, last: float, every: float) -> bool:
+    """Whether it is time again; a clock that was set back must not put it off for long."""
+    return not 0 <= now - last < every
