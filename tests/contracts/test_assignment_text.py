@@ -11,7 +11,7 @@ from hypothesis import given
 
 from shipway.core.experiments.experiment import Experiment, Shadow
 from tests.contracts.programs import ROOT
-from tests.core.experiments.experiments import experiments
+from tests.core.experiments.drawn import experiments
 
 
 @pytest.fixture(scope="module")
