@@ -20,11 +20,13 @@ from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.files import log_file
 from shipway.local.files.runtime_folder import make_private
-from shipway.local.model_tasks.evidence import LocalModelEvidence
+from shipway.local.model_tasks.evidence import ModelEvidence
 from shipway.local.model_tasks.parameters import FileParameters
-from shipway.local.model_tasks.wanted_versions import LocalAssignments
+from shipway.local.model_tasks.wanted_versions import WantedVersions
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
+from shipway.local.routes import Routes
+from shipway.local.sides import Sides
 from shipway.local.source.git_source import GitSource
 from shipway.local.state.former_state import set_aside
 from shipway.local.state.pruning import Pruning
@@ -41,7 +43,7 @@ from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.pipeline.control import Control
 from shipway.pipeline.engine import Engine
-from shipway.pipeline.experiments import WATCH_EVERY, Experiments
+from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.loops import Loops
 from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
@@ -61,6 +63,7 @@ class Platform:
     app: App
     store: Store
     target: LocalTarget
+    routes: Routes
     models: ModelRegistry
     rollouts: Rollouts
     control: Control
@@ -84,9 +87,9 @@ class Platform:
             self.target.settle(record.name, record.side)
         start = self.loops.start
         start("tasks", "starts and watches tasks", self.supervisor.look, self.supervisor.interval, 30.0)
-        start("router", "keeps the router running", self.target.keep_router, _every_second, 60.0)
+        start("router", "keeps the router running", self.routes.keep_running, _every_second, 60.0)
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
-        start("experiments", "judges models that are tried out", self.experiments.tend, lambda: WATCH_EVERY, 120.0)
+        start("experiments", "judges models that are tried out", self.experiments.tend, self._watch, 120.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
@@ -108,6 +111,9 @@ class Platform:
         if app != self.app:
             self.target.reload(app)
             self.app = app
+
+    def _watch(self) -> float:
+        return self.target.pace.experiments
 
     def _meter(self) -> None:
         for environment in self.app.environments:
@@ -155,15 +161,18 @@ def build(root: Path) -> Platform:
         ProcessRunner(),
         on_change=lambda status: target.task_changed(status),  # noqa: PLW0108
     )
-    assignments = LocalAssignments(store, supervisor, parameters, specs)
-    target = LocalTarget(app, store, builder, supervisor, router, assignments, specs)
+    sides = Sides(store)
+    routes = Routes(app, sides, supervisor, router)
+    meter = Meter(router)
+    versions = WantedVersions(store, sides, supervisor, parameters, specs)
+    evidence = ModelEvidence(sides, supervisor, specs, labelled_losses)
+    target = LocalTarget(sides, routes, builder, supervisor, router, meter, versions, evidence, specs)
     models = ModelRegistry(
         places.state / (app.model.bucket if app.model else "ml-models-bucket"),
         lambda lock, tell: environments.python(lock, "model packaging", tell),
     )
     stopping = threading.Event()
-    evidence = LocalModelEvidence(store, supervisor, specs, labelled_losses)
-    rollouts = Rollouts(store, target, evidence, time.time, stopping)
+    rollouts = Rollouts(store, target, time.time, stopping)
     parts = Parts(
         store=store,
         source=source,
@@ -176,11 +185,10 @@ def build(root: Path) -> Platform:
         root=root,
     )
     control = Control(parts, Engine(Runs(parts).carry_out, stopping))
-    experiments = Experiments(parts, assignments, stopping)
+    experiments = Experiments(parts, target, stopping)
     pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
-    meter = Meter(router)
     platform = Platform(
-        places, app, store, target, models, rollouts, control, experiments, supervisor, pruning, meter, operator,
+        places, app, store, target, routes, models, rollouts, control, experiments, supervisor, pruning, meter, operator,
         copy, Recovery(places.state / "artifacts", store, table, specs, router), recalled, stopping,
         Loops(stopping, time.monotonic),
     )  # fmt: skip

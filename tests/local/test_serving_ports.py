@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.local.target import serving_ports
+from shipway.local.routes import serving_ports
 from shipway.local.tasks.supervisor import State, TaskStatus
 
 

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from shipway.pipeline import rollouts as module
 from tests.pipeline.house import House
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(module, "TICK", 0.005)
+def house(tmp_path: Path) -> Iterator[House]:
     house = House(tmp_path)
     yield house
     house.close()

@@ -12,6 +12,7 @@ from typing import Any
 
 from shipway.core.description.app import App
 from shipway.core.errors import Refused
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.local.state.store import Store
@@ -23,7 +24,7 @@ from shipway.pipeline.runs import Runs
 from tests.doubles.builder import FakeBuilder
 from tests.doubles.models import FakeModels
 from tests.doubles.source import FakeSource
-from tests.pipeline.fake_target import FakeTarget
+from tests.doubles.target import FakeTarget
 from tests.waiting import wait_for
 
 QUICK = {"strategy": "blue_green", "bake": 0}
@@ -98,8 +99,9 @@ class House:
         self.registry = before.registry if before is not None else FakeModels()
         self.app = self.described = before.app if before is not None else APP
         self.stopping = threading.Event()
+        self.target.experiment_in = lambda environment: self.store.get(Experiment, environment)
         target: Any = MortalTarget(self.target, self.store)
-        rollouts = Rollouts(self.store, target, target, time.time, self.stopping)
+        rollouts = Rollouts(self.store, target, time.time, self.stopping)
         self.parts = parts = Parts(
             self.store, FakeSource(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,

@@ -13,12 +13,11 @@ import pytest
 from shipway.core.releases.run import Gate, Run
 from shipway.core.rollouts.records import EnvironmentRecord, Warm
 from shipway.local.state.store import Store
-from shipway.pipeline import rollouts as module
 from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EXPIRY, EnvironmentLocks
 from shipway.pipeline.rollouts import Rollouts
-from tests.pipeline.fake_target import FakeTarget
+from tests.doubles.target import FakeTarget
 from tests.pipeline.test_rollouts import release
 
 HOURS = [5 * 3600.0, -5 * 3600.0]
@@ -49,9 +48,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def rollouts(store: Store, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> Rollouts:
-    monkeypatch.setattr(module, "TICK", 0.01)
-    return Rollouts(store, FakeTarget(), FakeTarget(), clock, threading.Event())
+def rollouts(store: Store, clock: SetClock) -> Rollouts:
+    return Rollouts(store, FakeTarget(), clock, threading.Event())
 
 
 def test_a_jump_is_told_from_time_that_passed() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,23 @@ import pytest
 from shipway.core.description.app import App, Guard
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.events import Event
-from shipway.core.experiments.experiment import Experiment, Shadow, of_release
+from shipway.core.experiments.experiment import Experiment, Shadow
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, TaskFigures
 from shipway.core.experiments.totals import WINDOW
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.models.schema import Feature, Output
 from shipway.core.observations.distribution import Distribution
-from shipway.core.observations.observation import Lagging, Side, Traffic
-from shipway.core.ports import Assignments
+from shipway.core.observations.observation import Traffic
+from shipway.core.ports import Pace
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.verdicts.traffic import judge
 from shipway.local.state.store import Store
-from shipway.pipeline import experiments as module
 from shipway.pipeline.experiment_reports import stricter
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
-from tests.pipeline.fake_target import FakeTarget
+from tests.doubles.target import FakeTarget
 from tests.pipeline.house import APP, DESCRIPTION, House
 
 
@@ -54,40 +52,6 @@ class Registry:
     get = verified
 
 
-class FakeAssignments(Assignments):
-    """Tasks that follow at once what is recorded, unless they refuse a version; their figures are set by the test."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.refused = ""
-        self.slow = False
-        self.texts: list[str] = []
-        self.told: dict[str, TaskFigures] = {}
-
-    def assign(self, environment: str) -> None:
-        record = self._store.get(EnvironmentRecord, environment)
-        release = self._store.get(Release, (record and record.stable) or "")
-        assert release is not None
-        assert release.model_version is not None
-        text = of_release(release.model_version, self._store.get(Experiment, environment)).text()
-        self.texts += [text] if self.texts[-1:] != [text] else []
-
-    def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
-        if self.refused and self.refused in self.texts[-1]:
-            return [Lagging("task 1", "refuses: broken", refuses=True)]
-        return [Lagging("task 2", "says no answer")] if self.slow else []
-
-    def figures(self, environment: str) -> Sequence[TaskFigures]:
-        return list(self.told.values())
-
-    def tell(self, experiment: Experiment, task: str = "task", epoch: str = "e", **versions: Counters) -> None:
-        """From now on the task counts these figures; `v1_2` stands for v1.2, `shadow` for the shadow."""
-        counted = {name.replace("_", "."): counters for name, counters in versions.items()}
-        self.told[task] = TaskFigures(
-            task, epoch, experiment.shares, experiment.shadow and experiment.shadow.version, Figures(counted)
-        )
-
-
 class Bench:
     """Experiments joined as `wiring` would, with a clock of its own."""
 
@@ -95,8 +59,9 @@ class Bench:
         self.store = Store(folder / "state.db")
         self.app = APP
         self.now = 1000.0
-        self.assignments = FakeAssignments(self.store)
-        rollouts = Rollouts(self.store, FakeTarget(), FakeTarget(), self.clock, threading.Event())
+        self.target = FakeTarget(lambda environment: self.store.get(Experiment, environment))
+        self.target.pace = Pace(follow_look=0)
+        rollouts = Rollouts(self.store, self.target, self.clock, threading.Event())
         nothing: Any = None
         parts = Parts(
             self.store, nothing, nothing, Registry(), rollouts, self.clock,  # type: ignore[arg-type]
@@ -106,10 +71,11 @@ class Bench:
         self.experiments = self.restarted()
         for environment in ("dev", "prod"):
             self.serve(environment, "r1", "v1.1")
+        self.target.texts.clear()
 
     def restarted(self) -> Experiments:
         """What a next daemon would have."""
-        return Experiments(self.parts, self.assignments, threading.Event())
+        return Experiments(self.parts, self.target, threading.Event(), self.clock)
 
     def clock(self) -> float:
         self.now += 0.01
@@ -118,8 +84,18 @@ class Bench:
     def serve(self, environment: str, id: str, version: str | None) -> None:
         """The environment serves a release with this model version."""
         artifacts = {"hello": Artifact("hello", "0" * 64, "c", "/tree")}
-        self.store.put(id, Release(id, "c", self.app, artifacts, version, f"digest of {version}", "schema"))
+        release = Release(id, "c", self.app, artifacts, version, f"digest of {version}", "schema")
+        self.store.put(id, release)
         self.store.put(environment, EnvironmentRecord(environment, history=(id,)))
+        self.target.prepare(environment, "blue", release)
+        self.target.scale(environment, "blue", release, 1)
+
+    def tell(self, experiment: Experiment, task: str = "task", epoch: str = "e", **versions: Counters) -> None:
+        """From now on the task counts these figures; `v1_2` stands for v1.2."""
+        counted = {name.replace("_", "."): counters for name, counters in versions.items()}
+        self.target.told[task] = TaskFigures(
+            task, epoch, experiment.shares, experiment.shadow and experiment.shadow.version, Figures(counted)
+        )
 
     def release(self, id: str) -> Release:
         found = self.store.get(Release, id)
@@ -134,8 +110,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(module, "_PAUSE", 0)
+def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
@@ -158,7 +133,7 @@ def test_a_split_is_asked_for_shown_and_ended(bench: Bench) -> None:
         '{"version": "v1.1", "split": {"v1.2": 10.0, "v2.0": 5.0}}',
         '{"version": "v1.1", "split": {"v1.2": 20.0}}',
         "v1.1",
-    ] == bench.assignments.texts
+    ] == bench.target.texts
     assert [("ann", "split the model")] * 2 + [("ann", "end the split")] == bench.audited()
     assert (None, None) == (bench.recorded(), bench.experiments.last_report("prod"))
 
@@ -167,7 +142,7 @@ def test_ending_what_is_not_there_changes_nothing(bench: Bench) -> None:
     """Stopping what is stopped is no error."""
     bench.experiments.end_split("prod", "ann", "")
     bench.experiments.end_shadow("prod", "ann", "")
-    assert ([], []) == (bench.audited(), bench.assignments.texts)
+    assert ([], []) == (bench.audited(), bench.target.texts)
 
 
 def test_a_shadow_stands_beside_a_split(bench: Bench) -> None:
@@ -179,9 +154,9 @@ def test_a_shadow_stands_beside_a_split(bench: Bench) -> None:
     with pytest.raises(Refused, match="answers requests in prod already"):
         bench.experiments.split("prod", ["v1.3=10%"], "ann", "")
     bench.experiments.end_split("prod", "ann", "")
-    assert '{"version": "v1.1", "shadow": {"version": "v1.3", "percent": 50.0}}' == bench.assignments.texts[-1]
+    assert '{"version": "v1.1", "shadow": {"version": "v1.3", "percent": 50.0}}' == bench.target.texts[-1]
     bench.experiments.end_shadow("prod", "ann", "")
-    assert "v1.1" == bench.assignments.texts[-1]
+    assert "v1.1" == bench.target.texts[-1]
 
 
 @pytest.mark.parametrize(
@@ -202,13 +177,13 @@ def test_a_version_that_does_not_fit_is_refused(
     with pytest.raises(error) as caught:
         bench.experiments.split("prod", shares, "ann", "")
     assert message in caught.value.what
-    assert (None, []) == (bench.recorded(), bench.assignments.texts)
+    assert (None, []) == (bench.recorded(), bench.target.texts)
 
 
 def test_a_schema_in_other_words_is_no_other_schema(bench: Bench) -> None:
     """Versions whose schemas have other digests, but say the same but for descriptions, answer side by side."""
     bench.experiments.split("prod", ["v5.1=10%"], "ann", "")
-    assert '{"version": "v1.1", "split": {"v5.1": 10.0}}' == bench.assignments.texts[-1]
+    assert '{"version": "v1.1", "split": {"v5.1": 10.0}}' == bench.target.texts[-1]
 
 
 def test_who_may_change_the_model_may_split_it(bench: Bench) -> None:
@@ -242,7 +217,7 @@ def test_a_rollout_under_way_comes_first(bench: Bench) -> None:
     with pytest.raises(Refused, match="prod is changing: a rollout is under way"):
         bench.experiments.split("prod", ["v1.2=20%"], "ann", "")
     bench.experiments.end_split("prod", "ann", "")
-    assert "v1.1" == bench.assignments.texts[-1]
+    assert "v1.1" == bench.target.texts[-1]
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout=None))
     assert bench.store.take_lock("prod", "8-prod", time.monotonic(), 30) is None
     with pytest.raises(Refused, match="prod is changing: 8-prod is at work there"):
@@ -252,44 +227,44 @@ def test_a_rollout_under_way_comes_first(bench: Bench) -> None:
 def test_a_candidate_that_tasks_refuse_is_taken_back(bench: Bench) -> None:
     """What was so before is so again, and the tasks' reason is told."""
     bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
-    bench.assignments.refused = "v2.0"
+    bench.target.broken_models = frozenset({"v2.0"})
     began = bench.now
-    with pytest.raises(ShipwayError, match="not every task of prod follows: task 1 refuses: broken"):
+    with pytest.raises(ShipwayError, match="not every task of prod follows: hello-0 refuses: broken"):
         bench.experiments.split("prod", ["v2.0=10%"], "ann", "")
-    assert module.REFUSAL_PATIENCE < bench.now - began < module.REFUSAL_PATIENCE + 1
+    assert bench.target.pace.refusal < bench.now - began < bench.target.pace.refusal + 1
     experiment = bench.recorded()
     assert experiment is not None
     assert (("v1.2", 10.0),) == experiment.split
-    assert '{"version": "v1.1", "split": {"v1.2": 10.0}}' == bench.assignments.texts[-1]
+    assert '{"version": "v1.1", "split": {"v1.2": 10.0}}' == bench.target.texts[-1]
     assert ("shipway", "split the model: taken back") == bench.audited()[-1]
 
 
 def test_ending_is_recorded_even_where_a_task_does_not_answer(bench: Bench) -> None:
     """It reads what is recorded when it comes to itself."""
     bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
-    bench.assignments.slow = True
+    bench.target.slow = True
     with pytest.raises(ShipwayError) as caught:
         bench.experiments.end_split("prod", "ann", "")
     assert "it is recorded; every task follows as soon as it can" == caught.value.state
-    assert (None, "v1.1") == (bench.recorded(), bench.assignments.texts[-1])
+    assert (None, "v1.1") == (bench.recorded(), bench.target.texts[-1])
 
 
 def test_a_bad_candidate_is_taken_out_at_once(bench: Bench) -> None:
     """By its errors or by its predictions; the others stay, and why is remembered."""
     experiment = bench.experiments.split("prod", ["v1.2=10%", "v1.3=10%"], "ann", "").experiment
-    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50), v1_3=counted(100))
+    bench.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50), v1_3=counted(100))
     bench.experiments.tend()
     experiment = bench.recorded() or experiment
     assert (("v1.3", 10.0),) == experiment.split
     assert [("v1.2", 10.0)] == [(stopped.version, stopped.percent) for stopped in experiment.stopped]
     assert "failed 50 of 100 requests (50 %, stable 0 %)" in experiment.stopped[0].reason
     assert ("shipway", "take a model out") == bench.audited()[-1]
-    assert '{"version": "v1.1", "split": {"v1.3": 10.0}}' == bench.assignments.texts[-1]
+    assert '{"version": "v1.1", "split": {"v1.3": 10.0}}' == bench.target.texts[-1]
 
-    bench.assignments.tell(experiment, epoch="e2", v1_1=counted(1000), v1_3=counted(400, mean=0.8))
+    bench.tell(experiment, epoch="e2", v1_1=counted(1000), v1_3=counted(400, mean=0.8))
     bench.experiments.tend()
     experiment = bench.recorded() or experiment
-    assert ((), "v1.1") == (experiment.split, bench.assignments.texts[-1])
+    assert ((), "v1.1") == (experiment.split, bench.target.texts[-1])
     assert "predictions shifted" in experiment.stopped[1].reason
     report = bench.experiments.last_report("prod")
     assert report is not None
@@ -304,7 +279,7 @@ def test_a_bad_candidate_is_taken_out_at_once(bench: Bench) -> None:
 def test_a_good_candidate_waits_for_a_person(bench: Bench) -> None:
     """It is shown as one to promote, and nothing is done."""
     experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
-    bench.assignments.tell(experiment, v1_1=counted(5000), v1_2=counted(500))
+    bench.tell(experiment, v1_1=counted(5000), v1_2=counted(500))
     bench.experiments.tend()
     report = bench.experiments.last_report("prod")
     assert report is not None
@@ -317,7 +292,7 @@ def test_a_good_candidate_waits_for_a_person(bench: Bench) -> None:
 def test_the_bounds_that_were_let_in_last_hold(bench: Bench) -> None:
     """Also where the release that brought them changed nothing else, so that nothing was rolled out."""
     experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
-    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(400, mean=0.8))
+    bench.tell(experiment, v1_1=counted(1000), v1_2=counted(400, mean=0.8))
     app = App.model_validate(DESCRIPTION | {"model": {"name": "m", "quality": {"max_prediction_shift": 100}}})
     bench.store.put("r9", replace(bench.release("r1"), id="r9", app=app))
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, described_by="r9"))
@@ -329,7 +304,7 @@ def test_a_disagreeing_shadow_is_told_and_left(bench: Bench) -> None:
     """It has no clients, so there is nothing to take back."""
     experiment = bench.experiments.shadow("prod", "v1.3", 100.0, "ann", "").experiment
     figures = Figures({"v1.1": counted(500)}, ShadowCounters(compared=500, disagreements=300))
-    bench.assignments.told["task"] = TaskFigures("task", "e", experiment.shares, "v1.3", figures)
+    bench.target.told["task"] = TaskFigures("task", "e", experiment.shares, "v1.3", figures)
     bench.experiments.tend()
     report = bench.experiments.last_report("prod")
     assert report is not None
@@ -344,14 +319,16 @@ def test_a_task_that_comes_back_without_the_candidate_is_told_once(bench: Bench)
     bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     told: list[Event] = []
     bench.store.add_event = told.append  # type: ignore[method-assign,assignment]
-    bench.assignments.refused = "v1.2"
+    bench.target.broken_models = frozenset({"v1.2"})
+    bench.target.restart("prod", "blue")
     bench.experiments.tend()
     assert [] == told
-    bench.now += module.PATIENCE
+    bench.now += bench.target.pace.follow
     for refused in ("v1.2", "v1.2", "", "v1.2"):
-        bench.assignments.refused = refused
+        bench.target.broken_models = frozenset({refused})
+        bench.target.restart("prod", "blue")
         bench.experiments.tend()
-    text = "task 1 does not follow v1.1 90 %, v1.2 10 %: it refuses: broken"
+    text = "hello-0 does not follow v1.1 90 %, v1.2 10 %: it refuses: broken"
     assert [("fail", text, "prod")] * 2 == [(event.kind, event.text, event.environment) for event in told]
     assert (("v1.2", 10.0),) == bench.experiments.show("prod").experiment.split
 
@@ -359,12 +336,12 @@ def test_a_task_that_comes_back_without_the_candidate_is_told_once(bench: Bench)
 def test_a_task_that_comes_back_without_the_candidate_no_longer_follows(bench: Bench) -> None:
     """What it told before still counts, what it counts now does not."""
     experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
-    bench.assignments.tell(experiment, "one", "e1", v1_2=counted(10))
+    bench.tell(experiment, "one", "e1", v1_2=counted(10))
     assert 1 == bench.experiments.show("prod").tasks
-    bench.assignments.tell(Experiment("prod", "v1.1"), "one", "e2", v1_1=counted(1000))
+    bench.tell(Experiment("prod", "v1.1"), "one", "e2", v1_1=counted(1000))
     report = bench.experiments.show("prod")
     assert (0, 10) == (report.tasks, report.versions[1].requests)
-    bench.assignments.tell(experiment, "one", "e3", v1_2=counted(5))
+    bench.tell(experiment, "one", "e3", v1_2=counted(5))
     report = bench.experiments.show("prod")
     assert (1, 15) == (report.tasks, report.versions[1].requests)
 
@@ -372,15 +349,15 @@ def test_a_task_that_comes_back_without_the_candidate_no_longer_follows(bench: B
 def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
     """A task that began anew, and one that went, count what they had; one that follows something else counts nothing."""
     experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
-    tell = bench.assignments.tell
+    tell = bench.tell
     tell(experiment, "one", "e1", v1_2=counted(10))
     tell(experiment, "two", "e2", v1_2=counted(20))
     tell(replace(experiment, split=(("v1.2", 5.0),)), "three", "e3", v1_2=counted(1000))
     assert 30 == bench.experiments.show("prod").versions[1].requests
     tell(experiment, "one", "e4", v1_2=counted(5))
-    del bench.assignments.told["two"]
+    del bench.target.told["two"]
     assert 35 == bench.experiments.show("prod").versions[1].requests
-    bench.assignments.told["one"] = TaskFigures("one")
+    bench.target.told["one"] = TaskFigures("one")
     assert 35 == bench.experiments.show("prod").versions[1].requests
     tell(experiment, "one", "e4", v1_2=counted(6))
     report = bench.experiments.show("prod")
@@ -392,12 +369,12 @@ def test_figures_outlive_the_tasks_that_counted_them(bench: Bench) -> None:
 def test_a_candidate_that_goes_bad_after_days_is_noticed_by_its_last_minute(bench: Bench) -> None:
     """A million good requests do not hide a hundred bad ones."""
     experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
-    bench.assignments.tell(experiment, v1_1=counted(9_000_000), v1_2=counted(1_000_000))
+    bench.tell(experiment, v1_1=counted(9_000_000), v1_2=counted(1_000_000))
     bench.experiments.tend()
     bench.now += WINDOW + 1
     bench.experiments.tend()
     assert experiment == bench.recorded()
-    bench.assignments.tell(experiment, v1_1=counted(9_000_900), v1_2=counted(1_000_100, errors=60))
+    bench.tell(experiment, v1_1=counted(9_000_900), v1_2=counted(1_000_100, errors=60))
     bench.experiments.tend()
     experiment = bench.recorded() or experiment
     assert "lately failed 60 of 100 requests" in experiment.stopped[0].reason
@@ -441,7 +418,7 @@ def test_one_environment_in_trouble_does_not_keep_the_others_waiting(bench: Benc
     """Every experiment is looked at; then the trouble is told."""
     bench.experiments.split("dev", ["v1.2=10%"], "ann", "")
     experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
-    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50))
+    bench.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50))
     baked = {"path": "hello", "command": "run", "routes": ["/*"], "baked": "models"}
     app = App.model_validate(DESCRIPTION | {"services": {"hello": baked}})
     bench.store.put("r3", replace(bench.release("r1"), id="r3", app=app))
@@ -457,7 +434,7 @@ def test_what_happens_is_told_as_events(bench: Bench) -> None:
     told: list[Event] = []
     bench.store.add_event = told.append  # type: ignore[method-assign,assignment]
     experiment = bench.experiments.split("prod", ["v1.2=10%"], "ann", "").experiment
-    bench.assignments.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50))
+    bench.tell(experiment, v1_1=counted(1000), v1_2=counted(100, errors=50))
     bench.experiments.tend()
     assert [("note", "prod"), ("fail", "prod")] == [(event.kind, event.environment) for event in told]
     assert "split the model: v1.1 90 %, v1.2 10 %" == told[0].text

@@ -10,7 +10,8 @@ import pytest
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.observations.observation import Side
 from shipway.core.releases.run import Run
-from shipway.pipeline.rollouts import FAULT_PATIENCE, Rollouts
+from shipway.pipeline.rollouts import Rollouts
+from tests.doubles.target import QUICK
 from tests.pipeline.house import House
 from tests.pipeline.rolling import CANARY, ROLLING, release, roll_out
 
@@ -67,13 +68,11 @@ def test_a_rollout_is_given_up_when_it_sees_nothing_for_long_without_a_break(
 
     def look() -> None:
         nonlocal now, looks
-        now, looks = now + FAULT_PATIENCE / 3, looks + 1
+        now, looks = now + QUICK.fault / 3, looks + 1
         served.target.blind = looks % (blind_looks + 1) != 0
 
     served.target.at_observe = look
-    rollouts = Rollouts(
-        served.store, served.target, served.target, lambda: now, threading.Event(), steady=lambda: now
-    )  # fmt: skip
+    rollouts = Rollouts(served.store, served.target, lambda: now, threading.Event(), steady=lambda: now)
     new = release("r2", CANARY | {"guard": {"hold_timeout": 3600}})
     served.store.put("r2", new)
     with rollouts.entered("dev", "blind", "1", lambda: None):

@@ -147,7 +147,7 @@ def test_a_canary_takes_the_other_side_and_the_policys_steps(house: House) -> No
     assert ("succeeded", "v1.1") == (run.status, house.registry.current)
     shares = dict.fromkeys(call[3] for call in house.target.calls if call[:2] == ("shift", "prod"))
     assert [0, 2000, 10_000] == list(shares)
-    assert not [call for call in house.target.calls if call[0] == "swap"]
+    assert not [call for call in house.target.calls if call[0] == "take_model"]
     assert "predictions agree within 25 %" in story(house, run)
     back = ended(house, house.control.roll_back("prod", "ann", "worse"))
     assert ("succeeded", "r1") == (back.status, house.rollouts.record_of("prod").stable)
@@ -199,7 +199,7 @@ def test_a_canary_that_lacks_predictions_says_how_many(house: House) -> None:
     assert ["candidate", "stable"] == [count.side for count in held.counts]
     assert all(0 < count.seen < count.needed == 10**9 for count in held.counts)
     assert (120.0, "rollback") == (pytest.approx(held.until - held.holds_from), held.then)
-    house.target.at_observe = lambda: setattr(house.target, "requests", house.target.requests + 2 * 10**9)
+    house.target.arriving = 2 * 10**9
     assert "succeeded" == ended(house, run).status
 
 
@@ -232,10 +232,10 @@ def test_a_commit_that_runs_the_same_with_a_newer_model_goes_the_way_of_commits(
     describe(house, environments=environments(rollout=CANARY))
     house.target.calls.clear()
     house.release("c1")
-    assert not [call for call in house.target.calls if call[0] == "swap"]
+    assert not [call for call in house.target.calls if call[0] == "take_model"]
     house.registry.promoted("v1.2")
     house.release("c1")
-    assert ["swap", "swap"] == [call[0] for call in house.target.calls if call[0] == "swap"]
+    assert ["take_model", "take_model"] == [call[0] for call in house.target.calls if call[0] == "take_model"]
 
 
 def on_approval(house: House, *names: str) -> None:
@@ -309,9 +309,9 @@ def test_a_release_brings_a_version_that_takes_other_requests(house: House) -> N
     house.target.calls.clear()
     assert "succeeded" == house.release("c1").status
     assert {"v2.0": ("dev", "prod")} == house.control.models.serving()
-    assert not [call for call in house.target.calls if call[0] == "swap"]
+    assert not [call for call in house.target.calls if call[0] == "take_model"]
     assert "succeeded" == ended(house, house.control.roll_back("prod", "ann", "worse")).status
-    assert not [call for call in house.target.calls if call[0] == "swap"]
+    assert not [call for call in house.target.calls if call[0] == "take_model"]
 
 
 def test_the_same_inputs_swap_whatever_their_digest(house: House) -> None:
@@ -321,7 +321,7 @@ def test_the_same_inputs_swap_whatever_their_digest(house: House) -> None:
     house.release("c1")
     house.target.calls.clear()
     ended(house, house.control.models.promote("v1.1", [], "ann", "better"))
-    assert ["swap", "swap"] == [call[0] for call in house.target.calls]
+    assert ["take_model", "label"] * 2 == [call[0] for call in house.target.calls]
 
 
 BAKED = {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "baked": "models"}}
@@ -339,11 +339,8 @@ def test_a_baked_version_goes_with_the_release(house: House) -> None:
     assert "shipway model bake v1.4, commit, and shipway deploy" == refused.value.fix
 
 
-def test_a_task_with_another_version_than_the_baked_one_is_no_success(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_with_another_version_than_the_baked_one_is_no_success(house: House) -> None:
     """What serves is read back: a service that looks for its model elsewhere is found out."""
-    monkeypatch.setattr("shipway.pipeline.rollouts.READ_BACK_PATIENCE", 0.05)
     describe(house, services=BAKED)
     house.workshop.baked = BakedModel("v1.3", "digest of v1.3")
     house.target.reported = "v1.0"

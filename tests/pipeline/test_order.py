@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,9 +21,8 @@ from shipway.core.ports import Tell
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord
-from shipway.pipeline import rollouts as module
 from tests.doubles.builder import FakeBuilder
-from tests.pipeline.fake_target import FakeTarget
+from tests.doubles.target import QUICK, FakeTarget
 from tests.pipeline.house import APP, House
 
 Fate = Literal["good", "fails its tests", "fails its clients"]
@@ -43,6 +43,8 @@ class SlowBuilder(FakeBuilder):
 
 class World(FakeTarget):
     """Clients of bad commits get errors."""
+
+    pace = replace(QUICK, look=0.001)
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,8 +171,7 @@ def without_gate() -> App:
 @given(actions=actions)
 def test_the_last_good_commit_serves_in_the_end(app: App, actions: list[tuple[object, ...]]) -> None:
     """Whatever builds take, whatever fails, whenever the daemon dies: runs enter by number, no older after a newer."""
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(module, "TICK", 0.001)
+    with tempfile.TemporaryDirectory() as folder:
         story = Story(Path(folder), app)
         for name, *arguments in actions:
             if name == "pause":

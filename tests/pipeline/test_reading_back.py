@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from shipway.core.observations.observation import Side, TaskReport
-from shipway.pipeline import rollouts as module
 from tests.pipeline.house import House
 from tests.pipeline.rolling import ROLLING, release, roll_out
 
@@ -16,9 +15,8 @@ Reports = Sequence[TaskReport]
 
 
 @pytest.fixture
-def served(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+def served(house: House) -> House:
     """r1 serves dev."""
-    monkeypatch.setattr(module, "READ_BACK_PATIENCE", 0.03)
     roll_out(house, release("r1", ROLLING))
     return house
 

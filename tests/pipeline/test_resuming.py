@@ -9,13 +9,7 @@ import pytest
 
 from shipway.core.errors import Refused
 from shipway.core.releases.run import Run
-from shipway.pipeline import rollouts as module
 from tests.pipeline.house import House, Killed
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TICK", 0.001)
 
 
 def to_the_end(house: House, ask: str) -> Run:

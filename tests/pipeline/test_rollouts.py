@@ -19,9 +19,8 @@ from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, Lock, RolloutRecord, Warm
 from shipway.local.state.store import Store
 from shipway.pipeline import environment_lock
-from shipway.pipeline import rollouts as module
 from shipway.pipeline.rollouts import Rollouts
-from tests.pipeline.fake_target import FakeTarget
+from tests.doubles.target import QUICK, FakeTarget
 from tests.waiting import wait_for
 
 APP = App.model_validate(
@@ -59,11 +58,10 @@ def target() -> FakeTarget:
 
 
 @pytest.fixture
-def rollouts(store: Store, target: FakeTarget, monkeypatch: pytest.MonkeyPatch) -> Rollouts:
-    monkeypatch.setattr(module, "TICK", 0.01)
+def rollouts(store: Store, target: FakeTarget) -> Rollouts:
     for id in ("r1", "r2", "r3"):
         store.put(id, release(id))
-    return Rollouts(store, target, target, time.time, threading.Event())
+    return Rollouts(store, target, time.time, threading.Event())
 
 
 def roll_out(rollouts: Rollouts, id: str, *, back: bool = False, of: Release | None = None) -> RolloutRecord:
@@ -109,7 +107,7 @@ def test_crash_at_start_is_the_reason(rollouts: Rollouts, target: FakeTarget) ->
     """The last log lines of the task that crashed are why."""
     roll_out(rollouts, "r1")
     target.crash_on = frozenset({"r2"})
-    assert "exit code 1: boom" == roll_out(rollouts, "r2").state.reason
+    assert "hello exit code 1: boom" == roll_out(rollouts, "r2").state.reason
 
 
 def test_failing_preparation_changes_nothing(rollouts: Rollouts, target: FakeTarget) -> None:
@@ -141,18 +139,21 @@ def test_model_swap_touches_no_task(rollouts: Rollouts, store: Store, target: Fa
     store.put("r2", newer)
     target.calls.clear()
     assert "promoted" == roll_out(rollouts, "r2", of=newer).state.phase
-    assert [("swap", "prod", "blue", "v1.1")] == target.calls
+    assert [("take_model", "prod", "blue", "v1.1"), ("label", "prod", "blue", "r2")] == target.calls
     assert ("r1", "r2") == rollouts.record_of("prod").history
 
 
 def test_failed_swap_points_back(rollouts: Rollouts, store: Store, target: FakeTarget) -> None:
-    """A version that one task can't load is taken back everywhere."""
+    """A version that one task can't load is taken back everywhere, and no answer ever named its release."""
     roll_out(rollouts, "r1")
     newer = replace(release("r1", model="v1.1"), id="r2")
     store.put("r2", newer)
     target.broken_models = frozenset({"v1.1"})
-    assert "rolled_back" == roll_out(rollouts, "r2", of=newer).state.phase
+    ended = roll_out(rollouts, "r2", of=newer)
+    why = "model v1.1 is not served by every task of prod: hello-0 refuses: broken; hello-1 refuses: broken"
+    assert ("rolled_back", why) == (ended.state.phase, ended.state.reason)
     assert "v1.0" == target.models["prod", "blue"]
+    assert ["r1"] == [call[3] for call in target.calls if call[0] == "label"]
     assert ("r1",) == rollouts.record_of("prod").history
 
 
@@ -246,12 +247,10 @@ def test_a_dead_owners_lock_expires(rollouts: Rollouts, store: Store) -> None:
     assert "promoted" == roll_out(rollouts, "r1").state.phase
 
 
-def test_blindness_is_a_hold_and_then_an_end(
-    rollouts: Rollouts, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blindness_is_a_hold_and_then_an_end(rollouts: Rollouts, target: FakeTarget) -> None:
     """While the router can't be read nothing is decided; after its patience the rollout ends, saying so."""
     roll_out(rollouts, "r1")
-    monkeypatch.setattr(module, "FAULT_PATIENCE", 0.05)
+    target.pace = replace(QUICK, fault=0.05)
     target.blind = True
     target_seen = iter(range(1000))
 
@@ -391,12 +390,10 @@ def test_an_abort_is_not_overwritten(rollouts: Rollouts, target: FakeTarget) -> 
     assert "aborted" == roll_out(rollouts, "r2").state.reason
 
 
-def test_blindness_in_mid_canary_ends_on_stable(
-    rollouts: Rollouts, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blindness_in_mid_canary_ends_on_stable(rollouts: Rollouts, target: FakeTarget) -> None:
     """A candidate that nobody can watch any more keeps no share of the traffic."""
     roll_out(rollouts, "r1")
-    monkeypatch.setattr(module, "FAULT_PATIENCE", 0.05)
+    target.pace = replace(QUICK, fault=0.05)
 
     def go_blind() -> None:
         target.blind = target.weights["prod"] == ("green", 5000)

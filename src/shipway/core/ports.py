@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,10 +14,11 @@ from shipway.core.experiments.figures import TaskFigures
 from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.observations.losses import Losses
-from shipway.core.observations.observation import Lagging, Observation, ProbeAnswer, Side, TaskReport
+from shipway.core.observations.observation import Lagging, Observation, ProbeAnswer, Side, TaskReport, TaskView
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.rollouts.records import Lock
+from shipway.core.verdicts.lately import SeenLately
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -93,11 +95,41 @@ class Models(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a target is worth looking at, and how long one is patient with it. Seconds.
+
+    `look` lies between two looks of a rollout, which gives up after `fault` without sight. `read_back` is the time
+    that tasks have to say what they serve, `follow` to take other model versions, at which they are looked at each
+    `follow_look`; one that has refused them for `refusal` will not load them, as their files were verified.
+    Predictions may be `predictions_age` old, experiments are judged each `experiments`.
+    """
+
+    look: float = 0.1
+    fault: float = 60.0
+    read_back: float = 15.0
+    follow: float = 30.0
+    follow_look: float = 0.05
+    refusal: float = 5.0
+    predictions_age: float = 1.0
+    experiments: float = 2.0
+
+
 class Target(Protocol):
-    """Where an app runs. Every environment has two sides; a rollout moves traffic from one to the other."""
+    """Where an app runs. Every environment has two sides; a rollout moves traffic from one to the other.
+
+    No call waits for tasks but `retire`.
+    """
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it can be watched."""
+        ...
+
+    # -- moving an environment -----------------------------------------------------------------------------------
 
     def prepare(self, environment: str, side: Side, release: Release) -> None:
-        """Make the side ready to start `release`: routes, addresses, model pointer."""
+        """Make the side ready to start `release`: routes, addresses, model versions."""
         ...
 
     def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
@@ -105,56 +137,34 @@ class Target(Protocol):
         ...
 
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
-        """Ask for `tasks` tasks of each service on the side; returns before they are ready."""
+        """Ask for `tasks` tasks of each service on the side; returns before they are ready. It never stops one."""
         ...
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
         """Send `weight` ten-thousandths of the devices to `candidate`, the rest to the other side."""
         ...
 
-    def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
-        """What the tasks and the router say now. `wanted`: how many tasks of each of its services a side needs."""
-        ...
-
-    def retire(self, environment: str, side: Side) -> None:
-        """Drain the side's tasks and stop them. Returns when none is left."""
-        ...
-
     def begin_window(self, environment: str) -> None:
         """Forget the latencies seen so far: a candidate is about to take its first client."""
         ...
 
-    def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
-        """Ask every task of the side each of its service's probes once."""
+    def retire(self, environment: str, side: Side) -> None:
+        """Drain the side's tasks and stop them. Returns when none is left; fine where none was."""
         ...
 
-    def swap_model(self, environment: str, side: Side, release: Release) -> None:
-        """Point the side's running tasks at the release's model version."""
+    # -- what is seen of it --------------------------------------------------------------------------------------
+
+    def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
+        """What the tasks and the router say now. `wanted`: how many tasks of each of its services a side needs."""
+        ...
+
+    def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
+        """Ask every ready task of the side each of its service's probes once."""
         ...
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
         """What serves now, asked of the running tasks themselves."""
         ...
-
-
-class Assignments(Protocol):
-    """Which model versions the tasks of an environment answer with: their release's own, and those of its experiment."""
-
-    def assign(self, environment: str) -> None:
-        """Tell the tasks of both sides what is recorded, where they were told something else. They follow by themselves."""
-        ...
-
-    def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
-        """The tasks that do not serve what is recorded."""
-        ...
-
-    def figures(self, environment: str) -> Sequence[TaskFigures]:
-        """What each task that serves a model has counted; every one is listed, those that do not tell included."""
-        ...
-
-
-class ModelEvidence(Protocol):
-    """What speaks for or against the models that the two sides of an environment serve."""
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
         """What the tasks of both sides that serve a model have predicted with their release's version.
@@ -165,6 +175,49 @@ class ModelEvidence(Protocol):
 
     def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
         """How far each side's predictions since then (Unix time) were from what came true, where that is known yet."""
+        ...
+
+    # -- model versions of running tasks -------------------------------------------------------------------------
+
+    def take_model(self, environment: str, side: Side, release: Release) -> None:
+        """From now on the side's running tasks belong to `release`, which differs in its model only.
+
+        They follow by themselves. Their answers name the release before until `label`.
+        """
+        ...
+
+    def assign(self, environment: str) -> None:
+        """Tell the tasks of both sides which versions are recorded (release, experiment) where they were told others."""
+        ...
+
+    def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
+        """The serving tasks that do not answer with the recorded versions."""
+        ...
+
+    def label(self, environment: str, side: Side, release: Release) -> None:
+        """From now on answers of the side name `release`."""
+        ...
+
+    def figures(self, environment: str) -> Sequence[TaskFigures]:
+        """What each task that serves a model has counted; every one is listed, those that do not tell included."""
+        ...
+
+    # -- what people are shown -----------------------------------------------------------------------------------
+
+    def tasks(self, environment: str, side: Side) -> Sequence[TaskView]:
+        """The tasks there."""
+        ...
+
+    def lately(self, environment: str, side: Side, release: Release) -> SeenLately:
+        """What clients saw in the last minutes of the release on that side."""
+        ...
+
+    def addresses(self, environment: str) -> tuple[str, str | None]:
+        """Where clients reach it: by HTTP, and by HTTPS if it has that."""
+        ...
+
+    def is_routing(self) -> bool:
+        """Whether what takes the clients' requests is up."""
         ...
 
 

@@ -10,7 +10,7 @@ from shipway.core.description.app import Guard, Quality
 from shipway.core.experiments.experiment import Experiment
 from shipway.core.experiments.report import ShadowReport, VersionReport, judge_version, report_shadow, report_version
 from shipway.core.experiments.totals import Totals
-from shipway.core.ports import Assignments
+from shipway.core.ports import Target
 from shipway.core.verdicts.model_quality import judge_disagreement
 from shipway.core.verdicts.verdict import Verdict
 
@@ -31,8 +31,8 @@ class ExperimentReport:
 class ExperimentReports:
     """Keeps the figures of every environment's experiment, in memory. Safe to use from several threads."""
 
-    def __init__(self, assignments: Assignments, clock: Callable[[], float]) -> None:
-        self._assignments = assignments
+    def __init__(self, target: Target, clock: Callable[[], float]) -> None:
+        self._target = target
         self._clock = clock
         self._lock = threading.Lock()
         self._totals: dict[str, Totals] = {}
@@ -46,7 +46,7 @@ class ExperimentReports:
             totals = self._totals.get(name)
             if totals is None or not totals.is_of(experiment):
                 totals = self._totals[name] = Totals(experiment, now)
-            totals.take(self._assignments.figures(name), now)
+            totals.take(self._target.figures(name), now)
             report = self._reports[name] = _report(experiment, totals, guard, quality)
             return report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,32 +14,35 @@ from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event, EventKind
 from shipway.core.experiments.experiment import Experiment, Shadow, Stopped, check_percent, check_versions, read_shares
 from shipway.core.models.approval import check_promotable
-from shipway.core.ports import Assignments
+from shipway.core.ports import Target
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, Lock
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.experiment_reports import ExperimentReport, ExperimentReports
+from shipway.pipeline.following import Following
 from shipway.pipeline.model_fit import strangers
 from shipway.pipeline.parts import Parts
 
 PLATFORM = "shipway"
-PATIENCE = 30.0
-REFUSAL_PATIENCE = 5.0
-WATCH_EVERY = 2.0
-_PAUSE = 0.05
 _REMEMBERED = 9
 
 
 class Experiments:
     """Splits and shadows of every environment."""
 
-    def __init__(self, parts: Parts, assignments: Assignments, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        target: Target,
+        stopping: threading.Event,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._parts = parts
         self._store = parts.store
-        self._assignments = assignments
-        self._stopping = stopping
+        self._target = target
+        self._following = Following(target, stopping.wait, steady)
         self._locks = EnvironmentLocks(parts.store, parts.clock, parts.rollouts.bell)
-        self._comparing = ExperimentReports(assignments, parts.clock)
+        self._comparing = ExperimentReports(target, parts.clock)
         self._refusals: dict[str, frozenset[tuple[str, str]]] = {}
 
     # -- what a person asks --------------------------------------------------------------------------------------
@@ -110,7 +114,7 @@ class Experiments:
             self._forget(experiment)
             return
         # Where a crash fell between the record and the tasks.
-        self._assignments.assign(experiment.environment)
+        self._target.assign(experiment.environment)
         for version in self._look(experiment).versions:
             if version.verdict is not None and version.verdict.kind == "rollback":
                 self._take_out(experiment, version.version, version.verdict.reason)
@@ -118,11 +122,11 @@ class Experiments:
 
     def _tell_of_refusals(self, experiment: Experiment) -> None:
         """Tell, once for each reason, which tasks serve without what is tried out, as one does after a restart."""
-        if self._parts.clock() - experiment.since <= PATIENCE:
+        if self._parts.clock() - experiment.since <= self._target.pace.follow:
             # whoever has just changed it waits for the tasks, and is told
             return
         name = experiment.environment
-        found = frozenset((task.task, task.says) for task in self._assignments.lagging(name) if task.refuses)
+        found = frozenset((task.task, task.says) for task in self._target.lagging(name) if task.refuses)
         for task, says in sorted(found - self._refusals.get(name, frozenset())):
             self._tell("fail", f"{task} does not follow {_told(experiment)}: it {says}", name)
         self._refusals[name] = found
@@ -147,7 +151,7 @@ class Experiments:
             self._tell("fail", f"took {version} ({percent:g} %) out of the split: {reason}", name)
             detail = {"version": version, "percent": percent, "reason": reason}
             self._store.add_audit(AuditEntry(now, PLATFORM, "take a model out", name, "", detail))
-        self._assignments.assign(name)
+        self._target.assign(name)
 
     def _is_over(self, experiment: Experiment) -> bool:
         """Whether the environment serves another model by itself, such as the candidate after its promotion."""
@@ -225,28 +229,12 @@ class Experiments:
             if self._store.get(Experiment, experiment.environment) != experiment:
                 return
             self._record_change(before, f"{action}: taken back", PLATFORM, "not every task followed")
-        self._assignments.assign(experiment.environment)
+        self._target.assign(experiment.environment)
 
     def _until_followed(self, environment: str, otherwise: str) -> None:
-        """Wait until every task answers as recorded.
-
-        Raises ShipwayError after half a minute; sooner where a task goes on refusing, as files that were verified are
-        all there.
-        """
-        self._assignments.assign(environment)
-        began = accepted = self._parts.clock()
-        while lagging := self._assignments.lagging(environment):
-            now = self._parts.clock()
-            if not any(task.refuses for task in lagging):
-                accepted = now
-            if now - began > PATIENCE or now - accepted > REFUSAL_PATIENCE:
-                raise ShipwayError(
-                    f"not every task of {environment} follows: "
-                    + "; ".join(f"{task.task} {task.says}" for task in lagging),
-                    fix=f"shipway logs --env {environment} --errors",
-                    state=otherwise,
-                )
-            self._stopping.wait(_PAUSE)
+        """Wait until every task answers as recorded. Raises ShipwayError, with what is so otherwise, as `Following`."""
+        self._target.assign(environment)
+        self._following.until_follows(environment, None, f"not every task of {environment} follows", state=otherwise)
 
     @contextmanager
     def _alone_in(self, environment: str, who: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.observations.observation import Observation, Side, Traffic, count_probes, other
-from shipway.core.ports import ModelEvidence, Store, Target
+from shipway.core.ports import Store, Target
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import (
@@ -33,11 +33,7 @@ from shipway.core.verdicts.traffic import MIN_LATENCIES
 from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EnvironmentLocks
-
-TICK = 0.1
-FAULT_PATIENCE = 60.0
-READ_BACK_PATIENCE = 15.0
-PREDICTIONS_AGE = 1.0
+from shipway.pipeline.following import Following
 
 
 class Rollouts:
@@ -50,7 +46,6 @@ class Rollouts:
         self,
         store: Store,
         target: Target,
-        evidence: ModelEvidence,
         clock: Callable[[], float],
         stopping: threading.Event,
         steady: Callable[[], float] = time.monotonic,
@@ -58,10 +53,10 @@ class Rollouts:
         """`steady` is a clock that nobody sets: it measures how long something lasts, `clock` says when it was."""
         self._store = store
         self._target = target
-        self._evidence = evidence
         self._clock = clock
         self._stopping = stopping
         self._steady = steady
+        self._following = Following(target, self._rest, steady)
         self._jumps = ClockJumps(clock, steady)
         self.bell = Bell(stopping)
         self._locks = EnvironmentLocks(store, clock, self.bell, steady)
@@ -240,9 +235,9 @@ class Rollouts:
                 trouble_since = None
             except (ShipwayError, OSError) as fault:
                 trouble_since = trouble_since or self._steady()
-                if self._steady() - trouble_since > FAULT_PATIENCE:
+                if self._steady() - trouble_since > self._target.pace.fault:
                     return self._give_up(record, fault)
-            self._rest()
+            self._rest(self._target.pace.look)
         return record
 
     def _observe(self, record: RolloutRecord, release: Release, probes: Traffic) -> Observation:
@@ -258,11 +253,11 @@ class Rollouts:
         seen = replace(seen, probes=probes, probed=probing)
         if plan.quality is None or state.weight == 0:
             return seen
-        oldest = 0.0 if probing else PREDICTIONS_AGE
+        oldest = 0.0 if probing else self._target.pace.predictions_age
         return replace(
             seen,
-            predictions=self._evidence.predictions(record.environment, oldest),
-            losses=self._evidence.losses(record.environment, state.started),
+            predictions=self._target.predictions(record.environment, oldest),
+            losses=self._target.losses(record.environment, state.started),
         )
 
     def _decide(self, record: RolloutRecord, seen: Observation) -> RolloutRecord:
@@ -333,7 +328,7 @@ class Rollouts:
         name, side = record.environment, record.state.candidate
         began = self._steady()
         try:
-            self._target.swap_model(name, side, release)
+            self._serve_model(name, side, release)
             self._read_back(record, release)
         except (ShipwayError, OSError) as error:
             return self._swap_back(record, str(error))
@@ -342,11 +337,18 @@ class Rollouts:
         record = replace(record, state=replace(record.state, phase="promoted"))
         return self._end(record, lambda environment: relabelled(environment, record), "promoted")
 
+    def _serve_model(self, name: str, side: Side, release: Release) -> None:
+        """Answers name the release only once every task serves its model."""
+        self._target.take_model(name, side, release)
+        what = f"model {release.model_version} is not served by every task of {name}"
+        self._following.until_follows(name, side, what)
+        self._target.label(name, side, release)
+
     def _swap_back(self, record: RolloutRecord, reason: str) -> RolloutRecord:
         previous = self._release(record.previous)
         assert previous is not None
         try:
-            self._target.swap_model(record.environment, record.state.candidate, previous)
+            self._serve_model(record.environment, record.state.candidate, previous)
         except (ShipwayError, OSError) as error:
             # The pointer is back; a task that does not follow now reads it when it comes to itself, or starts again.
             self._tell(record, "note", f"not yet back on model {previous.model_version} everywhere: {error}")
@@ -357,9 +359,9 @@ class Rollouts:
 
     # -- the small print -----------------------------------------------------------------------------------------
 
-    def _rest(self) -> None:
-        """Wait a tick. Once the control plane is going down, wait for its end: a next one takes over from here."""
-        self._stopping.wait(TICK)
+    def _rest(self, seconds: float) -> None:
+        """Wait. Once the control plane is going down, wait for its end: a next one takes over from here."""
+        self._stopping.wait(seconds)
         self._stay_if_stopping()
 
     def _stay_if_stopping(self) -> None:
@@ -407,28 +409,10 @@ class Rollouts:
 
     def _read_back(self, record: RolloutRecord, release: Release) -> None:
         """Raises ShipwayError unless every task that serves reports the requested artifact and model version."""
-        deadline = self._steady() + READ_BACK_PATIENCE
-        while True:
-            reports = self._target.read_back(record.environment, record.state.candidate)
-            wrong = [
-                f"{r.task} ({r.service}) serves {r.artifact[:6]}, model {r.model_version or 'none'}"
-                for r in reports
-                if not r.ready
-                or r.artifact != release.artifacts[r.service].digest
-                or release.model_of(r.service) not in (None, r.model_version)
-            ]
-            enough = len(reports) >= record.plan.tasks * len(release.app.services)
-            if enough and not wrong:
-                text = f"{record.environment} read back: {len(reports)}/{len(reports)} tasks, digest"
-                self._tell(record, "note", text + (" and model match" if release.models else " matches"))
-                return
-            if self._steady() > deadline:
-                raise ShipwayError(
-                    f"{record.environment} does not serve {release.id}: "
-                    + ("; ".join(wrong) or f"{len(reports)} tasks"),
-                    fix=f"shipway logs --env {record.environment}",
-                )
-            self._rest()
+        name = record.environment
+        tasks = self._following.until_read_back(name, record.state.candidate, release, record.plan.tasks)
+        matches = "digest and model match" if release.models else "digest matches"
+        self._tell(record, "note", f"{name} read back: {tasks}/{tasks} tasks, {matches}")
 
     def _take_back_leftover(self, environment: str, owner: str) -> None:
         """A rollout whose run ended without ending it is taken back; one that had taken everything is finished."""

@@ -10,14 +10,13 @@ from pydantic import TypeAdapter
 
 from shipway import __version__
 from shipway.core.description.app import Guard
-from shipway.core.observations.observation import Side, other
+from shipway.core.observations.observation import Side, TaskView, other
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from shipway.core.verdicts.intervals import quantile
-from shipway.core.verdicts.lately import Lately, together
+from shipway.core.verdicts.lately import Lately, SeenLately, together
 from shipway.core.verdicts.traffic import MIN_LATENCIES
-from shipway.local.tasks.supervisor import TaskStatus
 from shipway.pipeline.experiment_reports import ExperimentReport
 from shipway.wiring import Platform
 
@@ -62,7 +61,7 @@ def status(platform: Platform) -> Json:
         "uptime": time.time() - platform.started,
         "root": str(platform.places.root),
         "authority": {"committed": platform.operator.committed, "held_back": platform.operator.held_back},
-        "router": {"running": platform.target.router_runs()},
+        "router": {"running": platform.target.is_routing()},
         "loops": [
             {"name": loop.name, "purpose": loop.purpose, "quiet": round(loop.quiet, 1), "fault": loop.fault}
             for loop in platform.loops.now()
@@ -119,15 +118,16 @@ def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
     under_way = rollout(platform, record.name)
     subjects = {r.commit: r.subject for r in platform.control.runs() if release and r.commit == release.commit}
     candidate = other(record.side) if under_way and release else record.side
-    platform.meter.look(record.name)
-    services = _services(platform, record.name, record.side, release) if release else []
+    url, https_url = platform.target.addresses(record.name)
+    seen = platform.target.lately(record.name, record.side, release) if release else SeenLately({})
+    services = _services(platform, record.name, record.side, release, seen) if release else []
     coming = platform.store.get(Release, under_way["release"]) if under_way else None
     return {
         "name": record.name,
         "branch": described.branch,
-        "url": f"http://127.0.0.1:{described.port}",
+        "url": url,
         "approval": list(described.approval.roles) if described.approval else None,
-        "https_url": f"https://127.0.0.1:{described.https_port}" if described.https_port else None,
+        "https_url": https_url,
         "side": record.side,
         "release": record.stable,
         "previous": record.history[-2] if len(record.history) > 1 else None,
@@ -135,8 +135,8 @@ def _environment(platform: Platform, record: EnvironmentRecord) -> Json:
         "subject": subjects.get(release.commit) if release else None,
         "model_version": _models(release) if release else None,
         "services": services,
-        "candidate_services": _services(platform, record.name, candidate, coming) if coming else [],
-        "clients": _clients(platform, record, services) if release else None,
+        "candidate_services": _candidate(platform, record.name, candidate, coming) if coming else [],
+        "clients": _clients(platform, record.name, seen, services) if release else None,
         "warm": plain(record.warm) if record.warm else None,
         "rollout": under_way,
         "experiment": _experiment(platform, record.name),
@@ -152,14 +152,18 @@ def _models(release: Release) -> str | None:
     return ", ".join(release.models) or None
 
 
-def _services(platform: Platform, environment: str, side: Side, release: Release) -> list[Json]:
+def _candidate(platform: Platform, environment: str, side: Side, release: Release) -> list[Json]:
+    return _services(platform, environment, side, release, platform.target.lately(environment, side, release))
+
+
+def _services(platform: Platform, environment: str, side: Side, release: Release, seen: SeenLately) -> list[Json]:
     tasks = platform.target.tasks(environment, side)
     wanted = release.app.environments[environment].tasks.min
     guard = platform.app.environments[environment].rollout.guard
     return [
         {
-            **_service(name, artifact.short, wanted, [task for task in tasks if task.spec.service == name]),
-            **_lately(platform.meter.seen(environment, side, release.id, name), guard),
+            **_service(name, artifact.short, wanted, [task for task in tasks if task.service == name]),
+            **_lately(seen.services[name], guard),
         }
         for name, artifact in release.artifacts.items()
     ]
@@ -170,22 +174,21 @@ def _lately(seen: Lately, guard: Guard) -> Json:
     return {"seconds": seen.seconds, "requests": seen.requests, "errors": seen.errors, "failing": seen.fails(guard)}
 
 
-def _clients(platform: Platform, record: EnvironmentRecord, services: list[Json]) -> Json:
+def _clients(platform: Platform, environment: str, seen: SeenLately, services: list[Json]) -> Json:
     """All services of what serves together, with their latency."""
-    seen = together(Lately(service["seconds"], service["requests"], service["errors"]) for service in services)
-    latencies = platform.meter.latencies(record.name, record.side)
-    found = _lately(seen, platform.app.environments[record.name].rollout.guard)
+    guard = platform.app.environments[environment].rollout.guard
+    found = _lately(together(seen.services.values()), guard)
     failing = found["failing"] or any(service["failing"] for service in services)
     return {
         **found,
         "failing": failing,
-        "p95": quantile(latencies) if len(latencies) >= MIN_LATENCIES else None,
-        "worst": platform.meter.worst(record.name, record.side) if failing else "",
+        "p95": quantile(seen.latencies) if len(seen.latencies) >= MIN_LATENCIES else None,
+        "worst": seen.worst if failing else "",
     }
 
 
-def _service(name: str, artifact: str, wanted: int, tasks: list[TaskStatus]) -> Json:
-    notes = [task.reason for task in tasks if task.state != "ready" and task.reason]
+def _service(name: str, artifact: str, wanted: int, tasks: list[TaskView]) -> Json:
+    notes = [task.note for task in tasks if task.state != "ready" and task.note]
     return {
         "name": name,
         "artifact": artifact,

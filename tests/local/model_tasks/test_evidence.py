@@ -19,8 +19,9 @@ from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.records import SideRecord
 from shipway.local.model_tasks import evidence as model_evidence
-from shipway.local.model_tasks.evidence import LocalModelEvidence, LossReader
+from shipway.local.model_tasks.evidence import LossReader, ModelEvidence
 from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.sides import Sides
 from shipway.local.state.store import Store
 from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.monitor.labelled_losses import labelled_losses
@@ -57,7 +58,7 @@ class Place:
         self.described, self.store = described, Store(folder / "state.db")
         nothing: Any = None
         specs = TaskSpecs(places, nothing, nothing, FileParameters(folder / "parameters"))
-        self.evidence = LocalModelEvidence(self.store, nothing, specs, read)
+        self.evidence = ModelEvidence(Sides(self.store), nothing, specs, read)
         self.serve("blue", "v1.0", "ml")
         self.serve("green", "v1.1", "ml")
 

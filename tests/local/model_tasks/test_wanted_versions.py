@@ -14,7 +14,8 @@ from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.records import SideRecord
 from shipway.local.model_tasks.parameters import FileParameters
-from shipway.local.model_tasks.wanted_versions import LocalAssignments
+from shipway.local.model_tasks.wanted_versions import WantedVersions
+from shipway.local.sides import Sides
 from shipway.local.state.store import Store
 from shipway.local.tasks.processes import TaskSpec
 from shipway.local.tasks.supervisor import TaskStatus
@@ -60,7 +61,7 @@ class Tasks:
 
 
 class Place:
-    """Assignments of an environment with two sides."""
+    """Wanted versions of an environment with two sides."""
 
     def __init__(self, folder: Path) -> None:
         self.store, self.tasks = Store(folder / "state.db"), Tasks()
@@ -68,7 +69,7 @@ class Place:
         nothing: Any = None
         specs = TaskSpecs(Places(folder, folder), nothing, nothing, self.parameters)
         supervisor: Any = self.tasks
-        self.assignments = LocalAssignments(self.store, supervisor, self.parameters, specs)
+        self.versions = WantedVersions(self.store, Sides(self.store), supervisor, self.parameters, specs)
 
     def run(self, side: Side, release: Release) -> None:
         self.store.put(release.id, release)
@@ -95,32 +96,32 @@ def test_each_side_is_told_its_release_and_the_experiment_beside_it(place: Place
     """A side with another model than the experiment began beside has that model alone; a side without a release nothing."""
     place.store.put("prod", SPLIT)
     place.run("blue", release("r1", "v1.1"))
-    place.assignments.assign("prod")
+    place.versions.assign("prod")
     assert (SPLIT.text(), None) == (place.text("blue"), place.text("green"))
     place.run("green", release("r2", "v1.2"))
-    place.assignments.assign("prod")
+    place.versions.assign("prod")
     assert (SPLIT.text(), "v1.2") == (place.text("blue"), place.text("green"))
     place.store.delete(Experiment, "prod")
-    place.assignments.assign("prod")
+    place.versions.assign("prod")
     assert ("v1.1", "v1.2") == (place.text("blue"), place.text("green"))
 
 
 def test_a_side_that_is_made_ready_carries_the_experiment_on(place: Place) -> None:
     """A deploy of other code with the same model; what is retired is forgotten."""
     place.store.put("prod", SPLIT)
-    place.assignments.point("prod", "green", release("r3", "v1.1"))
+    place.versions.point("prod", "green", release("r3", "v1.1"))
     assert SPLIT.text() == place.text("green")
-    place.assignments.forget("prod", "green")
+    place.versions.forget("prod", "green")
     assert place.text("green") is None
 
 
 def test_a_parameter_that_says_so_already_is_left_alone(place: Place) -> None:
     """Tasks read it anew when it is replaced, so it is replaced for a reason only."""
     place.run("blue", release("r1", "v1.1"))
-    place.assignments.assign("prod")
+    place.versions.assign("prod")
     file = next((place.parameters._folder / "prod" / "blue").iterdir())
     before = file.stat().st_ino
-    place.assignments.assign("prod")
+    place.versions.assign("prod")
     assert before == file.stat().st_ino
 
 
@@ -128,8 +129,8 @@ def test_a_baked_model_has_no_parameter(place: Place) -> None:
     """And nobody waits for its tasks."""
     place.run("blue", release("r1", None, baked="v1.1"))
     place.tasks.said["blue", "ml"] = ("ready", READY)
-    place.assignments.assign("prod")
-    assert (None, []) == (place.text("blue"), place.assignments.lagging("prod"))
+    place.versions.assign("prod")
+    assert (None, []) == (place.text("blue"), place.versions.lagging("prod"))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_who_does_not_follow_is_named(place: Place, body: dict[str, Any] | None,
     place.store.put("prod", SPLIT)
     place.run("blue", release("r1", "v1.1"))
     place.tasks.said = {("blue", "ml"): ("ready", body), ("blue", "web"): ("ready", {})}
-    found = place.assignments.lagging("prod")
+    found = place.versions.lagging("prod")
     assert ([] if said is None else [("blue-ml", said)]) == [(task.task, task.says) for task in found]
     assert [said is not None and said.startswith("refuses")] * len(found) == [task.refuses for task in found]
 
@@ -158,4 +159,4 @@ def test_a_task_that_only_starts_is_not_waited_for(place: Place) -> None:
     place.store.put("prod", SPLIT)
     place.run("blue", release("r1", "v1.1"))
     place.tasks.said["blue", "ml"] = ("starting", None)
-    assert ([], []) == (place.assignments.lagging("prod"), place.assignments.figures("prod"))
+    assert ([], []) == (place.versions.lagging("prod"), place.versions.figures("prod"))

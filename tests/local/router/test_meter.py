@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import Side
-from shipway.core.verdicts.lately import Lately
+from shipway.core.verdicts.lately import Lately, SeenLately
 from shipway.local.router.meter import SPAN, Meter
 from shipway.local.router.router import Count, Counters
 
@@ -26,6 +26,9 @@ class FakeRouter:
 
     def latencies(self, _: str, side: Side, since: float) -> tuple[float, ...]:
         return (since,) if side == "blue" else ()
+
+    def worst(self, _: str, side: Side) -> str:
+        return "/api/x 500" if side == "blue" else ""
 
 
 def meter_of(router: FakeRouter) -> Meter:
@@ -51,7 +54,7 @@ def test_only_what_came_since_is_told() -> None:
     router.now = 330
     meter.look("prod")
     assert Lately(SPAN, 100, 0) == seen(meter)
-    assert (30,) == meter.latencies("prod", "blue")
+    assert SeenLately({"web": Lately(SPAN, 100, 0)}, (30,), "/api/x 500") == meter.lately("prod", "blue", "r1", ["web"])
 
 
 def test_a_reload_of_the_router_loses_no_count() -> None:

@@ -95,6 +95,17 @@ class TaskReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task as people see it. `state` is "ready", or the target's word for what it is instead; `note` says why."""
+
+    task: str
+    service: str
+    state: str
+    restarts: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeAnswer:
     """How one probe went: `failure` is empty when the answer was the expected one."""
 
@@ -115,7 +126,7 @@ def count_probes(before: Traffic, answers: tuple[ProbeAnswer, ...]) -> Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Lagging:
-    """A task that does not serve what is recorded: what it says instead, and whether it will not, or only has yet to."""
+    """A task that does not serve what is recorded: what it says instead; `refuses` tells that it tried and could not."""
 
     task: str
     says: str

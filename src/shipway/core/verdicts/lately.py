@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shipway.core.description.app import Guard
@@ -23,6 +23,15 @@ class Lately:
             return False
         low, _ = wilson(self.errors, self.requests, repeated_z(guard.confidence, self.requests, self.requests))
         return low > guard.max_error_rate / 100
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLately:
+    """What clients saw of each service, with sampled `latencies` in seconds and the most frequent failure."""
+
+    services: Mapping[str, Lately]
+    latencies: tuple[float, ...] = ()
+    worst: str = ""
 
 
 def together(parts: Iterable[Lately]) -> Lately:

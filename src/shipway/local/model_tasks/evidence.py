@@ -12,16 +12,13 @@ from pathlib import Path
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import SIDES, Side
 from shipway.core.observations.predictions import TaskPredictions
-from shipway.core.ports import ModelEvidence, Store
-from shipway.core.releases.release import Release
-from shipway.core.rollouts.records import SideRecord
 from shipway.local.model_tasks.counters import all_predictions
+from shipway.local.sides import Sides
 from shipway.local.tasks.supervisor import Supervisor
 from shipway.local.tasks.task_specs import TaskSpecs
 
 LOSSES_AGE = 10.0
 """Seconds from the end of one reading to the next."""
-_SERVING = ("ready", "unready")
 _Capture = tuple[Path, str, str]
 """Bucket, endpoint, variant."""
 LossReader = Callable[[Path, str, Collection[str], float, float], Mapping[str, Losses]]
@@ -38,11 +35,11 @@ class _Reading:
     found: Mapping[Side, Losses] = field(default_factory=dict)
 
 
-class LocalModelEvidence(ModelEvidence):
+class ModelEvidence:
     """Asks the tasks' `/variants`, and reads the folder that a service's `CAPTURE` and `ENDPOINT_NAME` name."""
 
-    def __init__(self, store: Store, supervisor: Supervisor, specs: TaskSpecs, read_losses: LossReader) -> None:
-        self._store = store
+    def __init__(self, sides: Sides, supervisor: Supervisor, specs: TaskSpecs, read_losses: LossReader) -> None:
+        self._sides = sides
         self._supervisor = supervisor
         self._specs = specs
         self._read_losses = read_losses
@@ -50,6 +47,7 @@ class LocalModelEvidence(ModelEvidence):
         self._readings: dict[str, _Reading] = {}
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
+        """What the tasks of both sides have predicted, read at most `oldest` seconds ago; empty unless all of them tell."""
         read_at, known = self._predictions.get(environment, (-math.inf, {}))
         if time.monotonic() - read_at <= oldest:
             return known
@@ -85,7 +83,7 @@ class LocalModelEvidence(ModelEvidence):
 
     def _captures(self, environment: str, side: Side) -> set[_Capture]:
         """Where the side's services capture what their models predict; two of them may do so in one place."""
-        release = self._release_on(environment, side)
+        release = self._sides.release_on(environment, side)
         found = set()
         for service in release.artifacts if release is not None else ():
             assert release is not None
@@ -97,16 +95,12 @@ class LocalModelEvidence(ModelEvidence):
         return found
 
     def _predictions_on(self, environment: str, side: Side) -> tuple[TaskPredictions, ...] | None:
-        release = self._release_on(environment, side)
+        release = self._sides.release_on(environment, side)
         tasks = self._supervisor.tasks(environment, side) if release is not None else []
         return all_predictions(
             [
                 (task, version)
                 for task in tasks
-                if task.state in _SERVING and release and (version := release.model_of(task.spec.service)) is not None
+                if task.serving and release and (version := release.model_of(task.spec.service)) is not None
             ]
         )
-
-    def _release_on(self, environment: str, side: Side) -> Release | None:
-        record = self._store.get(SideRecord, f"{environment}-{side}")
-        return self._store.get(Release, record.release) if record else None

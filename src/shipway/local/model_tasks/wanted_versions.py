@@ -8,56 +8,56 @@ from collections.abc import Sequence
 from shipway.core.experiments.experiment import Experiment, of_release
 from shipway.core.experiments.figures import TaskFigures
 from shipway.core.observations.observation import SIDES, Lagging, Side
-from shipway.core.ports import Assignments, Store
+from shipway.core.ports import Store
 from shipway.core.releases.release import Release
-from shipway.core.rollouts.records import SideRecord
 from shipway.local.model_tasks.figures import figures_of
 from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.sides import Sides
 from shipway.local.tasks.supervisor import Supervisor, TaskStatus
 from shipway.local.tasks.task_specs import TaskSpecs
 
-SERVING = ("ready", "unready")
 
+class WantedVersions:
+    """One parameter for each side, made of its release and of the environment's experiment in the store."""
 
-class LocalAssignments(Assignments):
-    """Assignments as one parameter for each side, made of its release and of the environment's experiment in the store."""
-
-    def __init__(self, store: Store, supervisor: Supervisor, parameters: FileParameters, specs: TaskSpecs) -> None:
+    def __init__(
+        self, store: Store, sides: Sides, supervisor: Supervisor, parameters: FileParameters, specs: TaskSpecs
+    ) -> None:
         self._store = store
+        self._sides = sides
         self._supervisor = supervisor
         self._parameters = parameters
         self._specs = specs
         # Held from reading what is recorded to writing the parameter, so that the newest record has the last word.
         self._pointing = threading.Lock()
 
-    # -- the port ------------------------------------------------------------------------------------------------
-
     def assign(self, environment: str) -> None:
+        """Tell the tasks of both sides what is recorded, where they were told something else."""
         for side in SIDES:
             with self._pointing:
-                release = self.release_on(environment, side)
+                release = self._sides.release_on(environment, side)
                 if release is not None:
                     self._write(environment, side, release)
 
     def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
+        """The serving tasks that answer with something else than is recorded."""
         return [
             task
             for one in ([side] if side else SIDES)
-            if (release := self.release_on(environment, one)) is not None
+            if (release := self._sides.release_on(environment, one)) is not None
             for task in self._lagging(environment, one, release)
         ]
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
+        """What each task that takes its model from the bucket has counted."""
         return figures_of(
             [
                 task
                 for side in SIDES
-                if (release := self.release_on(environment, side)) is not None
+                if (release := self._sides.release_on(environment, side)) is not None
                 for task in self._model_tasks(environment, side, release)
             ]
         )
-
-    # -- what the target needs -----------------------------------------------------------------------------------
 
     def point(self, environment: str, side: Side, release: Release) -> None:
         """Tell the side's tasks, now and later, to answer with the release's model version and what is tried out."""
@@ -68,11 +68,6 @@ class LocalAssignments(Assignments):
         """Nothing runs on the side any more."""
         with self._pointing:
             self._parameters.delete(self._specs.parameter(environment, side))
-
-    def release_on(self, environment: str, side: Side) -> Release | None:
-        """The release that the side runs or is to run, if any."""
-        record = self._store.get(SideRecord, f"{environment}-{side}")
-        return self._store.get(Release, record.release) if record else None
 
     def _lagging(self, environment: str, side: Side, release: Release) -> list[Lagging]:
         """The tasks that serve something else than the release's model version and what is tried out beside it."""
@@ -99,7 +94,7 @@ class LocalAssignments(Assignments):
         return [
             task
             for task in self._supervisor.tasks(environment, side)
-            if task.state in SERVING and _takes_from_bucket(release, task.spec.service)
+            if task.serving and _takes_from_bucket(release, task.spec.service)
         ]
 
 

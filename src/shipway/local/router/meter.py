@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import Side
-from shipway.core.verdicts.lately import Lately
+from shipway.core.verdicts.lately import Lately, SeenLately
 from shipway.local.router.router import Counters, Router
 
 SPAN = 300.0
@@ -56,13 +56,14 @@ class Meter:
             parts = [gained[key] for at, gained in kept.gained if at > now - SPAN and key in gained]
             return Lately(min(SPAN, now - kept.began), sum(part[0] for part in parts), sum(part[1] for part in parts))
 
-    def latencies(self, environment: str, side: Side) -> tuple[float, ...]:
-        """The sampled latencies of the last minutes."""
-        return self._router.latencies(environment, side, self._clock() - SPAN)
-
-    def worst(self, environment: str, side: Side) -> str:
-        """The most frequent failure of the side."""
-        return self._router.worst(environment, side)
+    def lately(self, environment: str, side: Side, release: str, services: Iterable[str]) -> SeenLately:
+        """All that clients saw of the release until now, service by service."""
+        self.look(environment)
+        return SeenLately(
+            {service: self.seen(environment, side, release, service) for service in services},
+            self._router.latencies(environment, side, self._clock() - SPAN),
+            self._router.worst(environment, side),
+        )
 
     def _look(self, environment: str) -> None:
         now, counters = self._clock(), self._router.counters(environment)

@@ -37,6 +37,11 @@ class TaskStatus:
     body: dict[str, Any] | None = None
     silent: bool = False
 
+    @property
+    def serving(self) -> bool:
+        """Whether it was ready since its last start: it may be asked, also while it is not ready for a moment."""
+        return self.state in ("ready", "unready")
+
 
 class Task:
     """The supervisor's own notes on a task; times are readings of its clock.
