@@ -128,6 +128,7 @@ class House:
 
         def there() -> Run | None:
             run = self.control.run(id)
+            assert run.live or run.status in statuses, f"run {id} is {run.status}: {run.reason}"
             return run if run.status in statuses else None
 
         return wait_for(there, f"run {id} is {' or '.join(statuses)}")
