@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PARTS := backend-api ml-model-service training src/shipway/registry/packaging
+PARTS := backend-api ml-model-service training model-packaging
 
 .PHONY: demo test test-pythons check mutants chaos bench bench-serving model lock clean
 

@@ -49,6 +49,7 @@ from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
+from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 
 RESUME_EVERY = 60.0
@@ -130,6 +131,13 @@ def _every_second() -> float:
     return 1.0
 
 
+def _programs() -> Path:
+    """The folder of the programs that run in environments of their own: in an installed wheel, or in the checkout."""
+    package = Path(__file__).parent
+    installed = package / "programs"
+    return installed if installed.is_dir() else package.parent.parent
+
+
 def build(root: Path) -> Platform:
     """The platform for the app whose `shipway.yaml` lies in `root`. Raises ShipwayError when a part is missing."""
     places = places_of(root, os.getuid())
@@ -169,7 +177,7 @@ def build(root: Path) -> Platform:
     target = LocalTarget(sides, routes, builder, supervisor, router, meter, versions, evidence, specs)
     models = ModelRegistry(
         places.state / (app.model.bucket if app.model else "ml-models-bucket"),
-        lambda lock, tell: environments.python(lock, "model packaging", tell),
+        Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
     )
     stopping = threading.Event()
     rollouts = Rollouts(store, target, time.time, stopping)

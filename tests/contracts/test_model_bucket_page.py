@@ -14,13 +14,12 @@ from pydantic import BaseModel
 
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
-from shipway.registry.metadata import CONTRACT, Metadata
+from shipway.registry.metadata import Metadata
+from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 from tests.contracts.conftest import probability
 from tests.contracts.programs import ROOT, Program
-
-PAGE = (ROOT / CONTRACT).read_text(encoding="utf-8")
-PACKAGING = ROOT / "src" / "shipway" / "registry" / "packaging"
+from tests.model_example import PAGE, write_example
 
 READ_BY_THE_SERVICE = """
 import json, typing
@@ -63,12 +62,7 @@ def documented() -> dict[str, str]:
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """The page's example as a folder."""
-    folder = tmp_path / "example"
-    folder.mkdir()
-    for name, content in re.findall(r"^```\w+ (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
-        (folder / name).write_text(content)
-    assert {"metadata.json", "model.txt", "holdout.csv"} == {file.name for file in folder.iterdir()}
-    return folder
+    return write_example(tmp_path / "example")
 
 
 def test_the_example_is_published_and_served(example: Path, model_service: Program, tmp_path: Path) -> None:
@@ -89,8 +83,9 @@ def test_the_example_is_published_and_served(example: Path, model_service: Progr
 def test_the_examples_rows_are_what_its_model_computes(example: Path, tmp_path: Path) -> None:
     """`model publish --check` finds nothing wrong with it, and something with another prediction."""
     environments = PythonEnvironments(ROOT / ".venv" / "parts")
-    python = environments.python(PACKAGING / "requirements-test.lock", "model packaging's tests", lambda line: None)
-    registry = ModelRegistry(tmp_path / "ml-models-bucket", lambda lock, tell: python)
+    lock = ROOT / "model-packaging" / "requirements-test.lock"
+    python = environments.python(lock, "model packaging's tests", lambda line: None)
+    registry = ModelRegistry(tmp_path / "ml-models-bucket", Packer(lambda lock, tell: python, ROOT))
     assert "v1.0" == registry.publish(example, None, "maria", check=True).version
     document = json.loads((example / "metadata.json").read_text())
     document["golden"][0]["prediction"] = 0.5

@@ -50,10 +50,10 @@ server.serve_forever()
 
 
 class Shipway:
-    """One app's folder and the `shipway` command in it."""
+    """One app's folder and the `shipway` command in it, run by an interpreter that has Shipway."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, python: str | Path = sys.executable) -> None:
+        self.root, self.python = root, python
         self.ports = {"dev": free_port(), "prod": free_port()}
         (root / "hello").mkdir(parents=True)
         (root / "hello" / "app.py").write_text(SERVICE)
@@ -112,8 +112,9 @@ class Shipway:
     def run(self, *arguments: str, expect: int | None = 0, **options: Any) -> subprocess.CompletedProcess[str]:
         """`shipway ARGUMENTS`; fails the test when the exit code is not the expected one."""
         done = subprocess.run(
-            [sys.executable, "-m", "shipway", *arguments],
-            cwd=self.root, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL, **options,
+            [self.python, "-m", "shipway", *arguments],
+            cwd=self.root, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+            **{"timeout": 120, **options},
         )  # fmt: skip
         if expect is not None:
             assert expect == done.returncode, f"shipway {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
@@ -157,9 +158,15 @@ class Shipway:
 
 
 @pytest.fixture
-def shipway(tmp_path: Path) -> Iterator[Shipway]:
+def python() -> Path:
+    """The interpreter that runs the `shipway` command."""
+    return Path(sys.executable)
+
+
+@pytest.fixture
+def shipway(tmp_path: Path, python: Path) -> Iterator[Shipway]:
     """A hello app; everything it started is gone afterwards."""
-    app = Shipway(tmp_path / "app")
+    app = Shipway(tmp_path / "app", python)
     yield app
     if (app.root / ".shipway" / "daemon.lock").exists():
         app.run("up", "--detach", expect=None)

@@ -14,7 +14,7 @@ import pytest
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.metadata import canonical_digest
-from shipway.registry.packer import PROGRAM
+from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 
 ROOT = Path(__file__).parent.parent.parent
@@ -37,7 +37,9 @@ for row, said, label in zip(rows.tolist(), model.predict(data).tolist(), late.to
 def python() -> Path:
     """The part's test environment, which has all that the program's own has."""
     environments = PythonEnvironments(ROOT / ".venv" / "parts")
-    return environments.python(PROGRAM / "requirements-test.lock", "model packaging's tests", lambda line: None)
+    return environments.python(
+        ROOT / "model-packaging" / "requirements-test.lock", "model packaging's tests", lambda line: None
+    )
 
 
 def trained(python: Path, folder: Path, rounds: int) -> Path:
@@ -74,7 +76,7 @@ def trained(python: Path, folder: Path, rounds: int) -> Path:
 
 def test_two_models_from_training_to_comparison(python: Path, bucket: Path, tmp_path: Path) -> None:
     """Both are converted and checked; compared, the one with more trees fits better and takes longer."""
-    registry = ModelRegistry(bucket, lambda lock, tell: python)
+    registry = ModelRegistry(bucket, Packer(lambda lock, tell: python, ROOT))
     told: list[str] = []
     for version, rounds in (("v1.0", 2), ("v1.1", 80)):
         folder = trained(python, tmp_path / version, rounds)

@@ -36,14 +36,14 @@ def packer(
     tmp_path: Path, done: dict[str, Any], converted: bytes | None = b"graph", started: Path | None = None
 ) -> Packer:
     """Runs a program that answers `done`, and leaves its command in `started`."""
-    program = tmp_path / "program"
-    (program / "model_packaging").mkdir(parents=True, exist_ok=True)
+    program = tmp_path / "model-packaging" / "src" / "model_packaging"
+    program.mkdir(parents=True, exist_ok=True)
     lines = ["import json, sys, pathlib", "job = json.load(sys.stdin)", "work = pathlib.Path(job['work'])"]
     lines += [f"open({str(started)!r}, 'a').write(job['command'] + ' ')"] if started else []
     lines += [f"(work / 'converted').write_bytes({converted!r})"] if converted is not None else []
     lines += [f"(work / 'answer.json').write_text({json.dumps({'done': done})!r})"]
-    (program / "model_packaging" / "__main__.py").write_text("\n".join(lines))
-    return Packer(lambda lock, tell: Path(sys.executable), program)
+    (program / "__main__.py").write_text("\n".join(lines))
+    return Packer(lambda lock, tell: Path(sys.executable), tmp_path)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_lightgbm_waits_for_no_environment(registry: ModelRegistry, make_model: 
     """It is published as it is, unless a check is asked for, or golden requests are to be made."""
     folder = make_model()
     for asked in ({"check": True}, {"golden": []}):
-        with pytest.raises(Refused, match="opened without a way to make environments"):
+        with pytest.raises(Refused, match="this registry keeps files and converts no models"):
             registry.publish(
                 make_model(**asked) if "golden" in asked else folder, None, "jonas", check="check" in asked
             )
@@ -235,7 +235,7 @@ def test_what_cannot_be_scored_is_still_compared(registry: ModelRegistry, make_m
     plain = registry.compare("v1.0", "v1.1")
     assert (None, "neither version has held-out rows to compare them on") == (plain["scores"], plain["note"])
     assert ({"a": 1, "b": 2}, 0.8) == (plain["size"], plain["metrics"]["auc"]["b"])
-    assert registry.compare("v1.0", "v1.2")["note"].startswith("the versions were not scored: models cannot be")
+    assert registry.compare("v1.0", "v1.2")["note"].startswith("the versions were not scored: this registry")
 
 
 def test_a_kept_pickle_is_loaded_for_no_comparison(

@@ -18,7 +18,7 @@ import pytest
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.metadata import canonical_digest
-from shipway.registry.packer import PROGRAM
+from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 from tests.ports import free_port
 from tests.waiting import wait_for
@@ -125,8 +125,8 @@ def _service(bucket: Path, log: Path, **variables: str) -> Iterator[_Task]:
 
 def test_a_kept_pickle_from_training_to_answers(bucket: Path, tmp_path: Path) -> None:
     """It is refused where it could not serve, and answers what scikit-learn recorded where its bucket is trusted."""
-    python = _python(PROGRAM / "requirements-test.lock")
-    registry = ModelRegistry(bucket, lambda lock, tell: python)
+    python = _python(ROOT / "model-packaging" / "requirements-test.lock")
+    registry = ModelRegistry(bucket, Packer(lambda lock, tell: python, ROOT))
     folder = _trained(python, tmp_path / "trained")
     digest = hashlib.sha256((folder / "model.pkl").read_bytes()).hexdigest()
     with pytest.raises(Refused, match="no form that can be served is faithful") as refused:

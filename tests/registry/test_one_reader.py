@@ -16,7 +16,7 @@ import pytest
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry import metadata
-from shipway.registry.packer import PROGRAM, READING_LOCK
+from shipway.registry.packer import READING_LOCK, Packer
 from shipway.registry.registry import ModelRegistry
 
 ROOT = Path(__file__).parent.parent.parent
@@ -149,7 +149,9 @@ MODELS: dict[str, bytes] = {
 def python() -> Path:
     """The packaging program's test environment, which has all that the model server needs to load a model."""
     environments = PythonEnvironments(ROOT / ".venv" / "parts")
-    return environments.python(PROGRAM / "requirements-test.lock", "model packaging's tests", lambda line: None)
+    return environments.python(
+        ROOT / "model-packaging" / "requirements-test.lock", "model packaging's tests", lambda line: None
+    )
 
 
 def loaded(python: Path, folders: dict[str, Path]) -> dict[str, bool]:
@@ -198,27 +200,18 @@ def test_both_read_the_same_json(python: Path, tmp_path: Path) -> None:
 
 def test_what_no_task_would_load_is_not_published(python: Path, bucket: Path, tmp_path: Path) -> None:
     """The model server's own code looks at the finished version; the refusal is in its words, and nothing is stored."""
-    asked: list[str] = []
+    asked: list[Path] = []
 
     def python_for(lock: Path, _: Callable[[str], None]) -> Path:
-        asked.append(lock.name)
+        asked.append(lock)
         return python
 
-    registry = ModelRegistry(bucket, python_for)
+    registry = ModelRegistry(bucket, Packer(python_for, ROOT))
     for n, (change, model) in enumerate([(REFUSED["a value twice"], MODEL), (TAKEN["as it is"], MODELS["cut off"])]):
         with pytest.raises(Refused, match="the model server would not serve it") as refused:
             registry.publish(folder(tmp_path / f"wrong-{n}", change, model), None, "jonas")
         assert "docs/model-bucket.md" in refused.value.fix
     assert () == registry.list()
     assert "v1.0" == registry.publish(folder(tmp_path / "right"), None, "jonas").version
-    assert {READING_LOCK} == set(asked)
+    assert {ROOT / READING_LOCK} == set(asked)
     assert loaded(python, {"v1.0": bucket / "v1.0"})["v1.0"]
-
-
-def test_the_reader_of_publishing_is_the_model_service() -> None:
-    """Byte by byte: its code, and the lock that it is deployed with."""
-    service = ROOT / "ml-model-service"
-    assert (service / "requirements.lock").read_bytes() == (PROGRAM / READING_LOCK).read_bytes()
-    files = sorted(path.relative_to(service / "src") for path in (service / "src").rglob("*.py"))
-    assert "ml_model_service/versions/model.py" in [path.as_posix() for path in files]
-    assert [] == [path for path in files if (PROGRAM / path).read_bytes() != (service / "src" / path).read_bytes()]

@@ -12,9 +12,10 @@ import pytest
 
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.ports import Tell
-from shipway.registry.packer import PROGRAM, Packer, work_folder
+from shipway.registry.packer import LOCK, READING_LOCK, Packer, work_folder
 from tests.waiting import wait_for
 
+ROOT = Path(__file__).parent.parent.parent
 READ = "import json, os, sys, pathlib\njob = json.load(sys.stdin)\nwork = pathlib.Path(job['work'])\n"
 ANSWER = "(work / 'answer.json').write_text(json.dumps({}))\n"
 Run = Callable[..., dict[str, Any]]
@@ -26,11 +27,12 @@ def run(tmp_path: Path) -> Run:
     made = iter(range(100))
 
     def start(text: str, tell: Tell = lambda line: None, timeout: float = 30.0, **job: Any) -> dict[str, Any]:
-        program = tmp_path / f"program-{next(made)}"
-        (program / "model_packaging").mkdir(parents=True)
-        (program / "model_packaging" / "__main__.py").write_text(READ + text)
+        programs = tmp_path / f"programs-{next(made)}"
+        program = programs / "model-packaging" / "src" / "model_packaging"
+        program.mkdir(parents=True)
+        (program / "__main__.py").write_text(READ + text)
         with work_folder() as work:
-            return Packer(lambda lock, tell: Path(sys.executable), program, timeout).run(job, work, tell)
+            return Packer(lambda lock, tell: Path(sys.executable), programs, timeout).run(job, work, tell)
 
     return start
 
@@ -41,8 +43,9 @@ def test_a_job_is_answered(run: Run) -> None:
     assert {"got": "x", "limited": True} == answer
 
 
-def test_the_environment_comes_from_the_program_s_own_lock() -> None:
-    """The lock file that is asked for is there."""
+@pytest.mark.parametrize("lock", [LOCK, READING_LOCK])
+def test_the_environment_comes_from_a_lock_of_the_programs(lock: str) -> None:
+    """Of the packaging program or of the model server whose code reads; both are there."""
     asked: list[Path] = []
 
     def python_for(lock: Path, tell: Tell) -> Path:
@@ -50,8 +53,8 @@ def test_the_environment_comes_from_the_program_s_own_lock() -> None:
         raise Refused("no network", fix="")
 
     with work_folder() as work, pytest.raises(Refused, match="no network"):
-        Packer(python_for).run({}, work, lambda line: None)
-    assert [PROGRAM / "requirements.lock"] == asked
+        Packer(python_for, ROOT).run({}, work, lambda line: None, lock)
+    assert [ROOT / lock] == asked
     assert asked[0].is_file()
 
 

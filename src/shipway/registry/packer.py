@@ -20,14 +20,14 @@ from shipway.core.ports import Tell
 PythonFor = Callable[[Path, Tell], Path]
 """The interpreter of an environment that holds just what a lock file lists, made if need be. Raises ShipwayError."""
 
-PROGRAM = Path(__file__).parent / "packaging"
 TIMEOUT = 600.0
 MEMORY_BYTES = 8 << 30
 
-LOCK = "requirements.lock"
-READING_LOCK = "reading.lock"
+LOCK = "model-packaging/requirements.lock"
+READING_LOCK = "ml-model-service/requirements.lock"
 """The model server's own lock: an app that deploys the server has its environment already."""
 
+_PARTS = ("model-packaging", "ml-model-service")
 _MAX_ANSWER = 256 << 20
 _MAX_TOLD = 64 << 10
 _MAX_LINE = 300
@@ -36,31 +36,21 @@ _LAST_WORDS = 2000
 _STOPPED_BY_LIMIT = (-signal.SIGKILL, -signal.SIGXCPU, -signal.SIGXFSZ)
 
 
-def no_python(lock: Path, tell: Tell) -> Path:  # noqa: ARG001
-    """The PythonFor of a registry that cannot make environments."""
-    raise Refused(
-        "models cannot be converted or scored here: this registry was opened without a way to make environments",
-        fix="publish and compare through the daemon: shipway up",
-    )
-
-
 class Packer:
-    """Starts the program of a folder in the environment of one of the folder's lock files; `timeout` in seconds."""
+    """Starts the program in an environment of its own. `timeout` is in seconds.
 
-    def __init__(self, python_for: PythonFor, program: Path = PROGRAM, timeout: float = TIMEOUT) -> None:
-        self._python_for, self._program, self._timeout = python_for, program, timeout
+    `programs` is the folder that holds `model-packaging` and `ml-model-service`, whose code the program reads with.
+    """
 
-    @property
-    def can_run(self) -> bool:
-        """False for a registry that was opened for its files alone."""
-        return self._python_for is not no_python
+    def __init__(self, python_for: PythonFor, programs: Path, timeout: float = TIMEOUT) -> None:
+        self._python_for, self._programs, self._timeout = python_for, programs, timeout
 
     def run(self, job: Mapping[str, Any], work: Path, tell: Tell, lock: str = LOCK) -> dict[str, Any]:
         """What the program answers to a job; its files are left in `work`, a private folder, used once.
 
         Raises Refused when the program refuses the model, ShipwayError when it fails or takes too long.
         """
-        python = self._python_for(self._program / lock, tell)
+        python = self._python_for(self._programs / lock, tell)
         (work / "home").mkdir()
         limits = {"memory_bytes": MEMORY_BYTES, "processor_seconds": int(self._timeout) + 1}
         (work / "job.json").write_text(json.dumps({**job, **limits, "work": str(work)}))
@@ -77,7 +67,7 @@ class Packer:
     def _run(self, python: Path, work: Path, tell: Tell) -> int:
         variables = {
             "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": str(self._program),
+            "PYTHONPATH": ":".join(str(self._programs / part / "src") for part in _PARTS),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(work / "home"),
             "TMPDIR": str(work),

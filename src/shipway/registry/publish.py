@@ -31,7 +31,7 @@ class How:
 
 
 def publish(
-    bucket: Bucket, packer: Packer, folder: Path, version: str | None, author: str, how: How, tell: Tell
+    bucket: Bucket, packer: Packer | None, folder: Path, version: str | None, author: str, how: How, tell: Tell
 ) -> ModelVersion:
     """Copy the folder into the bucket as `version` (default: the next free one), waiting for approval.
 
@@ -48,19 +48,23 @@ def publish(
     _check_listing(folder, checked)
     forms.check_format(checked, str(folder / METADATA))
     forms.check_pickle(checked, how.pickle_sha256)
-    if not packer.can_run and not forms.needs_program(folder, checked, how.check):
-        return _add(bucket, folder, document, wanted)
     with work_folder() as work:
         source = forms.gathered(folder, checked, work)
         present = None if how.check else _present(bucket, document, wanted)
         if present is not None:
             return present
         made, name = document, wanted or next_version(bucket.versions())
-        if forms.needs_program(source, checked, how.check):
+        needed = forms.needs_program(source, checked, how.check)
+        if packer is None:
+            if needed:
+                raise Refused(
+                    "this registry keeps files and converts no models", fix="publish through the daemon: shipway up"
+                )
+            return _add(bucket, source, document, wanted)
+        if needed:
             made = forms.package(packer, source, document, checked, how.keep_native, tell)
             _, checked = metadata.parse(metadata.dump(made), METADATA)  # whatever the program answered
-        if packer.can_run:
-            forms.must_be_served(packer, source, {**made, "version": name}, tell)
+        forms.must_be_served(packer, source, {**made, "version": name}, tell)
         if how.check:
             return metadata.described(name, checked)
         return _add(bucket, source, made, wanted)

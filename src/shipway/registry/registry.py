@@ -13,7 +13,7 @@ from shipway.registry import baking, decisions, metadata, publish
 from shipway.registry.bucket import METADATA, Bucket, digest_of, files_in
 from shipway.registry.comparison import Comparison, compared
 from shipway.registry.metadata import Metadata
-from shipway.registry.packer import Packer, PythonFor, no_python
+from shipway.registry.packer import Packer
 from shipway.registry.scoring import scored
 
 
@@ -24,12 +24,11 @@ def _nobody(line: str) -> None:
 class ModelRegistry(Models):
     """The model versions in one bucket folder; safe to use from several processes.
 
-    Without `python_for` it keeps files only: what has to be loaded is refused, the rest is published unread.
+    Without a packer it keeps files only: what has to be loaded is refused, the rest is published unread.
     """
 
-    def __init__(self, folder: Path, python_for: PythonFor = no_python) -> None:
-        self._bucket = Bucket(folder)
-        self._packer = Packer(python_for)
+    def __init__(self, folder: Path, packer: Packer | None = None) -> None:
+        self._bucket, self._packer = Bucket(folder), packer
 
     def publish(
         self,

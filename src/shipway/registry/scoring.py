@@ -20,13 +20,17 @@ _USUAL_THRESHOLD = 0.5
 _FEWEST_FAIR = 200
 
 
-def scored(packer: Packer, a: tuple[Path, Metadata], b: tuple[Path, Metadata], tell: Tell) -> tuple[Scores | None, str]:
+def scored(
+    packer: Packer | None, a: tuple[Path, Metadata], b: tuple[Path, Metadata], tell: Tell
+) -> tuple[Scores | None, str]:
     """The scores of the versions in two folders, and why there are none or what to mind."""
     for folder, described in (a, b):
         if described.model_format not in _SCORED:
             return None, f"{folder.name} is a {described.model_format} model, which is not loaded for a comparison"
     if a[1].holdout is None and b[1].holdout is None:
         return None, "neither version has held-out rows to compare them on"
+    if packer is None:
+        return None, "the versions were not scored: this registry keeps files and loads no models"
     try:
         with work_folder() as work:
             answer = packer.run({"command": "score", "a": str(a[0]), "b": str(b[0])}, work, tell)

@@ -1,7 +1,4 @@
-"""`read`: whether the model server would serve a finished version, found out by its own code.
-
-`ml_model_service` beside this package is the server's own folder (a link), and `reading.lock` its lock.
-"""
+"""`read`: whether the model server would serve a finished version, found out by its own code, under its own lock."""
 
 from __future__ import annotations
 

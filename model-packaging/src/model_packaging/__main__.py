@@ -1,7 +1,7 @@
 """Reads a job (JSON) from standard input, tells its progress on standard output, writes `work`/answer.json.
 
-{"command": "package", "folder", "work", "keep_native"}, {"command": "score", "a", "b", "work"} or
-{"command": "read", "folder", "pickles", "work"}, all with "memory_bytes" and "processor_seconds". The answer is
+{"command": "package", "folder", "keep_native"}, {"command": "score", "a", "b"} or
+{"command": "read", "folder", "pickles"}, all with "work", "memory_bytes" and "processor_seconds". The answer is
 {"done": …} or {"refused": {"what", "fix"}}.
 """
 

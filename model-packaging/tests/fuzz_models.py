@@ -1,4 +1,4 @@
-"""`PYTHONPATH=.:tests python tests/fuzz_models.py FIRST LAST` draws models, publishes and judges them."""
+"""`python tests/fuzz_models.py FIRST LAST` (README.md says with which path) draws models, publishes and judges them."""
 
 from __future__ import annotations
 

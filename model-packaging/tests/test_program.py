@@ -15,14 +15,16 @@ import pytest
 from conftest import FEATURES, Data, MakeFolder
 from sklearn.base import BaseEstimator
 
-PROGRAM = Path(__file__).parent.parent
+PART = Path(__file__).parent.parent
+SOURCES = (PART / "src", PART.parent / "ml-model-service" / "src")
 NAMES = [feature.name for feature in FEATURES]
 
 
 def start(job: dict[str, Any], work: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, Any] | None]:
     """Run it to its end; the answer is None when there is none."""
     full = {"memory_bytes": 8 << 30, "processor_seconds": 60, "work": str(work), "keep_native": False, **job}
-    variables = {"PYTHONPATH": f"{PROGRAM}:{Path(__file__).parent}", "PATH": os.environ["PATH"], "HOME": str(work)}
+    path = ":".join(map(str, [*SOURCES, Path(__file__).parent]))
+    variables = {"PYTHONPATH": path, "PATH": os.environ["PATH"], "HOME": str(work)}
     done = subprocess.run(
         [sys.executable, "-sP", "-m", "model_packaging"],
         input=json.dumps(full), env={**variables, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
