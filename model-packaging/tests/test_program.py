@@ -11,6 +11,7 @@ from typing import Any
 
 import joblib
 import lightgbm
+import numpy as np
 import pytest
 from conftest import FEATURES, Data, MakeFolder
 from sklearn.base import BaseEstimator
@@ -40,27 +41,58 @@ def trained(data: Data, rounds: int) -> Any:
     return model, model.predict(data[0])
 
 
-def test_two_versions_answer_the_same_rows(make_folder: MakeFolder, data: Data, tmp_path: Path) -> None:
-    """Each different row that both schemas take, once, with both predictions, the label, and how long a row takes."""
+def test_two_versions_on_the_same_rows(make_folder: MakeFolder, data: Data, tmp_path: Path) -> None:
+    """Each different row that both schemas take counts once; the scores are of both versions' predictions for them."""
     folders, predictions = [], []
     for rounds in (3, 30):
         model, said = trained(data, rounds)
         folders.append(make_folder("lightgbm-text", "model.txt", model.save_model, said))
-        predictions.append(said.tolist())
+        predictions.append(said)
     lines = (folders[1] / "holdout.csv").read_text().splitlines()
     (folders[1] / "holdout.csv").write_text("\n".join([*lines, "21.5,Z,7,1,0.5,", "199,,7,,0.5,0"]) + "\n")
     metadata = json.loads((folders[1] / "metadata.json").read_text())
     metadata["holdout"]["rows"] = 402
     metadata["feature_schema"]["features"][0]["maximum"] = 200
     (folders[1] / "metadata.json").write_text(json.dumps(metadata))
-    done, answer = start({"command": "score", "a": str(folders[0]), "b": str(folders[1])}, tmp_path)
+    job = {"command": "score", "a": str(folders[0]), "b": str(folders[1]), "threshold": 0.5}
+    done, answer = start(job, tmp_path)
     assert answer is not None, done.stderr
-    scores = answer["done"]
-    assert predictions == [scores["a"][:400], scores["b"][:400]]
-    assert (401, 400, 1, 400) == (len(scores["rows"]), scores["from_a"], scores["left_out"], sum(scores["both"]))
-    assert {"temp": 21.5, "carrier": "Z", "minute": 7, "delay": 1} == scores["rows"][400]
-    assert [None] == scores["labels"][400:]
-    assert all(0 < version["one_row"] < version["thousand_rows"] for version in scores["latency"])
+    scores = answer["done"]["scores"]
+    assert {"count": 401, "a": 400, "b": 1, "both": 400, "judged": 400, "left_out": 1} == scores["rows"]
+    assert "" == answer["done"]["note"]
+    for said, version in zip(predictions, (scores["a"], scores["b"]), strict=True):
+        assert 400 == version["quality"]["rows"]
+        assert pytest.approx(np.mean((said - data[1]) ** 2)) == version["quality"]["brier"]
+        assert said.min() >= version["predictions"]["minimum"]
+        assert 0 < version["latency"]["one_row"] < version["latency"]["thousand_rows"]
+    decided = (predictions[0] >= 0.5) != (predictions[1] >= 0.5)
+    assert scores["disagreement"]["count"] - decided.sum() in (0, 1)
+    assert 0.5 == scores["disagreement"]["threshold"]
+    assert 0 < scores["ks_distance"] < 1
+
+
+def test_versions_without_rows_in_common_are_judged_on_all(make_folder: MakeFolder, data: Data, tmp_path: Path) -> None:
+    """With a word of warning. What only one of them held out has its values as they are written, and its label."""
+    model, said = trained(data, 3)
+    folders = [make_folder("lightgbm-text", "model.txt", model.save_model, said) for _ in range(2)]
+    lines = (folders[1] / "holdout.csv").read_text().splitlines()
+    (folders[1] / "holdout.csv").write_text("\n".join([*lines[:10], "21.5,,7,1,0.5,"]) + "\n")
+    metadata = json.loads((folders[1] / "metadata.json").read_text())
+    metadata["holdout"]["rows"] = 10
+    (folders[1] / "metadata.json").write_text(json.dumps(metadata))
+    (folders[1] / "model.txt").write_text(trained(data, 30)[0].model_to_string())
+    job = {"command": "score", "a": str(folders[0]), "b": str(folders[1]), "threshold": None}
+    done, answer = start(job, tmp_path)
+    assert answer is not None, done.stderr
+    scores = answer["done"]["scores"]
+    assert {"count": 401, "a": 400, "b": 1, "both": 9, "judged": 401, "left_out": 0} == scores["rows"]
+    assert 400 == scores["a"]["quality"]["rows"]
+    assert answer["done"]["note"].startswith("only 9 rows were held out by both versions: either may have learned from")
+    assert 0 < scores["disagreement"]["share"] < 1
+    worst = scores["disagreement"]["worst"]
+    assert all({"temp", "carrier", "minute", "delay"} == set(row["features"]) for row in worst)
+    assert {0.0, 1.0} >= {row["label"] for row in worst}
+    assert all(isinstance(row["features"]["minute"], int) for row in worst)
 
 
 class Nosy(BaseEstimator):

@@ -18,7 +18,7 @@ from shipway.registry.bucket import Bucket
 from shipway.registry.packer import Packer
 from shipway.registry.publish import How, publish
 from shipway.registry.registry import ModelRegistry
-from shipway.registry.scoring import scored, threshold
+from shipway.registry.scoring import threshold
 
 MakeModel = Callable[..., Path]
 Publish = Callable[..., ModelVersion]
@@ -35,11 +35,12 @@ CONVERTED = {
 def packer(
     tmp_path: Path, done: dict[str, Any], converted: bytes | None = b"graph", started: Path | None = None
 ) -> Packer:
-    """Runs a program that answers `done`, and leaves its command in `started`."""
+    """Runs a program that answers `done`, and leaves its command, and a threshold in its job, in `started`."""
     program = tmp_path / "model-packaging" / "src" / "model_packaging"
     program.mkdir(parents=True, exist_ok=True)
     lines = ["import json, sys, pathlib", "job = json.load(sys.stdin)", "work = pathlib.Path(job['work'])"]
-    lines += [f"open({str(started)!r}, 'a').write(job['command'] + ' ')"] if started else []
+    lines += ["told = [str(job[key]) for key in ('command', 'threshold') if key in job]"]
+    lines += [f"open({str(started)!r}, 'a').write(' '.join([*told, '']))"] if started else []
     lines += [f"(work / 'converted').write_bytes({converted!r})"] if converted is not None else []
     lines += [f"(work / 'answer.json').write_text({json.dumps({'done': done})!r})"]
     (program / "__main__.py").write_text("\n".join(lines))
@@ -189,41 +190,17 @@ def test_a_folder_that_contradicts_its_metadata_is_not_looked_at(
     assert not (tmp_path / "started").exists()
 
 
-def scores(registry: ModelRegistry, bucket: Path, made: Packer) -> tuple[Any, str]:
-    """Of v1.0 and v1.1."""
-    versions = [(bucket / version, registry._read(version)[1]) for version in ("v1.0", "v1.1")]
-    return scored(made, versions[0], versions[1], lambda line: None)
-
-
-def answer(both: int, rows: int) -> dict[str, Any]:
-    """As the program answers: version b gives every row more than version a."""
-    return {
-        "rows": [{"temp": n} for n in range(rows)],
-        "labels": [float(n % 2) for n in range(rows)],
-        "a": [n / rows for n in range(rows)],
-        "b": [(n + 1) / rows for n in range(rows)],
-        "both": [n < both for n in range(rows)],
-        "from_a": rows - 10,
-        "left_out": 3,
-        "latency": [{"one_row": 8.0, "thousand_rows": 900.0}, {"one_row": 9.0, "thousand_rows": 1000.0}],
-    }
-
-
-def test_versions_are_judged_on_rows_that_neither_learned_from(
+def test_the_programs_scores_are_handed_on(
     registry: ModelRegistry, make_model: MakeModel, bucket: Path, tmp_path: Path
 ) -> None:
-    """Quality comes from the rows that both held out; where they are too few, from all, with a word of warning."""
-    holdout = {"file": "holdout.csv", "rows": 300}
+    """It is told what parts the first version's predictions; what it answers is the comparison's, note and all."""
+    holdout, started = {"file": "holdout.csv", "rows": 300}, tmp_path / "started"
     for n in range(2):
         registry.publish(make_model(str(n).encode(), {"holdout.csv": b"x\n"}, holdout=holdout), None, "jonas")
-    found, note = scores(registry, bucket, packer(tmp_path, answer(250, 300)))
-    assert {"count": 300, "a": 290, "b": 10, "both": 250, "judged": 250, "left_out": 3} == found["rows"]
-    assert (250, "") == (found["a"]["quality"]["rows"], note)
-    assert (1, 0.5) == (found["disagreement"]["count"], found["disagreement"]["threshold"])
-    assert {"features": {"temp": 149}, "a": 149 / 300, "b": 0.5, "label": 1.0} == found["disagreement"]["worst"][0]
-    found, note = scores(registry, bucket, packer(tmp_path, answer(9, 300)))
-    assert 300 == found["a"]["quality"]["rows"]
-    assert note.startswith("only 9 rows were held out by both versions: either may have learned from rows")
+    made = packer(tmp_path, {"scores": {"ks_distance": 0.25}, "note": "only 9 rows"}, started=started)
+    found = ModelRegistry(bucket, made).compare("v1.0", "v1.1")
+    assert ({"ks_distance": 0.25}, "only 9 rows") == (found["scores"], found["note"])
+    assert "score 0.5 " == started.read_text()
 
 
 def test_what_cannot_be_scored_is_still_compared(registry: ModelRegistry, make_model: MakeModel) -> None:

@@ -1,6 +1,6 @@
 """Reads a job (JSON) from standard input, tells its progress on standard output, writes `work`/answer.json.
 
-{"command": "package", "folder", "keep_native"}, {"command": "score", "a", "b"} or
+{"command": "package", "folder", "keep_native"}, {"command": "score", "a", "b", "threshold"} or
 {"command": "read", "folder", "pickles"}, all with "work", "memory_bytes" and "processor_seconds". The answer is
 {"done": …} or {"refused": {"what", "fix"}}.
 """

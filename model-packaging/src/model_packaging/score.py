@@ -1,35 +1,94 @@
-"""`score`: two versions on the same held-out rows, and how long each takes."""
+"""`score`: two versions on the same held-out rows: how good they are, how far they agree, and how long each takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_packaging import rows
+from model_packaging.agreement import disagreement, distribution, ks_distance
 from model_packaging.engines import Engine, GraphForm, LightGBM, Onnx, microseconds
+from model_packaging.quality import quality
 from model_packaging.refusal import Refusal
-from model_packaging.schema import Described, Matrix, describe
+from model_packaging.schema import Described, Matrix, Vector, describe
 
 _THOUSAND = 1000
 _TIMED_SECONDS = 0.7
+_FEWEST_FAIR = 200
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The rows that fit both schemas, each different one once, and each version's matrix of them.
+
+    `from_a` rows are the first version's, the rest the second's that the first does not have; `held_out_by_both` says
+    so of each row; `left_out` rows do not fit one of the schemas. A label is NaN where it is not known.
+    """
+
+    instances: list[dict[str, Any]]
+    labels: Vector
+    matrices: tuple[Matrix, Matrix]
+    held_out_by_both: NDArray[np.bool_]
+    from_a: int
+    left_out: int
 
 
 def score(job: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
-    """The rows that fit both schemas, both versions' predictions for them, labels, times. Raises Refusal.
+    """The job's answer: `scores`, as `shipway model compare` shows them, and in `note` what to mind. Raises Refusal.
 
-    `from_a` rows are the first version's, the rest the second's that the first does not have; `both` says of each row
-    whether both held it out.
+    Quality is judged on rows that neither version learned from; on all of them, and `note` says so, where those are
+    too few. `threshold` of the job parts predictions into two decisions; None when nothing does.
     """
-    both = [describe(Path(job[side])) for side in ("a", "b")]
-    engines = [_engine(described) for described in both]
+    versions = [describe(Path(job[side])) for side in ("a", "b")]
+    engines = [_engine(described) for described in versions]
+    compared = _compared(versions)
+    count, fair = len(compared.instances), compared.held_out_by_both
+    tell(f"scoring {count:,} held-out rows by both")
+    a, b = (engine.predict(matrix) for engine, matrix in zip(engines, compared.matrices, strict=True))
+    note = ""
+    if fair.sum() < _FEWEST_FAIR:
+        note = (
+            f"only {fair.sum():,} rows were held out by both versions: either may have learned from rows that it is "
+            "judged on here, which flatters it"
+        )
+    judged = np.full(count, True) if note else fair
+    known = judged & ~np.isnan(compared.labels)
+    figures = [
+        {
+            "predictions": distribution(predictions),
+            "quality": quality(predictions[known], compared.labels[known]),
+            "latency": latency,
+        }
+        for predictions, latency in zip((a, b), _latency(engines, compared.matrices), strict=True)
+    ]
+    scores = {
+        "rows": {
+            "count": count,
+            "a": compared.from_a,
+            "b": count - compared.from_a,
+            "both": int(fair.sum()),
+            "judged": int(judged.sum()),
+            "left_out": compared.left_out,
+        },
+        "a": figures[0],
+        "b": figures[1],
+        "disagreement": disagreement(compared.instances, a, b, compared.labels, job["threshold"]),
+        "ks_distance": ks_distance(a, b),
+    }
+    return {"scores": scores, "note": note}
+
+
+def _compared(versions: Sequence[Described]) -> _Compared:
     kept: list[tuple[dict[str, Any], float]] = []
     matrices: tuple[list[list[float]], list[list[float]]] = ([], [])
     seen: dict[tuple[tuple[str, Any], ...], int] = {}  # which row of `kept` it is, −1 for none
     both_have, from_a, left_out = set[int](), 0, 0
-    for n, described in enumerate(both):
+    for n, described in enumerate(versions):
         for where, instance, _, label in rows.read_instances(described) or ():
             key = tuple(sorted(instance.items()))
             if key in seen:
@@ -37,29 +96,25 @@ def score(job: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
                 continue
             seen[key] = -1
             try:
-                codes = [rows.encode(other.features, instance, where) for other in both]
+                codes = [rows.encode(other.features, instance, where) for other in versions]
             except (KeyError, Refusal):  # a feature that only one has, or a value that one does not take
                 left_out += 1
                 continue
             seen[key] = len(kept)
-            kept.append((instance, label))
+            kept.append(({name: rows.as_written(value) for name, value in instance.items()}, label))
             for matrix, row in zip(matrices, codes, strict=True):
                 matrix.append(row)
         from_a = len(kept) if n == 0 else from_a
     if not kept:
         raise Refusal("there are no held-out rows that fit both schemas", "publish with a holdout.csv")
-    tell(f"scoring {len(kept):,} held-out rows by both")
-    a, b = (np.array(matrix) for matrix in matrices)
-    return {
-        "rows": [{name: rows.as_written(value) for name, value in instance.items()} for instance, _ in kept],
-        "labels": [None if np.isnan(label) else label for _, label in kept],
-        "a": engines[0].predict(a).tolist(),
-        "b": engines[1].predict(b).tolist(),
-        "both": [n in both_have for n in range(len(kept))],
-        "from_a": from_a,
-        "left_out": left_out,
-        "latency": _latency(engines, (a, b)),
-    }
+    return _Compared(
+        [instance for instance, _ in kept],
+        np.array([label for _, label in kept]),
+        (np.array(matrices[0]), np.array(matrices[1])),
+        np.isin(np.arange(len(kept)), list(both_have)),
+        from_a,
+        left_out,
+    )
 
 
 def _engine(described: Described) -> Engine:
@@ -73,6 +128,7 @@ def _engine(described: Described) -> Engine:
 
 
 def _latency(engines: Sequence[Engine], matrices: Sequence[Matrix]) -> list[dict[str, float]]:
+    """Median microseconds of one call of the bare model, one thread."""
     one = [np.ascontiguousarray(matrix[:1]) for matrix in matrices]
     thousand = [np.ascontiguousarray(np.resize(matrix, (_THOUSAND, matrix.shape[1]))) for matrix in matrices]
     pairs = list(zip(engines, one, thousand, strict=True))

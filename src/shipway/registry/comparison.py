@@ -1,13 +1,11 @@
-"""What differs between two model versions."""
+"""What differs between two model versions. The scores are the packaging program's answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from shipway.registry.agreement import Disagreement, Distribution
 from shipway.registry.metadata import Metadata
-from shipway.registry.quality import Quality
 
 
 class MetricDifference(TypedDict):
@@ -39,6 +37,70 @@ class Size(TypedDict):
 
     a: int
     b: int
+
+
+class Row(TypedDict):
+    """One row that two versions answer differently. `label` is what came true, None where it is not known."""
+
+    features: Mapping[str, Any]
+    a: float
+    b: float
+    label: float | None
+
+
+class Disagreement(TypedDict):
+    """Rows that the two versions decide differently: `count` of them, and which share of all that is.
+
+    `threshold` is what parts the decisions; None when the output has none: then a row counts when its predictions
+    differ by more than 10 % of the larger. `worst` are the rows with the largest differences, at most 10.
+    """
+
+    count: int
+    share: float
+    threshold: float | None
+    mean_difference: float
+    largest_difference: float
+    worst: list[Row]
+
+
+class Distribution(TypedDict):
+    """Where a version's predictions lie."""
+
+    mean: float
+    minimum: float
+    p05: float
+    p25: float
+    p50: float
+    p75: float
+    p95: float
+    maximum: float
+
+
+class Bin(TypedDict):
+    """Predictions in `[lower, upper)`: how many, their mean, and how often the event came true."""
+
+    lower: float
+    upper: float
+    count: int
+    predicted: float
+    observed: float
+
+
+class Quality(TypedDict):
+    """A version against the labels of `rows` rows.
+
+    Probabilities (labels 0 and 1) have Brier score, log loss, AUC (None with one class only), calibration and its
+    expected error; other predictions have mean absolute and root mean squared error. What does not apply is None.
+    """
+
+    rows: int
+    brier: float | None
+    log_loss: float | None
+    auc: float | None
+    calibration_error: float | None
+    calibration: list[Bin]
+    mean_absolute_error: float | None
+    root_mean_squared_error: float | None
 
 
 class Latency(TypedDict):

@@ -28,7 +28,7 @@ READING_LOCK = "ml-model-service/requirements.lock"
 """The model server's own lock: an app that deploys the server has its environment already."""
 
 _PARTS = ("model-packaging", "ml-model-service")
-_MAX_ANSWER = 256 << 20
+_MAX_ANSWER = 64 << 20
 _MAX_TOLD = 64 << 10
 _MAX_LINE = 300
 _MAX_REFUSAL = 4000
