@@ -1,4 +1,4 @@
-"""The rows that a model is checked on reach what it treats in a way of its own, and where it was trained."""
+"""The rows that a model is checked on include numbers that it treats specially, and reach where it was trained."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from model_packaging import active, conversion, rows, special
+from model_packaging import conversion, ranges, rows, special
 from model_packaging.engines import LightGBM
 from model_packaging.package import package
 from model_packaging.refusal import Refusal
@@ -231,13 +231,13 @@ def test_where_a_model_makes_a_difference_is_found_by_asking() -> None:
     def predict(matrix: Any) -> Any:
         return 0.5 + np.arctan(20 * matrix[:, 0] + (matrix[:, 1] - 1.700001e9) / 100) / np.pi
 
-    x, at, none = active.asked(features, predict, [None] * 3)
+    x, at, none = ranges.filled_by_asking(features, predict, [None] * 3)
     assert none is None
     assert x is not None
     assert at is not None
     assert -10 < x[0] < x[-1] < 100
     assert 1.7e9 <= at[0] < at[-1] <= 1.7e9 + 1e4
-    beside = active.of_rows(np.array([[1.0, np.nan, 0.0], [3.0, 5.0, 1.0]]), [None, None, None])
+    beside = ranges.filled_from_rows(np.array([[1.0, np.nan, 0.0], [3.0, 5.0, 1.0]]), [None, None, None])
     assert [1.0, 3.0] == [float(beside[0][0]), float(beside[0][-1])]  # type: ignore[index]
 
 

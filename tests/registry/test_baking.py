@@ -63,7 +63,7 @@ def test_metadata_that_cannot_be_read_is_replaced(registry: ModelRegistry, make_
 def test_a_refusal_leaves_the_folder_alone(
     registry: ModelRegistry, make_model: MakeModel, bucket: Path, target: Path
 ) -> None:
-    """A damaged or rejected version, or a target that is no folder: nothing is written."""
+    """A damaged or rejected version, or a target that is not a folder: nothing is written."""
     for data in (b"0", b"1", b"2"):
         registry.publish(make_model(data), None, "jonas")
     registry.bake("v1.0", target)
@@ -74,7 +74,7 @@ def test_a_refusal_leaves_the_folder_alone(
         with pytest.raises(Refused):
             registry.bake(version, target)
         assert "v1.0" == json.loads((target / "metadata.json").read_text())["version"]
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         registry.bake("v1.0", target / "model.txt")
     with pytest.raises(UsageError, match=r"there are: v1\.0"):
         registry.bake("v9.9", target)

@@ -48,15 +48,15 @@ def refusal(registry: ModelRegistry, folder: Path, version: str | None = None) -
         ({"files": {"model.txt": {"sha256": "0" * 64}}}, "files.model.txt.bytes: field required"),
         (
             {"files": {"../model.txt": {"sha256": "0" * 64, "bytes": 1}}},
-            'files: "../model.txt" is no file name inside the folder',
+            'files: "../model.txt" is not the name of a file inside the folder',
         ),
         (
             {"files": {"/etc/passwd": {"sha256": "0" * 64, "bytes": 1}}},
-            'files: "/etc/passwd" is no file name inside the folder',
+            'files: "/etc/passwd" is not the name of a file inside the folder',
         ),
         (
             {"files": {"metadata.json": {"sha256": "0" * 64, "bytes": 1}}},
-            'files: "metadata.json" is no file name inside the folder',
+            'files: "metadata.json" is not the name of a file inside the folder',
         ),
         (
             {"files": {"model.txt": {"sha256": "0" * 64, "bytes": 9 << 30}}},
@@ -171,12 +171,12 @@ def _damage(make_model: MakeModel, how: str) -> Path:
         ("changed", "model.txt: has sha256 "),
         ("truncated", "model.txt: has sha256 "),
         ("missing", "model.txt: listed in metadata.json but missing"),
-        ("link", "model.txt is no regular file"),
-        ("linked folder", "more is no regular file"),
-        ("pipe", "model.txt is no regular file"),
+        ("link", "model.txt is not a regular file"),
+        ("linked folder", "more is not a regular file"),
+        ("pipe", "model.txt is not a regular file"),
         ("unlisted", "notes.txt: not listed in metadata.json"),
         ("no metadata", "metadata.json: No such file or directory"),
-        ("metadata folder", "metadata.json is no regular file"),
+        ("metadata folder", "metadata.json is not a regular file"),
         ("many", "holds more than 1,000 files"),
     ],
 )
@@ -188,7 +188,7 @@ def test_files_are_checked(registry: ModelRegistry, make_model: MakeModel, how: 
 @pytest.mark.parametrize("version", ["1.0", "v1", "v01.0", "v1.0\n", "../v1.0", "v1.1234567", "v١.٠"])
 def test_version_names_are_checked(registry: ModelRegistry, make_model: MakeModel, version: str) -> None:
     """A version is written as v1.0."""
-    assert "is no model version" in refusal(registry, make_model(), version)
+    assert "is not a model version" in refusal(registry, make_model(), version)
 
 
 def test_a_version_in_the_metadata_counts(registry: ModelRegistry, make_model: MakeModel) -> None:

@@ -187,7 +187,7 @@ def test_a_damaged_pointer_is_refused(registry: ModelRegistry, bucket: Path, con
     """A pointer that names no version is told, not followed."""
     bucket.mkdir()
     (bucket / "latest").write_text(content)
-    with pytest.raises(Refused, match="which is no model version"):
+    with pytest.raises(Refused, match="which is not a model version"):
         registry.latest()
 
 
@@ -217,7 +217,7 @@ def _link(path: Path) -> None:
         (lambda v: _write(v / "model.txt", b"tre"), r"model v1\.0: model\.txt has sha256"),
         (lambda v: (v / "model.txt").unlink(), r"model v1\.0: model\.txt is missing"),
         (lambda v: (v / "more.txt").write_text(""), r"model v1\.0: more\.txt is not listed in metadata\.json"),
-        (lambda v: _link(v / "model.txt"), r"model\.txt is no regular file"),
+        (lambda v: _link(v / "model.txt"), r"model\.txt is not a regular file"),
         (lambda v: (v / "metadata.json").unlink(), r"metadata\.json: No such file"),
         (lambda v: _write(v / "metadata.json", b""), r"metadata\.json: line 1, column 1: not valid JSON"),
         (lambda v: _write(v / "metadata.json", (v / "metadata.json").read_bytes()[:200]), "not valid JSON"),

@@ -1,7 +1,7 @@
 """Calibrated classifiers in a shape that skl2onnx converts faithfully.
 
-It calibrates a pipeline's probabilities where scikit-learn calibrates its scores. So the calibration moves behind the
-pipeline's last step, where both mean the scores; the copies of several folds then vote, as their mean is the answer.
+skl2onnx calibrates a pipeline's probabilities, while scikit-learn calibrates its scores. So the calibration is moved to
+the pipeline's last step, where both calibrate scores. Several folds become a soft vote, since their mean is the answer.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 
 
-def lowered(model: Any) -> Any:
-    """The fitted estimator, which is changed, with every calibration next to what it calibrates."""
+def at_last_steps(model: Any) -> Any:
+    """The fitted estimator (it is changed), with each calibration of a pipeline moved to the pipeline's last step."""
     if isinstance(model, FrozenEstimator):
-        return lowered(model.estimator)
+        return at_last_steps(model.estimator)
     if isinstance(model, Pipeline):
-        model.steps = [(name, lowered(step)) for name, step in model.steps]
+        model.steps = [(name, at_last_steps(step)) for name, step in model.steps]
     if isinstance(getattr(model, "estimators_", None), list):
-        model.estimators_ = [lowered(one) for one in model.estimators_]
+        model.estimators_ = [at_last_steps(one) for one in model.estimators_]
     if isinstance(model, CalibratedClassifierCV):
         folds = model.calibrated_classifiers_
         for fold in folds:
-            fold.estimator = lowered(fold.estimator)
+            fold.estimator = at_last_steps(fold.estimator)
         if all(isinstance(fold.estimator, Pipeline) for fold in folds):
-            return _voting([_behind(fold) for fold in folds], model.classes_)
+            return _voting([_calibrated_at_its_end(fold) for fold in folds], model.classes_)
     return model
 
 
-def _behind(fold: Any) -> Pipeline:
-    """A fold's pipeline with the calibration behind its last step."""
+def _calibrated_at_its_end(fold: Any) -> Pipeline:
+    """A fold's pipeline, whose last step is calibrated."""
     *before, (name, last) = fold.estimator.steps
     inner = copy.copy(fold)
     inner.estimator = last

@@ -1,4 +1,4 @@
-"""Categories that a model keeps itself: LightGBM's and XGBoost's models of pandas tables know values, not codes.
+"""Categories that a model lists itself: LightGBM and XGBoost models of pandas tables know values, not codes.
 
 The position of a value in the model's own list is its code there; the schema may list the values in another order.
 """
@@ -35,7 +35,7 @@ class OwnCategories:
 
     @cached_property
     def tables(self) -> dict[int, Vector]:
-        """The model's code by the schema's code; the last entry is the missing value's."""
+        """For each category the model's code by the schema's code; the last entry is for missing."""
         found = {}
         for position, (feature, known) in enumerate(zip(self.features, self.known, strict=True)):
             if known is not None:
@@ -49,14 +49,14 @@ class OwnCategories:
         return all(np.array_equal(table[:-1], np.arange(len(table) - 1)) for table in self.tables.values())
 
     def codes(self, matrix: Matrix) -> Matrix:
-        """The schema's codes as the model's; NaN for a value that it does not know."""
+        """The matrix with the model's codes in place of the schema's; NaN for a value that the model does not know."""
         made = matrix.copy()
         for position, table in self.tables.items():
             made[:, position] = table[np.where(np.isnan(matrix[:, position]), -1, matrix[:, position]).astype(np.intp)]
         return made
 
     def frame(self, matrix: Matrix) -> pd.DataFrame:
-        """The table as the model's author has it: categories of pandas in the model's own order."""
+        """The table as the model's author has it: pandas categories in the model's own order."""
         codes = self.codes(matrix)
         return pd.DataFrame(
             {
@@ -92,7 +92,7 @@ def of_lightgbm(booster: lightgbm.Booster, features: Sequence[Feature]) -> OwnCa
     known: list[tuple[object, ...] | None] = [None] * len(features)
     for position, values in zip(positions, lists, strict=True):
         known[position] = tuple(values)
-    return _agreeing(features, known, "LightGBM", must_know=False)
+    return _checked_against_schema(features, known, "LightGBM", must_know=False)
 
 
 def of_xgboost(booster: xgboost.Booster, features: Sequence[Feature]) -> OwnCategories | None:
@@ -109,14 +109,14 @@ def of_xgboost(booster: xgboost.Booster, features: Sequence[Feature]) -> OwnCate
         if (values is not None) != feature.is_category:
             a, b = ("number", "category") if values is not None else ("category", "number")
             raise Refusal(f"{feature.name} is a {a} in the schema and a {b} to the model", _AGREE)
-    return _agreeing(features, known, "XGBoost", must_know=True)
+    return _checked_against_schema(features, known, "XGBoost", must_know=True)
 
 
 def check_encoders(estimator: Any, features: Sequence[Feature], takes_values: bool) -> None:
-    """Raise Refusal where an encoder was fitted to other values than it is given: it takes those for unknown.
+    """Raise Refusal where an encoder was fitted to other values than it would be given, which it would not know.
 
-    It may know some of the values only. Positions in the list, though, are all that it can know: others mean that it
-    was fitted to other numbers.
+    An encoder of texts may know only some of the values. An encoder of codes knows positions in the list: any other
+    number shows that it was fitted to other numbers.
     """
     filled = [set[object]() for _ in features]
     for part, columns in special.first_steps(estimator, features):
@@ -126,8 +126,8 @@ def check_encoders(estimator: Any, features: Sequence[Feature], takes_values: bo
             feature = features[position]
             given = set(feature.values) if takes_values else set(feature.codes.values())
             told = [value for value in np.asarray(known).tolist() if value == value and value is not None]
-            strange = set(told) - given - filled[position]
-            if feature.is_category and strange and (not takes_values or not given & set(told)):
+            unlisted = set(told) - given - filled[position]
+            if feature.is_category and unlisted and (not takes_values or not given & set(told)):
                 shown, wanted = (", ".join(map(repr, list(some)[:_SHOWN])) for some in (told, sorted(given)))
                 raise Refusal(
                     f"{feature.name}: the model was fitted to {shown}, and is given {wanted}",
@@ -137,12 +137,12 @@ def check_encoders(estimator: Any, features: Sequence[Feature], takes_values: bo
 
 
 def has_cats(text: bytes) -> bool:
-    """Whether an XGBoost model, as the library's JSON, may have categories: a large one is not read in vain."""
+    """Whether an XGBoost model, as the library's JSON, may list categories; saves parsing a large one that does not."""
     return b'"cats"' in text and b'"cats":{"enc":[],' not in text
 
 
 def holder_of_cats(document: Any) -> dict[str, Any] | None:
-    """The part of an XGBoost model, as JSON, that has its categories (`cats`): where depends on the booster."""
+    """The part of an XGBoost model, as JSON, with its categories (`cats`): its place depends on the booster."""
     if not isinstance(document, dict):
         return None
     if "cats" in document:
@@ -156,7 +156,7 @@ def _xgboost_values(encoding: Mapping[str, Any]) -> tuple[object, ...] | None:
         return tuple(values)
     text = np.array(values, dtype=np.int8).tobytes()
     if offsets and (not text.isascii() or offsets[-1] != len(text)):
-        # it counts characters where it should count bytes
+        # its offsets count characters instead of bytes
         raise Refusal(
             f"XGBoost {xgboost.__version__} garbles categories that are not plain ASCII when it stores them",
             "train it on categories in ASCII, or on codes",
@@ -165,16 +165,16 @@ def _xgboost_values(encoding: Mapping[str, Any]) -> tuple[object, ...] | None:
 
 
 def _written(feature: Feature, value: object) -> str:
-    """The value as the schema writes it: whole numbers that pandas holds as doubles perhaps without a fraction."""
+    """The value as the schema spells it: pandas may hold a whole number as a double, and true and false as booleans."""
     text = str(value)
-    ways = (
+    spellings = (
         text,
         text.removesuffix(".0") if isinstance(value, float) else text.lower() if isinstance(value, bool) else text,
     )
-    return next((way for way in ways if way in feature.codes), text)
+    return next((spelling for spelling in spellings if spelling in feature.codes), text)
 
 
-def _agreeing(
+def _checked_against_schema(
     features: Sequence[Feature], known: Sequence[tuple[object, ...] | None], library: str, must_know: bool
 ) -> OwnCategories:
     for feature, values in zip(features, known, strict=True):

@@ -1,4 +1,4 @@
-"""The rows that a form is checked on, and what it means that it agrees with the original."""
+"""Checks that a form predicts what the original predicts: on which rows, and within which tolerance."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Checked:
-    """The rows that every form is checked on, with what the original says to them; `made` of them at the end.
+    """The rows that every form is checked on, with the original's predictions.
 
-    `kind` is what the others are, beside golden requests, of whose predictions `recorded` is the largest.
+    The last `made` rows were made to be hard. Those before them are golden requests and rows of a `kind`: held out, or
+    drawn. `recorded` is the largest prediction of the golden requests.
     """
 
     matrix: Matrix
@@ -60,21 +61,23 @@ class Checked:
 
     @property
     def real(self) -> int:
-        """How many are held out, drawn or golden, rather than made to be hard."""
+        """How many rows are held out, drawn or golden, rather than made to be hard."""
         return len(self.matrix) - self.made
 
     @property
     def scale(self) -> float:
-        """The largest prediction for the rows that are real, at least 1: what a relative error is relative to.
+        """The largest prediction for the real rows, at least 1; relative errors are relative to it.
 
-        Of drawn rows the most extreme twentieth does not count: an exponential of one of them may be beyond all others.
+        Of drawn rows the most extreme twentieth does not count: an exponential of one of them may dwarf all others.
         """
         sizes = np.abs(self.predictions[: self.real])
         return max(1.0, self.recorded, float(sizes.max() if self.kind == "held-out" else np.quantile(sizes, 0.95)))
 
 
-def made(described: Described, original: Original, held_out: Holdout | None, marks: Marks, tell: Tell) -> Checked:
-    """Score the rows by the original; what was recorded must come out again. Raises Refusal."""
+def rows_to_check(
+    described: Described, original: Original, held_out: Holdout | None, marks: Marks, tell: Tell
+) -> Checked:
+    """The rows with the original's predictions. Raises Refusal when these are not the recorded ones."""
     features = described.features
     golden = described.document.get("golden") or []
     recorded = [float(entry["prediction"]) for entry in golden]
@@ -98,9 +101,9 @@ def made(described: Described, original: Original, held_out: Holdout | None, mar
     )
     predictions = original.predict(matrix)
     if not np.all(np.isfinite(predictions)):
-        raise Refusal("the model predicts what is no finite number", "mend the model")
-    hard, beside = _taken(original, hard, tell)
-    # far out, an exponential has no finite answer: there is nothing to compare
+        raise Refusal("the model predicts a number that is not finite", "mend the model")
+    hard, beside = _accepted(original, hard, tell)
+    # An exponential has no finite answer for a large number: there is nothing to compare.
     hard, beside = hard[np.isfinite(beside)], beside[np.isfinite(beside)]
     largest = max((abs(prediction) for prediction in recorded), default=0.0)
     checked = Checked(np.vstack([matrix, hard]), np.append(predictions, beside), name, len(hard), kind, largest)
@@ -110,7 +113,7 @@ def made(described: Described, original: Original, held_out: Holdout | None, mar
         _must_agree(computed, known, tolerance, (original.library, "recorded"), len(known) - len(golden), kind)
     except Refusal as refusal:
         told = Refusal(f"{refusal.what}\n{original.note}", refusal.fix) if original.note else refusal
-        raise _with_unlisted(told, described) from None
+        raise _naming_unlisted_values(told, described) from None
     if not np.all(np.isnan(known)):
         apart = float(np.nanmax(np.abs(computed - known)))
         of = name if held_out else f"{len(golden)} golden requests"
@@ -119,13 +122,13 @@ def made(described: Described, original: Original, held_out: Holdout | None, mar
 
 
 def _with_answers(original: Original, drawn: Matrix) -> Matrix:
-    """The drawn rows that have a finite answer: an exponential has none for some. All of them where few have."""
+    """The drawn rows with a finite prediction; an exponential has none for large numbers. All rows if few have one."""
     finite = np.isfinite(original.predict(drawn))
     return drawn[finite] if finite.mean() > _FEW else drawn
 
 
-def _taken(original: Original, hard: Matrix, tell: Tell) -> tuple[Matrix, Vector]:
-    """The rows and their predictions; without numbers that are too far out for the original, which says so."""
+def _accepted(original: Original, hard: Matrix, tell: Tell) -> tuple[Matrix, Vector]:
+    """The rows and their predictions, without rows whose numbers the original refuses for being too large."""
     try:
         return hard, original.predict(hard)
     except Refusal:
@@ -136,7 +139,7 @@ def _taken(original: Original, hard: Matrix, tell: Tell) -> tuple[Matrix, Vector
 
 
 def too_large_for_floats(described: Described, positions: Sequence[int], checked: Checked) -> list[str]:
-    """Features whose whole numbers single precision confuses, of those that are rounded so, with an example of each."""
+    """Features at `positions` with whole numbers that single precision cannot tell apart, with an example of each."""
     told = []
     for position in positions:
         values = checked.matrix[: checked.real, position]
@@ -153,7 +156,7 @@ def check(described: Described, original: Original, candidate: Candidate, checke
     A made row may lie far out, where a regressor's prediction is large: the tolerance grows with it.
     """
     matrix = np.vstack([checked.matrix, candidate.bounds])
-    # not all libraries take a matrix without rows
+    # some libraries refuse a matrix without rows
     at_bounds = original.predict(candidate.bounds) if len(candidate.bounds) else np.empty(0)
     expected = np.append(checked.predictions, at_bounds)
     tolerance = tolerance_of(described, candidate.tolerance, checked)
@@ -162,23 +165,23 @@ def check(described: Described, original: Original, candidate: Candidate, checke
     names = (candidate.format, original.library)
     try:
         _must_agree(found, expected, allowed, names, checked.real, checked.kind)
-        # serving asks for single rows by another call
+        # the model server scores single rows by another call
         first = matrix[:_SINGLE]
         singly = [candidate.engine.predict_one(np.ascontiguousarray(first[n : n + 1])) for n in range(len(first))]
         _must_agree(np.array(singly), expected[: len(first)], allowed[: len(first)], names, len(first), checked.kind)
     except Refusal as refusal:
-        raise _told(refusal, described, original, candidate, matrix, (found, expected, allowed)) from None
+        raise _with_worst_row(refusal, described, original, candidate, matrix, (found, expected, allowed)) from None
     return float(np.abs(found - expected)[np.abs(expected) <= checked.scale].max())
 
 
 def tolerance_of(described: Described, least: float, checked: Checked) -> float:
-    """What the metadata states, else `least`, in proportion to predictions above 1."""
+    """The metadata's own tolerance, else `least` times the largest prediction (at least 1)."""
     stated = described.document.get("tolerance")
     return least * checked.scale if stated is None else float(stated)
 
 
-def _with_unlisted(refusal: Refusal, described: Described) -> Refusal:
-    """The refusal, and which held-out values count as missing because the schema does not list them."""
+def _naming_unlisted_values(refusal: Refusal, described: Described) -> Refusal:
+    """The refusal, naming held-out values that count as missing because the schema does not list them."""
     unlisted = {
         feature.name: sorted(
             {value for _, row, _, _ in found if (value := row[feature.name]) is not None} - set(feature.values)
@@ -196,7 +199,7 @@ def _with_unlisted(refusal: Refusal, described: Described) -> Refusal:
     )
 
 
-def _told(
+def _with_worst_row(
     refusal: Refusal,
     described: Described,
     original: Original,
@@ -204,7 +207,7 @@ def _told(
     matrix: Matrix,
     said: tuple[Vector, Vector, Vector],
 ) -> Refusal:
-    """The refusal, with the worst row as a request and the features that single precision is too coarse for."""
+    """The refusal, with the worst row as a request, and features for which single precision is too coarse."""
     found, expected, allowed = said
     apart = np.abs(found - expected)
     worst = int(np.argmax(np.where(np.isnan(apart), np.inf, apart) / allowed))
@@ -224,7 +227,7 @@ def _told(
 def _too_coarse(
     described: Described, original: Original, matrix: Matrix, expected: Vector, allowed: Vector
 ) -> list[str]:
-    """Features that the original itself answers otherwise for once they are rounded to floats, with an example."""
+    """Features that change the original's own prediction when they are rounded to floats, with an example."""
     told: list[str] = []
     for position, feature in enumerate(described.features):
         if feature.is_category or len(told) == _SHOWN:

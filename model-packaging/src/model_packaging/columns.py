@@ -1,4 +1,4 @@
-"""What each column that a tree sees is made of: at most one feature of the schema, through a function of its own."""
+"""The columns that trees compare: each is made of at most one feature of the schema, by the steps before the trees."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _CHECKED = 512
 class Columns:
     """The columns before the trees. `source[column]` is the feature that a column depends on, −1 for none.
 
-    `single` says that they are rounded to single precision before they are compared; `zero_is_missing`, that the trees
-    take a zero for missing.
+    With `single` the trees round them to single precision before comparing; with `zero_is_missing` a zero counts as
+    missing.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Columns:
         passed: Collection[int] = (),
         zero_is_missing: bool = False,
     ) -> None:
-        """`transform` makes all but the `passed` columns, which are their features; `typical` is a row to vary."""
+        """`passed` columns are their feature unchanged, `transform` makes the others; `typical` is a row to vary."""
         self.source = list(source)
         self.single = single
         self.zero_is_missing = zero_is_missing
@@ -43,11 +43,11 @@ class Columns:
         self._typical = np.zeros(0) if typical is None else typical
 
     def is_passed(self, column: int) -> bool:
-        """Whether the column is its feature as it comes, but for rounding."""
+        """Whether the column is its feature unchanged, but for rounding."""
         return self._transform is None or column in self._passed
 
     def made(self, column: int, values: Vector) -> Vector:
-        """The column's values where its feature has `values`, not rounded yet. Shapes (rows,)."""
+        """The column's values for these `values` of its feature, before rounding. Shapes (rows,)."""
         if self._transform is None or column in self._passed:
             return values
         rows = np.tile(self._typical, (len(values), 1))
@@ -56,7 +56,7 @@ class Columns:
         return self._transform(rows)[:, column]
 
     def seen(self, column: int, values: Vector) -> Vector:
-        """The column's values as the trees see them."""
+        """The column's values as the trees compare them."""
         return rounded(self.made(column, values)) if self.single else self.made(column, values)
 
 
@@ -71,7 +71,7 @@ def plain(features: Sequence[Feature], single: bool) -> Columns:
     return Columns(range(len(features)), single=single)
 
 
-def through(
+def by_asking(
     features: Sequence[Feature],
     transform: Transform,
     rows: Matrix,
@@ -80,10 +80,10 @@ def through(
     special: Vector = _NOTHING,
     absent: float = np.nan,
 ) -> Columns:
-    """The columns that `transform` makes, found by asking it.
+    """The columns that `transform` makes; which feature each depends on is found by varying one feature at a time.
 
-    `rows` are rows as they come; at least one. `special` are values to try as well; `absent` is what the trees take for
-    missing besides NaN. Raises NotTrees when a column mixes features, or a column of a number does not rise with it.
+    `rows` has at least one row. `special` are values to try as well; `absent` is the number that the trees take for
+    missing, besides NaN. Raises NotTrees when a column mixes features, or falls where its number rises.
     """
     typical = rows[len(rows) // 2]
     before = transform(typical[None, :])[0]
@@ -103,7 +103,7 @@ def through(
             if not np.any(_unlike(made[:, column], probes)):
                 passed.add(column)
             if absent != 0 or column not in passed:
-                _must_not_be(feature, made[~np.isnan(probes), column], absent)
+                _must_not_reach(feature, made[~np.isnan(probes), column], absent)
 
     columns = Columns(source, single=single, transform=transform, typical=typical, passed=passed)
     _must_be_alone(columns, transform(rows[:_CHECKED]), rows[:_CHECKED])
@@ -117,7 +117,7 @@ def through(
     return Columns(source, single=single, transform=marked, typical=typical, passed=passed, zero_is_missing=absent == 0)
 
 
-def _must_not_be(feature: Feature, made: Vector, absent: float) -> None:
+def _must_not_reach(feature: Feature, made: Vector, absent: float) -> None:
     if len(made) and made.min() <= absent <= made.max():
         raise NotTrees(
             f"the model takes {absent:g} for missing (its parameter `missing`), and {feature.name} may be that: no tree"

@@ -1,7 +1,7 @@
 """Scikit-learn's estimators as ONNX graphs, which all take one matrix of the schema's codes.
 
-Names of features stay outside: columns are picked by their positions, so that a feature may be called anything. Texts
-stay outside, too: encoders and imputers get a number for each, and the graph begins by turning codes into these.
+The graph holds no feature names: columns are picked by position, so that a feature may be called anything. It holds no
+texts either: encoders and imputers get a number for each text, and the graph begins by turning codes into these.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _INPUT, _NUMBERED, _PREDICTION = "input", "texts_as_numbers", "prediction"
 
 
 def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> tuple[bytes, GraphForm]:
-    """A fitted estimator as a graph. Raises Refusal when there is no way."""
-    estimator, undo = targets.parted(calibration.lowered(copy.deepcopy(estimator)))
+    """A fitted estimator as a graph. Raises Refusal when it cannot be converted."""
+    estimator, inverse = targets.regressor_and_inverse(calibration.at_last_steps(copy.deepcopy(estimator)))
     texts = _Texts(features, estimator) if takes_values else None
     for part in special.parts(estimator):
         if isinstance(part, ColumnTransformer) and hasattr(part, "transformers_"):
             positions = part._transformer_to_input_indices
             part.transformers_ = [(name, step, list(positions[name])) for name, step, _ in part.transformers_]
         if isinstance(part, VotingClassifier):
-            part.flatten_transform = False  # of no meaning to a prediction; skl2onnx stops at it
+            part.flatten_transform = False  # predictions do not depend on it, and skl2onnx refuses it
         if isinstance(getattr(part, "weights", None), list | tuple):
             part.weights = np.array(part.weights)
         if texts is not None:
@@ -51,14 +51,14 @@ def convert(estimator: Any, features: Sequence[Feature], takes_values: bool) -> 
         raise Refusal(f"skl2onnx does not convert it: {said}", "publish it as another format") from error
     if texts is not None:
         texts.put_before(model.graph)
-    if undo:
-        _put_after(model.graph, features, undo)
+    if inverse:
+        _put_after(model.graph, features, inverse)
     data = model.SerializeToString()
     return data, graphs.check(data, features, None)
 
 
 class _Texts:
-    """A number for each text that a category or a step of the estimator knows; the last one is for what is missing."""
+    """A number for each text that a category or a step of the estimator knows; the last number stands for missing."""
 
     def __init__(self, features: Sequence[Feature], estimator: Any) -> None:
         known = dict.fromkeys(value for feature in features for value in feature.values)
@@ -70,7 +70,7 @@ class _Texts:
         self._features = features
 
     def number(self, part: Any) -> None:
-        """Let an encoder or imputer of texts take numbers."""
+        """Change an encoder or imputer of texts so that it takes numbers."""
         if isinstance(categories := getattr(part, "categories_", None), list):
             part.categories_ = [self._of(values) for values in categories]
         statistics = getattr(part, "statistics_", None)
@@ -79,7 +79,7 @@ class _Texts:
             part.missing_values, part._fit_dtype, part.fill_value = self._missing, np.dtype(np.float64), None
 
     def put_before(self, graph: onnx.GraphProto) -> None:
-        """Begin the graph with the number of each category's code."""
+        """Let the graph begin by turning each category's code into its text's number."""
         categories = [n for n, feature in enumerate(self._features) if feature.is_category]
         if not categories:
             return
@@ -122,18 +122,18 @@ class _Texts:
         return np.array([self._numbers.get(value, self._missing) for value in values.tolist()])
 
 
-def _put_after(graph: onnx.GraphProto, features: Sequence[Feature], undo: Sequence[targets.Step]) -> None:
-    """End the graph with what takes the transformed target back, in double precision."""
+def _put_after(graph: onnx.GraphProto, features: Sequence[Feature], inverse: Sequence[targets.Step]) -> None:
+    """Let the graph end by inverting the target's transformation, in double precision."""
     names = [output.name for output in graph.output if output.type.tensor_type.elem_type == TensorProto.FLOAT]
     if len(names) != 1:
         raise Refusal(f"the regressor has the outputs {', '.join(names)}", "train it for one output")
     nodes, last = [helper.make_node("Cast", names, ["tt_0"], to=TensorProto.DOUBLE)], "tt_0"
-    for n, (operator, *constants) in enumerate(undo, 1):
+    for n, (operator, *constants) in enumerate(inverse, 1):
         graph.initializer.extend(
             numpy_helper.from_array(np.array(value, np.float64), f"tt_{n}_{m}") for m, value in enumerate(constants)
         )
         given = [last, *(f"tt_{n}_{m}" for m in range(len(constants)))]
-        last = _PREDICTION if n == len(undo) else f"tt_{n}"
+        last = _PREDICTION if n == len(inverse) else f"tt_{n}"
         nodes.append(helper.make_node(operator, given, [last]))
     graph.node.extend(nodes)
     del graph.output[:]

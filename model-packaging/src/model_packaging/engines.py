@@ -1,4 +1,4 @@
-"""The forms that serve, scored as serving scores them: LightGBM's C library, ONNX Runtime, one thread each."""
+"""The forms that serve, scored as the model server scores them: LightGBM's C library, ONNX Runtime, one thread each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Engine(Protocol):
         ...
 
     def predict_one(self, row: Matrix) -> float:
-        """The prediction for a matrix of one row, by the quickest way that the engine has."""
+        """The prediction for a matrix of one row, by the engine's quickest call."""
         ...
 
 
@@ -42,7 +42,7 @@ class LightGBM:
     """A LightGBM text model."""
 
     def __init__(self, text: bytes, features: Sequence[Feature]) -> None:
-        """Load it. Raises Refusal when it is no such model or has other features."""
+        """Load it. Raises Refusal when it is not such a model or has other features."""
         try:
             self.booster = lightgbm.Booster(model_str=text.decode())
         except (lightgbm.basic.LightGBMError, UnicodeDecodeError, ValueError) as error:
@@ -64,7 +64,7 @@ class LightGBM:
         return np.asarray(self.booster.predict(matrix, num_threads=1), dtype=np.float64)
 
     def predict_one(self, row: Matrix) -> float:
-        """By the call that prepares everything but the row beforehand."""
+        """By the call for which everything but the row was prepared beforehand."""
         _LIB.LGBM_BoosterPredictForMatSingleRowFast(
             self._fast, row.ctypes.data_as(ctypes.c_void_p), ctypes.byref(self._size), ctypes.byref(self._out)
         )
@@ -84,7 +84,7 @@ class Onnx:
     """An ONNX graph, scored by the model server's own code. `features` are narrowed to what its inputs can hold."""
 
     def __init__(self, data: bytes, form: GraphForm, features: Sequence[Feature]) -> None:
-        """Load it. Raises Refusal when it is none, or does not fit the features."""
+        """Load it. Raises Refusal when it is not a graph, or does not fit the features."""
         try:
             self._graph = ServedGraph(data, [_as_served(f) for f in features], OnnxForm(**vars(form)))
         except EngineError as error:
@@ -118,7 +118,7 @@ def _as_served(feature: Feature) -> Number | Category:
 
 
 def microseconds(calls: Sequence[Callable[[], object]], seconds: float) -> list[float]:
-    """The median time of each call, taken in turns for about so long in all, so that a noisy moment hits every one.
+    """The median time of each call. They take turns for about `seconds`, so that a noisy moment hits all of them.
 
     Within a turn a call is made once before it is timed: the others have emptied the processor's caches.
     """

@@ -1,4 +1,4 @@
-"""Scikit-learn's estimators (and XGBoost's and LightGBM's in its clothes): what they answer, and the trees in them."""
+"""Estimators with scikit-learn's interface, XGBoost's and LightGBM's too: their predictions, and their trees."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sklearn.pipeline import Pipeline
 
 from model_packaging import categories, lightgbm_codes
 from model_packaging.categories import OwnCategories
-from model_packaging.columns import Columns, plain, through
+from model_packaging.columns import Columns, by_asking, plain
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Feature, Matrix, Vector
 from model_packaging.trees import Ensemble, NotTrees, ensemble
 
 Given = Callable[[Matrix], Any]
-"""Codes to what the estimator was trained on."""
+"""From codes to rows as the estimator was trained on them."""
 
 
 def answer(model: Any) -> Callable[[Any], Vector]:
@@ -42,7 +42,7 @@ def answer(model: Any) -> Callable[[Any], Vector]:
 
 
 def which_class(model: Any) -> str:
-    """In words, which class a prediction is the chance of, where that goes without saying for 0 and 1 alone."""
+    """Which class a prediction is the chance of, in words; empty for 0 and 1, where everybody expects the second."""
     classes = [getattr(name, "item", lambda name=name: name)() for name in getattr(model, "classes_", ())]
     if not is_classifier(model) or classes in ([0, 1], [False, True]):
         return ""
@@ -52,16 +52,16 @@ def which_class(model: Any) -> str:
 def trees(
     model: Any, features: Sequence[Feature], given: Given, rows: Matrix, special: Vector | None = None
 ) -> tuple[Ensemble, Columns]:
-    """The model's trees and the columns before them. Raises NotTrees when it is no tree ensemble behind encoders.
+    """The model's trees and the columns before them. Raises NotTrees when it is not a tree ensemble behind encoders.
 
-    `special` are numbers that the steps before the trees may treat in a way of their own.
+    `special` are numbers that the steps before the trees may treat specially.
     """
     before, last = (model[:-1], model[-1]) if isinstance(model, Pipeline) else (None, model)
     inside, single = None, not isinstance(last, lightgbm.LGBMModel)
     if isinstance(last, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
         inside = last._preprocessor
         last = copy.copy(last)
-        last._preprocessor = None  # it is one of the steps before the trees, below
+        last._preprocessor = None  # taken into the steps before the trees below
         single = False
     found = ensemble(_read(last))
     absent = float(last.missing) if isinstance(last, xgboost.XGBModel) and last.missing is not None else math.nan
@@ -81,7 +81,7 @@ def trees(
 
     try:
         special = np.empty(0) if special is None else special
-        return found, through(features, transform, rows, single=single, special=special, absent=absent)
+        return found, by_asking(features, transform, rows, single=single, special=special, absent=absent)
     except (TypeError, ValueError) as error:
         raise NotTrees(f"what comes before the trees cannot be followed: {str(error)[:300]}") from error
 
@@ -109,7 +109,7 @@ def xgboost_trees(booster: xgboost.Booster) -> treelite.Model:
     rounds = best_rounds(booster)
     text = bytes((booster if rounds is None else booster[:rounds]).save_raw("json"))
     if categories.has_cats(text):
-        # treelite refuses categories of pandas; here the codes are the model's own
+        # treelite refuses pandas categories, and does not need them: the rows have the model's own codes
         document = json.loads(text)
         holder = categories.holder_of_cats(document)
         if holder is not None:

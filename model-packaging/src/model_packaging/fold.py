@@ -1,4 +1,4 @@
-"""Splits on what the trees see, rewritten as splits on the schema's features that decide the same for every value.
+"""Rewrites splits on the trees' columns as splits on the schema's features that decide the same for every value.
 
 Rounding to single precision, scaling, imputing, encoding: whatever stands between a feature and a tree's column is
 folded into the split. A number's split becomes `x <= t` with the largest double `t` that still goes to the left, found
@@ -75,7 +75,7 @@ def fold(whole: Ensemble, columns: Columns, features: Sequence[Feature]) -> Spli
 
 
 def _categories(splits: Splits, whole: Ensemble, nodes: Ints, table: Vector, feature: Feature) -> None:
-    """`table` is what the column is for each code and, last, where the feature is missing."""
+    """`table` has the column's value for each code and, last, for a missing feature."""
     for node in nodes.tolist():
         left = _goes_left(whole, node, table)
         known, missing_left = left[:-1], bool(left[-1]) and feature.nullable
@@ -90,7 +90,7 @@ def _categories(splits: Splits, whole: Ensemble, nodes: Ints, table: Vector, fea
 
 
 def _numbers(splits: Splits, whole: Ensemble, nodes: Ints, columns: Columns, column: int, feature: Feature) -> None:
-    """Nodes that split one column of a number, all of them by `<` or all by `<=`."""
+    """For nodes that split one column of a number, all of them by `<` or all by `<=`."""
     strict = bool(whole.strict[nodes[0]])
     wanted, place = np.unique(whole.threshold[nodes], return_inverse=True)
     thresholds = _bounds(columns, column, feature, wanted, strict)[place]
@@ -98,13 +98,13 @@ def _numbers(splits: Splits, whole: Ensemble, nodes: Ints, columns: Columns, col
     zero = columns.zero_is_missing and columns.is_passed(column)
     if feature.nullable:
         made = float(columns.seen(column, np.array([np.nan]))[0])
-        if not np.isnan(made):  # a value was put in the place of the missing one
+        if not np.isnan(made):  # an imputer filled in a value
             missing_left = made < whole.threshold[nodes] if strict else made <= whole.threshold[nodes]
     numbers_left = thresholds > 0
     endless = np.isinf(thresholds)
     same = endless & ((numbers_left == missing_left) | (not feature.nullable and not zero))
     splits.fixed[nodes[same]] = np.where(numbers_left[same], -1, 1)
-    # the rest of these part the missing from all others
+    # the remaining ones separate missing from all numbers
     splits.swapped[nodes] = endless & ~numbers_left
     splits.threshold[nodes] = np.where(endless, _LARGEST, thresholds)
     splits.default_left[nodes] = missing_left & ~endless

@@ -20,7 +20,7 @@ _AGAIN = "export the graph again (with skl2onnx: options={id(model): {'zipmap': 
 
 
 def check(data: bytes, features: Sequence[Feature], form: dict[str, Any] | None) -> GraphForm:
-    """What the graph takes and gives: as `form` says, or found out. Raises Refusal when it cannot be served."""
+    """The graph's inputs and output: as `form` says, else found out. Raises Refusal when it cannot be served."""
     try:
         model = onnx.load_model_from_string(data)
         foreign = {opset.domain for opset in model.opset_import} | {node.domain for node in model.graph.node}
@@ -30,11 +30,11 @@ def check(data: bytes, features: Sequence[Feature], form: dict[str, Any] | None)
             raise Refusal("the graph keeps its weights in another file", "save it with them inside")
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError, UnicodeDecodeError) as error:
-        raise Refusal(f"it is no valid ONNX graph: {str(error)[:300]}", _AGAIN) from error
+        raise Refusal(f"it is not a valid ONNX graph: {str(error)[:300]}", _AGAIN) from error
     except Refusal:
         raise
     except Exception as error:  # protobuf's own types
-        raise Refusal(f"it is no ONNX graph: {str(error)[:300]}", _AGAIN) from error
+        raise Refusal(f"it is not an ONNX graph: {str(error)[:300]}", _AGAIN) from error
     wanted = (form or {}).get("input") or form_of(
         [given.name for given in model.graph.input], [f.name for f in features]
     )

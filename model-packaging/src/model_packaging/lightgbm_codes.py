@@ -1,4 +1,4 @@
-"""LightGBM's own text with the schema's codes in the place of its own: all else stays as the library wrote it."""
+"""Rewrites LightGBM's text for the schema's codes; all else stays as the library wrote it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models as their training wrote them, scored by the libraries that made them."""
+"""Models as their training wrote them, and their predictions by the libraries that made them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ DOUBLE, XGBOOST_SINGLE, GRAPH_SINGLE = 1e-9, 1e-6, 1e-5
 
 @dataclass(frozen=True)
 class Original:
-    """`predict` answers one prediction a row. `tolerance` is what the library's own arithmetic leaves uncertain.
+    """`predict` answers one prediction a row. `tolerance` is the error of the library's own arithmetic.
 
-    `trees` reads it as trees and what lies before them (raises NotTrees); `estimator` is there for scikit-learn's.
-    `own` are the categories of pandas that it wants. `note` is something to know about how it was read. `text` is a
-    LightGBM model's own text, for the schema's codes and names (raises NotTrees). `features` are the schema's as far as
-    the inputs of a graph can hold them.
+    `trees` reads the model as trees and the columns before them (raises NotTrees). `estimator` is scikit-learn's, None
+    for other libraries. `own` are the pandas categories that the model was trained on. `note` tells the publisher how
+    the model was read. `text` writes a LightGBM model for the schema's codes and names (raises NotTrees). `features`
+    are the schema's, narrowed to what the inputs of a graph can hold.
     """
 
     library: str
@@ -54,17 +54,17 @@ class Original:
     features: tuple[Feature, ...] | None = None
 
     @property
-    def codes_are_the_schema_s(self) -> bool:
-        """Whether it means by a code what the schema means by it."""
+    def uses_the_schemas_codes(self) -> bool:
+        """Whether its codes of categories are the schema's."""
         return self.own is None or self.own.in_order
 
     @cached_property
     def numbers(self) -> Vector:
-        """Numbers that it may treat in a way of its own."""
+        """Numbers that it may treat specially."""
         return np.empty(0) if self.estimator is None else special.numbers_of(self.estimator)
 
     def marks(self, features: Sequence[Feature]) -> special.Marks:
-        """The ends of the ranges that it was fitted to, as far as its steps tell."""
+        """The ends of the ranges that its steps were fitted to, as far as they keep them."""
         return [None] * len(features) if self.estimator is None else special.marks_of(self.estimator, features)
 
 
@@ -126,8 +126,8 @@ def _xgboost(described: Described) -> Original:
 
     own = categories.of_xgboost(booster, described.features)
     best, rounds = estimators.best_rounds(booster), booster.num_boosted_rounds()
-    # only as XGBoost reads the file: a booster that is cut to its best rounds forgets its categories
-    through = (0, 0) if best is None else (0, best)
+    # given to `predict`, because a booster that is cut to its best rounds loses its categories
+    rounds_used = (0, 0) if best is None else (0, best)
 
     def predict(matrix: Matrix) -> Vector:
         if own is not None:
@@ -140,7 +140,7 @@ def _xgboost(described: Described) -> Original:
                 feature_types=booster.feature_types,
                 enable_categorical=True,
             )
-        found = np.asarray(booster.predict(data, iteration_range=through), dtype=np.float64)
+        found = np.asarray(booster.predict(data, iteration_range=rounds_used), dtype=np.float64)
         if found.shape != (len(matrix),):
             raise Refusal("the model has several outputs", "train it for one output, or for two classes")
         return found
@@ -169,7 +169,7 @@ def _pickled(described: Described) -> Original:
     model = _unpickled(described)
     names, features = described.names, described.features
     frames = values_frame if described.takes_values else codes_frame
-    # trained on a bare matrix, it would complain about names
+    # a model that was trained on a bare matrix warns about names
     table = described.takes_values or hasattr(model, "feature_names_in_")
     called = [str(name) for name in getattr(model, "feature_names_in_", names)]
     if not are_meant(called, names):

@@ -14,27 +14,27 @@ import skl2onnx
 import treelite
 
 from model_packaging import (
-    active,
     checking,
     conversion,
     graphs,
     lightgbm_text,
     originals,
-    reading,
+    ranges,
     rows,
     special,
+    tree_reading,
 )
 from model_packaging.checking import Candidate, Checked, Tell
 from model_packaging.engines import LightGBM, Onnx, microseconds
 from model_packaging.originals import Original
-from model_packaging.reading import Reading
 from model_packaging.refusal import Refusal
 from model_packaging.schema import Described, describe
+from model_packaging.tree_reading import TreeReading
 from model_packaging.trees import NotTrees
 
 _GOLDEN = 20
 _TIMED_SECONDS = 0.5
-# an ensemble of such a size takes skl2onnx minutes, and its graph has always been the slower one
+# skl2onnx takes minutes for more leaves, and the graph was always slower than the text
 _MOST_GRAPH_LEAVES = 20_000
 
 
@@ -46,18 +46,18 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     held_out = rows.read_holdout(described)
     by_steps = original.marks(described.features)
     if held_out is not None and len(held_out.matrix):
-        read = reading.read(original, described.features, held_out.matrix)
+        read = tree_reading.read(original, described.features, held_out.matrix)
     else:
-        read = reading.read(original, described.features, rows.drawn(described.features, by_steps, checking.DRAWN))
+        read = tree_reading.read(original, described.features, rows.drawn(described.features, by_steps, checking.DRAWN))
     by_splits = read.marks(described.features)
     marks = [step if split is None else split for split, step in zip(by_splits, by_steps, strict=True)]
     if held_out is not None and len(held_out.matrix):
-        marks = active.of_rows(held_out.matrix, marks)
+        marks = ranges.filled_from_rows(held_out.matrix, marks)
     else:
-        marks = active.asked(described.features, original.predict, marks)
+        marks = ranges.filled_by_asking(described.features, original.predict, marks)
     if original.note:
         tell(original.note)
-    checked = checking.made(described, original, held_out, marks, tell)
+    checked = checking.rows_to_check(described, original, held_out, marks, tell)
     answer: dict[str, Any] = {}
     if not described.document.get("golden"):
         answer["golden"] = _golden(described, checked)
@@ -75,29 +75,29 @@ def package(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     try:
         return answer | _converted(described, original, read, checked, Path(job["work"]), tell)
     except Refusal as refusal:
-        # the service has no categories of pandas to give
+        # a service gives no pandas categories
         if not (job["keep_native"] and described.format == "sklearn-pickle") or original.own is not None:
             raise
-        tell("kept as it is, a pickle")
+        tell("the pickle is kept as it is")
         return answer | {"native": {"library": original.library, "why": refusal.what}}
 
 
 def _lightgbm(
-    described: Described, original: Original, read: Reading, checked: Checked, work: Path, tell: Tell
+    described: Described, original: Original, read: TreeReading, checked: Checked, work: Path, tell: Tell
 ) -> dict[str, Any]:
-    """Nothing to add where the file's codes are the schema's, which a service gives it; else its conversion."""
-    if original.codes_are_the_schema_s:
+    """An empty answer where the file uses the schema's codes, as services do; else its conversion."""
+    if original.uses_the_schemas_codes:
         data = described.model_path.read_bytes()
         engine, bounds = LightGBM(data, described.features), read.bounds(described.features, checked.matrix)
         as_it_is = Candidate("lightgbm-text", "", data, engine, bounds, original.tolerance)
         checking.check(described, original, as_it_is, checked)
         return {}
-    tell("the model numbers its categories in another way than feature_schema does: it is written anew")
+    tell("the model numbers its categories differently from feature_schema: it is written anew")
     return _converted(described, original, read, checked, work, tell)
 
 
 def _converted(
-    described: Described, original: Original, read: Reading, checked: Checked, work: Path, tell: Tell
+    described: Described, original: Original, read: TreeReading, checked: Checked, work: Path, tell: Tell
 ) -> dict[str, Any]:
     """The fastest candidate that agrees, written to `work`/converted. Raises Refusal when none does."""
     found, reasons = _candidates(described, original, read, checked, tell)
@@ -125,7 +125,7 @@ def _converted(
     best = int(np.argmin(times[1:]))
     chosen, apart = faithful[best]
     tell(f"one row takes {times[best + 1]:.1f} µs as {chosen.format}, {times[0]:,.0f} µs as it was")
-    if chosen.format == "onnx" and special.has_steps_up(original.estimator):
+    if chosen.format == "onnx" and special.has_thresholds(original.estimator):
         tell("a graph rounds to single precision: a number within about 1e-7 of a split or edge may count as beyond it")
     (work / "converted").write_bytes(chosen.data)
     answer: dict[str, Any] = {
@@ -153,7 +153,7 @@ def _converted(
 
 
 def _candidates(
-    described: Described, original: Original, read: Reading, checked: Checked, tell: Tell
+    described: Described, original: Original, read: TreeReading, checked: Checked, tell: Tell
 ) -> tuple[list[Candidate], list[str]]:
     """Forms of the model, and why others are missing."""
     found: list[Candidate] = []
@@ -180,7 +180,7 @@ def _candidates(
     return found, reasons
 
 
-def _lightgbm_text(described: Described, original: Original, read: Reading) -> tuple[bytes, str]:
+def _lightgbm_text(described: Described, original: Original, read: TreeReading) -> tuple[bytes, str]:
     """The model as LightGBM text, and by what it was made. Raises NotTrees."""
     by = f"LightGBM {lightgbm.__version__}"
     if original.text is not None:
@@ -195,7 +195,7 @@ def _lightgbm_text(described: Described, original: Original, read: Reading) -> t
 
 
 def _golden(described: Described, checked: Checked) -> list[dict[str, Any]]:
-    # a service's tolerance is absolute: it holds for predictions of the usual size
+    # the tolerance of golden requests is absolute: it fits predictions of the usual size
     usual = np.flatnonzero(np.abs(checked.predictions[: checked.real]) <= checked.scale)
     picked = usual[np.unique(np.linspace(0, len(usual) - 1, _GOLDEN).astype(int))].tolist()
     return [

@@ -1,4 +1,4 @@
-"""Why a model is not taken, in words for the person who publishes it."""
+"""Why a model is refused, in words for the person who publishes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Refusal(Exception):
 
 
 def would_not_serve(why: object) -> Refusal:
-    """For what the model server's own code does not take."""
+    """The refusal of a version that the model server's own code does not load."""
     return Refusal(
         f"the model server would not serve it: {why}",
         "mend what it names, and write the folder again as docs/model-bucket.md says",

@@ -20,7 +20,7 @@ _TINY = 1e-30
 _USUAL, _WIDE = 1e4, 1e5
 _OF_MARKS = 0.75
 _STEP = 7_919
-# of rows that are varied one number at a time: more would take long, or much memory where there are many features
+# limits of rows that are varied one number at a time: more would take long, or much memory with many features
 _MOST_VARIED, _MOST_NUMBERS = 20_000, 20_000_000
 _AGAIN = "write the held-out rows again as docs/model-bucket.md says"
 
@@ -70,7 +70,7 @@ def read_instances(described: Described) -> list[tuple[str, dict[str, Any], floa
             instance = {f.name: _value(f, text, where) for f, text in zip(described.features, line, strict=False)}
             prediction = _number(line[-2], where)
             if not np.isfinite(prediction):
-                raise Refusal(f"{where}: the prediction is no finite number", _AGAIN)
+                raise Refusal(f"{where}: the prediction is not a finite number", _AGAIN)
             found.append((where, instance, prediction, _number(line[-1] or "nan", where)))
     if len(found) != entry["rows"]:
         raise Refusal(f"{path.name}: found {len(found):,} rows, metadata.json says {entry['rows']:,}", _AGAIN)
@@ -88,7 +88,7 @@ def decode(features: Sequence[Feature], row: Vector) -> dict[str, Any]:
 
 
 def span(feature: Feature) -> tuple[float, float]:
-    """From where to where a number is drawn of which nothing but the schema is known."""
+    """The range to draw a number from when only the schema is known."""
     low, high = feature.minimum, feature.maximum
     low = max(low, min(-_USUAL, high - _USUAL)) if low <= -FAR else low
     high = min(high, max(_USUAL, low + _USUAL)) if high >= FAR else high
@@ -98,9 +98,8 @@ def span(feature: Feature) -> tuple[float, float]:
 def drawn(features: Sequence[Feature], marks: Marks, count: int, seed: int = _SEED) -> Matrix:
     """Rows drawn from what the schema allows, one in ten values missing where that is allowed.
 
-    `marks` are where the model makes a difference, where that is known: most numbers are drawn between two of those
-    next to each other, so that a schema that allows much more does not hide what the model does. Half of the numbers
-    are whole.
+    `marks` are numbers between which the model's predictions change, where known. Most numbers are drawn between two
+    neighbouring marks: drawn from all that the schema allows, they might miss that range. Half of them are whole.
     """
     random = np.random.default_rng(seed)
     columns = []
@@ -129,7 +128,7 @@ def drawn(features: Sequence[Feature], marks: Marks, count: int, seed: int = _SE
 
 
 def _between(random: np.random.Generator, feature: Feature, marks: Vector | None, count: int) -> Vector | None:
-    """Numbers between marks next to each other, and some way beyond the outer ones; None where none are allowed."""
+    """Numbers between neighbouring marks, and somewhat beyond the outer ones; None where the feature allows none."""
     if marks is None:
         return None
     around = (marks[-1] - marks[0]) / 4 or max(1.0, abs(marks[0]) / 4)
@@ -141,8 +140,8 @@ def _between(random: np.random.Generator, feature: Feature, marks: Vector | None
 
 
 def _spread(random: np.random.Generator, low: float, high: float, count: int) -> Vector:
-    """Evenly from low to high; where that is far, every other value by its order of magnitude instead."""
-    # the width of all doubles is no double
+    """Evenly from low to high; in a wide range every other value is drawn by its order of magnitude."""
+    # halved first, as the width of all doubles is beyond the largest double
     even: Vector = low + random.random(count) * (high / 2 - low / 2) * 2
     if high - low <= _WIDE:
         return even
@@ -166,12 +165,12 @@ def special(features: Sequence[Feature], rows: Matrix, numbers: Vector) -> Matri
 
 def _floats_beside(at: Vector) -> list[Vector]:
     singles = at.astype(np.float32)
-    beside = [np.nextafter(singles, np.float32(way)).astype(np.float64) for way in (-np.inf, np.inf)]
+    beside = [np.nextafter(singles, np.float32(end)).astype(np.float64) for end in (-np.inf, np.inf)]
     return [singles.astype(np.float64), *beside]
 
 
 def _allowed(feature: Feature, values: Vector) -> Vector:
-    """Those within the feature's bounds, once each. Nearer to zero than 1e-30 is zero: LightGBM takes it so."""
+    """Those within the feature's bounds, once each. What is nearer to zero than 1e-30 is zero, as for LightGBM."""
     values = np.unique(np.where(np.abs(values) < _TINY, 0.0, values))
     if feature.whole:
         values = values[(np.rint(values) == values) & (np.abs(values) <= EXACT)]
@@ -209,12 +208,12 @@ def at_bounds(features: Sequence[Feature], rows: Matrix, feature: np.ndarray[Any
 
 
 def _varied(rows: Matrix, made: Sequence[tuple[int, Vector]]) -> Matrix:
-    """Some of `rows`, each with one feature changed: to each of the values given for it, or evenly to fewer."""
+    """Some of `rows`, each with one feature changed to one of its values; evenly picked ones if there are too many."""
     position = np.repeat([n for n, _ in made], [len(values) for _, values in made]).astype(np.intp)
     values = np.concatenate([np.empty(0), *(values for _, values in made)])
     most = min(_MOST_VARIED, _MOST_NUMBERS // rows.shape[1])
     picked = np.linspace(0, len(values) - 1, min(len(values), most)).astype(np.intp)
-    # a step that has no divisor in common with most numbers of rows: neighbours get unlike rows
+    # a prime step: neighbouring values get rows that are far apart
     varied = rows[np.arange(len(picked)) * _STEP % len(rows)]
     varied[np.arange(len(picked)), position[picked]] = values[picked]
     return varied

@@ -1,7 +1,7 @@
-"""Numbers that a model's steps treat in a way of their own, and the ranges that they were fitted to.
+"""Numbers that a model's steps treat specially, and the ranges that the steps were fitted to.
 
-What stands for missing, what is put in its place, edges of bins, limits, constants of a function: values at which a
-conversion goes wrong first, and which held-out rows may well lack.
+Special are: what stands for missing, what an imputer puts there, edges of bins, limits, constants of a function. A
+conversion goes wrong at these first, and held-out rows may lack them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from model_packaging.schema import Feature, Vector
 
 Marks = list[Vector | None]
-"""For each feature numbers between which a model makes a difference, ascending; None where none are known."""
+"""For each feature numbers between which a model's predictions change, ascending; None where they are not known."""
 
 # what people write for "not known", whatever the model says
 _USUAL = (0.0, -1.0, 1.0, -9.0, 9.0, -99.0, 99.0, -999.0, 999.0, -9999.0, 9999.0)
@@ -32,7 +32,7 @@ _DEVIATIONS = 4.0
 
 
 def usual_numbers() -> Vector:
-    """Values worth a look in any model."""
+    """Values to try with any model."""
     return np.array(sorted({*_USUAL, *_HUGE, *(-huge for huge in _HUGE)}))
 
 
@@ -52,8 +52,8 @@ def numbers_of(estimator: Any) -> Vector:
     return np.unique(np.append(_some(many, max(0, _MOST - len(scalars))), sorted(scalars)))
 
 
-def has_steps_up(estimator: Any) -> bool:
-    """Whether trees or bins are among its parts: next to an edge of theirs, the smallest rounding counts."""
+def has_thresholds(estimator: Any) -> bool:
+    """Whether it has trees or bins: next to a threshold of theirs, the smallest rounding matters."""
     return any(hasattr(part, name) for part in parts(estimator) for name in ("tree_", "_predictors", "bin_edges_"))
 
 
@@ -78,7 +78,7 @@ def parts(estimator: Any) -> Iterator[Any]:
         if id(part) in seen or depth > _DEEPEST:
             continue
         seen.add(id(part))
-        # a calibrated classifier keeps its folds in objects that are no estimators
+        # a calibrated classifier keeps its folds in objects that are not estimators
         if isinstance(part, BaseEstimator | _CalibratedClassifier):
             yield part
             waiting += [(value, depth + 1) for value in vars(part).values()]
@@ -112,7 +112,7 @@ def _numbers(value: Any, depth: int = 0) -> Vector:
 
 
 def first_steps(estimator: Any, features: Sequence[Feature]) -> Iterator[tuple[Any, list[int]]]:
-    """The parts that see features as they come, or filled in by an imputer, with the features' positions."""
+    """The parts that get features unchanged or from an imputer, with the features' positions."""
     positions = {feature.name: n for n, feature in enumerate(features)}
     yield from _first_steps(estimator, list(range(len(features))), positions)
 
@@ -121,7 +121,7 @@ def _first_steps(part: Any, columns: list[int], positions: dict[str, int]) -> It
     if isinstance(part, Pipeline):
         for _, step in part.steps:
             yield from _first_steps(step, columns, positions)
-            # what an imputer hands on is still the feature
+            # an imputer's columns are still the features
             if not (isinstance(step, SimpleImputer) and not step.add_indicator):
                 return
     elif isinstance(part, ColumnTransformer):
@@ -137,7 +137,7 @@ def _first_steps(part: Any, columns: list[int], positions: dict[str, int]) -> It
 
 
 def _places(picked: Any, columns: Sequence[int], positions: dict[str, int]) -> list[int]:
-    """The features that a ColumnTransformer picks; none where it picks them in another way than by name or place."""
+    """The features that a ColumnTransformer picks by name, position, slice or mask; none for any other selection."""
     if isinstance(picked, str | int):
         picked = [picked]
     if isinstance(picked, slice):

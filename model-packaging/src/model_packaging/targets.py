@@ -1,4 +1,4 @@
-"""Regressors of a transformed target: the regressor, and how its predictions are taken back."""
+"""Regressors of a transformed target: the regressor, and how the transformation is inverted in a graph."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _FUNCTIONS: dict[Any, list[Step]] = {
 }
 
 
-def parted(model: Any) -> tuple[Any, list[Step]]:
-    """What predicts the transformed target, and the steps that take it back; the model itself and none for others.
+def regressor_and_inverse(model: Any) -> tuple[Any, list[Step]]:
+    """What predicts the transformed target, and the steps that invert it; for other models itself, and no steps.
 
-    Raises Refusal for a transformer that no graph can take back.
+    Raises Refusal for a transformer that no graph can invert.
     """
     before, last = (model.steps[:-1], model.steps[-1][1]) if isinstance(model, Pipeline) else ([], model)
     if not isinstance(last, TransformedTargetRegressor):
         return model, []
     regressor = last.regressor_
-    return Pipeline([*before, ("regressor", regressor)]) if before else regressor, _undone(last.transformer_)
+    return Pipeline([*before, ("regressor", regressor)]) if before else regressor, _inverse(last.transformer_)
 
 
-def _undone(transformer: Any) -> list[Step]:
+def _inverse(transformer: Any) -> list[Step]:
     match transformer:
         case FunctionTransformer() if not transformer.inv_kw_args and transformer.inverse_func in _FUNCTIONS:
             return _FUNCTIONS[transformer.inverse_func]

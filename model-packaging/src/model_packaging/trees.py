@@ -1,4 +1,4 @@
-"""Tree ensembles of several libraries as one kind of value: arrays of nodes, read through treelite."""
+"""Tree ensembles of all libraries in one form: arrays of nodes, read through treelite."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def ensemble(model: treelite.Model) -> Ensemble:
     starts = np.cumsum([0, *(tree.size for tree in trees)])
     node_type, operator = _joined(trees, "node_type"), _joined(trees, "cmp")
     if not np.all(np.isin(operator[node_type == _NUMERIC], (_LESS, _LESS_OR_EQUAL))):
-        raise NotTrees("it compares otherwise than by < and <=")
+        raise NotTrees("it compares by other operators than < and <=")
     listed = {start + node: codes for start, tree in zip(starts, trees, strict=False) for node, codes in tree.listed()}
     return Ensemble(
         starts=starts[:-1],

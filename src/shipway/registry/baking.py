@@ -1,4 +1,4 @@
-"""Bakes a version into a service's folder: what serves is copied there, to be committed and built like code."""
+"""Bakes a version into a service's folder: its model and metadata are copied there, to be committed like code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _WRITABLE = 0o644
 def bake(version: Path, target: Path) -> None:
     """Put the metadata and the model file of a version's folder into `target`, in place of the version baked before.
 
-    `target` is replaced by one rename; further files in it (a README) stay. Raises UsageError where it is no folder,
+    `target` is replaced by one rename; further files in it (a README) stay. Raises UsageError where it is not a folder,
     Refused where the model file is not what its metadata says.
     """
     data = read_bounded(version / METADATA)
     _, checked = metadata.parse(data, f"{version.name}: {METADATA}")
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise UsageError(f"{target} is no folder", fix="name the folder that the service reads its baked model from")
+        raise UsageError(f"{target} is not a folder", fix="name the folder that the service reads its baked model from")
     incoming = target.with_name(f".{target.name}-{uuid.uuid4().hex}")
     incoming.mkdir(parents=True)
     try:
@@ -46,7 +46,7 @@ def bake(version: Path, target: Path) -> None:
 
 
 def _others(target: Path) -> list[str]:
-    """The files that no baked version brought."""
+    """The files of the folder that belong to no baked version."""
     there = files_in(target) if target.exists() else ()
     if METADATA not in there:
         return list(there)

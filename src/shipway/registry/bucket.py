@@ -66,7 +66,7 @@ class Bucket:
         name = read_bounded(pointer).decode(errors="replace").strip()
         if not VERSION.fullmatch(name):
             raise Refused(
-                f"{pointer} holds {name[:40]!r}, which is no model version", fix="set the latest version again"
+                f"{pointer} holds {name[:40]!r}, which is not a model version", fix="set the latest version again"
             )
         return name
 
@@ -88,8 +88,8 @@ class Bucket:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """An empty folder that no reader sees; gone afterwards unless it was committed. Needs the lock."""
-        for left in self._folder.glob(f"{_INCOMING}*"):  # whoever made it was killed: we hold the lock
+        """An empty folder that readers do not see; removed afterwards unless it was committed. Needs the lock."""
+        for left in self._folder.glob(f"{_INCOMING}*"):  # left by a process that was killed: we hold the lock
             if left.is_dir():
                 shutil.rmtree(left)
             else:
@@ -125,7 +125,7 @@ class Bucket:
 
 
 def read_bounded(path: Path) -> bytes:
-    """A small file's bytes. Raises Refused when it is missing, no regular file, or above 4 MiB."""
+    """A small file's bytes. Raises Refused when it is missing, not a regular file, or above 4 MiB."""
     with _open(path) as file:
         data = file.read(MAX_METADATA + 1)
     if len(data) > MAX_METADATA:
@@ -142,7 +142,7 @@ def last_line_with(path: Path, start: bytes) -> bytes | None:
 
 
 def digest_of(path: Path) -> tuple[str, int]:
-    """SHA-256 (hex) and bytes of a file. Raises Refused when it is missing or no regular file."""
+    """SHA-256 (hex) and bytes of a file. Raises Refused when it is missing or not a regular file."""
     with _open(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
 
@@ -165,14 +165,14 @@ def copy_sealed(source: Path, target: Path) -> tuple[str, int]:
 def files_in(folder: Path) -> tuple[str, ...]:
     """Relative paths of all files below, sorted. Raises Refused at links, devices and more than 1,000 files."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder", fix="name the folder that the training wrote")
+        raise UsageError(f"{folder} is not a folder", fix="name the folder that the training wrote")
     found: list[str] = []
     for place, folders, files in os.walk(folder):
         for name in folders + files:
             path = Path(place, name)
             relative = path.relative_to(folder).as_posix()
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise Refused(f"{path} is no regular file", fix="replace it by a copy of what it stands for")
+                raise Refused(f"{path} is not a regular file", fix="replace it by a copy of what it stands for")
             if name in files:
                 found.append(relative)
             if len(found) > MAX_FILES:
@@ -187,7 +187,7 @@ def _open(path: Path) -> BufferedReader:
         raise Refused(f"{path}: {error.strerror}", fix=_AGAIN) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise Refused(f"{path} is no regular file", fix=_AGAIN)
+        raise Refused(f"{path} is not a regular file", fix=_AGAIN)
     return os.fdopen(handle, "rb")
 
 

@@ -49,10 +49,10 @@ class Row(TypedDict):
 
 
 class Disagreement(TypedDict):
-    """Rows that the two versions decide differently: `count` of them, and which share of all that is.
+    """Rows that the two versions decide differently: `count` of them, and their share of all rows.
 
-    `threshold` is what parts the decisions; None when the output has none: then a row counts when its predictions
-    differ by more than 10 % of the larger. `worst` are the rows with the largest differences, at most 10.
+    A prediction of at least `threshold` is one decision, a smaller one the other. Without a threshold (None) a row
+    counts when its predictions differ by more than 10 % of the larger one. `worst` are the rows with the largest differences, at most 10.
     """
 
     count: int
@@ -64,7 +64,7 @@ class Disagreement(TypedDict):
 
 
 class Distribution(TypedDict):
-    """Where a version's predictions lie."""
+    """The distribution of a version's predictions."""
 
     mean: float
     minimum: float
@@ -121,9 +121,9 @@ class Scored(TypedDict):
 class Rows(TypedDict):
     """Which rows were compared: held-out rows of either version, each different one once.
 
-    `count` = those of `a` + those of `b` that `a` does not have; `both` of them were held out by both; `left_out` do
-    not fit one of the two schemas. Quality is judged on the `judged` rows that both held out, since a model knows the
-    rows that it learned from; on all of them, and `note` says so, where those are too few.
+    `count` = those of `a` + those of `b` that `a` does not have; `both` of them were held out by both; `left_out` rows
+    do not fit one of the two schemas. A model knows the rows that it learned from, so quality is judged on those that
+    both held out, or, where they are too few, on all rows (`note` says so): `judged` of them.
     """
 
     count: int
@@ -159,7 +159,7 @@ class Comparison(TypedDict):
 
 
 def compared(a: Metadata, b: Metadata, scores: Scores | None, note: str) -> Comparison:
-    """The way from version `a` to version `b`."""
+    """What changes from version `a` to version `b`."""
     return {
         "size": {"a": a.files[a.model_file].bytes, "b": b.files[b.model_file].bytes},
         "scores": scores,

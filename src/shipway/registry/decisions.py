@@ -1,4 +1,4 @@
-"""What a decision on a version changes in its metadata: the approval, and the history of all of them."""
+"""How a decision on a version changes its metadata: the approval, and the history of all decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What publishing makes of a model: which formats there are, which of them serve, and the proof of a conversion."""
+"""The formats of models: which are accepted, what each is published as, and how a conversion is recorded."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def check_pickle(checked: Metadata, accepted: str | None) -> None:
 def needs_program(folder: Path, checked: Metadata, check: bool) -> bool:
     """Whether the training's library has to look at the model.
 
-    Not at LightGBM's text, which is served as it is, unless publishing is asked to `check`, there are no golden
-    requests yet, or the file numbers its categories otherwise than the schema.
+    LightGBM's text is served as it is. It is looked at only when publishing is asked to `check`, when there are no
+    golden requests yet, or when the file numbers its categories differently from the schema.
     """
     if check or checked.model_format != LIGHTGBM or not checked.golden:
         return True
@@ -78,7 +78,7 @@ def _pandas_categories(file: Path) -> list[list[str]] | None:
 
 
 def gathered(folder: Path, checked: Metadata, work: Path) -> Path:
-    """A copy of a training's output in `work`, which nobody changes while it is looked at. Raises as `copy_files`."""
+    """A copy of a training's output in `work`, so that it cannot change while it is checked. Raises as `copy_files`."""
     source = work / "model"
     source.mkdir()
     copy_files(folder, checked, source)
@@ -104,9 +104,9 @@ def package(
 
 
 def must_be_served(packer: Packer, source: Path, document: dict[str, Any], tell: Tell) -> None:
-    """Let the model server's own code load the version in `source`, whose metadata is to be `document`.
+    """Let the model server's own code load the version in `source`, with `document` as its metadata.
 
-    Publishing and serving judge by one reader, so that no version is promoted that no task would load.
+    Publishing and serving use the same reader, so that a version which no task would load is never promoted.
     Raises Refused with what the server says, ShipwayError when the program fails.
     """
     (source / METADATA).write_bytes(dump(document))
@@ -130,12 +130,12 @@ def copy_files(folder: Path, checked: Metadata, target: Path) -> None:
 
 
 def source_digest(document: dict[str, Any]) -> str:
-    """What names a training's output, whatever publishing makes of it."""
+    """A digest that names a training's output, before anything was converted."""
     return canonical_digest(content(document))
 
 
 def content(document: dict[str, Any]) -> dict[str, Any]:
-    """The metadata without what publishing and decisions write."""
+    """The metadata without the keys that publishing and decisions write."""
     written = ("version", "approval", "approval_history", "author")
     return {key: value for key, value in document.items() if key not in written}
 
@@ -143,9 +143,11 @@ def content(document: dict[str, Any]) -> dict[str, Any]:
 def _converted(
     document: dict[str, Any], done: dict[str, Any], checked: Metadata, converted: Path, sources: Path
 ) -> dict[str, Any]:
-    """The converted file beside the original, which goes if it is a pickle."""
+    """Put the converted file beside the original, which is dropped if it is a pickle; answers the new metadata."""
     if done["format"] not in _SERVED_NAMES or not isinstance(done.get("conversion"), dict):
-        raise ShipwayError("the packaging program answered what it cannot have made", fix="report the fault")
+        raise ShipwayError(
+            "the packaging program answered with a format or a conversion that it never makes", fix="report the fault"
+        )
     name = _SERVED_NAMES[done["format"]]
     while name in checked.files:
         name = f"converted-{name}"

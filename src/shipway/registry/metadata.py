@@ -1,4 +1,4 @@
-"""What `metadata.json` must hold, whatever the model's format. Mistakes are told all at once, each with its path."""
+"""The keys of `metadata.json`, whatever the model's format. All mistakes are reported at once, each with its path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shipway.core.models.model_version import ModelVersion
 
 MAX_BYTES = 8 << 30
 CONTRACT = "docs/model-bucket.md"
-"""The page that tells what a version's folder holds."""
+"""The page that describes a version's folder."""
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}){0,7}")
 _SHOWN = 30
@@ -184,7 +184,7 @@ def _document(data: bytes, name: str) -> dict[str, Any]:
 
     try:
         document = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse)
-        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no half surrogate pairs
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()  # no 1e999, no unpaired surrogates
     except json.JSONDecodeError as error:
         raise wrong([f"line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"], name) from error
     except (ValueError, RecursionError) as error:
@@ -195,9 +195,9 @@ def _document(data: bytes, name: str) -> dict[str, Any]:
 
 
 def _contradictions(document: dict[str, Any], metadata: Metadata) -> list[str]:
-    """What no single field can show."""
+    """Mistakes between fields, or beyond what a field's type says."""
     lines = [
-        f"files: {short(file)} is no file name inside the folder"
+        f"files: {short(file)} is not the name of a file inside the folder"
         for file in metadata.files
         if not _FILE.fullmatch(file) or file == "metadata.json"
     ]
@@ -225,7 +225,7 @@ def _contradictions(document: dict[str, Any], metadata: Metadata) -> list[str]:
 
 
 def wrong(lines: list[str], name: str) -> Refused:
-    """The refusal of a file with these mistakes."""
+    """The error for a file with these mistakes."""
     shown = [f"{name}: {line}" for line in lines[:_SHOWN]]
     if len(lines) > _SHOWN:
         shown.append(f"{name}: and {len(lines) - _SHOWN:,} more")

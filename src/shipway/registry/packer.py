@@ -1,4 +1,4 @@
-"""Runs the packaging program: the heavy libraries, and whatever a model makes them do, in a process of their own."""
+"""Runs the packaging program: heavy libraries, and code that a model may make them run, stay in its process."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from shipway.core.errors import Refused, ShipwayError
 from shipway.core.ports import Tell
 
 PythonFor = Callable[[Path, Tell], Path]
-"""The interpreter of an environment that holds just what a lock file lists, made if need be. Raises ShipwayError."""
+"""The interpreter of an environment with exactly what a lock file lists, made if needed. Raises ShipwayError."""
 
 TIMEOUT = 600.0
 MEMORY_BYTES = 8 << 30
 
 LOCK = "model-packaging/requirements.lock"
 READING_LOCK = "ml-model-service/requirements.lock"
-"""The model server's own lock: an app that deploys the server has its environment already."""
+"""The model server's own lock: an app that deploys the server already has this environment."""
 
 _PARTS = ("model-packaging", "ml-model-service")
 _MAX_ANSWER = 64 << 20
-_MAX_TOLD = 64 << 10
+_MAX_PRINTED = 64 << 10
 _MAX_LINE = 300
 _MAX_REFUSAL = 4000
 _LAST_WORDS = 2000
@@ -72,23 +72,23 @@ class Packer:
             "HOME": str(work / "home"),
             "TMPDIR": str(work),
             "LANG": "C.UTF-8",
-            # one thread each: what is timed is a model, and the machine serves meanwhile
+            # One thread each: models are timed here, and this machine serves requests meanwhile.
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         }
         with (
             (work / "job.json").open() as given,
-            (work / "told").open("wb") as out,
+            (work / "printed").open("wb") as out,
             (work / "stderr").open("wb") as err,
         ):
             process = subprocess.Popen(
                 [python, "-sP", "-m", "model_packaging"],
                 cwd=work, env=variables, stdin=given, stdout=out, stderr=err, start_new_session=True,
             )  # fmt: skip
-        told = _Told(work / "told", tell)
+        printed = _Printed(work / "printed", tell)
         deadline = time.monotonic() + self._timeout
         try:
             while time.monotonic() < deadline:
-                told.more()
+                printed.tell_more()
                 try:
                     return process.wait(0.2)
                 except subprocess.TimeoutExpired:
@@ -100,7 +100,7 @@ class Packer:
             )
         finally:
             _end(process)
-            told.more()
+            printed.tell_more()
 
 
 @contextmanager
@@ -111,22 +111,23 @@ def work_folder() -> Iterator[Path]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """The program, and what a model made it start."""
+    """Kill the program, and whatever a model made it start."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-class _Told:
-    """Hands on the lines that the program has written, as far as they are text and no flood."""
+class _Printed:
+    """Tells the lines that the program prints: control characters replaced, long lines cut, 64 KiB at most."""
 
     def __init__(self, path: Path, tell: Tell) -> None:
         self._path, self._tell, self._read = path, tell, 0
 
-    def more(self) -> None:
+    def tell_more(self) -> None:
+        """Tell the whole lines that came since the last call."""
         with self._path.open("rb") as file:
             file.seek(self._read)
-            text = file.read(max(0, _MAX_TOLD - self._read))
+            text = file.read(max(0, _MAX_PRINTED - self._read))
         whole = text[: text.rfind(b"\n") + 1]
         self._read += len(whole)
         for line in whole.decode("utf-8", "replace").splitlines():

@@ -19,10 +19,10 @@ _PENDING = {"status": "pending", "by": None, "at": None, "why": None}
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """What the publisher asks for.
+    """Options of publishing.
 
-    `pickle_sha256` accepts the pickle that has this digest; `keep_native` publishes a pickle that cannot be converted
-    as it is; `check` looks at the model row by row, whatever its format, and stores nothing.
+    `pickle_sha256` accepts the pickle with this digest. `keep_native` publishes a pickle unchanged where it cannot be
+    converted. `check` compares the model with its library row by row, whatever its format, and stores nothing.
     """
 
     pickle_sha256: str | None = None
@@ -35,9 +35,9 @@ def publish(
 ) -> ModelVersion:
     """Copy the folder into the bucket as `version` (default: the next free one), waiting for approval.
 
-    A model that is not served in its own format is converted first; see `forms.package`. What comes out is loaded by
-    the model server's own code; see `forms.must_be_served`. The metadata's own author wins over `author`. Content
-    that is there already is answered, not copied.
+    A model that is not served in its own format is converted first; see `forms.package`. The result is loaded by the
+    model server's own code; see `forms.must_be_served`. The metadata's own author wins over `author`. If a version
+    holds the same content already, it is answered and nothing is stored.
     Raises UsageError for a bad version name, Refused for a folder that contradicts its metadata, a model without a
     faithful form, one that no task would load, a pickle that nobody accepts, or a version that holds other content.
     """
@@ -63,7 +63,7 @@ def publish(
             return _add(bucket, source, document, wanted)
         if needed:
             made = forms.package(packer, source, document, checked, how.keep_native, tell)
-            _, checked = metadata.parse(metadata.dump(made), METADATA)  # whatever the program answered
+            _, checked = metadata.parse(metadata.dump(made), METADATA)  # the answer is checked like any folder
         forms.must_be_served(packer, source, {**made, "version": name}, tell)
         if how.check:
             return metadata.described(name, checked)
@@ -99,11 +99,11 @@ def _present(bucket: Bucket, document: dict[str, Any], wanted: str | None) -> Mo
 
 def _wanted(asked: str | None, written: str | None) -> str | None:
     if asked is not None and not VERSION.fullmatch(asked):
-        raise UsageError(f"{asked[:40]!r} is no model version", fix="write it as v1.0, or leave it out")
+        raise UsageError(f"{asked[:40]!r} is not a model version", fix="write it as v1.0, or leave it out")
     if asked and written and asked != written:
         raise UsageError(f"{METADATA} says version {written[:40]!r}, not {asked}", fix="leave one of them out")
     if written is not None and not VERSION.fullmatch(written):
-        raise UsageError(f"{METADATA}: version: {written[:40]!r} is no model version", fix="write it as v1.0")
+        raise UsageError(f"{METADATA}: version: {written[:40]!r} is not a model version", fix="write it as v1.0")
     return asked or written
 
 
@@ -127,7 +127,7 @@ def _same_content(bucket: Bucket, document: dict[str, Any], wanted: str | None) 
             continue
         try:
             stored, _ = metadata.parse(bucket.metadata(version), version)
-        except Refused:  # a damaged version is never the same; `verified` tells of the damage
+        except Refused:  # a damaged version is never the same; `verified` reports the damage
             continue
         if forms.content(stored) == forms.content(document) or stored.get("source_sha256") == source:
             return version

@@ -17,8 +17,8 @@ from shipway.registry.packer import Packer
 from shipway.registry.scoring import scored
 
 
-def _nobody(line: str) -> None:
-    """Tell nobody."""
+def _silently(line: str) -> None:
+    """A `tell` for callers that show no progress."""
 
 
 class ModelRegistry(Models):
@@ -39,11 +39,11 @@ class ModelRegistry(Models):
         pickle_sha256: str | None = None,
         keep_native: bool = False,
         check: bool = False,
-        tell: Tell = _nobody,
+        tell: Tell = _silently,
     ) -> ModelVersion:
-        """Add the folder that a training wrote; see `publish.publish` and `publish.How` for what is asked and raised.
+        """Add the folder that a training wrote; see `publish.publish` and `publish.How` for the options and errors.
 
-        With `check` nothing is stored: the answer is the version that it would become.
+        With `check` nothing is stored: the answer is the version that the folder would become.
         """
         how = publish.How(pickle_sha256, keep_native, check)
         return publish.publish(self._bucket, self._packer, folder, version, author, how, tell)
@@ -61,7 +61,7 @@ class ModelRegistry(Models):
         return self._read(version)[0]
 
     def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
-        """Note who decided what, when (Unix time) and why. The same decision again changes nothing.
+        """Record who decided what, when (Unix time) and why. The same decision again changes nothing.
 
         Raises as `verified` does, UsageError without a reason, Refused where the state does not allow it.
         """
@@ -94,7 +94,7 @@ class ModelRegistry(Models):
         self.set_latest(version)
 
     def bake(self, version: str, target: Path) -> ModelVersion:
-        """Copy what serves of the version into a folder of a service; see `baking.bake`.
+        """Copy the version's model and metadata into a service's folder; see `baking.bake`.
 
         Raises as `verified` does, and Refused for a version that was rejected or archived.
         """
@@ -142,7 +142,7 @@ class ModelRegistry(Models):
             )
         return metadata.described(version, checked)
 
-    def compare(self, a: str, b: str, tell: Tell = _nobody) -> Comparison:
+    def compare(self, a: str, b: str, tell: Tell = _silently) -> Comparison:
         """What differs between two versions, on the same held-out rows where both can be scored. Raises as `get`."""
         first, second = self._read(a)[1], self._read(b)[1]
         sides = (self._bucket.path(a), first), (self._bucket.path(b), second)

@@ -18,7 +18,7 @@ _USUAL_THRESHOLD = 0.5
 def scored(
     packer: Packer | None, a: tuple[Path, Metadata], b: tuple[Path, Metadata], tell: Tell
 ) -> tuple[Scores | None, str]:
-    """The scores of the versions in two folders, and why there are none or what to mind."""
+    """The scores of the versions in two folders, with a note: why there are none, or what to mind when reading them."""
     for folder, described in (a, b):
         if described.model_format not in _SCORED:
             return None, f"{folder.name} is a {described.model_format} model, which is not loaded for a comparison"
@@ -36,7 +36,7 @@ def scored(
 
 
 def threshold(described: Metadata) -> float | None:
-    """What parts a version's predictions into two decisions: the schema says it, or they are probabilities."""
+    """From which prediction on a version decides yes: as its schema says, else 0.5 for probabilities, else None."""
     stated = described.feature_schema.output.get("threshold")
     if isinstance(stated, int | float):
         return float(stated)

@@ -1,4 +1,4 @@
-"""Where a model makes a difference to a number, found by asking it: for what neither splits nor fitted steps tell."""
+"""Between which numbers a model's predictions change, for features of which neither splits nor fitted steps say so."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _APART = 1e-4
 _MOST_ASKED = 200
 
 
-def of_rows(matrix: Matrix, marks: Marks) -> Marks:
-    """The marks, with quantiles of the rows' own numbers where there are none."""
+def filled_from_rows(matrix: Matrix, marks: Marks) -> Marks:
+    """The marks; where a feature has none, quantiles of its numbers in the rows."""
     return [
         np.unique(np.quantile(known, np.linspace(0, 1, _QUANTILES)))
         if marked is None and len(known := column[~np.isnan(column)])
@@ -28,10 +28,10 @@ def of_rows(matrix: Matrix, marks: Marks) -> Marks:
     ]
 
 
-def asked(features: Sequence[Feature], predict: Callable[[Matrix], Vector], marks: Marks) -> Marks:
-    """The marks; where there are none, numbers between which 96 % of the change lies that the number alone makes.
+def filled_by_asking(features: Sequence[Feature], predict: Callable[[Matrix], Vector], marks: Marks) -> Marks:
+    """The marks; where a feature has none, numbers between which 96 % of the change lies that it alone causes.
 
-    A logistic function has its answers near its middle: among numbers up to ten thousand, nearly all would say 0 or 1.
+    A logistic function changes near its middle only: of numbers up to ten thousand, nearly all predict 0 or 1.
     """
     found = list(marks)
     if sum(marked is None for marked in marks) > _MOST_ASKED:
@@ -45,7 +45,7 @@ def asked(features: Sequence[Feature], predict: Callable[[Matrix], Vector], mark
         tried[:, position] = np.tile(grid, len(base))
         try:
             answers = predict(tried).reshape(len(base), len(grid))
-        except Refusal:  # numbers that the model does not take
+        except Refusal:  # the model does not take such numbers
             continue
         with np.errstate(all="ignore"):
             change = np.nan_to_num(np.abs(np.diff(answers, axis=1)), posinf=0.0).sum(axis=0)
@@ -57,17 +57,17 @@ def asked(features: Sequence[Feature], predict: Callable[[Matrix], Vector], mark
 
 
 def _grid(feature: Feature) -> Vector:
-    """Numbers that the feature may be, by their order of magnitude and evenly; ascending."""
+    """Numbers that the feature may have, ascending: of all orders of magnitude, and evenly spaced."""
     low, high = rows.span(feature)
     sizes = np.logspace(-6, np.log10(max(abs(low), abs(high), 1.0)), 60)
-    # nearer to a bound, single precision cannot tell a number from it
+    # a number nearer to a bound than this is the bound itself in single precision
     inwards = [sizes[sizes > _APART * abs(end)] for end in (low, high)]
     grid = np.concatenate([-sizes, [0.0], sizes, low + inwards[0], high - inwards[1], np.linspace(low, high, 33)])
     return np.unique(np.clip(grid, low, high))
 
 
 def _typical(features: Sequence[Feature], marks: Marks) -> Matrix:
-    """A few rows from the midst of what is known."""
+    """A few rows from the middle of the known ranges."""
     random = np.random.default_rng(0)
     columns = []
     for feature, marked in zip(features, marks, strict=True):

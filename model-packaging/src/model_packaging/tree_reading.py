@@ -1,4 +1,4 @@
-"""A model read as trees: the splits that it makes on the schema's features, and the rows that are near to them."""
+"""A model read as trees: its splits on the schema's features, and rows next to them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _MOST_MARKS = 256
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The trees and their splits on the features; of a model without them `why` says why."""
+class TreeReading:
+    """The trees and their splits on the features; where one of them is None, `why` says why."""
 
     whole: Ensemble | None
     splits: Splits | None
     why: str = ""
 
     def bounds(self, features: Sequence[Feature], matrix: Matrix) -> Matrix:
-        """Rows at and beside the thresholds, made of those of `matrix`."""
+        """Rows of `matrix`, changed so that one number is at or next to a threshold."""
         if self.whole is None or self.splits is None:
             return matrix[:0]
         numeric = _numeric(self.whole, self.splits)
         return rows.at_bounds(features, matrix, self.splits.feature[numeric], self.splits.threshold[numeric])
 
     def marks(self, features: Sequence[Feature]) -> Marks:
-        """Each number's thresholds, or some of them."""
+        """The thresholds of each number, at most 256, evenly picked."""
         found: Marks = [None] * len(features)
         if self.whole is not None and self.splits is not None:
             numeric = _numeric(self.whole, self.splits)
@@ -46,16 +46,16 @@ class Reading:
         return found
 
 
-def read(original: Original, features: Sequence[Feature], matrix: Matrix) -> Reading:
-    """The model as trees; `matrix` are rows to try what comes before them."""
+def read(original: Original, features: Sequence[Feature], matrix: Matrix) -> TreeReading:
+    """The model as trees; `matrix` has rows to try the steps before the trees with."""
     if original.trees is None:
-        return Reading(None, None, "it is no tree ensemble")
+        return TreeReading(None, None, "it is not a tree ensemble")
     whole = None
     try:
         whole, columns = original.trees(matrix)
-        return Reading(whole, fold(whole, columns, features))
+        return TreeReading(whole, fold(whole, columns, features))
     except NotTrees as error:
-        return Reading(whole, None, str(error))
+        return TreeReading(whole, None, str(error))
 
 
 def _numeric(whole: Ensemble, splits: Splits) -> NDArray[np.bool_]:
