@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import shipway
 from shipway.core.description.app import App
 from shipway.core.events import AuditEntry
 from shipway.core.places import DESCRIPTION, Places, places_of
@@ -133,7 +134,7 @@ def _every_second() -> float:
 
 def _programs() -> Path:
     """The folder of the programs that run in environments of their own: in an installed wheel, or in the checkout."""
-    package = Path(__file__).parent
+    package = Path(shipway.__file__).parent
     installed = package / "programs"
     return installed if installed.is_dir() else package.parent.parent
 
