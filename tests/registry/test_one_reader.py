@@ -184,7 +184,7 @@ def test_the_platform_refuses_no_metadata_that_the_service_serves(python: Path, 
 
 
 def test_both_read_the_same_json(python: Path, tmp_path: Path) -> None:
-    """A byte order mark, a key twice, NaN, what no float64 holds, half a surrogate pair, a second value: both refuse."""
+    """A byte order mark, a key twice, NaN, what no float64 holds, an unpaired surrogate, a second value: both refuse."""
     folders = {"as it is": folder(tmp_path / "as it is")}
     written = (folders["as it is"] / "metadata.json").read_text()
     for more in ('"name": "other"', '"author": NaN', '"author": 1e999', '"author": "\\ud800"'):
