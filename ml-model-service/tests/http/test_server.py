@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,12 +38,21 @@ def refuse(request: Request, status: int, code: str, _: str) -> Answer:
     return Answer(status, b" ".join([request.method, request.path, asked_by, code.encode()]))
 
 
+@contextmanager
+def listening(patience: float) -> Iterator[Running]:
+    """A server that takes bodies up to 1 MiB, and waits for them so many seconds."""
+    running = Running(Server(answer, refuse, max_body=1 << 20, body_timeout=patience))
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
 @pytest.fixture
 def server() -> Iterator[Running]:
-    """A server that takes bodies up to 1 MiB, and has little patience."""
-    running = Running(Server(answer, refuse, max_body=1 << 20, body_timeout=0.5))
-    yield running
-    running.stop()
+    """A server that waits for its clients."""
+    with listening(patience=30) as running:
+        yield running
 
 
 def post(body: bytes, *headers: bytes, path: bytes = b"/") -> bytes:
@@ -207,9 +217,9 @@ def test_who_does_not_read_is_not_read_from(server: Running) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [b"POST / HTTP/1.1\r\nx-a", post(BODY)[:-5]])
-def test_a_slow_client_is_told_and_cut(server: Running, sent: bytes) -> None:
+def test_a_slow_client_is_told_and_cut(sent: bytes) -> None:
     """A request that does not arrive whole in time is answered 408."""
-    with server.connect() as connection:
+    with listening(patience=0.5) as server, server.connect() as connection:
         connection.sendall(sent)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     assert received.startswith(b"HTTP/1.1 408 ")
