@@ -64,8 +64,8 @@ SEEDS: list[tuple[Kind, bytes]] = [
     ("jsonl", f"{json.dumps(_OBJECT)}\r\n{json.dumps(_OBJECT | {'airline': None})}\r\n".encode()),
     ("csv", b"AA,JFK,1.5,480\n,EWR,,0\n"),
     ("csv", b'airline,minute,origin,temp\r\n"A""A",1,JFK,\r\n'),
-    ("npy", write_npy([1.0, 0.0, float("nan"), 480.0] * 2, 4)),
-    ("npy", write_npy([1.0, 0.0, 1.5, 480.0], 4).replace(b"False", b"True ")),
+    ("npy", write_npy([[1.0, 0.0, float("nan"), 480.0]] * 2)),
+    ("npy", write_npy([[1.0, 0.0, 1.5, 480.0]]).replace(b"False", b"True ")),
 ]
 TOKENS = [
     *(b"null", b"true", b"NaN", b"-Infinity", b"1e999", b"-0", b"1e-320", b"0.1", b"3", b'"', b"\\", b"\\ud800"),

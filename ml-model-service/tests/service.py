@@ -1,4 +1,4 @@
-"""The service in a thread of the test: a real server on a free port, with its log in a file."""
+"""A server, or the whole service, in a thread of the test: on a free port, the service's log in a file."""
 
 from __future__ import annotations
 
@@ -26,15 +26,11 @@ from ml_model_service.versions.model import Model
 from ml_model_service.versions.reload import Served
 
 
-class Service:
-    """A running service; `stop` ends it."""
+class Running:
+    """A server that listens; `stop` ends it."""
 
-    def __init__(self, settings: Settings, served: Served, log: Path, body_timeout: float = 5.0) -> None:
-        self.served, self._log = served, log
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self.log = Log((("task", "t-1"),), descriptor)
-        self.app = App(settings, served, RequestLog(self.log, every=0))
-        self._server = Server(self.app, self.app.refuse, max_body=settings.max_body, body_timeout=body_timeout)
+    def __init__(self, server: Server) -> None:
+        self._server = server
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -43,22 +39,6 @@ class Service:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._wait_until_it_listens()
-        # without certificates, of which each client would read 25 ms long
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", verify=False)
-
-    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request."""
-        return self.http.request(method, path, **options)
-
-    def serve(self, *models: Model, assignment: Assignment | None = None) -> None:
-        """Take the models into service, the first as stable."""
-        assignment = assignment or Assignment(models[0].version)
-        self.served.take(assignment, {model.version: model for model in models})
-
-    def lines(self) -> list[dict[str, Any]]:
-        """What was logged once the service has stopped, in order."""
-        self.stop()
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
 
     @property
     def thread_name(self) -> str:
@@ -67,7 +47,6 @@ class Service:
 
     def connect(self) -> socket.socket:
         """A bare connection."""
-        self.send("GET", "/health")
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     @contextmanager
@@ -88,11 +67,9 @@ class Service:
     def stop(self) -> None:
         """End it; may be called again."""
         if self._thread.is_alive():
-            self.http.close()
             self.begin_to_stop()
             self._thread.join(10)
-            assert not self._thread.is_alive(), "the service did not stop"
-            self.app.close()
+            assert not self._thread.is_alive(), "the server did not stop"
             self._loop.close()
 
     def _wait_until_it_listens(self) -> None:
@@ -109,3 +86,42 @@ class Service:
         asyncio.set_event_loop(self._loop)
         logging.getLogger("ml_model_service.http.server").setLevel(logging.CRITICAL)
         self._loop.run_until_complete(self._server.serve("127.0.0.1", self.port, self._stop, 5.0))
+
+
+class Service(Running):
+    """The whole service."""
+
+    def __init__(self, settings: Settings, served: Served, log: Path, body_timeout: float = 5.0) -> None:
+        self.served, self._log = served, log
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.log = Log((("task", "t-1"),), descriptor)
+        self.app = App(settings, served, RequestLog(self.log, every=0))
+        super().__init__(Server(self.app, self.app.refuse, max_body=settings.max_body, body_timeout=body_timeout))
+        # without certificates, of which each client would read 25 ms long
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", verify=False)
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request."""
+        return self.http.request(method, path, **options)
+
+    def connect(self) -> socket.socket:
+        """A bare connection, once those before it have been accepted."""
+        self.send("GET", "/health")
+        return super().connect()
+
+    def serve(self, *models: Model, assignment: Assignment | None = None) -> None:
+        """Take the models into service, the first as stable."""
+        assignment = assignment or Assignment(models[0].version)
+        self.served.take(assignment, {model.version: model for model in models})
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What was logged once the service has stopped, in order."""
+        self.stop()
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def stop(self) -> None:
+        """End it; may be called again."""
+        if self._thread.is_alive():
+            self.http.close()
+            super().stop()
+            self.app.close()

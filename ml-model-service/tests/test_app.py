@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -164,6 +165,38 @@ def test_a_line_holds_whatever_was_asked(client: Service, path: str) -> None:
         assert connection.recv(1000).startswith(b"HTTP/1.1 404")
     _, asked = client.lines()
     assert path == asked["path"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        (b"POST /predict HTTP/1.1\r\nx-request-id: r-1\r\ncontent-length: 99999999\r\n\r\n", ("POST", "/predict", 413)),
+        (b"GET /\xff HTTP/1.1\r\nx-request-id: r-1\r\n\r\n", ("", "", 400)),
+        (b"POST /predict HTTP/1.1\r\nx-request-id: r-0\r\n\r\nnonsense", ("", "", 400)),
+    ],
+)
+def test_what_is_turned_down_is_logged_and_counted(client: Service, sent: bytes, line: tuple[str, str, int]) -> None:
+    """As any answer is, with the client's id if that was read."""
+    with client.connect() as connection:
+        connection.sendall(sent)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    request_id = re.findall(rb"x-request-id: (.*)\r\n", received)[-1].decode()
+    assert (request_id == "r-1") == bool(line[0])
+    assert f'model_http_requests_total{{status="{line[2]}"}} ' in client.send("GET", "/metrics").text
+    (found,) = [found for found in client.lines() if found["request_id"] == request_id]
+    assert line == (found["method"], found["path"], found["status"])
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "word"),
+    [("http://model.example:8080/ready?x=1", 200, '"v1.0"'), ("HTTP://x", 404, "no such path: /;")],
+)
+def test_a_target_in_a_proxy_s_form_is_taken(client: Service, target: str, status: int, word: str) -> None:
+    """As every server must; where no path is named, that is the root."""
+    with client.connect() as connection:
+        connection.sendall(b"GET %b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" % target.encode())
+        received = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    assert (True, True) == (received.startswith(f"HTTP/1.1 {status} "), word in received)
 
 
 def test_a_fault_is_a_500_with_its_traceback_logged(client: Service) -> None:

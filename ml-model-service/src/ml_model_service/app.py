@@ -42,7 +42,7 @@ class App:
         self._metrics = Metrics(served)
         self._predictions = Predictions(settings, served)
         self._hosting = Hosting(settings, self._predictions)
-        # UUIDs, as which requests are captured; 48 bits of them count
+        # request ids are UUIDs, as captured requests are named by UUIDs: random, but for 48 bits that count
         self._ids = (str(uuid.uuid4())[:24].encode(), itertools.count())
         self._reads: dict[bytes, Callable[[], Reply]] = {
             b"/health": lambda: Answer(200, b'{"status":"ok"}'),
@@ -55,7 +55,7 @@ class App:
         }
 
     def __call__(self, request: Request) -> Reply:
-        """The answer, or what becomes it."""
+        """The answer, or what it will come from; see Reply."""
         given = self._id_of(request)
         try:
             reply = self._reply(request, given)
@@ -69,7 +69,7 @@ class App:
         return self._later(request, reply, given)
 
     def refuse(self, request: Request, status: int, code: str, message: str) -> Answer:
-        """The answer to what was no proper request, of which so much was read."""
+        """The answer to a request that the server turned down; `request` is what was read of it."""
         request_id = self._id_of(request)
         return self._finished(request, failure(Problem(status, code, message), request_id), request_id)
 

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings.read(os.environ, hosted=hosted)
         log, served = Log(settings.labels), Served()
         app = App(settings, served, RequestLog(log) if settings.request_log else None)
-        keeper = keep(served, settings)
+        keeper = keep_current(served, settings)
     except (SettingsError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -62,8 +62,8 @@ class Workers(ThreadPoolExecutor):
         super().shutdown(wait=False, cancel_futures=True)
 
 
-def keep(served: Served, settings: Settings) -> Coroutine[Any, Any, None]:
-    """What loads models into `served`. Raises ParameterError for a parameter address that is not known."""
+def keep_current(served: Served, settings: Settings) -> Coroutine[Any, Any, None]:
+    """A coroutine that loads the wanted models into `served`. Raises ParameterError for an unknown address."""
     if settings.multi_model:
         return asyncio.sleep(0)
     if settings.bucket is None or settings.parameter is None:

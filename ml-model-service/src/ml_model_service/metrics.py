@@ -48,7 +48,7 @@ class Metrics:
         return bytes(generate_latest(registry))
 
     def _keep(self, ended: Serving) -> None:
-        # requests under way at a change are counted there: what has ended is added up a change later
+        # requests that are under way at a change still count for the old variants: these are added up one change later
         for variant in self._ended:
             self._over.setdefault(variant.version, _Total()).add(variant)
         self._ended = ended.variants.all
@@ -85,7 +85,7 @@ class Metrics:
 
 
 class _Once:
-    """A collector of families made beforehand."""
+    """Hands Prometheus's library the metrics that were made for this one answer."""
 
     def __init__(self, families: list[Any]) -> None:
         self._families = families
@@ -96,7 +96,7 @@ class _Once:
 
 
 def _buckets(latency: Sketch) -> list[tuple[str, float]]:
-    """Cumulative counts; a sketch's bucket counts where its upper bound lies, 3 % off at most."""
+    """Cumulative counts. A sketch's bucket counts as if all of it lay at its upper bound: 3 % off at most."""
     buckets = latency.to_json()["buckets"]
     counted = [(str(bound), float(sum(count for _, upper, count in buckets if upper <= bound))) for bound in BOUNDS]
     return [*counted, ("+Inf", float(latency.count))]

@@ -50,7 +50,7 @@ class Predictions:
         self._capture_folder = folder_at(settings.capture) if settings.capture else None
 
     def __call__(self, request: Request, request_id: bytes) -> Reply:
-        """The answer, or what becomes it. Raises Problem."""
+        """The answer, or what it will come from; see Reply. Raises Problem."""
         serving = self._served.serving
         if serving is None:
             raise no_model(self._served)
@@ -129,7 +129,7 @@ class Predictions:
         return Answer(200, content[2], content[1], variant.headers, model_version=rows.model.version)
 
     def _captured(self, rows: Rows, variant: Variant, content: Answered) -> None:
-        """Remember it for in a moment: by then it is answered, and many at once take half the time."""
+        """Capture it in a moment: after it was answered, and together with others, which takes half the time."""
         if not self._to_capture:
             asyncio.get_running_loop().call_later(_CAPTURE_EVERY, self._capture_all)
         request = rows.request
@@ -199,7 +199,7 @@ def _finite(predictions: list[float]) -> list[float]:
 
 
 def _count(error: Exception, variant: Variant, request: Request) -> None:
-    """Count what the variant could not answer; what the client did wrong is none of its faults."""
+    """Count a request that the variant failed; a client's mistake (400 to 499) is no fault of the variant."""
     if not isinstance(error, Problem) or error.status >= 500:
         variant.failed(time.monotonic() - request.arrived)
 

@@ -1,8 +1,8 @@
 """Rows that arrive in the same turn of the event loop are predicted together and answered together.
 
 Under load many do: they cost one call of the model instead of many, and their clients are woken up at once. The turn
-ends before the loop waits again: nobody ever waits for company. With few clients there is none to be had, and a row is
-answered on the spot.
+ends before the loop waits again, so no row is held back for others to arrive. With few clients there are no others, and
+a row is answered at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ml_model_service.http.messages import Answer, Later, Request
 from ml_model_service.versions.model import Model
 from ml_model_service.versions.reload import Serving
 
-# rows from which every engine takes less time for all at once, and clients from which there may be so many
+# from so many rows on, every engine takes less time for all of them in one call; fewer clients cannot send so many
 TOGETHER = 4
 
 
@@ -44,9 +44,9 @@ class Turn:
         self._waiting: list[Rows] = []
 
     def reply(self, rows: Rows) -> Answer | Rows:
-        """The answer, or the rows, which are answered at the end of this turn. Raises what went wrong with them.
+        """The answer, or the rows themselves, which are answered at the end of this turn. Raises what the model raises.
 
-        Call it in the event loop.
+        Call it in the event loop's thread.
         """
         if rows.request.clients < TOGETHER:
             return self._answer(rows, _own(rows))
@@ -69,7 +69,7 @@ class Turn:
             rows.resolve(self._answer_or_fault(rows, found))
 
     def _answer_or_fault(self, rows: Rows, found: list[float] | Exception) -> Answer | Exception:
-        """What is wrong with one answer must not leave the other requests without theirs."""
+        """A fault of one answer is handed on, not raised: the other requests still get theirs."""
         try:
             return self._answer(rows, found)
         except Exception as error:
@@ -88,7 +88,7 @@ def _predictions(alike: Sequence[Rows]) -> Sequence[list[float] | Exception]:
                 return shares
         except Exception:
             pass
-    # whose fault it was shows when each is asked for alone
+    # asked for one by one, only the request that is at fault fails
     return [_own(rows) for rows in alike]
 
 

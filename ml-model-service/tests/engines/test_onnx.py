@@ -214,7 +214,7 @@ def test_a_graph_of_whole_numbers_takes_no_fractions(tmp_path: Path) -> None:
         ("json", b'{"instances": [{"a": 2.5, "b": 1}]}'),
         ("json", b'{"instances": [[2.5, 1]]}'),
         ("csv", b"2.5,1\n"),
-        ("npy", write_npy([2.5, 1.0], 2)),
+        ("npy", write_npy([[2.5, 1.0]])),
     ):
         with pytest.raises(Problem, match="expected whole number from"):
             read_rows(kind, body, model.encoder, 5)  # type: ignore[arg-type]

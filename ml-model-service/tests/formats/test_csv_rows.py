@@ -50,7 +50,7 @@ def test_rows_are_read(body: str, numbers: str) -> None:
         (f"{GOOD}\nB6,JFK,1", "line 2: expected 4 fields, one for each feature, found '3 fields'"),
         (f'{GOOD}\n"B6",JFK,1', "line 2: expected 4 fields, one for each feature, found '3 fields'"),
         (f"{GOOD}\n\n{GOOD}", "line 2: expected 4 fields, one for each feature, found '1 fields'"),
-        (f"{GOOD}\n" * 4, "body: expected 1 to 3 rows, found '4 rows'"),
+        (f"{GOOD}\n" * 4, "body: expected 1 to 3 rows, found 'more than 3 rows'"),
         (f'{GOOD}\n"B6",JFK,1,1\n' * 2, "body: expected 1 to 3 rows, found 'more than 3 rows'"),
         ("airline,origin,temp,minute", "body: expected 1 to 3 rows, found 'no rows'"),
         ('"airline",origin,temp,minute\n', "body: expected 1 to 3 rows, found 'no rows'"),

@@ -55,7 +55,7 @@ def test_what_the_service_counts_is_what_is_read(service: Any) -> None:
     for number in range(1000):
         stable.answered(0.001 * number, [number / 1000])
     candidate.failed(2.0)
-    found = shadow._Found()
+    found = shadow._Comparison()
     found.add([0.2, 0.4, 0.6], [0.2, 0.6, 0.6], 0.5)
     answer = variants.to_json({"version": "v1.3", "percent": 50.0, "dropped": 7, **found.to_json()})
     figures = read(json.loads(json.dumps(answer)))

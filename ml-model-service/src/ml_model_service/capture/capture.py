@@ -19,6 +19,7 @@ from ml_model_service.capture.mask import Mask
 from ml_model_service.file_url import path_in
 from ml_model_service.settings import SettingsError, check_endpoint
 
+log = logging.getLogger(__name__)
 # what an entry weighs besides what the client sent and got
 _OVERHEAD = 500
 # The lines of small requests are made where these were answered, in 2 µs: two threads that take turns with the
@@ -27,7 +28,7 @@ _SMALL = 4 << 10
 _INTERVAL = 0.1
 # The writer holds the interpreter for some 0.2 ms, then lets requests go on.
 _AT_ONCE, _BYTES_AT_ONCE, _PAUSE = 512, 512 << 10, 0.0005
-_ADOPT_EVERY, _COMPLAIN_EVERY, _RETRY_AFTER = 60.0, 60.0, 1.0
+_ADOPT_EVERY, _COMPLAIN_EVERY = 60.0, 60.0
 
 # lines, and how many these are
 _Text = tuple[bytes, int]
@@ -57,14 +58,12 @@ class Capture:
         percent: float = 100.0,
         mask: Collection[str] = (),
         memory: int = 64 << 20,
-        log: logging.Logger | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Write below `<folder>/<endpoint>`; at most `memory` bytes wait. Raises SettingsError for a bad endpoint."""
         check_endpoint(endpoint)
         self.captured = 0
         self._share, self._memory, self._clock = percent / 100, memory, clock
-        self._log = log or logging.getLogger(__name__)
         self._mask = Mask(frozenset(mask)) if mask else None
         self._checked: set[tuple[str, ...]] = set()
         self._files = Files(folder / endpoint)
@@ -72,7 +71,7 @@ class Capture:
         # Each of these is written by one thread alone.
         self._offered_bytes = self._handled_bytes = 0
         self._no_memory = self._lost = 0
-        self._adopted_at = self._complained_at = self._failed_at = float("-inf")
+        self._adopted_at = self._complained_at = float("-inf")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -119,14 +118,13 @@ class Capture:
             self._thread.join(timeout)
 
     def _run(self) -> None:
-        self._tend()
-        while not self._closing.wait(_INTERVAL):
+        closing = False
+        while not closing:
             self._tend()
-            while self._entries and not self._closing.is_set():
+            closing = self._closing.wait(_INTERVAL)
+            while self._entries:
                 self._write_some()
-                time.sleep(_PAUSE)
-        while self._entries:
-            self._write_some()
+                self._closing.wait(_PAUSE)
         self._attempt(self._files.close)
 
     def _tend(self) -> None:
@@ -146,22 +144,18 @@ class Capture:
         """The next entries, each into its variant's file of its hour."""
         groups: dict[tuple[str, float], tuple[float, list[bytes], list[int]]] = {}
         handled = written = size = 0
-        # while the disk is full, no work is put into what cannot be kept
-        hopeful = _due(self._clock(), self._failed_at, _RETRY_AFTER)
         while self._entries and handled < _AT_ONCE and size < _BYTES_AT_ONCE:
             moment, variant, count, taken, text = self._entries.popleft()
             handled, size = handled + count, size + taken
-            if hopeful:
-                found, kept = text() if callable(text) else text
-                _, texts, counts = groups.setdefault((variant, moment // 3600), (moment, [], []))
-                texts.append(found)
-                counts.append(kept)
+            found, kept = text() if callable(text) else text
+            _, texts, counts = groups.setdefault((variant, moment // 3600), (moment, [], []))
+            texts.append(found)
+            counts.append(kept)
         for (variant, _), (moment, texts, counts) in groups.items():
             try:
                 self._files.write(variant, moment, b"".join(texts))
                 written += sum(counts)
             except OSError as error:
-                self._failed_at = self._clock()
                 self._complain(f"requests are not captured: {error}")
         self.captured += written
         self._lost += handled - written
@@ -170,12 +164,11 @@ class Capture:
     def _text(self, moment: float, exchanges: Sequence[Exchange]) -> _Text:
         """Their lines, and how many these are, with a complaint where there can be none."""
         try:
-            return lines(moment, exchanges if self._mask is None else list(map(self._masked, exchanges))), len(
-                exchanges
-            )
+            kept = exchanges if self._mask is None else list(map(self._masked, exchanges))
+            return lines(moment, kept), len(kept)
         except Exception as error:
             if len(exchanges) == 1:
-                # it must not end the thread; and what cannot be masked must not be kept
+                # a request that has no line, or cannot be masked, is left out; it must not end the thread
                 self._complain(f"a request is not captured: {type(error).__name__}")
                 return b"", 0
         texts = [self._text(moment, [exchange]) for exchange in exchanges]
@@ -189,21 +182,21 @@ class Capture:
         return msgspec.structs.replace(exchange, request=masked)
 
     def _check(self, features: tuple[str, ...]) -> None:
-        """A name misspelt in the mask would leave in what is to be kept out: say so."""
+        """Warn of names in the mask that no feature has: what they were to keep out is captured."""
         if features not in self._checked and self._mask is not None:
             self._checked.add(features)
             if unknown := self._mask.unknown(features):
                 names = ", ".join(sorted(unknown))
-                self._log.warning("CAPTURE_MASK: the model has no feature %s; nothing is masked for that", names)
+                log.warning("CAPTURE_MASK: the model has no feature %s; nothing is masked for that", names)
 
     def _complain(self, message: str) -> None:
         """Log at most once a minute: a full disk is full for a while."""
         now = self._clock()
         if _due(now, self._complained_at, _COMPLAIN_EVERY):
             self._complained_at = now
-            self._log.error("%s (captured so far %d, dropped %d)", message, self.captured, self.dropped)
+            log.error("%s (captured so far %d, dropped %d)", message, self.captured, self.dropped)
 
 
 def _due(now: float, last: float, every: float) -> bool:
-    """Whether it is time again; a clock that was set back must not put it off for long."""
+    """Whether `every` seconds have passed since `last`, or the clock was set back."""
     return not 0 <= now - last < every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -91,25 +92,17 @@ class Files:
     def adopt(self) -> None:
         """Name the files that processes left behind when they were killed, without a torn last line. Raises OSError."""
         for path in sorted((self._folder / OPEN).glob("*@*@*.part")):
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                whole = _whole_lines(descriptor)
-                if not whole and time.time() - os.fstat(descriptor).st_mtime < MAX_AGE:
+            # its process lives, or has just named it
+            with contextlib.suppress(BlockingIOError, FileNotFoundError), path.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                whole = file.read().rfind(b"\n") + 1
+                if not whole and time.time() - path.stat().st_mtime < MAX_AGE:
                     # maybe just made, by a process that is about to lock it
                     continue
-                os.ftruncate(descriptor, whole)
-                os.fsync(descriptor)
+                file.truncate(whole)
+                os.fsync(file.fileno())
                 _publish(path, self._target(path.stem)) if whole else path.unlink()
                 log.info("adopted captured data that a killed process left: %s, %d bytes", path.name, whole)
-            except (BlockingIOError, FileNotFoundError):
-                # its process lives, or has just named it
-                continue
-            finally:
-                os.close(descriptor)
 
     def _open(self, variant: str, moment: float) -> _File:
         stem = f"{variant}@{datetime.fromtimestamp(moment, UTC):%Y-%m-%d-%H@%M-%S}-{secrets.token_hex(8)}"
@@ -128,15 +121,3 @@ class Files:
 def _publish(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     path.rename(target)
-
-
-def _whole_lines(descriptor: int) -> int:
-    """The length of the file up to its last line end."""
-    end = os.fstat(descriptor).st_size
-    while end > 0:
-        start = max(0, end - 65536)
-        found = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-from array import array
 from typing import Any
 
 import msgspec
@@ -14,7 +12,6 @@ from ml_model_service.formats.csv_rows import header_of, text_of
 from ml_model_service.formats.json_lines import array_in
 from ml_model_service.formats.json_rows import without_mark
 from ml_model_service.formats.media_types import Kind
-from ml_model_service.formats.npy_rows import columns_of, write_npy
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -85,13 +82,12 @@ class Mask:
         return file.getvalue().encode()
 
     def _npy(self, body: bytes | bytearray, features: tuple[str, ...]) -> bytes:
-        columns = columns_of(body, len(features), _ANY_ROWS)
-        matrix = array("d", bytes(8 * len(features) * len(columns[0])))
-        for position, column in enumerate(columns):
-            matrix[position :: len(features)] = array("d", column)
-        for position in self._positions(features):
-            matrix[position :: len(features)] = array("d", [math.nan]) * len(columns[0])
-        return write_npy(matrix, len(features))
+        # NumPy is there, as it has read this very body
+        from ml_model_service.formats.npy_rows import matrix_in, write_npy
+
+        matrix = matrix_in(body, len(features), _ANY_ROWS).astype("<f8", order="C")
+        matrix[:, self._positions(features)] = float("nan")
+        return write_npy(matrix)
 
     def _positions(self, order: tuple[str, ...]) -> list[int]:
         return [position for position, name in enumerate(order) if name in self._names]

@@ -1,8 +1,9 @@
-"""Many rows through tree ensembles by bit vectors: no walk through trees, so no branch is mispredicted.
+"""Scores many rows by bit vectors instead of walks through the trees, so that no branch is mispredicted.
 
-After QuickScorer (Lucchese et al., SIGIR 2015). Every leaf of every tree is a bit. The thresholds of a feature cut its
-values into cells, and of each cell it is known beforehand which leaves it leaves over; the AND over all features leaves
-over one leaf of each tree. Leaves are summed in LightGBM's order: predictions are the same to the last bit.
+After QuickScorer (Lucchese et al., SIGIR 2015). A tree's leaves are the bits of a word. The thresholds of a feature
+divide its values into cells; for each cell and tree, a word says which leaves a row with such a value can still reach.
+The AND of the words of all features leaves one leaf of each tree. Leaves are summed in LightGBM's order, so predictions
+are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from numpy.typing import NDArray
 from ml_model_service.engines import Engine
 from ml_model_service.engines.tree_text import CATEGORICAL, NEARLY_ZERO, Split, TreeText, Unsupported, read
 
-# Beyond these, building the vectors would hold up a swap.
+# Larger models have no vectors: building them would hold up a swap.
 MOST_TEXT, MOST_BYTES = 3 << 20, 16 << 20
-# A walk looks at a few features of each tree, this at all that are split by: beyond so many, walking is faster.
+# A walk reads a few features of each tree, bit vectors all that any tree splits by: beyond so many, a walk is faster.
 MOST_FEATURES = 64
-# rows from which this takes less time than walking; the most at once, and the bytes of theirs that fit into a cache
-MANY, _AT_ONCE, _BYTES_AT_ONCE = 4, 64, 2 << 20
+# from so many rows on, bit vectors take less time than walks
+MANY = 4
+# so many rows are scored at once, or as many as have their words in the processor's cache
+_AT_ONCE, _BYTES_AT_ONCE = 64, 2 << 20
 _PROBES = 200
 _MOST_LEAVES = 64
 
@@ -52,7 +55,7 @@ class BitVectors:
         self._values = np.zeros((len(model.trees), bits))
         for values, tree in zip(self._values, model.trees, strict=True):
             values[: len(tree.leaves)] = tree.leaves
-        # LightGBM's sums begin with zero, which makes zeros of those that are negative
+        # LightGBM's sums start at +0.0, so that a lone leaf of -0.0 predicts +0.0
         self._values += 0.0
         self._one = np.dtype(f"u{bits // 8}").type(1)
         leaves = ((1 << len(tree.leaves)) - 1 for tree in model.trees)
@@ -102,10 +105,11 @@ class BitVectors:
             return 0.0
 
     def _cut_up(self, splits: dict[int, list[_Placed]]) -> None:
-        """Make one table of all features' cells: what is left over by values above a cut, up to the next.
+        """Make one table of all features' cells: the leaves that values above one cut, up to the next, can still reach.
 
-        A cut is a complex number: the feature, then the value. NumPy orders these by feature first, those whose value
-        is missing (NaN) behind all others: one search finds the cells of whole rows.
+        A cut is a complex number: the feature is its real part, the value its imaginary one. NumPy orders complex
+        numbers by the real part first, and those with a NaN (a missing value) last: one search finds the cells of
+        whole rows.
         """
         self._split_by = np.array(sorted(splits))
         if not 1 <= len(splits) <= MOST_FEATURES:

@@ -21,7 +21,7 @@ from ml_model_service.engines.names import are_meant
 _FLOAT64, _ROW_MAJOR, _NORMAL, _ALL_TREES = 1, 1, 0, -1
 # one thread: a service's tasks share the machine, and a row is too little work to split
 _PARAMETERS = b"num_threads=1 verbosity=-1"
-_NAME_SIZE = 256  # of names that are longer the library tells how long they are
+_NAME_SIZE = 256  # where a name is longer, the library says so, and is asked again
 
 
 class LightGBM:

@@ -62,15 +62,18 @@ def _check_tree(fields: dict[bytes, bytes], columns: int) -> None:
         ):
             for name in names:
                 _must_have(fields, name, count)
-        _check_ways(_whole(fields, b"left_child"), _whole(fields, b"right_child"))
+        _check_children(_whole(fields, b"left_child"), _whole(fields, b"right_child"))
         _must_lie_below("split_feature", _whole(fields, b"split_feature"), columns)
         _check_categories(fields)
     if fields.get(b"is_linear", b"0") != b"0":
         _check_linear(fields, leaves, columns)
 
 
-def _check_ways(left: Whole, right: Whole) -> None:
-    """Each node but the root, and each leaf, is led to once, and none lies in a ring: so every way ends at a leaf."""
+def _check_children(left: Whole, right: Whole) -> None:
+    """Raises ValueError unless each leaf, and each node but the root, is one node's child, and the root leads to all.
+
+    Then every walk ends at a leaf.
+    """
     nodes = len(left)
     wanted = np.append(np.arange(-nodes - 1, 0), np.arange(1, nodes))
     once = np.array_equal(np.sort(np.append(left, right)), wanted)

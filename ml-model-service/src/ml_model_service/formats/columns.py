@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
 from math import nan
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from ml_model_service.metadata import Category, Feature, Number, WholeNumber
 
 
 class Unfit(Exception):
-    """Some value is not one that the feature allows; `one`, value by value, tells which."""
+    """A value is not allowed by its feature. Raised for a whole column; `one`, asked value by value, tells which."""
 
 
 class NumberColumn:
@@ -55,18 +54,6 @@ class NumberColumn:
             raise Unfit
         return self.of_checked(values)
 
-    def of_numbers(self, values: array[Any]) -> Iterable[float]:
-        """`values` themselves, NaN being missing. Raises Unfit when one is not allowed."""
-        # a sum is NaN when a term is, and never NaN without a term that is not finite
-        present = values if (total := sum(values)) == total else [value for value in values if value == value]
-        if len(present) < len(values) and not self.feature.nullable:
-            raise Unfit
-        if present and not (self.feature.minimum <= min(present) and max(present) <= self.feature.maximum):
-            raise Unfit
-        if self._step is not None and any(value % self._step for value in present):
-            raise Unfit
-        return values
-
 
 class _OrMissing(dict[str | None, float]):
     def __missing__(self, _: str | None) -> float:
@@ -82,7 +69,6 @@ class CategoryColumn:
         codes: dict[str | None, float] = {value: float(code) for code, value in enumerate(feature.values)}
         # by value; what is missing or was never seen is NaN where the feature is nullable, else a KeyError
         self.codes = _OrMissing(codes) if feature.nullable else codes
-        self._numbers = frozenset(codes.values())
 
     def one(self, value: Any) -> float:
         """The code of a JSON value; NaN for null or one that training never saw, if nullable. Raises Unfit."""
@@ -104,15 +90,6 @@ class CategoryColumn:
         """The codes of CSV fields, an empty one being missing. Raises Unfit when one is not allowed."""
         # an empty field is missing, even where a category is called the empty string
         return self.of_checked([field or None for field in fields])
-
-    def of_numbers(self, values: array[Any]) -> Iterable[float]:
-        """`values` themselves, which must be codes or, if nullable, NaN. Raises Unfit."""
-        present = values if (total := sum(values)) == total else [value for value in values if value == value]
-        if len(present) < len(values) and not self.feature.nullable:
-            raise Unfit
-        if not self._numbers.issuperset(present):
-            raise Unfit
-        return values
 
 
 Column = NumberColumn | CategoryColumn

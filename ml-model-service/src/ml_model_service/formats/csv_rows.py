@@ -23,10 +23,7 @@ def read_csv(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[
     """
     text = text_of(body)
     width = len(encoder.names)
-    if '"' in text or "\r" in text:
-        fields, lines, order = _quoted(text, encoder, max_rows)
-    else:
-        fields, lines, order = _plain(text, encoder, max_rows)
+    fields, lines, order = _parsed(text, encoder, max_rows)
     if order is None:
         order = encoder.names
     elif _is_row(order, encoder):
@@ -65,29 +62,8 @@ def write_csv(predictions: Sequence[float]) -> bytes:
     return ("\n".join(map(repr, predictions)) + "\n").encode()
 
 
-_Parsed = tuple[list[str], Sequence[int], tuple[str, ...] | None]
-"""All fields, one row after the other; the line of each row; the order of the columns if there is a header."""
-
-
-def _plain(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
-    """CSV without quotes. Nothing grows beyond the body's own size before it is known to be of the right shape."""
-    first, _, rest = text.partition("\n")
-    order = header_of(first.split(",", 2 * len(encoder.names)), encoder.names)
-    count = text.count("\n") + (order is None)
-    if not 1 <= count <= max_rows:
-        raise _wrong_count(f"{count} rows" if count else "no rows", max_rows)
-    if order is not None:
-        text = rest
-    lines = range(1, count + 1) if order is None else range(2, count + 2)
-    commas = len(encoder.names) - 1
-    for number, line in zip(lines, text.split("\n"), strict=True):
-        if line.count(",") != commas:
-            raise _ragged(number, line.count(",") + 1, commas + 1)
-    return text.replace("\n", ",").split(","), lines, order
-
-
-def _quoted(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
-    """CSV by the standard library, which is slower."""
+def _parsed(text: str, encoder: Encoder, max_rows: int) -> tuple[list[str], Sequence[int], tuple[str, ...] | None]:
+    """All fields, one row after the other; the line of each row; the order of the columns if there is a header."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     width = len(encoder.names)
     fields: list[str] = []
@@ -96,7 +72,7 @@ def _quoted(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
     line = 1
     try:
         for row in reader:
-            # an empty line is one empty field to us and none to the library
+            # the library reads no field from an empty line; here it is a row of one empty field
             row = row or [""]
             if line == 1:
                 order = header_of(row, encoder.names)
@@ -116,9 +92,12 @@ def _quoted(text: str, encoder: Encoder, max_rows: int) -> _Parsed:
 
 
 def header_of(row: list[str], features: Sequence[str]) -> tuple[str, ...] | None:
-    """The columns' names if `row` holds names. Raises Problem 422 when it plainly means to but is wrong."""
+    """The columns' names, if `row` is a header; None if it is a row of values.
+
+    Raises Problem 422 for a header, of which more than half are features' names, that is wrong.
+    """
     known = frozenset(features)
-    # spaces around a name are nobody's intention, unless it has them itself
+    # spaces around a name are dropped, unless a feature's name has them itself
     names = [field if field in known else field.strip() for field in row]
     found = len(known.intersection(names))
     if found < len(features) and found <= len(names) / 2:

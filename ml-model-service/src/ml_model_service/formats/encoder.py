@@ -22,7 +22,7 @@ _LONGEST_ALLOWED = 200
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How a format speaks of places and of what is allowed there."""
+    """How a format's error messages name a value's place and what is allowed there."""
 
     place: Callable[[int, str], str]
     allowed: Callable[[Feature], str] = lambda feature: feature.allowed
@@ -62,7 +62,7 @@ class Encoder:
         self.object_row: type[msgspec.Struct] | None = None
         self.decode_row: Callable[[bytes | bytearray], Any] = _decode_nothing
         self._decode_body: Callable[[bytes | bytearray], Any] = _decode_nothing
-        # rows with names that msgspec cannot spell are checked value by value
+        # msgspec cannot read keys with quotes or backslashes: rows with such names are checked value by value
         if not any(map(_UNSPELLABLE.search, self.names)):
             rename = {f"f{position}": name for position, name in enumerate(self.names)}
             row = msgspec.defstruct("ObjectRow", fields, rename=rename, forbid_unknown_fields=True, gc=False)
@@ -78,7 +78,7 @@ class Encoder:
     def instances(self, body: bytes | bytearray, max_rows: int) -> list[float] | None:
         """The numbers of `{"instances": [{feature: value, …}, …]}`, which nearly all clients send.
 
-        None for whatever is not 1 to `max_rows` good rows: others say why.
+        None for all that is not 1 to `max_rows` good rows; `read_json` then finds out why.
         """
         try:
             rows = self._decode_body(body).instances

@@ -59,9 +59,9 @@ def _parsed(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Any:
     except UnicodeDecodeError:
         raise _not_utf_8(body) from None
     except NOT_JSON as error:
-        place = _place_of_no_number(body, encoder, max_rows)
-        if place is not None:
-            raise Problem(400, "invalid_json", f"the body is not JSON: {place.message}", place.details) from None
+        named = _problem_with_nan(body, encoder, max_rows)
+        if named is not None:
+            raise Problem(400, "invalid_json", f"the body is not JSON: {named.message}", named.details) from None
         raise Problem(400, "invalid_json", f"the body is not JSON: {error}") from None
 
 
@@ -94,12 +94,12 @@ def _not_utf_8(body: bytes | bytearray) -> Problem:
     return Problem(400, "invalid_json", "the body is not JSON: a string is not UTF-8")
 
 
-def _place_of_no_number(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Problem | None:
-    """What names row and field where NaN or the like stands for a value; None where something else is wrong.
+def _problem_with_nan(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> Problem | None:
+    """The problem that names row and field where NaN or Infinity stands for a value; None where that is not the fault.
 
-    JSON has no word for it, but Python's own encoder writes it for what is missing; and where a byte lies says nothing.
+    JSON has no such words, but Python's own encoder writes them; and the number of a byte would help nobody.
     """
-    # halves of surrogate pairs, which the standard library reads, could not be sent back
+    # json.loads accepts unpaired surrogates, which no answer could quote
     if b"\\ud" in body.lower():
         return None
     try:

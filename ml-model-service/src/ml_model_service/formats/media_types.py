@@ -13,7 +13,6 @@ from ml_model_service.formats.csv_rows import read_csv, write_csv
 from ml_model_service.formats.encoder import Encoder
 from ml_model_service.formats.json_lines import read_json_lines, write_json_lines
 from ml_model_service.formats.json_rows import read_json
-from ml_model_service.formats.npy_rows import read_npy, write_npy
 
 Kind = Literal["json", "csv", "npy", "jsonl"]
 MEDIA_TYPES: dict[Kind, str] = {
@@ -35,13 +34,28 @@ _CONTENT_TYPES: dict[Kind, bytes] = {
 _UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 _MAX_RANGES = 32
-_READERS = {"json": read_json, "csv": read_csv, "npy": read_npy, "jsonl": read_json_lines}
+_encode = msgspec.json.Encoder().encode
+
+
+def _read_npy(body: bytes | bytearray, encoder: Encoder, max_rows: int) -> tuple[Sequence[float], int]:
+    # a task whose model and clients have no need of NumPy does not wait for its import
+    from ml_model_service.formats.npy_rows import read_npy
+
+    return read_npy(body, encoder, max_rows)
+
+
+def _write_npy(predictions: Sequence[float]) -> bytes:
+    from ml_model_service.formats.npy_rows import write_npy
+
+    return write_npy(predictions)
+
+
+_READERS = {"json": read_json, "csv": read_csv, "npy": _read_npy, "jsonl": read_json_lines}
 _WRITERS: dict[str, Callable[[Sequence[float]], bytes]] = {
     "csv": write_csv,
-    "npy": write_npy,
+    "npy": _write_npy,
     "jsonl": write_json_lines,
 }
-_encode = msgspec.json.Encoder().encode
 
 
 def check_encoding(content_encoding: bytes) -> None:

@@ -54,7 +54,7 @@ class Answer:
 
 
 class Later:
-    """An answer that follows: what an awaitable is, without the price of a task."""
+    """An answer that comes later in the same turn of the event loop, without the price of a task."""
 
     __slots__ = ("deliver", "steps")
 
@@ -72,7 +72,8 @@ class Later:
 
 
 Reply = Answer | Later | Awaitable[Answer]
+"""An answer, or what it will come from."""
 Handler = Callable[[Request], Reply]
-"""Must not raise: what goes wrong is an answer, too."""
+"""Must not raise: a fault is an answer, too."""
 Refuse = Callable[[Request, int, str, str], Answer]
-"""Makes the answer to what is no proper request, of which so much was read: status, code, message."""
+"""Makes the answer to a request that is turned down, from what was read of it: status, code, message."""

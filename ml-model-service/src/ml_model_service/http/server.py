@@ -22,7 +22,8 @@ from ml_model_service.http.messages import Answer, Handler, Later, Refuse, Reque
 
 log = logging.getLogger(__name__)
 MAX_HEAD = 64 * 1024
-# longer than the 60 s for which load balancers and clients keep an idle connection: who closes last sees no reset
+# Longer than the 60 s for which load balancers and clients keep an idle connection: closed here first, a request of
+# theirs that is on its way would end in a reset.
 KEEP_ALIVE = 75.0
 LINGER = 2.0
 # when stopping: a client that asked less than this ago hears of it in the answer to its next request
@@ -95,7 +96,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._queue: deque[tuple[Request, bool]] = deque()
         self._begun = self._in_body = self._busy = self._behind = self._ignoring = self._eof = False
-        # bytes of a head, or of what else is no body: trailers, extensions of chunks
+        # bytes since the last piece of a body: of a head, of trailers, of extensions of chunks
         self._overhead = 0
         self._target: bytes = b""
         self._headers: dict[bytes, bytes] = {}
@@ -274,7 +275,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        # the last answer, if nothing waits
+        # where the client sends no more, or the server stops, the answer to its last request ends the connection
         keep = keep and (bool(self._queue) or not (self._eof or self._server.stopping))
         body = answer.body
         head = b"%bcontent-type: %b\r\ncontent-length: %d\r\ndate: %b\r\n%b%b\r\n" % (
@@ -295,7 +296,7 @@ class Connection(asyncio.Protocol):
         self._ignoring = True
         if self._busy or self._transport is None:
             return
-        # of what does not even begin like a request the parser knows no method
+        # where not even a request line was read, the parser has no method
         method = self._parser.get_method() if self._target else b""
         request = Request(method, self._target[:MAX_HEAD], self._headers, b"", time.monotonic())
         answer = self._server.refuse(request, status, code, message)

@@ -28,7 +28,7 @@ class Variant:
             f"x-amzn-invoked-production-variant: {self.name}\r\n"
         ).encode()
         self.requests = self.errors = self.rows = 0
-        # Figures are put down here first: sorting many into buckets at once costs half of one by one.
+        # Figures are collected here first: sorting many into buckets at once takes half the time of one by one.
         self._seconds: list[float] = []
         self._predictions: list[float] = []
         self._folded_seconds, self._folded_predictions = Sketch(), Sketch()

@@ -1,4 +1,4 @@
-"""Memory of models that are gone, and collecting garbage without a pause."""
+"""Gives back the memory of models that are gone, and keeps garbage collections short."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 
 def settle() -> None:
-    """Let the collector of garbage leave alone all that is there now. Call it once, before the first request.
+    """Exempt all objects that exist now from garbage collection. Call it once, before the first request.
 
-    Modules and their functions stay anyway, and are nearly all there is: looking through them takes 4 ms, during which
-    no request is answered, through the rest 0.2 ms.
+    They are modules and functions, which stay anyway: looking through them takes 4 ms, during which no request is
+    answered; looking through the rest takes 0.2 ms.
     """
     gc.collect()
     gc.freeze()
 
 
 def give_back() -> None:
-    """Give freed memory back to the system. May take milliseconds: call it beside the event loop's thread.
+    """Give freed memory back to the system. May take milliseconds: call it in a thread, not in the event loop.
 
-    The row types of a model hold one another, so they stay until they are collected.
+    The row types of a model refer to one another, so they stay until they are collected.
     glibc keeps what was freed for itself: of 30 models of 0.7 MB it returned nothing until it was told to, then all.
     """
     gc.collect()

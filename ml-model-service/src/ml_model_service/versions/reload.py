@@ -23,7 +23,7 @@ RETRY_AFTER = 2.0
 
 
 class Unserved(ModelError):
-    """`version` is the one that an assignment fails by."""
+    """An assignment cannot be served; `version` is the one of its versions that is the cause."""
 
     def __init__(self, version: str, message: str) -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ class Serving:
 
     @property
     def stable(self) -> Model:
-        """The version that answers whoever no candidate does."""
+        """The version that answers all whom no candidate answers."""
         return self.models[0]
 
 
@@ -66,7 +66,7 @@ class Served:
     def __init__(self) -> None:
         self.serving: Serving | None = None
         self.pending: Pending | None = Pending(None)
-        # The versions before these stay loaded, so that the way back takes no time.
+        # The versions that served before these stay loaded, so that going back to them takes no time.
         self._warm: dict[str, Model] = {}
         self.on_change: Callable[[Serving], None] = lambda _: None
 
@@ -133,7 +133,7 @@ async def follow(
                 failed = ""
             elif text != failed or clock() >= retry_at:
                 if text != failed:
-                    # an error stays to be seen while the same is tried again
+                    # while the same text is tried again, its last error stays visible
                     served.pending = Pending(assignment.version)
                 failed = "" if await _change_over(served, bucket, assignment) else text
                 retry_at = clock() + RETRY_AFTER
@@ -151,7 +151,7 @@ async def _change_over(served: Served, bucket: Bucket, wanted: Assignment) -> bo
         return False
     served.take(wanted, models)
     del models
-    # what the change before last had kept warm is gone now
+    # the models that were kept warm until now are gone
     await asyncio.to_thread(give_back)
     return True
 
@@ -171,7 +171,7 @@ def _models(bucket: Bucket, wanted: Assignment, loaded: Mapping[str, Model], cur
         why = unlike(model.schema, stable.schema)
         if why is not None:
             raise Unserved(version, f"{version}: it can't share requests with {wanted.version}: {why}")
-    # The way back to a version that answered here before is always open.
+    # Going back to a version that is still in memory is always allowed.
     if current is not None and wanted.version not in loaded:
         narrower = takes_all_of(stable.schema, current.schema)
         if narrower is not None:

@@ -46,7 +46,7 @@ class Mirror:
         # Each pair is written on one side only, so that none needs a lock: what waits is their difference.
         self._rows_in = self._bytes_in = self._dropped = 0
         self._rows_out = self._bytes_out = 0
-        self._found = _Found()
+        self._found = _Comparison()
         self._reading = threading.Lock()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name=f"shadow {version}", daemon=True)
@@ -141,8 +141,8 @@ class Mirror:
         return scores
 
 
-class _Found:
-    """The figures of a comparison."""
+class _Comparison:
+    """How the predictions of both models differ, so far."""
 
     __slots__ = ("compared", "difference_sum", "disagreements", "failed", "largest", "shadow", "stable")
 
