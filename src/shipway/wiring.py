@@ -175,13 +175,13 @@ def build(root: Path) -> Platform:
     meter = Meter(router)
     versions = WantedVersions(store, sides, supervisor, parameters, specs)
     evidence = ModelEvidence(sides, supervisor, specs, labelled_losses)
-    target = LocalTarget(sides, routes, builder, supervisor, router, meter, versions, evidence, specs)
+    target = LocalTarget(sides, routes, supervisor, router, meter, versions, evidence, specs)
     models = ModelRegistry(
         places.state / (app.model.bucket if app.model else "ml-models-bucket"),
         Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
     )
     stopping = threading.Event()
-    rollouts = Rollouts(store, target, time.time, stopping)
+    rollouts = Rollouts(store, target, builder, time.time, stopping)
     parts = Parts(
         store=store,
         source=source,

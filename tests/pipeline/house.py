@@ -101,7 +101,7 @@ class House:
         self.stopping = threading.Event()
         self.target.experiment_in = lambda environment: self.store.get(Experiment, environment)
         target: Any = MortalTarget(self.target, self.store)
-        rollouts = Rollouts(self.store, target, time.time, self.stopping)
+        rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
             self.store, FakeSource(), self.workshop, self.registry, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,

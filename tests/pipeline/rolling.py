@@ -14,7 +14,7 @@ CANARY = {"strategy": "canary", "steps": [10, 50], "step_wait": 0, "bake": 0}
 def release(id: str, policy: dict[str, object]) -> Release:
     dev = DESCRIPTION["environments"]["dev"] | {"tasks": {"min": 2, "max": 2}, "rollout": policy}
     app = App.model_validate(DESCRIPTION | {"environments": {"dev": dev}})
-    return Release(id, id, app, {"hello": Artifact("hello", id.ljust(64, "0"), id, "/tree")}, "v1.0", "d", "schema")
+    return Release(id, id, app, {"hello": Artifact("hello", id.ljust(64, "0"), "/tree")}, "v1.0", "d", "schema")
 
 
 def roll_out(house: House, new: Release, *, back: bool = False) -> RolloutRecord:

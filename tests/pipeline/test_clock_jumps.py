@@ -17,6 +17,7 @@ from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EXPIRY, EnvironmentLocks
 from shipway.pipeline.rollouts import Rollouts
+from tests.doubles.builder import FakeBuilder
 from tests.doubles.target import FakeTarget
 from tests.pipeline.test_rollouts import release
 
@@ -49,7 +50,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def rollouts(store: Store, clock: SetClock) -> Rollouts:
-    return Rollouts(store, FakeTarget(), clock, threading.Event())
+    return Rollouts(store, FakeTarget(), FakeBuilder(), clock, threading.Event())
 
 
 def test_a_jump_is_told_from_time_that_passed() -> None:

@@ -177,7 +177,7 @@ def test_the_same_commit_with_something_else_is_a_new_release(house: House, chan
         services = {"hello": APP.services["hello"].model_copy(update={"command": "run faster"})}
         house.described = APP.model_copy(update={"services": services})
     else:
-        house.workshop.build = lambda commit, name, service, tell: Artifact(name, "e" * 64, "c1", "/tree")  # type: ignore[method-assign]
+        house.workshop.build = lambda commit, name, service, tell: Artifact(name, "e" * 64, "/tree")  # type: ignore[method-assign]
     assert "r2" == house.release("c1").release
     assert "r2" == house.rollouts.record_of("prod").stable
 
@@ -185,7 +185,7 @@ def test_the_same_commit_with_something_else_is_a_new_release(house: House, chan
 def test_another_commit_with_the_same_content_is_let_in_without_a_rollout(house: House) -> None:
     """Its release is noted, and stays the same one when that commit is deployed once more."""
     house.release("c1")
-    house.workshop.build = lambda commit, name, service, tell: Artifact(name, "c1".ljust(64, "0"), "c1", "/tree")  # type: ignore[method-assign]
+    house.workshop.build = lambda commit, name, service, tell: Artifact(name, "c1".ljust(64, "0"), "/tree")  # type: ignore[method-assign]
     house.target.calls.clear()
     assert ["r2", "r1"] == [house.release("c2").release, house.rollouts.record_of("prod").stable]
     again = house.until(house.control.deploy("c2", None, "bob").id, "succeeded", "waiting")

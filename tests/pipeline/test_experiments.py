@@ -30,6 +30,7 @@ from shipway.pipeline.experiment_reports import stricter
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
+from tests.doubles.builder import FakeBuilder
 from tests.doubles.target import FakeTarget
 from tests.pipeline.house import APP, DESCRIPTION, House
 
@@ -61,7 +62,7 @@ class Bench:
         self.now = 1000.0
         self.target = FakeTarget(lambda environment: self.store.get(Experiment, environment))
         self.target.pace = Pace(follow_look=0)
-        rollouts = Rollouts(self.store, self.target, self.clock, threading.Event())
+        rollouts = Rollouts(self.store, self.target, FakeBuilder(), self.clock, threading.Event())
         nothing: Any = None
         parts = Parts(
             self.store, nothing, nothing, Registry(), rollouts, self.clock,  # type: ignore[arg-type]
@@ -83,7 +84,7 @@ class Bench:
 
     def serve(self, environment: str, id: str, version: str | None) -> None:
         """The environment serves a release with this model version."""
-        artifacts = {"hello": Artifact("hello", "0" * 64, "c", "/tree")}
+        artifacts = {"hello": Artifact("hello", "0" * 64, "/tree")}
         release = Release(id, "c", self.app, artifacts, version, f"digest of {version}", "schema")
         self.store.put(id, release)
         self.store.put(environment, EnvironmentRecord(environment, history=(id,)))

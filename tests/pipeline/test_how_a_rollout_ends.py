@@ -72,7 +72,9 @@ def test_a_rollout_is_given_up_when_it_sees_nothing_for_long_without_a_break(
         served.target.blind = looks % (blind_looks + 1) != 0
 
     served.target.at_observe = look
-    rollouts = Rollouts(served.store, served.target, lambda: now, threading.Event(), steady=lambda: now)
+    rollouts = Rollouts(
+        served.store, served.target, served.workshop, lambda: now, threading.Event(), steady=lambda: now
+    )
     new = release("r2", CANARY | {"guard": {"hold_timeout": 3600}})
     served.store.put("r2", new)
     with rollouts.entered("dev", "blind", "1", lambda: None):

@@ -20,6 +20,7 @@ from shipway.core.rollouts.records import EnvironmentRecord, Lock, RolloutRecord
 from shipway.local.state.store import Store
 from shipway.pipeline import environment_lock
 from shipway.pipeline.rollouts import Rollouts
+from tests.doubles.builder import FakeBuilder
 from tests.doubles.target import QUICK, FakeTarget
 from tests.waiting import wait_for
 
@@ -41,7 +42,7 @@ APP = App.model_validate(
 
 
 def release(id: str, *, digest: str = "", model: str = "v1.0", commit: str = "c1") -> Release:
-    artifact = Artifact("hello", digest or id.ljust(64, "0"), commit, "/tree")
+    artifact = Artifact("hello", digest or id.ljust(64, "0"), "/tree")
     return Release(id, commit, APP, {"hello": artifact}, model, f"digest of {model}", "schema")
 
 
@@ -61,7 +62,7 @@ def target() -> FakeTarget:
 def rollouts(store: Store, target: FakeTarget) -> Rollouts:
     for id in ("r1", "r2", "r3"):
         store.put(id, release(id))
-    return Rollouts(store, target, time.time, threading.Event())
+    return Rollouts(store, target, FakeBuilder(), time.time, threading.Event())
 
 
 def roll_out(rollouts: Rollouts, id: str, *, back: bool = False, of: Release | None = None) -> RolloutRecord:

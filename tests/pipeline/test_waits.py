@@ -37,7 +37,7 @@ def said(house: House, run: Run, *others: Run) -> str | None:
 
 
 def serve(house: House, commit: str) -> None:
-    artifact = Artifact("hello", commit.ljust(64, "0"), commit, "/tree")
+    artifact = Artifact("hello", commit.ljust(64, "0"), "/tree")
     house.store.put("r1", Release("r1", commit, APP, {"hello": artifact}, "v1.0", "digest", "schema"))
     house.store.put("dev", EnvironmentRecord("dev", "blue", ("r1",)))
 

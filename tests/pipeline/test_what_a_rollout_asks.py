@@ -134,3 +134,17 @@ def test_probes_make_up_for_clients_only_where_a_step_asks_for_evidence(
     served.target.latencies = ()
     assert "promoted" == roll_out(served, release("r2", policy)).state.phase
     assert probed == weights
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_no_side_is_made_ready_for_an_artifact_that_was_changed(served: House, *, back: bool) -> None:
+    """Neither on the way there nor on the way back, whatever was right when it was built."""
+    if back:
+        roll_out(served, release("r2", ROLLING))
+        served.target.calls.clear()
+    new = release("r1" if back else "r2", ROLLING)
+    served.workshop.damaged.add(new.artifacts["hello"].digest)
+    ended = roll_out(served, new, back=back)
+    assert "rolled_back" == ended.state.phase
+    assert f"artifact {new.artifacts['hello'].short} of hello was changed after its build" == ended.state.reason
+    assert [] == asked(served, "prepare", "scale")

@@ -12,6 +12,7 @@ from shipway.core.description.app import Service
 from shipway.core.errors import Refused
 from shipway.core.ports import Builder
 from shipway.core.releases.release import Artifact, Commit
+from shipway.local.builds.address import address_of
 from shipway.local.builds.builder import LocalBuilder
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
@@ -33,6 +34,9 @@ class Bench(Protocol):
     def commit(self, name: str) -> Commit:
         """The commit."""
 
+    def damage(self, artifact: Artifact) -> None:
+        """Change a file of it."""
+
 
 @dataclass
 class InMemory:
@@ -42,6 +46,9 @@ class InMemory:
 
     def commit(self, name: str) -> Commit:
         return Commit(name, "", "ann", "main")
+
+    def damage(self, artifact: Artifact) -> None:
+        self.builder.damaged.add(artifact.digest)
 
 
 @dataclass
@@ -54,6 +61,11 @@ class OnThisMachine:
 
     def commit(self, name: str) -> Commit:
         return self.source.resolve(self.ids[name])
+
+    def damage(self, artifact: Artifact) -> None:
+        file = Path(address_of(artifact).tree, "app.py")
+        file.chmod(0o644)
+        file.write_text("another")
 
 
 def in_memory(folder: Path) -> Bench:
@@ -88,13 +100,13 @@ def build(bench: Bench, name: str) -> Artifact:
 def test_an_artifact_is_named_by_its_content(bench: Bench) -> None:
     """64 digits; the same for the same tree, another for another one."""
     first, again, other = (build(bench, name) for name in ("c1", "c1", "c2"))
-    assert (64, "web", bench.commit("c1").id) == (len(first.digest), first.service, first.commit)
+    assert (64, "web") == (len(first.digest), first.service)
     assert first == again
     assert first.digest != other.digest
 
 
 def test_an_unchanged_tree_has_the_artifact_that_it_had(bench: Bench) -> None:
-    """It names the commit that it was built from, not the one that it was asked for."""
+    """Whatever commit it is asked for by."""
     first, later = build(bench, "c1"), build(bench, "c3")
     assert first == later
 
@@ -105,3 +117,14 @@ def test_a_commit_whose_tests_fail_makes_no_artifact(bench: Bench) -> None:
         with pytest.raises(Refused, match=r"web.* failed its tests"):
             build(bench, "bad")
     assert build(bench, "c1").digest
+
+
+def test_what_was_changed_after_its_build_is_refused(bench: Bench) -> None:
+    """By name; others are fine, and the next build makes it good."""
+    first, other = build(bench, "c1"), build(bench, "c2")
+    bench.damage(first)
+    with pytest.raises(Refused, match=f"artifact {first.short} of web was changed"):
+        bench.builder.verify(first)
+    bench.builder.verify(other)
+    assert first == build(bench, "c1")
+    bench.builder.verify(first)

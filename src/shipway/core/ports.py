@@ -59,6 +59,10 @@ class Builder(Protocol):
         """
         ...
 
+    def verify(self, artifact: Artifact) -> None:
+        """Raise Refused unless the artifact is still what its digest says."""
+        ...
+
 
 class Models(Protocol):
     """The model registry, as the pipeline sees it."""

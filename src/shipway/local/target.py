@@ -29,7 +29,6 @@ from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.ports import Pace, Target, Tell
 from shipway.core.releases.release import Release
 from shipway.core.verdicts.lately import SeenLately
-from shipway.local.builds.builder import LocalBuilder
 from shipway.local.model_tasks.evidence import ModelEvidence
 from shipway.local.model_tasks.wanted_versions import WantedVersions
 from shipway.local.router.meter import Meter
@@ -55,7 +54,6 @@ class LocalTarget(Target):
         self,
         sides: Sides,
         routes: Routes,
-        builder: LocalBuilder,
         supervisor: Supervisor,
         router: Router,
         meter: Meter,
@@ -65,7 +63,6 @@ class LocalTarget(Target):
     ) -> None:
         self._sides = sides
         self._routes = routes
-        self._builder = builder
         self._supervisor = supervisor
         self._router = router
         self._meter = meter
@@ -76,8 +73,6 @@ class LocalTarget(Target):
     # -- moving an environment -----------------------------------------------------------------------------------
 
     def prepare(self, environment: str, side: Side, release: Release) -> None:
-        for artifact in release.artifacts.values():
-            self._builder.verify(artifact)
         # The record first: whoever changes what is tried out from then on finds this side.
         self._sides.expect(environment, side, release, 0)
         self._versions.point(environment, side, release)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.observations.observation import Observation, Side, Traffic, count_probes, other
-from shipway.core.ports import Store, Target
+from shipway.core.ports import Builder, Store, Target
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import (
@@ -46,6 +46,7 @@ class Rollouts:
         self,
         store: Store,
         target: Target,
+        builder: Builder,
         clock: Callable[[], float],
         stopping: threading.Event,
         steady: Callable[[], float] = time.monotonic,
@@ -53,6 +54,7 @@ class Rollouts:
         """`steady` is a clock that nobody sets: it measures how long something lasts, `clock` says when it was."""
         self._store = store
         self._target = target
+        self._builder = builder
         self._clock = clock
         self._stopping = stopping
         self._steady = steady
@@ -206,6 +208,8 @@ class Rollouts:
         if environment.warm is not None and not warm:
             self._store.change(EnvironmentRecord, record.environment, lambda e: replace(e, warm=None))
         if fresh:
+            for artifact in release.artifacts.values():
+                self._builder.verify(artifact)
             self._target.prepare(record.environment, side, release)
         if fresh and record.kind == "rollout":
             # Not on the way back: an old migration does not know what newer ones have made of the database.

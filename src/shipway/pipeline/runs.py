@@ -106,6 +106,7 @@ class Runs:
             model_digest=model.digest if model else None,
             request_schema=model.schema_digest if model else None,
             created_at=parts.clock(),
+            commits=dict.fromkeys(artifacts, commit.id),
         )
         release = self._known(run, release) or replace(release, id=f"r{self._store.next_number('release')}")
         contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]

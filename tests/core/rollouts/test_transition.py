@@ -27,9 +27,9 @@ APP = App.model_validate(
         },
     }
 )  # fmt: skip
-STABLE = Release("r1", "c1", APP, {"hello": Artifact("hello", "a" * 64, "c1", "/tree")}, "v1.0", "d10", "schema")
+STABLE = Release("r1", "c1", APP, {"hello": Artifact("hello", "a" * 64, "/tree")}, "v1.0", "d10", "schema")
 MODEL = replace(STABLE, id="r2", model_version="v1.1", model_digest="d11")
-CODE = replace(STABLE, id="r2", artifacts={"hello": Artifact("hello", "b" * 64, "c2", "/tree")})
+CODE = replace(STABLE, id="r2", artifacts={"hello": Artifact("hello", "b" * 64, "/tree")})
 PLAN = flip_plan(APP.environments["prod"].rollout, 2, 60.0)
 BOTH = replace(MODEL, artifacts=CODE.artifacts)
 SERVING = EnvironmentRecord("prod", "blue", ("r1",))
@@ -123,7 +123,7 @@ def test_a_baked_model_counts_as_the_releases() -> None:
     app = APP.model_copy(update={"services": services})
 
     def baked(version: str) -> Release:
-        artifact = Artifact("hello", version.ljust(64, "0"), "c", "/tree", model=BakedModel(version, f"of {version}"))
+        artifact = Artifact("hello", version.ljust(64, "0"), "/tree", model=BakedModel(version, f"of {version}"))
         return Release(version, "c", app, {"hello": artifact})
 
     one, two = baked("v1.0"), baked("v1.1")

@@ -15,7 +15,8 @@ import pytest
 
 from shipway.core.description.app import Service
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.releases.release import BakedModel
+from shipway.core.releases.release import Artifact, BakedModel
+from shipway.local.builds.address import address_of
 from shipway.local.builds.builder import LocalBuilder
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
@@ -68,20 +69,20 @@ def build(builder, source):
     return build
 
 
-def test_an_artifact_is_the_committed_tree(build, repository, source):
+def tree_of(artifact: Artifact) -> Path:
+    """The built tree."""
+    return Path(address_of(artifact).tree)
+
+
+def test_an_artifact_is_the_committed_tree(build, repository):
     """Dirty and untracked files are not in it."""
     (repository.folder / "web" / "src" / "app.py").write_text("answer = 2\n")
     (repository.folder / "web" / "untracked").write_text("")
     artifact = build(test=PASSING)
-    tree = Path(artifact.path)
+    tree = tree_of(artifact)
     assert "answer = 1\n" == (tree / "src" / "app.py").read_text()
     assert not (tree / "untracked").exists()
-    assert ("web", source.resolve("HEAD").id, "", 64) == (
-        artifact.service,
-        artifact.commit,
-        artifact.environment,
-        len(artifact.digest),
-    )
+    assert ("web", "", 64) == (artifact.service, address_of(artifact).environment, len(artifact.digest))
     assert artifact.digest == tree.parent.name
 
 
@@ -151,8 +152,8 @@ def test_another_tree_is_another_artifact(build, repository):
     repository.commit({"web/src/app.py": "answer = 3\n"})
     second = build()
     assert first.digest != second.digest
-    assert Path(first.path).exists()
-    assert Path(second.path).exists()
+    assert tree_of(first).exists()
+    assert tree_of(second).exists()
 
 
 def test_another_lock_is_another_artifact(build, repository, make_wheel):
@@ -161,7 +162,7 @@ def test_another_lock_is_another_artifact(build, repository, make_wheel):
     repository.commit({"web/requirements.lock": make_wheel("tiny", "answer = 42\n")})
     locked = build(lock="requirements.lock", test="python -c 'import tiny, app; assert tiny.answer == 42'")
     assert bare.digest != locked.digest
-    assert Path(locked.environment, "bin", "python").exists()
+    assert Path(address_of(locked).environment, "bin", "python").exists()
 
 
 def test_tests_have_a_lock_of_their_own(build, repository, make_wheel):
@@ -170,7 +171,7 @@ def test_tests_have_a_lock_of_their_own(build, repository, make_wheel):
         {"web/requirements-test.lock": make_wheel("tester", ""), "web/other.lock": make_wheel("other", "")}
     )
     artifact = build(test="python -c 'import tester, app'")
-    assert "" == artifact.environment
+    assert "" == address_of(artifact).environment
     build(test="python -c 'import other, app'", test_lock="other.lock")
     with pytest.raises(Refused, match="No module named 'tester'"):
         build(test="python -c 'import tester'", test_lock="none")
@@ -220,7 +221,7 @@ def test_tests_see_a_clean_environment(build, monkeypatch, folder):
     (log,) = (folder / "builds").iterdir()
     names = "['HOME', 'LANG', 'PATH', 'PYTHONNOUSERSITE', 'PYTHONPATH', 'PYTHONUNBUFFERED', 'SHIPWAY_BUILD', 'TMPDIR']"
     assert names == log.read_text().strip()
-    assert not Path(artifact.path, "here").exists()
+    assert not (tree_of(artifact) / "here").exists()
 
 
 def test_tests_are_bounded_in_time(folder, source):
@@ -247,7 +248,7 @@ def sleepers() -> list[psutil.Process]:
 def test_a_tree_is_compiled_and_read_only(build):
     """A task starts from bytecode and finds nothing that it could write to."""
     artifact = build(test=PASSING)
-    tree = Path(artifact.path)
+    tree = tree_of(artifact)
     assert list((tree / "src" / "__pycache__").glob("app.*.pyc"))
     assert [] == [path for path in (tree, *tree.rglob("*")) if path.stat().st_mode & 0o222]
 
@@ -255,7 +256,7 @@ def test_a_tree_is_compiled_and_read_only(build):
 def test_files_that_are_no_python_do_not_stop_a_build(build, repository):
     """Templates may end in .py."""
     repository.commit({"web/template.py": "{{ not python }}"})
-    assert Path(build().path, "template.py").exists()
+    assert (tree_of(build()) / "template.py").exists()
 
 
 @pytest.mark.parametrize("change", ["edit", "add", "remove", "link"])
@@ -263,7 +264,7 @@ def test_tampering_is_detected(build, builder, change):
     """Any change after the build is refused, and the next build makes it good."""
     artifact = build(test=PASSING)
     builder.verify(artifact)
-    file = Path(artifact.path, "src", "app.py")
+    file = tree_of(artifact) / "src" / "app.py"
     for path in (file, file.parent):
         path.chmod(0o755)
     if change == "edit":
@@ -284,7 +285,7 @@ def test_tampering_is_detected(build, builder, change):
 def test_a_missing_artifact_is_refused(build, builder):
     """An artifact that is gone does not pass for a good one."""
     artifact = build()
-    Path(artifact.path).parent.rename(Path(artifact.path).parent.with_name("elsewhere"))
+    tree_of(artifact).parent.rename(tree_of(artifact).parent.with_name("elsewhere"))
     with pytest.raises(Refused, match="is not in"):
         builder.verify(artifact)
 
@@ -341,7 +342,7 @@ def test_a_killed_build_leaves_nothing_behind(folder, repository, source, build)
         killed.kill()
     artifact = build(test=PASSING)
     assert [] == marked_children(folder)
-    assert ["artifact.json", "passed", "tree"] == sorted(path.name for path in Path(artifact.path).parent.iterdir())
+    assert ["artifact.json", "passed", "tree"] == sorted(path.name for path in tree_of(artifact).parent.iterdir())
 
 
 def marked_children(folder) -> list[psutil.Process]:
@@ -355,17 +356,21 @@ def marked_children(folder) -> list[psutil.Process]:
     return found
 
 
-def test_the_record_names_every_file(build):
+def test_the_record_names_every_file(build, source):
     """artifact.json holds the digest of each file, and where the artifact came from."""
     artifact = build()
-    stored = json.loads(Path(artifact.path).with_name("artifact.json").read_text())
-    assert (artifact.digest, artifact.commit, "web") == (stored["digest"], stored["commit"], stored["service"])
+    stored = json.loads(tree_of(artifact).with_name("artifact.json").read_text())
+    assert (artifact.digest, source.resolve("HEAD").id, "web") == (
+        stored["digest"],
+        stored["commit"],
+        stored["service"],
+    )
     assert {"src/app.py", "tests/__init__.py", "tests/test_app.py"} <= stored["files"].keys()
 
 
 def test_a_service_may_be_the_whole_repository(build, repository):
     """`path: .` is the root."""
-    assert (Path(build(path=".").path) / "web" / "src" / "app.py").exists()
+    assert (tree_of(build(path=".")) / "web" / "src" / "app.py").exists()
 
 
 def test_a_service_lies_in_the_app_s_folder(folder, repository):
@@ -377,14 +382,14 @@ def test_a_service_lies_in_the_app_s_folder(folder, repository):
         folder, source, PythonEnvironments(folder / "environments"), Confinement(folder), test_timeout=30
     )
     artifact = builder.build(source.resolve("HEAD"), "web", service(test=PASSING, lock="requirements.lock"), print)
-    assert "answer = 1\n" == Path(artifact.path, "src", "app.py").read_text()
+    assert "answer = 1\n" == (tree_of(artifact) / "src" / "app.py").read_text()
 
 
 def test_the_user_s_own_settings_do_not_reach_git(build, repository, monkeypatch, tmp_path):
     """Line endings are as committed, whatever the user configured."""
     (tmp_path / "gitconfig").write_text("[core]\n\tautocrlf = true\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.fspath(tmp_path / "gitconfig"))
-    assert b"answer = 1\n" == Path(build().path, "src", "app.py").read_bytes()
+    assert b"answer = 1\n" == (tree_of(build()) / "src" / "app.py").read_bytes()
 
 
 def bake(version: str = "v1.0", model: bytes = b"tree", digest: str | None = None) -> dict[str, str | bytes]:
@@ -434,4 +439,4 @@ def test_a_full_disk_leaves_no_half_artifact(build, folder, repository, room):
         build()
     assert [] == [path for path in (folder / "artifacts").glob("*") if (path / "artifact.json").exists()]
     artifact = build()
-    assert 120_000 == (Path(artifact.path) / "src" / "data.py").stat().st_size
+    assert 120_000 == (tree_of(artifact) / "src" / "data.py").stat().st_size

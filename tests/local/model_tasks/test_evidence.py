@@ -65,8 +65,7 @@ class Place:
     def serve(self, side: Side, version: str, *services: str, **baked: str) -> None:
         models = {service: BakedModel(version, "digest") for service, version in baked.items()}
         artifacts = {
-            service: Artifact(service, "0" * 64, "c", "/tree", model=models.get(service))
-            for service in (*services, *models)
+            service: Artifact(service, "0" * 64, "/tree", model=models.get(service)) for service in (*services, *models)
         }
         self.store.put(side, Release(side, "c", self.described, artifacts, version, "digest"))
         for environment in self.described.environments:

@@ -87,8 +87,8 @@ def place(tmp_path: Path) -> Place:
 def release(id: str, model: str | None, baked: str | None = None) -> Release:
     """A release whose model comes from the bucket, or is baked in."""
     carried = BakedModel(baked, "digest") if baked else None
-    artifacts = {name: Artifact(name, "0" * 64, "c", "/tree") for name in APP.services}
-    artifacts["ml"] = Artifact("ml", "0" * 64, "c", "/tree", model=carried)
+    artifacts = {name: Artifact(name, "0" * 64, "/tree") for name in APP.services}
+    artifacts["ml"] = Artifact("ml", "0" * 64, "/tree", model=carried)
     return Release(id, "c", APP, artifacts, model, "digest", "schema")
 
 

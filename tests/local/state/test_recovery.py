@@ -11,6 +11,7 @@ from shipway.core.description.app import App
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
+from shipway.local.builds.address import Address
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.router.router import Router
@@ -60,7 +61,7 @@ def specs(tmp_path: Path, router: Router) -> TaskSpecs:
 
 
 def release(tree: Path) -> Release:
-    artifacts = {name: Artifact(name, name.ljust(64, "0"), "c1", str(tree)) for name in APP.services}
+    artifacts = {name: Artifact(name, name.ljust(64, "0"), Address(str(tree)).text()) for name in APP.services}
     return Release("r7", "c1", APP, artifacts)
 
 

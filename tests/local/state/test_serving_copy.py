@@ -20,7 +20,7 @@ Lost = Callable[[], Store]
 
 
 def release(id: str) -> Release:
-    artifact = Artifact("hello", id.ljust(64, "0"), "c1", "/tree")
+    artifact = Artifact("hello", id.ljust(64, "0"), "/tree")
     return Release(id, "c1", APP, {"hello": artifact}, model_version="v1.0", model_digest="d", created_at=1.0)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from shipway.core.description.app import Retention
 from shipway.core.releases.release import Artifact
+from shipway.local.builds.address import Address
 from shipway.local.builds.sealed_tree import seal
 from shipway.local.files.file_lock import locked
 from shipway.local.state.storage import GRACE, Needed, Storage
@@ -38,7 +39,7 @@ def test_builds_go_when_nobody_needs_them_and_nobody_used_them_lately(tmp_path: 
     folder = tmp_path / f"{kind}s"
     for name, days in ((OLD, 8), (NEW, 6), ("c" * 64, 100), ("bare-1", 100)):
         _make(folder / name / "file", days)
-    needed = Needed((Artifact("web", "c" * 64, "commit", "", str(folder / ("c" * 64))),))
+    needed = Needed((Artifact("web", "c" * 64, Address("", str(folder / ("c" * 64))).text()),))
     assert {(kind, f"{kind}s/{OLD}")} == _unneeded(tmp_path, needed)
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shipway.core.errors import ShipwayError
 from shipway.core.experiments.experiment import Experiment
+from shipway.core.releases.release import Release
+from shipway.local.builds.address import Address, address_of
+from shipway.local.state.serving_copy import ServingCopy
 from shipway.local.state.store import Store
 from shipway.local.state.upgrades import UPGRADES
+from tests.pipeline.house import APP
 
 FIRST = """
 CREATE TABLE documents (kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
@@ -28,6 +34,34 @@ def first(path: Path) -> Path:
     with closing(sqlite3.connect(path)) as db:
         db.executescript(FIRST)
     return path
+
+
+def of_version_1(path: Path) -> Path:
+    """A database of the version after that, with a release that serves."""
+    with closing(sqlite3.connect(first(path))) as db, db:
+        db.execute("PRAGMA user_version=1")
+        db.execute("INSERT INTO documents VALUES ('Release', 'r1', ?)", (json.dumps(release_as_before()),))
+    return path
+
+
+def release_as_before() -> dict[str, Any]:
+    """A release whose artifacts have their folders as fields of their own."""
+    lies = {"path": "/app x/.shipway/artifacts/aa/tree", "environment": "/app x/.shipway/environments/bb"}
+    artifacts = {
+        "hello": {"service": "hello", "digest": "a" * 64, "commit": "c0", **lies, "model": None},
+        "bare": {"service": "bare", "digest": "b" * 64, "commit": "c1", "path": "/bare/tree", "environment": ""},
+    }
+    return {"id": "r1", "commit": "c1", "app": APP.model_dump(mode="json"), "artifacts": artifacts}
+
+
+def check_release(release: Release | None) -> None:
+    """What its artifacts are made of lies where it lay."""
+    assert release is not None
+    assert {
+        "hello": Address("/app x/.shipway/artifacts/aa/tree", "/app x/.shipway/environments/bb"),
+        "bare": Address("/bare/tree"),
+    } == {name: address_of(artifact) for name, artifact in release.artifacts.items()}
+    assert ["c1", "c1"] == [release.commit_of(service) for service in release.artifacts]
 
 
 def version_of(path: Path) -> int:
@@ -85,3 +119,27 @@ def test_an_upgrade_that_is_cut_off_is_made_again(tmp_path: Path, monkeypatch: p
     store = Store(path)
     assert store.get(Experiment, "prod") is not None
     store.close()
+
+
+def test_the_artifacts_of_a_release_are_found_where_they_were_built(tmp_path: Path) -> None:
+    """A side that is kept warm, and a rollback, need them after the upgrade as before it."""
+    store = Store(of_version_1(tmp_path / "state.db"))
+    check_release(store.get(Release, "r1"))
+    store.close()
+    check_release(Store(tmp_path / "state.db").get(Release, "r1"))
+
+
+def test_a_copy_of_what_serves_is_read_as_an_earlier_version_wrote_it(tmp_path: Path) -> None:
+    """Who loses the database in the very upgrade has its releases and its experiments all the same."""
+    serving = {
+        "environments": [{"name": "prod", "history": ["r1"]}],
+        "sides": [{"environment": "prod", "side": "blue", "release": "r1", "tasks": 2}],
+        "releases": [release_as_before()],
+        "trials": [{"environment": "prod", "version": "v1.0", "split": [["v1.1", 10.0]]}],
+        "numbers": {"release": 1},
+    }
+    (tmp_path / "serving.json").write_text(json.dumps(serving))
+    store = Store(tmp_path / "state.db")
+    assert ["prod"] == [record.name for record in ServingCopy(tmp_path / "serving.json", store).recall()]
+    check_release(store.get(Release, "r1"))
+    assert 1 == len(store.all(Experiment))

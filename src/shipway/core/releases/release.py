@@ -40,16 +40,13 @@ class Artifact:
     """What a build makes of a service at a commit.
 
     `digest` is the SHA-256 (64 hex digits) over the service's git tree, its locked environment and the
-    interpreter: equal inputs give the equal artifact, whatever the commit. `path` is where its tree lies
-    and `environment` the folder of its virtual environment (empty for a service without one). `model` is the version
-    that is baked in, if one is.
+    interpreter: equal inputs give the equal artifact, whatever the commit. `address` is where it lies: only the target
+    that made it reads that. `model` is the version that is baked in, if one is.
     """
 
     service: str
     digest: str
-    commit: str
-    path: str
-    environment: str = ""
+    address: str
     model: BakedModel | None = None
 
     @property
@@ -62,7 +59,8 @@ class Artifact:
 class Release:
     """One artifact for each service and one model version, rolled out and rolled back as one.
 
-    `app` is the description as committed with it, so that a rollback brings back the old commands as well.
+    `app` is the description as committed with it, so that a rollback brings back the old commands as well; `commit` is
+    that description's, `commits` are those that services were built from.
     """
 
     id: str
@@ -73,6 +71,11 @@ class Release:
     model_digest: str | None = None
     request_schema: str | None = None
     created_at: float = 0.0
+    commits: Mapping[str, str] = field(default_factory=dict)
+
+    def commit_of(self, service: str) -> str:
+        """The commit that the service was built from; the description's where none of its own is recorded."""
+        return self.commits.get(service, self.commit)
 
     @property
     def models(self) -> dict[str, str]:
@@ -89,11 +92,11 @@ class Release:
         return baked.version if baked is not None else self.model_version if self.app.services[service].model else None
 
     def same_as(self, other: Release | None) -> bool:
-        """Whether both were made of the same: commit, description, artifacts and models."""
+        """Whether both were made of the same: commits, description, artifacts and models."""
         return (
             other is not None
             and (self.commit, self.app, self.models) == (other.commit, other.app, other.models)
-            and self._digests() == other._digests()
+            and self._sources() == other._sources()
         )
 
     def same_in(self, environment: str, other: Release | None) -> bool:
@@ -107,6 +110,9 @@ class Release:
             and self._place(environment) == other._place(environment)
             and self._digests() == other._digests()
         )
+
+    def _sources(self) -> dict[str, tuple[str, str]]:
+        return {service: (self.commit_of(service), digest) for service, digest in self._digests().items()}
 
     def _digests(self) -> dict[str, str]:
         return {service: artifact.digest for service, artifact in self.artifacts.items()}

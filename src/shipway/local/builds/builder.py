@@ -16,6 +16,7 @@ from shipway.core.errors import Refused, UsageError
 from shipway.core.logs.headline import with_log
 from shipway.core.ports import Builder, Tell
 from shipway.core.releases.release import Artifact, Commit
+from shipway.local.builds.address import Address, address_of
 from shipway.local.builds.baked_model import read_baked
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironment, PythonEnvironments, interpreter, is_whole
@@ -110,8 +111,7 @@ class LocalBuilder(Builder):
         with locked(self._artifacts / f".{digest}.lock", 2 * self._test_timeout, f"building {name}"):
             _clear(job.work)
             try:
-                known = _built_from(job.place)
-                if known is None:
+                if not _is_whole(job.place):
                     self._make(job, service.path, content)
                     tell(f"{name}: built {digest[:6]} in {time.monotonic() - started:.1f} s")
                 elif check is not None and not (job.place / "passed" / check.key).exists():
@@ -125,19 +125,20 @@ class LocalBuilder(Builder):
         touch(job.place)
         tree = job.place / "tree"
         baked = read_baked(tree, service.baked, name) if service.baked is not None else None
-        return Artifact(name, digest, known or commit.id, str(tree), environment.path, baked)
+        return Artifact(name, digest, Address(str(tree), environment.path).text(), baked)
 
     def verify(self, artifact: Artifact) -> None:
         """Raise Refused unless the artifact lies on disk, file by file, as it was built."""
-        tree = Path(artifact.path)
+        address = address_of(artifact)
+        tree = Path(address.tree)
         stored = _read(tree.parent)
         again = "deploy its commit again: it is built afresh"
         if stored is None or stored["digest"] != artifact.digest:
             raise Refused(
                 f"artifact {artifact.short} of {artifact.service} is not in {tree.parent} any more", fix=again
             )
-        if artifact.environment and not is_whole(Path(artifact.environment)):
-            raise Refused(f"the environment of {artifact.service} is not in {artifact.environment} any more", fix=again)
+        if address.environment and not is_whole(Path(address.environment)):
+            raise Refused(f"the environment of {artifact.service} is not in {address.environment} any more", fix=again)
         if changed := differences(tree, stored["files"]):
             named = ", ".join(changed[:_NAMED_FILES]) + (" …" if len(changed) > _NAMED_FILES else "")
             raise Refused(
@@ -201,12 +202,10 @@ class LocalBuilder(Builder):
         write_atomically(passed, job.check.command.encode())
 
 
-def _built_from(place: Path) -> str | None:
-    """The commit of a whole artifact; None when there is none or its files were damaged."""
+def _is_whole(place: Path) -> bool:
+    """Whether an artifact is there, and its files are as they were built."""
     stored = _read(place)
-    if stored is None or differences(place / "tree", stored["files"]):
-        return None
-    return str(stored["commit"])
+    return stored is not None and not differences(place / "tree", stored["files"])
 
 
 def _read(place: Path) -> dict[str, Any] | None:
@@ -214,7 +213,7 @@ def _read(place: Path) -> dict[str, Any] | None:
         stored: dict[str, Any] = json.loads((place / "artifact.json").read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return stored if {"digest", "commit", "files"} <= stored.keys() else None
+    return stored if {"digest", "files"} <= stored.keys() else None
 
 
 def _clear(work: Path) -> None:

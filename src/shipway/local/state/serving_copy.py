@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from shipway.core.access.authority import Authority
 from shipway.core.description.app import STORED
@@ -18,6 +19,7 @@ from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
 from shipway.local.files.atomic_file import write_atomically
 from shipway.local.state.store import Store
+from shipway.local.state.upgrades import with_addresses
 
 _log = logging.getLogger(__name__)
 _KEPT_HISTORY = 5
@@ -71,7 +73,7 @@ class ServingCopy:
         """
         if self._store.all(EnvironmentRecord) or not self._path.exists():
             return []
-        serving = self._read()
+        serving = _read(self._path)
         environments = [replace(record, rollout=None) for record in serving.environments]
         sides = {(e.name, e.side) for e in environments} | {(e.name, e.warm.side) for e in environments if e.warm}
         with self._store.transaction():
@@ -108,27 +110,23 @@ class ServingCopy:
             numbers=self._store.numbers(),
         )
 
-    def _read(self) -> _Serving:
-        try:
-            return _adapter.validate_json(self._path.read_bytes(), context=STORED)
-        except ValidationError as error:
-            raise unreadable(self._path, error) from error
-
 
 def check(path: Path) -> None:
     """Raise ShipwayError when there is a copy that could not be recalled."""
+    if path.exists():
+        _read(path)
+
+
+def _read(path: Path) -> _Serving:
+    """The copy, of this Shipway or of an earlier one. Raises ShipwayError when it is damaged."""
     try:
-        _adapter.validate_json(path.read_bytes(), context=STORED)
-    except FileNotFoundError:
-        return
-    except ValidationError as error:
-        raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: ValidationError) -> ShipwayError:
-    """The fault of a copy that is damaged as well."""
-    return ShipwayError(
-        f"{path}, the copy of what serves, is damaged: {error.error_count()} faults",
-        fix="shipway repair",
-        state="tasks and router go on serving",
-    )
+        stored = json.loads(path.read_bytes())
+        stored.setdefault("experiments", stored.pop("trials", []))
+        stored["releases"] = [with_addresses(release) for release in stored["releases"]]
+        return _adapter.validate_json(json.dumps(stored), context=STORED)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ShipwayError(
+            f"{path}, the copy of what serves, is damaged: {str(error).splitlines()[0]}",
+            fix="shipway repair",
+            state="tasks and router go on serving",
+        ) from error

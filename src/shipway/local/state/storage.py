@@ -12,6 +12,7 @@ from typing import Literal
 
 from shipway.core.description.app import Retention
 from shipway.core.releases.release import Artifact
+from shipway.local.builds.address import address_of
 from shipway.local.builds.sealed_tree import remove_tree
 from shipway.local.files.file_lock import locked_if_free
 
@@ -59,7 +60,7 @@ class Storage:
         now = time.time()
         builds = max(policy.builds, GRACE)
         digests = {artifact.digest for artifact in kept.artifacts}
-        environments = {Path(artifact.environment).name for artifact in kept.artifacts if artifact.environment}
+        environments = {Path(address_of(artifact).environment).name for artifact in kept.artifacts}
         found = [
             *_older(self._folders("artifacts", digests), "artifact", builds, now),
             *_older(self._folders("environments", environments), "environment", builds, now),

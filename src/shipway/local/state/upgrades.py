@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from shipway.core.errors import ShipwayError
+from shipway.local.builds.address import Address
 
 
 def _trials_are_experiments(db: sqlite3.Connection) -> None:
@@ -14,7 +17,23 @@ def _trials_are_experiments(db: sqlite3.Connection) -> None:
     db.execute("UPDATE counters SET name='experiment' WHERE name='trial'")
 
 
-UPGRADES = (_trials_are_experiments,)
+def _artifacts_have_an_address(db: sqlite3.Connection) -> None:
+    for id, body in db.execute("SELECT id, body FROM documents WHERE kind='Release'").fetchall():
+        release = with_addresses(json.loads(body))
+        db.execute("UPDATE documents SET body=? WHERE kind='Release' AND id=?", (json.dumps(release), id))
+
+
+def with_addresses(release: dict[str, Any]) -> dict[str, Any]:
+    """A stored release whose artifacts still have their folders as fields of their own, as it is stored today."""
+    artifacts = release.get("artifacts", {})
+    for artifact in artifacts.values():
+        if "path" in artifact:
+            artifact["address"] = Address(artifact.pop("path"), artifact.pop("environment", "")).text()
+            artifact.pop("commit", None)
+    return {"commits": dict.fromkeys(artifacts, release["commit"]), **release}
+
+
+UPGRADES = (_trials_are_experiments, _artifacts_have_an_address)
 """Step n leads from version n to n + 1. The tables as they were first have version 0."""
 
 

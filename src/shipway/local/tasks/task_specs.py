@@ -13,6 +13,7 @@ from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.ports import Tell
 from shipway.core.releases.release import Release
+from shipway.local.builds.address import address_of
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.router.router import Router
@@ -51,7 +52,7 @@ class TaskSpecs:
             release=release.id,
             artifact_digest=artifact.digest,
             argv=tuple(shlex.split(self._filled(described.command, environment, release, service))),
-            cwd=artifact.path,
+            cwd=address_of(artifact).tree,
             env=variables | {"SHIPWAY_TASK": id},
             port=0,
             ready_path=described.ready,
@@ -80,7 +81,7 @@ class TaskSpecs:
         try:
             code, said = run_bounded(
                 shlex.split(self._filled(command, environment, release, service)),
-                Path(release.artifacts[service].path),
+                Path(address_of(release.artifacts[service]).tree),
                 self._variables(environment, side, release, service),
                 BEFORE_TRAFFIC_TIMEOUT,
             )
@@ -95,9 +96,9 @@ class TaskSpecs:
 
     def _variables(self, environment: str, side: Side, release: Release, service: str) -> dict[str, str]:
         described = release.app.services[service]
-        artifact = release.artifacts[service]
+        address = address_of(release.artifacts[service])
         own = described.env | release.app.environments[environment].env
-        variables = self._environments.variables(artifact.environment, artifact.path)
+        variables = self._environments.variables(address.environment, address.tree)
         variables |= {
             "HOME": str(self._data(environment, service)),
             "SHIPWAY_ENVIRONMENT": environment,
@@ -108,7 +109,7 @@ class TaskSpecs:
             variables["MODEL_BUCKET"] = self._bucket(release)
             variables["MODEL_VERSION_PARAMETER"] = self._parameters.uri(self.parameter(environment, side))
         if described.baked is not None:
-            variables["MODEL_BAKED"] = str(Path(artifact.path) / described.baked)
+            variables["MODEL_BAKED"] = str(Path(address.tree) / described.baked)
         for used, variable in described.uses.items():
             variables[variable] = f"http://127.0.0.1:{self._router.internal_port(environment, side, used)}"
         return variables | {name: self._filled(value, environment, release, service) for name, value in own.items()}
