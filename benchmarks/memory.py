@@ -19,7 +19,7 @@ from benchmarks.serving.servers import Launch, Server, clean_environment
 from benchmarks.throwaway import CHECKOUT
 from shipway.core.errors import ShipwayError
 from shipway.demo.commands import must
-from shipway.local.tasks.processes import free_port
+from shipway.local.tasks.task_ports import free_port
 
 _REQUESTS = {
     "quick": (20_000, 50_000, 100_000),

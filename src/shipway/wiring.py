@@ -38,6 +38,7 @@ from shipway.local.state.store import Store
 from shipway.local.target import LocalTarget
 from shipway.local.tasks.processes import ProcessRunner
 from shipway.local.tasks.supervisor import Supervisor
+from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.local.tasks.task_table import FileTaskTable
 from shipway.local.whose import user_name
@@ -165,9 +166,11 @@ def build(root: Path) -> Platform:
     specs = TaskSpecs(places, environments, router, parameters)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
     table = FileTaskTable(places.state / "tasks")
+    logs = FileTaskLog(places.state / "logs")
+    runner = ProcessRunner(logs)
     supervisor = Supervisor(
         table,
-        ProcessRunner(),
+        runner,
         on_change=lambda status: target.task_changed(status),  # noqa: PLW0108
     )
     sides = Sides(store)
@@ -175,7 +178,7 @@ def build(root: Path) -> Platform:
     meter = Meter(router)
     versions = WantedVersions(store, sides, supervisor, parameters, specs)
     evidence = ModelEvidence(sides, supervisor, specs, labelled_losses)
-    target = LocalTarget(sides, routes, supervisor, router, meter, versions, evidence, specs)
+    target = LocalTarget(sides, routes, supervisor, runner, router, meter, versions, evidence, specs)
     models = ModelRegistry(
         places.state / (app.model.bucket if app.model else "ml-models-bucket"),
         Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
@@ -195,7 +198,7 @@ def build(root: Path) -> Platform:
     )
     control = Control(parts, Engine(Runs(parts).carry_out, stopping))
     experiments = Experiments(parts, target, stopping)
-    pruning = Pruning(Storage(places.state), store, supervisor, specs, lambda: platform.app)
+    pruning = Pruning(Storage(places.state), store, supervisor, specs, logs, lambda: platform.app)
     platform = Platform(
         places, app, store, target, routes, models, rollouts, control, experiments, supervisor, pruning, meter, operator,
         copy, Recovery(places.state / "artifacts", store, table, specs, router), recalled, stopping,

@@ -12,7 +12,10 @@ import psutil
 import pytest
 
 from shipway.core.observations.observation import Side
-from shipway.local.tasks.processes import TaskSpec
+from shipway.core.releases.release import Artifact
+from shipway.core.tasks import TaskSpec
+from shipway.local.builds.address import Address
+from shipway.local.tasks.task_logs import FileTaskLog
 from tests.git_repository import Repository
 
 TASK = """
@@ -59,6 +62,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def log(tmp_path: Path) -> FileTaskLog:
+    """What the test's tasks write."""
+    return FileTaskLog(tmp_path / "logs")
+
+
+@pytest.fixture
 def make_spec(tmp_path: Path) -> Iterator[MakeSpec]:
     """Makes specs of a small HTTP task; after the test nothing that carries its mark may run."""
     program = tmp_path / "task.py"
@@ -81,13 +90,11 @@ def make_spec(tmp_path: Path) -> Iterator[MakeSpec]:
             side=side,
             service="web",
             release="r1",
-            artifact_digest=artifact,
+            artifact=Artifact("web", artifact, Address(str(tmp_path)).text()),
             argv=argv or (sys.executable, "-S", "-E", str(program)),
-            cwd=str(tmp_path),
             env={"SHIPWAY_TASK": id, "TEST_MARK": mark} | env,
             port=0,
             ready_path="/ready",
-            log=str(tmp_path / "logs" / f"{id}.log"),
             start_timeout=start_timeout,
             drain_timeout=drain_timeout,
             health_path=health_path,

@@ -13,7 +13,7 @@ from shipway.local.tasks.supervisor import State, TaskStatus
 @pytest.fixture
 def task(make_spec):
     def make(port: int, state: State, *, silent: bool = False) -> TaskStatus:
-        return TaskStatus(replace(make_spec(f"task-{port}"), port=port), 1, state, 0, 0.0, silent=silent)
+        return TaskStatus(replace(make_spec(f"task-{port}"), port=port), None, state, 0, 0.0, silent=silent)
 
     return make
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
-
-import psutil
 
 from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError
@@ -28,6 +24,7 @@ from shipway.core.observations.observation import (
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.ports import Pace, Target, Tell
 from shipway.core.releases.release import Release
+from shipway.core.tasks import Runner, TaskSpec
 from shipway.core.verdicts.lately import SeenLately
 from shipway.local.model_tasks.evidence import ModelEvidence
 from shipway.local.model_tasks.wanted_versions import WantedVersions
@@ -36,7 +33,6 @@ from shipway.local.router.router import Router
 from shipway.local.routes import Routes
 from shipway.local.sides import Sides
 from shipway.local.tasks.probes import ask_all
-from shipway.local.tasks.processes import TaskSpec
 from shipway.local.tasks.supervisor import Supervisor, TaskStatus
 from shipway.local.tasks.task_specs import TaskSpecs
 
@@ -55,6 +51,7 @@ class LocalTarget(Target):
         sides: Sides,
         routes: Routes,
         supervisor: Supervisor,
+        runner: Runner,
         router: Router,
         meter: Meter,
         versions: WantedVersions,
@@ -64,6 +61,7 @@ class LocalTarget(Target):
         self._sides = sides
         self._routes = routes
         self._supervisor = supervisor
+        self._runner = runner
         self._router = router
         self._meter = meter
         self._versions = versions
@@ -148,7 +146,7 @@ class LocalTarget(Target):
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
         statuses = [task for task in self._supervisor.tasks(environment, side) if task.serving]
         fresh = [self._supervisor.check_now(task.spec.id) for task in statuses]
-        return [_report(task) for task in fresh]
+        return [self._report(task) for task in fresh]
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
         return self._evidence.predictions(environment, oldest)
@@ -273,6 +271,11 @@ class LocalTarget(Target):
         service = release.app.services.get(spec.service) if release else None
         return service is not None and bool(service.uses)
 
+    def _report(self, task: TaskStatus) -> TaskReport:
+        runs = self._runner.runs(task.spec, task.handle) if task.handle is not None else "gone"
+        version = (task.body or {}).get("model_version")
+        return TaskReport(task.spec.id, task.spec.service, runs, version, task.state == "ready")
+
     def _stop(self, environment: str, side: Side, tasks: Sequence[TaskStatus]) -> None:
         self._supervisor.stop([task.spec.id for task in tasks])
         self._routes.forget(environment, side, tasks)
@@ -286,15 +289,3 @@ def _callers_first(services: set[str], app: App) -> list[str]:
         # Services that call one another have no order; each gets the whole drain timeout.
         return sorted(services)
     return list(reversed(order))
-
-
-def _report(task: TaskStatus) -> TaskReport:
-    """What a task really runs: the artifact is read off the folder that its process works in."""
-    artifact = "unknown"
-    try:
-        if task.pid is not None and Path(psutil.Process(task.pid).cwd()) == Path(os.path.realpath(task.spec.cwd)):
-            artifact = task.spec.artifact_digest
-    except psutil.Error:
-        artifact = "gone"
-    version = (task.body or {}).get("model_version")
-    return TaskReport(task.spec.id, task.spec.service, artifact, version, task.state == "ready")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.predictions import TaskPredictions
+from shipway.core.releases.release import Artifact
+from shipway.core.tasks import TaskSpec
 from shipway.local.model_tasks.counters import all_predictions, counters_of, predictions_of, sketch_of
-from shipway.local.tasks.processes import TaskSpec
 from shipway.local.tasks.supervisor import TaskStatus
 
 SKETCH = {"count": 3, "sum": 0.9, "buckets": [[0.0, 0.0, 1], [0.25, 0.26, 0], [0.4, 0.41, 2]]}
@@ -92,10 +93,10 @@ def test_a_sketch_is_read_as_it_is() -> None:
 def task(id: str, port: int) -> TaskStatus:
     """A task that listens on a port."""
     spec = TaskSpec(
-        id=id, environment="dev", side="blue", service="ml", release="r1", artifact_digest="", argv=(), cwd="/", env={},
-        port=port, ready_path="/ready", log="", start_timeout=1, drain_timeout=1,
+        id=id, environment="dev", side="blue", service="ml", release="r1", artifact=Artifact("ml", "", ""), argv=(), env={},
+        port=port, ready_path="/ready", start_timeout=1, drain_timeout=1,
     )  # fmt: skip
-    return TaskStatus(spec, 1, "ready", 0, 0.0)
+    return TaskStatus(spec, None, "ready", 0, 0.0)
 
 
 def test_all_tasks_tell_or_none() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.core.experiments.figures import TaskFigures
+from shipway.core.releases.release import Artifact
+from shipway.core.tasks import TaskSpec
 from shipway.local.model_tasks.figures import figures_of
-from shipway.local.tasks.processes import TaskSpec
 from shipway.local.tasks.supervisor import TaskStatus
 from tests.parts import ROOT
 
@@ -26,10 +27,10 @@ JSON = st.recursive(
 def task() -> TaskStatus:
     """A task named `one`."""
     spec = TaskSpec(
-        id="one", environment="prod", side="blue", service="ml", release="r1", artifact_digest="", argv=(), cwd="",
-        env={}, port=1, ready_path="/ready", log="", start_timeout=1, drain_timeout=1,
+        id="one", environment="prod", side="blue", service="ml", release="r1", artifact=Artifact("ml", "", ""), argv=(),
+        env={}, port=1, ready_path="/ready", start_timeout=1, drain_timeout=1,
     )  # fmt: skip
-    return TaskStatus(spec, 1, "ready", 0, 0.0)
+    return TaskStatus(spec, None, "ready", 0, 0.0)
 
 
 def read(answer: Any) -> TaskFigures:

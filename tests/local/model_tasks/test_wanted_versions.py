@@ -13,11 +13,11 @@ from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.records import SideRecord
+from shipway.core.tasks import TaskSpec
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.model_tasks.wanted_versions import WantedVersions
 from shipway.local.sides import Sides
 from shipway.local.state.store import Store
-from shipway.local.tasks.processes import TaskSpec
 from shipway.local.tasks.supervisor import TaskStatus
 from shipway.local.tasks.task_specs import TaskSpecs
 
@@ -54,10 +54,10 @@ class Tasks:
     def status(self, side: Side, service: str) -> TaskStatus:
         state, body = self.said[side, service]
         spec = TaskSpec(
-            id=f"{side}-{service}", environment="prod", side=side, service=service, release="r1", artifact_digest="",
-            argv=(), cwd="", env={}, port=1, ready_path="/ready", log="", start_timeout=1, drain_timeout=1,
+            id=f"{side}-{service}", environment="prod", side=side, service=service, release="r1", artifact=Artifact("ml", "", ""),
+            argv=(), env={}, port=1, ready_path="/ready", start_timeout=1, drain_timeout=1,
         )  # fmt: skip
-        return TaskStatus(spec, 1, state, 0, 0.0, "no answer", body)  # type: ignore[arg-type]
+        return TaskStatus(spec, None, state, 0, 0.0, "no answer", body)  # type: ignore[arg-type]
 
 
 class Place:

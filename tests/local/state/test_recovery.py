@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from shipway.core.description.app import App
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
+from shipway.core.tasks import TaskRecord, TaskSpec
 from shipway.local.builds.address import Address
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.parameters import FileParameters
@@ -19,9 +21,10 @@ from shipway.local.router.state import Slot, Split
 from shipway.local.router.topology import Pool
 from shipway.local.state.recovery import FoundTask, Recovery, recover_tasks, router_state, running_tasks
 from shipway.local.state.store import Store
-from shipway.local.tasks.processes import ProcessRunner, TaskSpec
+from shipway.local.tasks.processes import ProcessRunner
+from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.local.tasks.task_specs import TaskSpecs
-from shipway.local.tasks.task_table import FileTaskTable, TaskRecord
+from shipway.local.tasks.task_table import FileTaskTable
 
 MakeSpec = Callable[..., TaskSpec]
 APP = App.model_validate(
@@ -86,7 +89,7 @@ def test_the_routers_state_is_what_the_records_and_the_tasks_say(
 
 
 def test_a_task_is_known_again_by_its_process(
-    store: Store, table: FileTaskTable, specs: TaskSpecs, make_spec: MakeSpec, tmp_path: Path
+    store: Store, table: FileTaskTable, specs: TaskSpecs, make_spec: MakeSpec, tmp_path: Path, log: FileTaskLog
 ) -> None:
     """Its id, its port and its launch are what it was started with; it is not started twice."""
     tree = tmp_path / "artifacts" / "abc" / "tree"
@@ -95,8 +98,8 @@ def test_a_task_is_known_again_by_its_process(
     store.put("dev-blue", SideRecord("dev", "blue", "r7", 1))
     own = {"SHIPWAY_ENVIRONMENT": "dev", "SHIPWAY_SERVICE": "model", "SHIPWAY_RELEASE": "r7", "SHIPWAY_LAUNCH": "x1"}
     spec = make_spec("dev-blue-r7-model-0", argv=("sleep", "600"), **own)
-    spec = TaskSpec(**{**{name: getattr(spec, name) for name in spec.__slots__}, "cwd": str(tree), "port": 12345})
-    handle = (runner := ProcessRunner()).start(spec)
+    spec = replace(spec, artifact=release(tree).artifacts["model"], port=12345)
+    handle = (runner := ProcessRunner(log)).start(spec)
     try:
         found = list(running_tasks(tmp_path / "artifacts"))
         assert ["dev-blue-r7-model-0"] == recover_tasks(found, table, specs, store)

@@ -32,9 +32,9 @@ HANGING = (sys.executable, "-S", "-E", "-c", HANGS)
 
 
 @pytest.fixture
-def supervisor(tmp_path, clock, make_spec, monkeypatch):
+def supervisor(tmp_path, clock, make_spec, monkeypatch, log):
     monkeypatch.setattr(module, "_PROBE_TIMEOUT", 0.5)
-    supervisor = Supervisor(FileTaskTable(tmp_path / "tasks"), ProcessRunner(), clock=clock)
+    supervisor = Supervisor(FileTaskTable(tmp_path / "tasks"), ProcessRunner(log), clock=clock)
     yield supervisor
     clock.now += 60
     supervisor.stop([task.spec.id for task in supervisor.tasks()])
@@ -45,6 +45,12 @@ def only(supervisor) -> TaskStatus:
     return task
 
 
+def pid_of(status: TaskStatus) -> int:
+    """The task's process."""
+    assert status.handle is not None
+    return int(status.handle.id)
+
+
 def ready(supervisor, *specs):
     supervisor.want("dev", "blue", "web", specs)
     wait_for(lambda: supervisor.poll() or all(task.state == "ready" for task in supervisor.tasks()))
@@ -53,7 +59,7 @@ def ready(supervisor, *specs):
 def test_a_stopped_task_is_known_at_the_next_look(supervisor, make_spec):
     """SIGSTOP shows in the process table: nobody waits for a readiness answer that can't come."""
     ready(supervisor, make_spec())
-    os.kill(only(supervisor).pid, signal.SIGSTOP)
+    os.kill(pid_of(only(supervisor)), signal.SIGSTOP)
     wait_for(lambda: supervisor.poll() or only(supervisor).silent)
     assert ("unready", "a signal such as SIGSTOP holds it still") == (only(supervisor).state, only(supervisor).reason)
 
@@ -62,30 +68,30 @@ def test_a_task_that_stays_stopped_is_replaced(supervisor, make_spec, clock):
     """After two seconds it is ended and started anew; its record counts a restart."""
     ready(supervisor, make_spec())
     before = only(supervisor)
-    os.kill(before.pid, signal.SIGSTOP)
+    os.kill(pid_of(before), signal.SIGSTOP)
     wait_for(lambda: supervisor.poll() or only(supervisor).silent)
     clock.now += 1.9
     supervisor.poll()
-    assert before.pid == only(supervisor).pid
+    assert pid_of(before) == pid_of(only(supervisor))
     clock.now += 0.1
     supervisor.poll()
     assert str(only(supervisor).reason).startswith("was held still by a signal such as SIGSTOP for 2 s")
     clock.now += 0.5
     wait_for(lambda: supervisor.poll() or only(supervisor).state == "ready")
-    assert (1, False) == (only(supervisor).restarts, before.pid == only(supervisor).pid)
+    assert (1, False) == (only(supervisor).restarts, pid_of(before) == pid_of(only(supervisor)))
 
 
 def test_a_task_that_goes_on_is_kept(supervisor, make_spec, clock):
     """SIGCONT in time: the same process is ready again."""
     ready(supervisor, make_spec())
     before = only(supervisor)
-    os.kill(before.pid, signal.SIGSTOP)
+    os.kill(pid_of(before), signal.SIGSTOP)
     wait_for(lambda: supervisor.poll() or only(supervisor).silent)
-    os.kill(before.pid, signal.SIGCONT)
+    os.kill(pid_of(before), signal.SIGCONT)
     wait_for(lambda: supervisor.poll() or only(supervisor).state == "ready")
     clock.now += 60
     supervisor.poll()
-    assert (before.pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
+    assert (pid_of(before), 0) == (pid_of(only(supervisor)), only(supervisor).restarts)
 
 
 def test_a_task_that_answers_nothing_for_long_is_replaced(supervisor, make_spec, clock, tmp_path):
@@ -96,7 +102,7 @@ def test_a_task_that_answers_nothing_for_long_is_replaced(supervisor, make_spec,
     clock.now += 1
     wait_for(lambda: supervisor.poll() or only(supervisor).silent)
     wait_for(lambda: supervisor.poll() or supervisor._tasks[before.spec.id].silent_answers >= 3)
-    assert before.pid == only(supervisor).pid
+    assert pid_of(before) == pid_of(only(supervisor))
     (tmp_path / "hang").unlink()
     clock.now += 15
     supervisor.poll()
@@ -120,7 +126,7 @@ def test_a_task_that_answers_on_its_liveness_path_is_not_killed(supervisor, make
         supervisor.poll()
     # one late answer is no silence that lasts
     wait_for(lambda: supervisor.poll() or not only(supervisor).silent)
-    assert before.pid == only(supervisor).pid
+    assert pid_of(before) == pid_of(only(supervisor))
 
 
 def test_tasks_that_are_all_silent_are_replaced_one_after_the_other(supervisor, make_spec, clock, tmp_path):
@@ -142,6 +148,6 @@ def test_a_settled_task_that_dies_is_started_again_at_once(supervisor, make_spec
     ready(supervisor, make_spec())
     clock.now += 10
     assert "ready" == supervisor.check_now(only(supervisor).spec.id).state
-    os.kill(only(supervisor).pid, signal.SIGKILL)
+    os.kill(pid_of(only(supervisor)), signal.SIGKILL)
     wait_for(lambda: supervisor.poll() or only(supervisor).restarts == 1)
     assert "starting" == only(supervisor).state

@@ -13,16 +13,16 @@ import threading
 import time
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from shipway.core.errors import UsageError
+from shipway.core.tasks import LAUNCH, TaskRecord
 from shipway.local.files import log_file
 from shipway.local.tasks import supervisor as module
-from shipway.local.tasks.processes import LAUNCH, ProcessRunner
+from shipway.local.tasks.processes import ProcessRunner
 from shipway.local.tasks.supervisor import Supervisor, TaskStatus
-from shipway.local.tasks.task_table import FileTaskTable, TaskRecord
+from shipway.local.tasks.task_table import FileTaskTable
 from shipway.pipeline.loops import Loops
 from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
@@ -36,8 +36,8 @@ def table(tmp_path):
 
 
 @pytest.fixture
-def supervisor(table, clock, make_spec):
-    supervisor = Supervisor(table, ProcessRunner(), clock=clock)
+def supervisor(table, clock, make_spec, log):
+    supervisor = Supervisor(table, ProcessRunner(log), clock=clock)
     yield supervisor
     stop_all(supervisor)
 
@@ -61,6 +61,12 @@ def in_state(supervisor, state):
     return look
 
 
+def pid_of(status: TaskStatus) -> int:
+    """The task's process."""
+    assert status.handle is not None
+    return int(status.handle.id)
+
+
 def want(supervisor, *specs):
     supervisor.want("dev", specs[0].side, "web", specs)
 
@@ -77,9 +83,9 @@ def test_wanted_tasks_become_ready(supervisor, make_spec):
 def test_wanting_again_changes_nothing(supervisor, make_spec):
     """A known task is left alone, and an id is not taken over by another artifact."""
     want(supervisor, make_spec())
-    pid = only(supervisor).pid
+    pid = pid_of(only(supervisor))
     want(supervisor, make_spec())
-    assert pid == only(supervisor).pid
+    assert pid == pid_of(only(supervisor))
     with pytest.raises(UsageError, match="runs another artifact"):
         want(supervisor, make_spec(artifact="b" * 64))
 
@@ -140,7 +146,7 @@ def test_an_unready_task_is_not_killed(supervisor, make_spec, clock, tmp_path):
     (tmp_path / "gate").touch()
     want(supervisor, make_spec(GATE=str(tmp_path / "gate")))
     wait_for(in_state(supervisor, "ready"))
-    pid = only(supervisor).pid
+    pid = pid_of(only(supervisor))
     (tmp_path / "gate").unlink()
     clock.now += 3600
     wait_for(in_state(supervisor, "unready"))
@@ -149,17 +155,17 @@ def test_an_unready_task_is_not_killed(supervisor, make_spec, clock, tmp_path):
     supervisor.poll()
     (tmp_path / "gate").touch()
     wait_for(in_state(supervisor, "ready"))
-    assert (pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
+    assert (pid, 0) == (pid_of(only(supervisor)), only(supervisor).restarts)
 
 
-def test_a_killed_task_comes_back_on_a_new_port(table, make_spec, clock):
+def test_a_killed_task_comes_back_on_a_new_port(table, make_spec, clock, log):
     """A task that was ready once is restarted after a pause, and whoever listens learns of the new port."""
     told: list[TaskStatus] = []
-    supervisor = Supervisor(table, ProcessRunner(), told.append, clock)
+    supervisor = Supervisor(table, ProcessRunner(log), told.append, clock)
     want(supervisor, make_spec())
     wait_for(in_state(supervisor, "ready"))
     before = only(supervisor)
-    os.kill(before.pid, signal.SIGKILL)
+    os.kill(pid_of(before), signal.SIGKILL)
     wait_for(in_state(supervisor, "backing_off"))
     assert str(only(supervisor).reason).startswith("killed by SIGKILL: task dev-blue-r1-web-0 on")
     supervisor.poll()
@@ -180,7 +186,7 @@ def test_the_pause_grows_and_is_forgotten(supervisor, make_spec, clock):
     pauses = []
     for _ in range(8):
         wait_for(in_state(supervisor, "ready"))
-        os.kill(only(supervisor).pid, signal.SIGKILL)
+        os.kill(pid_of(only(supervisor)), signal.SIGKILL)
         wait_for(in_state(supervisor, "backing_off"))
         died = clock.now
         while only(supervisor).state == "backing_off":
@@ -191,7 +197,7 @@ def test_the_pause_grows_and_is_forgotten(supervisor, make_spec, clock):
     wait_for(in_state(supervisor, "ready"))
     clock.now += 60
     wait_for(lambda: supervisor.check_now(ID).state == "ready")
-    os.kill(only(supervisor).pid, signal.SIGKILL)
+    os.kill(pid_of(only(supervisor)), signal.SIGKILL)
     wait_for(lambda: supervisor.poll() or only(supervisor).restarts == 9)
     assert "starting" == only(supervisor).state
 
@@ -203,9 +209,9 @@ def test_stop_drains_and_forgets(supervisor, make_spec, table, running):
     assert ([], [], []) == (supervisor.tasks(), running(), list(table.all()))
 
 
-def test_a_task_that_ignores_sigterm_is_killed_with_its_children(table, make_spec, running):
+def test_a_task_that_ignores_sigterm_is_killed_with_its_children(table, make_spec, running, log):
     """After the drain timeout the whole session goes."""
-    supervisor = Supervisor(table, ProcessRunner())
+    supervisor = Supervisor(table, ProcessRunner(log))
     want(supervisor, make_spec(IGNORE_TERM="1", CHILD="1", drain_timeout=0.2))
     wait_for(in_state(supervisor, "ready"))
     assert 2 == len(running())
@@ -237,9 +243,9 @@ def test_a_hanging_task_delays_nobody(supervisor, make_spec, monkeypatch, tmp_pa
     assert not supervisor._tasks["hangs"].probe.done()
 
 
-def test_a_loop_of_looks_brings_tasks_up(table, make_spec):
+def test_a_loop_of_looks_brings_tasks_up(table, make_spec, log):
     """As the daemon does it; they run on after its end."""
-    supervisor, stop = Supervisor(table, ProcessRunner()), threading.Event()
+    supervisor, stop = Supervisor(table, ProcessRunner(log)), threading.Event()
     Loops(stop, time.monotonic).start("tasks", "watches tasks", supervisor.look, supervisor.interval, 30.0)
     want(supervisor, make_spec())
     wait_for(lambda: only(supervisor).state == "ready")
@@ -249,20 +255,24 @@ def test_a_loop_of_looks_brings_tasks_up(table, make_spec):
 
 
 DAEMON = """
-import json, sys, time
+import sys, time
 from pathlib import Path
-from shipway.local.tasks.processes import ProcessRunner, TaskSpec
+from pydantic import TypeAdapter
+from shipway.core.tasks import TaskSpec
+from shipway.local.tasks.processes import ProcessRunner
+from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.local.tasks.supervisor import Supervisor
 from shipway.local.tasks.task_table import FileTaskTable
 
-spec = json.loads(Path(sys.argv[2]).read_text())
-supervisor = Supervisor(FileTaskTable(Path(sys.argv[1])), ProcessRunner())
+folder = Path(sys.argv[1])
+spec = TypeAdapter(TaskSpec).validate_json((folder / "spec.json").read_text())
+supervisor = Supervisor(FileTaskTable(folder / "tasks"), ProcessRunner(FileTaskLog(folder / "logs")))
 supervisor.adopt()
-supervisor.want("dev", "blue", "web", [TaskSpec(**spec | {"argv": tuple(spec["argv"])})])
+supervisor.want("dev", "blue", "web", [spec])
 while True:
     supervisor.poll()
     (task,) = supervisor.tasks()
-    print(task.state, task.pid, flush=True)
+    print(task.state, task.handle and task.handle.id, flush=True)
     time.sleep(0.02)
 """
 
@@ -273,8 +283,9 @@ def daemon(tmp_path):
 
     def supervise_until(spec, state: str) -> int:
         (tmp_path / "spec.json").write_text(json.dumps(asdict(spec)))
-        arguments = [str(tmp_path / "tasks"), str(tmp_path / "spec.json")]
-        with subprocess.Popen([sys.executable, "-c", DAEMON, *arguments], stdout=subprocess.PIPE, text=True) as program:
+        with subprocess.Popen(
+            [sys.executable, "-c", DAEMON, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as program:
             assert program.stdout is not None
             for line in program.stdout:
                 if line.startswith(f"{state} "):
@@ -290,7 +301,7 @@ def test_tasks_outlive_the_daemon_and_are_adopted(daemon, supervisor, make_spec)
     pid = daemon(make_spec(), "ready")
     supervisor.adopt()
     wait_for(in_state(supervisor, "ready"))
-    assert (pid, 0) == (only(supervisor).pid, only(supervisor).restarts)
+    assert (pid, 0) == (pid_of(only(supervisor)), only(supervisor).restarts)
 
 
 def test_an_adopted_task_that_dies_is_restarted(daemon, supervisor, make_spec, clock):
@@ -322,26 +333,26 @@ def test_a_task_that_died_meanwhile_unready_is_crashed(daemon, supervisor, make_
     assert str(only(supervisor).reason).startswith("ended while no daemon watched it")
 
 
-def test_a_crash_is_remembered(table, make_spec, supervisor, clock):
+def test_a_crash_is_remembered(table, make_spec, supervisor, clock, log):
     """A crashed task stays crashed for the next daemon, with its reason."""
     want(supervisor, make_spec(EXIT="3"))
     wait_for(in_state(supervisor, "crashed"))
-    successor = Supervisor(table, ProcessRunner(), clock=clock)
+    successor = Supervisor(table, ProcessRunner(log), clock=clock)
     successor.adopt()
     assert ("crashed", only(supervisor).reason) == (only(successor).state, only(successor).reason)
 
 
-def test_a_started_but_unrecorded_task_is_found(table, supervisor, make_spec, running):
+def test_a_started_but_unrecorded_task_is_found(table, supervisor, make_spec, running, log):
     """Killed between start and record, the daemon's successor finds the process by its launch mark."""
     spec = replace(make_spec(**{LAUNCH: "launch-of-the-killed-daemon"}), port=free_port())
     table.put(TaskRecord(spec))
-    launcher = ProcessRunner()
+    launcher = ProcessRunner(log)
     handle = launcher.start(spec)
-    wait_for(lambda: Path(spec.log).read_text())
+    wait_for(lambda: log.file(spec).read_text())
     supervisor.adopt()
     wait_for(in_state(supervisor, "ready"))
-    assert handle.pid == only(supervisor).pid
-    assert [handle.pid] == [process.pid for process in running()]
+    assert int(handle.id) == pid_of(only(supervisor))
+    assert [int(handle.id)] == [process.pid for process in running()]
     stop_all(supervisor)
     assert not launcher.is_alive(spec, handle)
 
@@ -354,17 +365,17 @@ def test_a_recorded_but_never_started_task_is_started(table, supervisor, make_sp
     assert 1 == len(running())
 
 
-def test_an_unready_restart_is_adopted_as_starting(table, supervisor, make_spec, clock, tmp_path):
+def test_an_unready_restart_is_adopted_as_starting(table, supervisor, make_spec, clock, tmp_path, log):
     """A task that was ready only before its restart does not pass for one that serves, and may not start for ever."""
     (tmp_path / "gate").touch()
     want(supervisor, make_spec(GATE=str(tmp_path / "gate"), start_timeout=60.0))
     wait_for(in_state(supervisor, "ready"))
     (tmp_path / "gate").unlink()
-    os.kill(only(supervisor).pid, signal.SIGKILL)
+    os.kill(pid_of(only(supervisor)), signal.SIGKILL)
     wait_for(in_state(supervisor, "backing_off"))
     clock.now += 1
     wait_for(in_state(supervisor, "starting"))
-    successor = Supervisor(table, ProcessRunner(), clock=clock)
+    successor = Supervisor(table, ProcessRunner(log), clock=clock)
     successor.adopt()
     assert "starting" == only(successor).state
     clock.now += 61
@@ -373,24 +384,24 @@ def test_an_unready_restart_is_adopted_as_starting(table, supervisor, make_spec,
     assert str(only(successor).reason).startswith("not ready within 60 s")
 
 
-def test_children_of_an_unrecorded_task_are_ended(table, supervisor, make_spec, running):
+def test_children_of_an_unrecorded_task_are_ended(table, supervisor, make_spec, running, log):
     """When the task itself is gone before it was recorded, its children do not stay beside the new start."""
     spec = replace(make_spec(CHILD="1", **{LAUNCH: "launch-of-the-killed-daemon"}), port=free_port())
     table.put(TaskRecord(spec))
-    launcher = ProcessRunner()
+    launcher = ProcessRunner(log)
     handle = launcher.start(spec)
     wait_for(lambda: len(running()) == 2)
-    os.kill(handle.pid, signal.SIGKILL)
+    os.kill(int(handle.id), signal.SIGKILL)
     wait_for(lambda: not launcher.is_alive(spec, handle))
     supervisor.adopt()
     wait_for(in_state(supervisor, "ready"))
     assert 2 == len(running())
-    assert handle.pid != only(supervisor).pid
+    assert int(handle.id) != pid_of(only(supervisor))
 
 
-def test_a_full_disk_is_no_reason_to_forget(table, make_spec, clock, tmp_path):
+def test_a_full_disk_is_no_reason_to_forget(table, make_spec, clock, tmp_path, log):
     """A task whose record could not be written is told of as an error, and started once it can be."""
-    supervisor = Supervisor(table, ProcessRunner(), clock=clock)
+    supervisor = Supervisor(table, ProcessRunner(log), clock=clock)
     (tmp_path / "tasks").rename(tmp_path / "away")
     (tmp_path / "tasks").touch()  # a folder that was only removed would be made anew
     with pytest.raises(FileExistsError):
@@ -403,13 +414,13 @@ def test_a_full_disk_is_no_reason_to_forget(table, make_spec, clock, tmp_path):
     stop_all(supervisor)
 
 
-def test_a_drain_is_finished_by_the_next_daemon(table, supervisor, make_spec, running):
+def test_a_drain_is_finished_by_the_next_daemon(table, supervisor, make_spec, running, log):
     """A task that was told to stop is not kept because the daemon died."""
     want(supervisor, make_spec())
     wait_for(in_state(supervisor, "ready"))
     (record,) = table.all()
     table.put(replace(record, draining=True))
-    successor = Supervisor(table, ProcessRunner())
+    successor = Supervisor(table, ProcessRunner(log))
     successor.adopt()
     wait_for(lambda: successor.poll() or not successor.tasks())
     assert [] == running()
@@ -418,9 +429,8 @@ def test_a_drain_is_finished_by_the_next_daemon(table, supervisor, make_spec, ru
 def test_daemons_killed_at_any_moment_leave_one_task(make_spec, supervisor, running, tmp_path):
     """However often and whenever the daemon is killed, one process runs and it is known."""
     (tmp_path / "spec.json").write_text(json.dumps(asdict(make_spec())))
-    arguments = [str(tmp_path / "tasks"), str(tmp_path / "spec.json")]
     for milliseconds in (180, 220, 240, 260, 280, 300, 340, 400):
-        program = subprocess.Popen([sys.executable, "-c", DAEMON, *arguments], stdout=subprocess.DEVNULL)
+        program = subprocess.Popen([sys.executable, "-c", DAEMON, str(tmp_path)], stdout=subprocess.DEVNULL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             program.wait(milliseconds / 1000)
         program.kill()
@@ -428,20 +438,20 @@ def test_daemons_killed_at_any_moment_leave_one_task(make_spec, supervisor, runn
     supervisor.adopt()
     want(supervisor, make_spec())
     wait_for(in_state(supervisor, "ready"))
-    assert [only(supervisor).pid] == [process.pid for process in running()]
+    assert [pid_of(only(supervisor))] == [process.pid for process in running()]
 
 
-def test_logs_are_rotated_while_the_task_writes(table, make_spec, clock):
+def test_logs_are_rotated_while_the_task_writes(table, make_spec, clock, log):
     """A look at everything keeps logs within their bounds."""
-    supervisor = Supervisor(table, ProcessRunner(), clock=clock)
+    supervisor = Supervisor(table, ProcessRunner(log), clock=clock)
     want(supervisor, make_spec())
     wait_for(in_state(supervisor, "ready"))
-    log = Path(only(supervisor).spec.log)
-    with log.open("ab") as file:
+    written = log.file(only(supervisor).spec)
+    with written.open("ab") as file:
         file.truncate(log_file.MAX_BYTES + 1)
     clock.now += 2
     supervisor.poll()
-    assert (0, True) == (log.stat().st_size, log.with_name(f"{log.name}.1").exists())
+    assert (0, True) == (written.stat().st_size, written.with_name(f"{written.name}.1").exists())
     stop_all(supervisor)
 
 

@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipway.core.errors import ShipwayError
+from shipway.core.tasks import TaskHandle, TaskRecord, TaskSpec
 from shipway.local.tasks import supervisor as module
-from shipway.local.tasks.processes import Handle, TaskSpec
 from shipway.local.tasks.readiness import Readiness
 from shipway.local.tasks.supervisor import Supervisor, TaskStatus
-from shipway.local.tasks.task_table import TaskRecord
 
 
 @dataclass
@@ -50,42 +49,57 @@ class MemoryTable:
         return list(self.records.values())
 
 
+class NoLog:
+    """Its tasks write nothing."""
+
+    def tail(self, spec: TaskSpec, lines: int) -> Sequence[str]:
+        return []
+
+    def keep_bounded(self, spec: TaskSpec) -> None:
+        pass
+
+
 class MemoryRunner:
     """Processes are numbers; `kill -9` takes one away."""
+
+    log = NoLog()
 
     def __init__(self, faults: Faults) -> None:
         self.running: dict[int, TaskSpec] = {}
         self.faults = faults
         self.started = 0
 
-    def start(self, spec: TaskSpec) -> Handle:
+    def start(self, spec: TaskSpec) -> TaskHandle:
         self.faults.may_fail()
         self.started += 1
         self.running[self.started] = spec
-        return Handle(self.started, 1.0)
+        return TaskHandle(str(self.started), 1.0)
 
-    def find(self, spec: TaskSpec) -> Handle | None:
-        return next((Handle(pid, 1.0) for pid, found in self.running.items() if found == spec), None)
+    def find(self, spec: TaskSpec) -> TaskHandle | None:
+        return next((TaskHandle(str(pid), 1.0) for pid, found in self.running.items() if found == spec), None)
 
-    def is_alive(self, _: TaskSpec, handle: Handle) -> bool:
-        return handle.pid in self.running
+    def is_alive(self, _: TaskSpec, handle: TaskHandle) -> bool:
+        return int(handle.id) in self.running
 
-    def exit_reason(self, _: TaskSpec, handle: Handle) -> str | None:
-        return None if handle.pid in self.running else "killed by SIGKILL"
+    def exit_reason(self, _: TaskSpec, handle: TaskHandle) -> str | None:
+        return None if int(handle.id) in self.running else "killed by SIGKILL"
 
-    def is_stopped(self, _: TaskSpec, handle: Handle) -> bool:
+    def is_stopped(self, _: TaskSpec, handle: TaskHandle) -> bool:
         return False
 
-    def stranger(self, _: TaskSpec, handle: Handle) -> str | None:
+    def stranger(self, _: TaskSpec, handle: TaskHandle) -> str | None:
         return None
 
-    def terminate(self, _: TaskSpec, handle: Handle) -> None:
-        self.running.pop(handle.pid, None)
+    def runs(self, spec: TaskSpec, handle: TaskHandle) -> str:
+        return spec.artifact.digest if int(handle.id) in self.running else "gone"
 
-    def kill(self, spec: TaskSpec, handle: Handle | None) -> None:
+    def terminate(self, _: TaskSpec, handle: TaskHandle) -> None:
+        self.running.pop(int(handle.id), None)
+
+    def kill(self, spec: TaskSpec, handle: TaskHandle | None) -> None:
         self.faults.may_fail()
         if handle is not None:
-            self.running.pop(handle.pid, None)
+            self.running.pop(int(handle.id), None)
 
 
 class Machine:
@@ -125,9 +139,8 @@ def faults() -> st.SearchStrategy[dict[int, Exception]]:
 
 def test_whatever_fails_when_every_wanted_task_comes_back(monkeypatch, make_spec):
     """Writes, starts, kills and the word to the router fail anywhere while tasks start and die; later looks mend it."""
-    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask_task", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     monkeypatch.setattr(module, "free_port", iter(range(10_000, 10_000_000)).__next__)
-    monkeypatch.setattr(module.log_file, "rotate", lambda *_: False)
 
     @settings(max_examples=150, deadline=None)
     @given(faults(), st.lists(st.sampled_from(["look", "kill one", "kill all"]), max_size=8))
@@ -148,12 +161,10 @@ def test_whatever_fails_when_every_wanted_task_comes_back(monkeypatch, make_spec
         assert ["ready", "ready"] == machine.states()
         assert 2 == len(machine.runner.running)
         # What is stored and what was told is what runs.
-        known = {task.spec.id: (task.pid, task.spec.port) for task in machine.supervisor.tasks()}
-        stored = {
-            id: (record.handle and record.handle.pid, record.spec.port) for id, record in machine.table.records.items()
-        }
+        known = {task.spec.id: (task.handle, task.spec.port) for task in machine.supervisor.tasks()}
+        stored = {id: (record.handle, record.spec.port) for id, record in machine.table.records.items()}
         assert known == stored
-        assert known == {id: (status.pid, status.spec.port) for id, status in machine.told.items()}
+        assert known == {id: (status.handle, status.spec.port) for id, status in machine.told.items()}
         machine.supervisor.look()
 
     play()
@@ -161,7 +172,7 @@ def test_whatever_fails_when_every_wanted_task_comes_back(monkeypatch, make_spec
 
 def test_tasks_that_could_not_be_recorded_at_first_are_all_started(monkeypatch, make_spec):
     """One failing write does not keep the other tasks of the same wish from starting, and is told."""
-    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask_task", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.faults.calls = {1: OSError(errno.ENOSPC, "No space left on device")}
     machine.want()
@@ -173,7 +184,7 @@ def test_tasks_that_could_not_be_recorded_at_first_are_all_started(monkeypatch, 
 
 def test_a_look_that_can_not_do_all_says_what(monkeypatch, make_spec):
     """The loop that keeps tasks alive learns of the trouble, and of its end."""
-    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask_task", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.want()
     machine.look()
@@ -192,13 +203,13 @@ def test_a_look_that_can_not_do_all_says_what(monkeypatch, make_spec):
 
 def test_a_task_that_served_is_not_given_up_when_it_cannot_be_started(monkeypatch, make_spec):
     """Its command is missing for a while, as during a repair: it is tried again until it is back."""
-    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask_task", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.want()
     machine.look()
     start = machine.runner.start
 
-    def missing(_: TaskSpec) -> Handle:
+    def missing(_: TaskSpec) -> TaskHandle:
         raise ShipwayError("cannot start `run`: No such file or directory")
 
     machine.runner.running.clear()
@@ -213,7 +224,7 @@ def test_a_task_that_served_is_not_given_up_when_it_cannot_be_started(monkeypatc
 
 def test_a_successor_that_can_not_write_takes_over_all_the_same(monkeypatch, make_spec):
     """Whatever fails while tasks are adopted, the next daemon starts and looks after them."""
-    monkeypatch.setattr(module, "ask", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
+    monkeypatch.setattr(module, "ask_task", lambda *_, **__: Readiness(True, "GET /ready answered 200"))
     machine = Machine(make_spec)
     machine.want()
     machine.look()

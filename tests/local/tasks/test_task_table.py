@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.local.tasks.processes import Handle
-from shipway.local.tasks.task_table import FileTaskTable, TaskRecord
+from shipway.core.tasks import TaskHandle, TaskRecord
+from shipway.local.builds.address import Address, address_of
+from shipway.local.tasks.task_table import FileTaskTable
 
 
 def test_a_record_comes_back_as_it_was_put(tmp_path, make_spec):
     """Equal in every field, the latest one wins, and another table on the same folder sees it."""
     table = FileTaskTable(tmp_path / "tasks")
-    record = TaskRecord(make_spec("a"), Handle(12, 34.56), True, True, False, 3, "why\nnot")
+    record = TaskRecord(make_spec("a"), TaskHandle("12", 34.56), True, True, False, 3, "why\nnot")
     table.put(TaskRecord(make_spec("a")))
     table.put(record)
     table.put(TaskRecord(make_spec("b")))
@@ -51,3 +53,30 @@ def test_what_a_killed_writer_left_is_no_record(tmp_path):
     table = FileTaskTable(tmp_path / "tasks")
     (tmp_path / "tasks" / ".a.json.x1y2").write_text("{")
     assert [] == list(table.all())
+
+
+BEFORE = {
+    "spec": {
+        "id": "dev-blue-r1-web-0", "environment": "dev", "side": "blue", "service": "web", "release": "r1",
+        "artifact_digest": "a" * 64, "argv": ["python", "app.py"], "cwd": "/app x/.shipway/artifacts/aa/tree",
+        "env": {"VIRTUAL_ENV": "/app x/.shipway/environments/bb", "SHIPWAY_LAUNCH": "x"}, "port": 10123,
+        "ready_path": "/ready", "log": "/app x/.shipway/logs/dev/dev-blue-r1-web-0.log", "start_timeout": 30.0,
+        "drain_timeout": 5.0, "health_path": "/health", "host": "localhost",
+    },
+    "handle": {"pid": 4711, "started": 17.25}, "was_ready": True, "serves": True, "draining": False, "restarts": 2,
+    "crash": None,
+}  # fmt: skip
+
+
+def test_a_task_that_an_earlier_version_started_is_read(tmp_path):
+    """It runs on and is adopted: its process, its artifact, and how it is started again."""
+    table = FileTaskTable(tmp_path / "tasks")
+    (tmp_path / "tasks" / "dev-blue-r1-web-0.json").write_text(json.dumps(BEFORE))
+    (record,) = table.all()
+    assert (TaskHandle("4711", 17.25), True, 2) == (record.handle, record.serves, record.restarts)
+    assert ("web", "a" * 64) == (record.spec.artifact.service, record.spec.artifact.digest)
+    found = Address("/app x/.shipway/artifacts/aa/tree", "/app x/.shipway/environments/bb")
+    assert found == address_of(record.spec.artifact)
+    assert (("python", "app.py"), 10123, "/health") == (record.spec.argv, record.spec.port, record.spec.health_path)
+    table.put(record)
+    assert [record] == list(table.all())

@@ -16,6 +16,7 @@ from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord, Side
 from shipway.core.rollouts.retention import kept_releases
 from shipway.local.state.storage import Item, Needed, Storage
 from shipway.local.tasks.supervisor import Supervisor
+from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.local.tasks.task_specs import TaskSpecs
 
 EVERY = 3600.0
@@ -33,10 +34,16 @@ class Pruning:
     """The storage of one app."""
 
     def __init__(
-        self, storage: Storage, store: Store, supervisor: Supervisor, specs: TaskSpecs, app: Callable[[], App]
+        self,
+        storage: Storage,
+        store: Store,
+        supervisor: Supervisor,
+        specs: TaskSpecs,
+        logs: FileTaskLog,
+        app: Callable[[], App],
     ) -> None:
         self._storage, self._store = storage, store
-        self._supervisor, self._specs, self._app = supervisor, specs, app
+        self._supervisor, self._specs, self._logs, self._app = supervisor, specs, logs, app
         self._due = 0.0
         self.usage: Usage | None = None
 
@@ -56,10 +63,10 @@ class Pruning:
         tasks = self._supervisor.tasks()
         needed = Needed(
             tuple(artifact for release in staying for artifact in release.artifacts.values()),
-            frozenset(Path(task.spec.log) for task in tasks),
+            frozenset(self._logs.file(task.spec) for task in tasks),
             frozenset(self._captured(staying)),
         )
-        running = {task.spec.artifact_digest for task in tasks}
+        running = {task.spec.artifact.digest for task in tasks}
         return [item for item in self._storage.unneeded(policy, needed) if item.path.name not in running]
 
     def carry_out(self, items: Sequence[Item]) -> list[Item]:

@@ -14,14 +14,13 @@ from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import SIDES, Side, other
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
+from shipway.core.tasks import LAUNCH, TaskHandle, TaskRecord, TaskTable
 from shipway.local.router.router import Router
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import Pool
 from shipway.local.state.store import Store
 from shipway.local.tasks.process_table import send, session_of, started_at
-from shipway.local.tasks.processes import LAUNCH, Handle
 from shipway.local.tasks.task_specs import TaskSpecs
-from shipway.local.tasks.task_table import TaskRecord, TaskTable
 
 _log = logging.getLogger(__name__)
 _HALF = 5_000
@@ -171,4 +170,8 @@ def _record(task: FoundTask, specs: TaskSpecs, store: Store) -> TaskRecord | Non
     except (ShipwayError, KeyError, ValueError):
         return None
     spec = replace(spec, port=port, env=dict(spec.env) | {LAUNCH: task.variables[LAUNCH]})
-    return TaskRecord(spec, Handle(task.pid, started), was_ready=True, serves=True) if spec.id == task.id else None
+    return (
+        TaskRecord(spec, TaskHandle(str(task.pid), started), was_ready=True, serves=True)
+        if spec.id == task.id
+        else None
+    )

@@ -5,21 +5,20 @@ from __future__ import annotations
 import errno
 import math
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+
+import psutil
 
 from shipway.core.errors import ShipwayError
-from shipway.core.observations.observation import Side
+from shipway.core.tasks import LAUNCH, Runner, TaskHandle, TaskSpec
+from shipway.local.builds.address import address_of
 from shipway.local.files import log_file
 from shipway.local.tasks.port_owner import stranger_on
 from shipway.local.tasks.process_table import (
@@ -33,9 +32,8 @@ from shipway.local.tasks.process_table import (
     signal_name,
     started_at,
 )
+from shipway.local.tasks.task_logs import FileTaskLog
 
-LAUNCH = "SHIPWAY_LAUNCH"
-"""The variable by which a process is found whose start was not recorded any more."""
 _LAUNCHER = (
     (
         sys.executable, "-I", "-S", "-c",
@@ -51,104 +49,35 @@ _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, er
 _COUNT_INTERVAL = 1.0
 _KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
-_PORTS = range(10_000, 20_000)
-_PORT_REST = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """One task to run. `{port}` in `argv` and `env` becomes `port`; port 0 asks the supervisor for a free one.
-
-    `cwd` and `log` are absolute paths, timeouts are seconds, `env` is the whole environment but for PORT.
-    """
-
-    id: str
-    environment: str
-    side: Side
-    service: str
-    release: str
-    artifact_digest: str
-    argv: tuple[str, ...]
-    cwd: str
-    env: Mapping[str, str]
-    port: int
-    ready_path: str
-    log: str
-    start_timeout: float
-    drain_timeout: float
-    health_path: str = ""
-    host: str = "localhost"
-
-
-@dataclass(frozen=True, slots=True)
-class Handle:
-    """A running process: its id, and when the kernel started it, so that a reused id is never taken for ours."""
-
-    pid: int
-    started: float
-
-
-class Runner(Protocol):
-    """What runs tasks: processes here, containers elsewhere."""
-
-    def start(self, spec: TaskSpec, /) -> Handle:
-        """Start the task.
-
-        Raises ShipwayError when its command cannot be started, OSError when the machine lacks something just now,
-        such as descriptors or memory; nothing runs then.
-        """
-        ...
-
-    def find(self, spec: TaskSpec, /) -> Handle | None:
-        """The running task that was started from exactly this spec, if there is one."""
-        ...
-
-    def is_alive(self, spec: TaskSpec, handle: Handle, /) -> bool:
-        """Whether it runs."""
-        ...
-
-    def exit_reason(self, spec: TaskSpec, handle: Handle, /) -> str | None:
-        """How it ended, such as `exit code 3`; None while it runs."""
-        ...
-
-    def is_stopped(self, spec: TaskSpec, handle: Handle, /) -> bool:
-        """Whether it runs, yet is held still by a signal such as SIGSTOP."""
-        ...
-
-    def stranger(self, spec: TaskSpec, handle: Handle, /) -> str | None:
-        """Who else listens on the task's port; None when it is the task, nobody, or can't be told."""
-        ...
-
-    def terminate(self, spec: TaskSpec, handle: Handle, /) -> None:
-        """Ask it to finish what is in flight and exit; returns at once."""
-        ...
-
-    def kill(self, spec: TaskSpec, handle: Handle | None, /) -> None:
-        """End it and everything it started, now. Fine for a task that is gone, or of which no handle is known."""
-        ...
 
 
 class ProcessRunner(Runner):
-    """Tasks as processes of this machine. They outlive this program."""
+    """Tasks as processes of this machine. They outlive this program. A handle's id is the process's."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: FileTaskLog) -> None:
+        self._log = log
         self._lock = threading.Lock()
-        self._children: dict[Handle, subprocess.Popen[bytes]] = {}
-        self._endings: dict[Handle, str] = {}
-        self._families: dict[Handle, dict[int, float]] = {}
+        self._children: dict[TaskHandle, subprocess.Popen[bytes]] = {}
+        self._endings: dict[TaskHandle, str] = {}
+        self._families: dict[TaskHandle, dict[int, float]] = {}
         self._counted_at = -math.inf
 
-    def start(self, spec: TaskSpec, /) -> Handle:
+    @property
+    def log(self) -> FileTaskLog:
+        return self._log
+
+    def start(self, spec: TaskSpec, /) -> TaskHandle:
+        tree = address_of(spec.artifact).tree
         port = str(spec.port)
         argv = [argument.replace("{port}", port) for argument in spec.argv]
         variables = {name: value.replace("{port}", port) for name, value in spec.env.items()} | {"PORT": port}
         try:
-            log = log_file.open_for_append(Path(spec.log))
+            log = log_file.open_for_append(self._log.file(spec))
             try:
-                _require_program(argv[0], spec.cwd, variables)
+                _require_program(argv[0], tree, variables)
                 child = subprocess.Popen(
                     [*_LAUNCHER, *argv],
-                    cwd=spec.cwd,
+                    cwd=tree,
                     env=variables,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -166,7 +95,7 @@ class ProcessRunner(Runner):
             ) from error
         try:
             # Not yet waited for, the child cannot vanish before its start time is read.
-            handle = Handle(child.pid, started_at(child.pid) or 0.0)
+            handle = TaskHandle(str(child.pid), started_at(child.pid) or 0.0)
         except OSError:
             child.kill()
             child.wait()
@@ -175,19 +104,19 @@ class ProcessRunner(Runner):
             self._children[handle] = child
         return handle
 
-    def find(self, spec: TaskSpec, /) -> Handle | None:
+    def find(self, spec: TaskSpec, /) -> TaskHandle | None:
         launch = spec.env.get(LAUNCH)
         for pid in marked(LAUNCH, launch) if launch else ():
             started = started_at(pid)
             if started is not None and session_of(pid) == pid:
-                return Handle(pid, started)
+                return TaskHandle(str(pid), started)
         return None
 
-    def is_alive(self, _spec: TaskSpec, handle: Handle, /) -> bool:
+    def is_alive(self, _spec: TaskSpec, handle: TaskHandle, /) -> bool:
         with self._lock:
             return self._runs(handle)
 
-    def exit_reason(self, _spec: TaskSpec, handle: Handle, /) -> str | None:
+    def exit_reason(self, _spec: TaskSpec, handle: TaskHandle, /) -> str | None:
         with self._lock:
             if self._runs(handle):
                 self._families.setdefault(handle, {})
@@ -195,20 +124,28 @@ class ProcessRunner(Runner):
                 return None
             return self._endings.get(handle, "ended while no daemon watched it")
 
-    def is_stopped(self, _spec: TaskSpec, handle: Handle, /) -> bool:
+    def is_stopped(self, _spec: TaskSpec, handle: TaskHandle, /) -> bool:
         with self._lock:
-            return self._runs(handle) and is_stopped(handle.pid)
+            return self._runs(handle) and is_stopped(_pid(handle))
 
-    def stranger(self, spec: TaskSpec, handle: Handle, /) -> str | None:
+    def stranger(self, spec: TaskSpec, handle: TaskHandle, /) -> str | None:
         return stranger_on(spec.port, self._members(spec, handle))
 
-    def terminate(self, _spec: TaskSpec, handle: Handle, /) -> None:
+    def runs(self, spec: TaskSpec, handle: TaskHandle, /) -> str:
+        """Read off the folder that the process works in."""
+        try:
+            works_in = psutil.Process(_pid(handle)).cwd()
+        except psutil.Error:
+            return "gone"
+        return spec.artifact.digest if works_in == os.path.realpath(address_of(spec.artifact).tree) else "unknown"
+
+    def terminate(self, _spec: TaskSpec, handle: TaskHandle, /) -> None:
         with self._lock:
             if self._runs(handle):
                 self._families.setdefault(handle, {}).update(_family(handle))
-                send(handle.pid, signal.SIGTERM)
+                send(_pid(handle), signal.SIGTERM)
 
-    def kill(self, spec: TaskSpec, handle: Handle | None, /) -> None:
+    def kill(self, spec: TaskSpec, handle: TaskHandle | None, /) -> None:
         with self._lock:
             deadline = time.monotonic() + _KILL_TIMEOUT
             while left := self._left(spec, handle):
@@ -221,26 +158,26 @@ class ProcessRunner(Runner):
                 self._endings.pop(handle, None)
                 self._families.pop(handle, None)
 
-    def _left(self, spec: TaskSpec, handle: Handle | None) -> set[int]:
+    def _left(self, spec: TaskSpec, handle: TaskHandle | None) -> set[int]:
         """What is to be killed now: the leader last, as long as it lives every orphan of the task stays its child."""
         launch = spec.env.get(LAUNCH)
         left = set(marked(LAUNCH, launch)) if launch else set()
         if handle is None:
             return left
-        left |= set(session_members(handle.pid, handle.started))
+        left |= set(session_members(_pid(handle), handle.started))
         left |= {pid for pid, started in self._families.get(handle, {}).items() if started_at(pid) == started}
         if not self._runs(handle):
             return left
         # Held still, it starts no others meanwhile.
-        send(handle.pid, signal.SIGSTOP)
-        left |= descendants([handle.pid])
-        return left - {handle.pid} or {handle.pid}
+        send(_pid(handle), signal.SIGSTOP)
+        left |= descendants([_pid(handle)])
+        return left - {_pid(handle)} or {_pid(handle)}
 
-    def _members(self, spec: TaskSpec, handle: Handle) -> Iterator[int]:
+    def _members(self, spec: TaskSpec, handle: TaskHandle) -> Iterator[int]:
         """The task's processes, those first that are found at the least cost."""
-        yield handle.pid
-        yield from descendants([handle.pid])
-        yield from session_members(handle.pid, handle.started)
+        yield _pid(handle)
+        yield from descendants([_pid(handle)])
+        yield from session_members(_pid(handle), handle.started)
         if launch := spec.env.get(LAUNCH):
             yield from marked(LAUNCH, launch)
 
@@ -251,15 +188,15 @@ class ProcessRunner(Runner):
         self._counted_at = time.monotonic()
         children = children_of_all()
         for handle, family in self._families.items():
-            if started_at(handle.pid) == handle.started:
-                family.update(_with_starts(descendants([handle.pid], children)))
+            if started_at(_pid(handle)) == handle.started:
+                family.update(_with_starts(descendants([_pid(handle)], children)))
                 for pid in [pid for pid, started in family.items() if started_at(pid) != started]:
                     del family[pid]
 
-    def _runs(self, handle: Handle) -> bool:
+    def _runs(self, handle: TaskHandle) -> bool:
         child = self._children.get(handle)
         if child is None:
-            return started_at(handle.pid) == handle.started
+            return started_at(_pid(handle)) == handle.started
         code = child.poll()
         if code is None:
             return True
@@ -268,8 +205,12 @@ class ProcessRunner(Runner):
         return False
 
 
-def _family(handle: Handle) -> dict[int, float]:
-    return _with_starts(descendants([handle.pid]))
+def _pid(handle: TaskHandle) -> int:
+    return int(handle.id)
+
+
+def _family(handle: TaskHandle) -> dict[int, float]:
+    return _with_starts(descendants([_pid(handle)]))
 
 
 def _with_starts(pids: Iterable[int]) -> dict[int, float]:
@@ -285,35 +226,3 @@ def _require_program(program: str, folder: str, variables: Mapping[str, str]) ->
     if not found or not Path(folder).is_dir():
         missing = folder if found else program
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), missing)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on; the same is not given again for a minute.
-
-    Taken from below the range out of which the kernel serves outgoing connections (those would take a port between
-    this answer and the task's own bind), and apart from the ports on which the router listens.
-    """
-    with _ports_lock:
-        now = time.monotonic()
-        for port in random.sample(_PORTS, 200):
-            if now - _ports_given.get(port, -_PORT_REST) >= _PORT_REST and _is_free(port):
-                _ports_given[port] = now
-                return port
-    raise ShipwayError(
-        f"no free port found between {_PORTS.start} and {_PORTS.stop - 1}",
-        fix="`ss -ltn` shows what listens there; end what you don't need",
-    )
-
-
-_ports_lock = threading.Lock()
-_ports_given: dict[int, float] = {}
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

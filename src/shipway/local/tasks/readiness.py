@@ -7,8 +7,10 @@ import io
 import json
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from shipway.core.tasks import Runner, TaskHandle, TaskSpec
 
 _MAX_BYTES = 64 * 1024
 
@@ -45,6 +47,19 @@ def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES, host: str 
         return Readiness(False, f"{asked} failed: {str(error) or type(error).__name__}", answered=False)
     said = f"{asked} answered {answer.status}{_meaning(answer.status, answer.getheader('location'))}"
     return Readiness(answer.status == 200, said, _object(body))
+
+
+def ask_task(runner: Runner, spec: TaskSpec, handle: TaskHandle | None, timeout: float) -> Readiness:
+    """Whether the task is ready; the answer of somebody else on its port is not the task's."""
+    answer = ask(spec.port, spec.ready_path, timeout, host=spec.host)
+    if not answer.answered and spec.health_path not in ("", spec.ready_path):
+        # One slow dependency may hold up readiness; a task that still answers about itself is alive.
+        answer = replace(answer, answered=ask(spec.port, spec.health_path, timeout, host=spec.host).answered)
+    if answer.ready and handle is not None:
+        stranger = runner.stranger(spec, handle)
+        if stranger is not None:
+            return Readiness(False, f"{stranger} listens on its port {spec.port}", stranger=True)
+    return answer
 
 
 def _meaning(status: int, location: str | None) -> str:

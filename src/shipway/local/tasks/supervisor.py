@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.logs.headline import with_log
 from shipway.core.observations.observation import Side
-from shipway.local.files import log_file
-from shipway.local.tasks.processes import LAUNCH, Handle, Runner, TaskSpec, free_port
-from shipway.local.tasks.readiness import Readiness, ask
+from shipway.core.tasks import LAUNCH, Runner, TaskHandle, TaskRecord, TaskSpec, TaskTable
+from shipway.local.tasks.readiness import Readiness, ask_task
+from shipway.local.tasks.task_ports import free_port
 from shipway.local.tasks.task_state import State, Task, TaskStatus
-from shipway.local.tasks.task_table import TaskRecord, TaskTable
+from shipway.local.tasks.troubles import Troubles
 
 __all__ = ["State", "Supervisor", "TaskStatus"]
 
 _PROBE_TIMEOUT = 2.0
 _PROBE_INTERVAL = 1.0
 _PROBE_PATIENCE = 0.1
-_STOPPED_PATIENCE = 2.0
-_SILENT_PATIENCE = 15.0
-_SILENT_ANSWERS = 3
 _MOST_MOVES = 5
 _LOG_INTERVAL = 1.0
 _LOG_LINES = 20
 _DRAIN_PAUSE = 0.02
 _POLL_INTERVAL = 0.2
 _STARTING_INTERVAL = 0.05
-
-_log = logging.getLogger(__name__)
 
 
 class Supervisor:
@@ -61,7 +53,7 @@ class Supervisor:
         self._tasks: dict[str, Task] = {}
         self._probes = ThreadPoolExecutor(max_workers=16, thread_name_prefix="readiness")
         self._logs_at = clock()
-        self._troubles: dict[str, str] = {}
+        self._troubles = Troubles()
 
     def adopt(self) -> None:
         """Take over the tasks that an earlier program left: call once, before anything else.
@@ -71,7 +63,7 @@ class Supervisor:
         with self._lock:
             for record in self._table.all():
                 task = self._tasks[record.spec.id] = Task(record, "crashed", self._clock(), stored=record)
-                with self._noting(f"task {record.spec.id}"):
+                with self._troubles.noting(f"task {record.spec.id}"):
                     self._take_over(task)
         self.poll(_PROBE_TIMEOUT)
 
@@ -86,7 +78,7 @@ class Supervisor:
             for spec in specs:
                 _check_belongs(spec, environment, side, service)
                 known = self._tasks.get(spec.id)
-                if known is not None and known.spec.artifact_digest != spec.artifact_digest:
+                if known is not None and known.spec.artifact.digest != spec.artifact.digest:
                     raise UsageError(f"task {spec.id} runs another artifact", fix="stop it before starting the new one")
             for spec in specs:
                 if spec.id in self._tasks:
@@ -128,7 +120,7 @@ class Supervisor:
         """The task after asking it afresh whether it is ready. Raises UsageError for an unknown id."""
         with self._lock:
             record = self._known(task_id).record
-        answer = self._ask(record.spec, record.handle)
+        answer = ask_task(self._runner, record.spec, record.handle, _PROBE_TIMEOUT)
         with self._lock:
             task = self._known(task_id)
             if task.spec is record.spec:
@@ -141,9 +133,9 @@ class Supervisor:
         """One look at everything. Waits `patience` seconds at most for slow tasks."""
         with self._lock:
             for task in list(self._tasks.values()):
-                with self._noting(f"task {task.spec.id}"):
+                with self._troubles.noting(f"task {task.spec.id}"):
                     self._look(task)
-                with self._noting(f"the record of task {task.spec.id}"):
+                with self._troubles.noting(f"the record of task {task.spec.id}"):
                     self._catch_up(task)
             asked = [probe for task in self._tasks.values() if (probe := self._probe(task)) is not None]
         # Most tasks answer within milliseconds: their answers count in this very look.
@@ -152,22 +144,19 @@ class Supervisor:
             for task in list(self._tasks.values()):
                 if task.probe is not None and task.probe.done():
                     probe, task.probe = task.probe, None
-                    with self._noting(f"the answer of task {task.spec.id}"):
+                    with self._troubles.noting(f"the answer of task {task.spec.id}"):
                         self._note(task, probe.result())
             logs = self._logs_due()
-        for log in logs:
-            with self._noting(f"the log {log}"):
-                log_file.rotate(log)
+        for spec in logs:
+            with self._troubles.noting(f"the log of task {spec.id}"):
+                self._runner.log.keep_bounded(spec)
         self._tell_changes()
 
     def look(self) -> None:
         """`poll`, for the loop that keeps the tasks alive: raises ShipwayError with what could not be done."""
         self.poll()
         with self._lock:
-            troubles = sorted(f"{what}: {why}" for what, why in self._troubles.items())
-        if troubles:
-            more = f" (and {len(troubles) - 1} more)" if len(troubles) > 1 else ""
-            raise ShipwayError(f"{troubles[0]}{more}")
+            self._troubles.check()
 
     def interval(self) -> float:
         """Seconds until the next look is due."""
@@ -225,49 +214,33 @@ class Supervisor:
                 # A fresh port: the old one may be held by a connection, or by whoever took it meanwhile.
                 self._start(task, free_port())
 
-    def _look_at_process(self, task: Task, handle: Handle) -> None:
+    def _look_at_process(self, task: Task, handle: TaskHandle) -> None:
         now = self._clock()
-        ended = self._runner.exit_reason(task.spec, handle)
+        ended = self._runner.exit_reason(task.spec, handle) or task.frozen(
+            now,
+            stopped=self._runner.is_stopped(task.spec, handle),
+            one_comes_back=task.silent_since is not None and self._one_comes_back(task),
+        )
         if ended is not None:
             self._ended(task, handle, ended)
-        elif (why := self._frozen(task, handle)) is not None:
-            self._ended(task, handle, why)
         elif task.state == "starting" and now - task.started > task.spec.start_timeout:
             self._ended(task, handle, f"not ready within {task.spec.start_timeout:g} s: {task.reason or 'no answer'}")
 
-    def _frozen(self, task: Task, handle: Handle) -> str | None:
-        """Why a task that served is as good as dead: it is held still, or has said nothing for long."""
-        now = self._clock()
-        if not self._runner.is_stopped(task.spec, handle):
-            task.stopped_since = None
-        elif task.record.serves:
-            task.stopped_since = task.stopped_since or now
-            task.ready_since = None
-            task.become("unready", "a signal such as SIGSTOP holds it still")
-            if now - task.stopped_since >= _STOPPED_PATIENCE:
-                return f"was held still by a signal such as SIGSTOP for {_STOPPED_PATIENCE:g} s"
-        if task.record.serves and task.silent_since is not None and task.silent_answers >= _SILENT_ANSWERS:
-            silent_for = now - task.silent_since
-            alone = not self._one_comes_back(task) or silent_for >= 4 * _SILENT_PATIENCE
-            if silent_for >= _SILENT_PATIENCE and alone:
-                return f"answered nothing for {silent_for:.0f} s ({task.reason})"
-        return None
-
     def _one_comes_back(self, task: Task) -> bool:
-        """Whether a task of the same service is on its way back: where all are slow, they are not ended together."""
+        """Whether a task of the same service is on its way back."""
         place = (task.spec.environment, task.spec.side, task.spec.service)
         return any(
             (t.spec.environment, t.spec.side, t.spec.service) == place and t.state in ("starting", "backing_off")
             for t in self._tasks.values()
         )
 
-    def _ended(self, task: Task, handle: Handle, why: str) -> None:
+    def _ended(self, task: Task, handle: TaskHandle, why: str) -> None:
         if task.state == "ready":
             task.become("unready", why)
         # Before its children go: what else listens there now is none of the task's.
         stranger = self._runner.stranger(task.spec, handle) if not task.record.was_ready else None
         self._runner.kill(task.spec, handle)
-        reason = _with_log(why, task.spec)
+        reason = with_log(why, self._runner.log.tail(task.spec, _LOG_LINES))
         if task.record.was_ready:
             task.back_off(self._clock(), reason)
             self._learn(task, handle=None, restarts=task.record.restarts + 1)
@@ -289,21 +262,9 @@ class Supervisor:
             return None
         if task.probe is None and (task.state != "ready" or self._clock() >= task.probe_at):
             task.probe_at = self._clock() + _PROBE_INTERVAL
-            task.probe = self._probes.submit(self._ask, task.spec, task.record.handle)
+            task.probe = self._probes.submit(ask_task, self._runner, task.spec, task.record.handle, _PROBE_TIMEOUT)
             return task.probe
         return None
-
-    def _ask(self, spec: TaskSpec, handle: Handle | None) -> Readiness:
-        """Whether the task is ready; the answer of somebody else on its port is not the task's."""
-        answer = ask(spec.port, spec.ready_path, _PROBE_TIMEOUT, host=spec.host)
-        if not answer.answered and spec.health_path not in ("", spec.ready_path):
-            # One slow dependency may hold up readiness; a task that still answers about itself is alive.
-            answer = replace(answer, answered=ask(spec.port, spec.health_path, _PROBE_TIMEOUT, host=spec.host).answered)
-        if answer.ready and handle is not None:
-            stranger = self._runner.stranger(spec, handle)
-            if stranger is not None:
-                return Readiness(False, f"{stranger} listens on its port {spec.port}", stranger=True)
-        return answer
 
     def _note(self, task: Task, answer: Readiness) -> None:
         if task.state not in ("starting", "ready", "unready"):
@@ -323,7 +284,7 @@ class Supervisor:
         self._learn(task, draining=True)
         if task.record.handle is not None:
             # What does not hear of it is killed at the drain's end.
-            with self._noting(f"the end of task {task.spec.id}"):
+            with self._troubles.noting(f"the end of task {task.spec.id}"):
                 self._runner.terminate(task.spec, task.record.handle)
 
     def _finish_drain(self, task: Task) -> None:
@@ -336,7 +297,7 @@ class Supervisor:
             self._runner.kill(task.spec, handle)
         self._table.remove(task.spec.id)
         del self._tasks[task.spec.id]
-        self._troubles = {what: why for what, why in self._troubles.items() if task.spec.id not in what}
+        self._troubles.forget(task.spec.id)
 
     def _still_draining(self, task_ids: Iterable[str]) -> bool:
         with self._lock:
@@ -353,36 +314,23 @@ class Supervisor:
     def _learn(self, task: Task, **facts: Any) -> None:
         """Take in what has happened already. Where it can't be written, it is so all the same; a later look writes it."""
         task.record = replace(task.record, **facts)
-        with self._noting(f"the record of task {task.spec.id}"):
+        with self._troubles.noting(f"the record of task {task.spec.id}"):
             self._catch_up(task)
 
     def _catch_up(self, task: Task) -> None:
         if task.record is not task.stored and task.stored is not None and task.spec.id in self._tasks:
             self._store(task, task.record)
 
-    @contextlib.contextmanager
-    def _noting(self, what: str) -> Iterator[None]:
-        """Let nothing that fails end the look: it is remembered, and told in the log once for as long as it lasts."""
-        try:
-            yield
-        except Exception as error:
-            why = str(error) or type(error).__name__
-            if self._troubles.get(what) != why:
-                _log.exception("%s: tried again at the next look", what)
-            self._troubles[what] = why
-        else:
-            self._troubles.pop(what, None)
-
     def _known(self, task_id: str) -> Task:
         if task_id not in self._tasks:
             raise UsageError(f"no task {task_id}", fix="list the tasks with `shipway status`")
         return self._tasks[task_id]
 
-    def _logs_due(self) -> list[Path]:
+    def _logs_due(self) -> list[TaskSpec]:
         if self._clock() < self._logs_at:
             return []
         self._logs_at = self._clock() + _LOG_INTERVAL
-        return [Path(task.spec.log) for task in self._tasks.values()]
+        return [task.spec for task in self._tasks.values()]
 
     def _tell_changes(self) -> None:
         """Tell of every change. What could not be told, such as to a router that is away, is told at the next look."""
@@ -393,20 +341,16 @@ class Supervisor:
                 if (seen := _visible(task.status())) != task.told
             ]
         for task, seen, status in changed:
-            with self._noting(f"what is known of task {status.spec.id} outside"):
+            with self._troubles.noting(f"what is known of task {status.spec.id} outside"):
                 if self._on_change is not None:
                     self._on_change(status)
                 task.told = seen
 
 
 def _visible(status: TaskStatus) -> object:
-    return (status.state, status.pid, status.spec.port, status.body, status.silent)
+    return (status.state, status.handle, status.spec.port, status.body, status.silent)
 
 
 def _check_belongs(spec: TaskSpec, environment: str, side: Side, service: str) -> None:
     if (spec.environment, spec.side, spec.service) != (environment, side, service):
         raise UsageError(f"task {spec.id} is not one of {service} on {environment}'s {side} side")
-
-
-def _with_log(why: str, spec: TaskSpec) -> str:
-    return with_log(why, log_file.tail(Path(spec.log), _LOG_LINES))

@@ -13,12 +13,12 @@ from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.ports import Tell
 from shipway.core.releases.release import Release
+from shipway.core.tasks import TaskSpec
 from shipway.local.builds.address import address_of
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.router.router import Router
 from shipway.local.tasks.bounded_run import run_bounded
-from shipway.local.tasks.processes import TaskSpec
 
 BEFORE_TRAFFIC_TIMEOUT = 300.0
 
@@ -50,14 +50,12 @@ class TaskSpecs:
             side=side,
             service=service,
             release=release.id,
-            artifact_digest=artifact.digest,
+            artifact=artifact,
             argv=tuple(shlex.split(self._filled(described.command, environment, release, service))),
-            cwd=address_of(artifact).tree,
             env=variables | {"SHIPWAY_TASK": id},
             port=0,
             ready_path=described.ready,
             health_path=described.health,
-            log=str(self._places.state / "logs" / environment / f"{id}.log"),
             start_timeout=described.start_timeout,
             drain_timeout=described.drain_timeout,
             host=described.check_host,

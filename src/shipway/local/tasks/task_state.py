@@ -7,9 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shipway.local.tasks.processes import TaskSpec
+from shipway.core.tasks import TaskHandle, TaskRecord, TaskSpec
 from shipway.local.tasks.readiness import Readiness
-from shipway.local.tasks.task_table import TaskRecord
 
 State = Literal["starting", "ready", "unready", "backing_off", "draining", "crashed"]
 
@@ -17,6 +16,9 @@ _FIRST_BACK_OFF = 0.5
 _LONGEST_BACK_OFF = 30.0
 _HEALTHY_AFTER = 60.0
 _SETTLED_AFTER = 10.0
+_STOPPED_PATIENCE = 2.0
+_SILENT_PATIENCE = 15.0
+_SILENT_ANSWERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class TaskStatus:
     """
 
     spec: TaskSpec
-    pid: int | None
+    handle: TaskHandle | None
     state: State
     restarts: int
     since: float
@@ -114,6 +116,26 @@ class Task:
             self._back_off = 0.0
         self.become("ready")
 
+    def frozen(self, now: float, *, stopped: bool, one_comes_back: bool) -> str | None:
+        """Why a task that served is as good as dead: it is held still, or has said nothing for long.
+
+        While another task of its service is on its way back, it has more time: where all are slow, they are not ended
+        together.
+        """
+        if not stopped:
+            self.stopped_since = None
+        elif self.record.serves:
+            self.stopped_since = self.stopped_since or now
+            self.ready_since = None
+            self.become("unready", "a signal such as SIGSTOP holds it still")
+            if now - self.stopped_since >= _STOPPED_PATIENCE:
+                return f"was held still by a signal such as SIGSTOP for {_STOPPED_PATIENCE:g} s"
+        if self.record.serves and self.silent_since is not None and self.silent_answers >= _SILENT_ANSWERS:
+            silent_for = now - self.silent_since
+            if silent_for >= (4 if one_comes_back else 1) * _SILENT_PATIENCE:
+                return f"answered nothing for {silent_for:.0f} s ({self.reason})"
+        return None
+
     def back_off(self, now: float, why: str) -> None:
         """Wait before the next start: not at all after a first death, longer after each one in a row."""
         pause = self._back_off if self._settled else max(_FIRST_BACK_OFF, self._back_off)
@@ -123,10 +145,9 @@ class Task:
         self.become("backing_off", why)
 
     def status(self) -> TaskStatus:
-        handle = self.record.handle
         return TaskStatus(
             self.spec,
-            handle.pid if handle else None,
+            self.record.handle,
             self.state,
             self.record.restarts,
             self.since,

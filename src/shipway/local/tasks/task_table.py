@@ -5,48 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from shipway.core.errors import ShipwayError, UsageError
+from shipway.core.releases.release import Artifact
+from shipway.core.tasks import TaskRecord, TaskTable
+from shipway.local.builds.address import Address
 from shipway.local.files.atomic_file import write_atomically
-from shipway.local.tasks.processes import Handle, TaskSpec
 
+_adapter = TypeAdapter(TaskRecord)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRecord:
-    """A task as it is stored.
-
-    Without a handle it is about to start, or was started and not recorded any more. `was_ready` tells that it
-    ever was, `serves` that it was since its last start. `crash` says why it is not started again.
-    """
-
-    spec: TaskSpec
-    handle: Handle | None = None
-    was_ready: bool = False
-    serves: bool = False
-    draining: bool = False
-    restarts: int = 0
-    crash: str | None = None
-
-
-class TaskTable(Protocol):
-    """Where task records are kept, one for each task id. Every call is durable when it returns."""
-
-    def put(self, record: TaskRecord) -> None:
-        """Store the record in place of the one its task had."""
-        ...
-
-    def remove(self, task_id: str) -> None:
-        """Forget the task; fine when it is not known."""
-        ...
-
-    def all(self) -> Sequence[TaskRecord]:
-        """Every record."""
-        ...
 
 
 class FileTaskTable(TaskTable):
@@ -74,14 +46,21 @@ class FileTaskTable(TaskTable):
 def read_record(file: Path) -> TaskRecord:
     """The record in a file. Raises ShipwayError when it is damaged."""
     try:
-        stored: dict[str, Any] = json.loads(file.read_bytes())
-        spec = stored.pop("spec")
-        handle = stored.pop("handle")
-        spec["argv"] = tuple(spec["argv"])
-        return TaskRecord(spec=TaskSpec(**spec), handle=Handle(**handle) if handle else None, **stored)
+        return _adapter.validate_python(_as_today(json.loads(file.read_bytes())))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ShipwayError(
-            f"{file} cannot be read as a task: {error}",
+            f"{file} cannot be read as a task: {str(error).splitlines()[0]}",
             fix="shipway repair, which finds the task again by its process",
             state="the other tasks run on untouched",
         ) from error
+
+
+def _as_today(stored: dict[str, Any]) -> dict[str, Any]:
+    """A record as an earlier Shipway wrote it, as it is written today: its tasks run on, and are adopted."""
+    spec, handle = stored["spec"], stored["handle"]
+    if "cwd" in spec:
+        address = Address(spec["cwd"], spec["env"].get("VIRTUAL_ENV", ""))
+        spec["artifact"] = Artifact(spec["service"], spec["artifact_digest"], address.text())
+    if handle is not None and "pid" in handle:
+        handle["id"] = str(handle["pid"])
+    return stored
