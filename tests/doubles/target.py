@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.experiments.experiment import Experiment, of_release
-from shipway.core.experiments.figures import TaskFigures
+from shipway.core.experiments.figures import Figures, TaskFigures
 from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import (
@@ -29,7 +30,7 @@ from shipway.core.releases.release import Release
 from shipway.core.verdicts.lately import Lately, SeenLately
 
 Place = tuple[str, Side]
-QUICK = Pace(look=0.005, read_back=0.05, follow=0.2, follow_look=0.002, refusal=0.02)
+QUICK = Pace(look=0.001, read_back=0.05, follow=0.2, follow_look=0.002, refusal=0.02)
 
 
 class FakeTarget(Target):
@@ -37,7 +38,7 @@ class FakeTarget(Target):
 
     What a test may set: releases that fail (`fail_on`), crash (`crash_on`) or whose `before_traffic` fails; model
     versions that no task loads (`broken_models`), that predict otherwise or worse; `arriving` requests between two
-    looks; `slow` tasks that answer nothing. `at_observe` is called at each look, which waits for `hold`.
+    looks; `slow` tasks that answer nothing, and releases whose tasks do not tell what they count (`mute`). `at_observe` is called at each look, which waits for `hold`.
     """
 
     pace = QUICK
@@ -58,6 +59,7 @@ class FakeTarget(Target):
         self.shifted_models: frozenset[str] = frozenset()
         self.lossy_models: frozenset[str] = frozenset()
         self.predicts = True
+        self.mute: frozenset[str] = frozenset()
         self.slow = False
         self.reported: str | None = None
         self.at_observe: Callable[[], None] = lambda: None
@@ -68,11 +70,18 @@ class FakeTarget(Target):
         self._wanted: dict[Place, str] = {}
         self._served: dict[Place, Experiment] = {}
         self._traffic: dict[Place, tuple[int, int]] = {}
+        self._timed: set[Place] = set()
 
     @property
     def models(self) -> dict[Place, str | None]:
         """The model version that each side's tasks answer with."""
         return {place: self._model_on(place) for place in self._recorded}
+
+    def ask(self, environment: str, device: str) -> tuple[int, str | None]:
+        """A device's request: the status of its answer, and the release that it names."""
+        candidate, weight = self.weights.get(environment, ("blue", 10_000))
+        side = candidate if zlib.crc32(device.encode()) % 10_000 < weight else other(candidate)
+        return 500 if self._count(environment, side, 1, 1) else 200, self.labels.get((environment, side))
 
     def restart(self, environment: str, side: Side) -> None:
         """Its tasks come back, with their release's own model version until they have loaded the others."""
@@ -88,6 +97,9 @@ class FakeTarget(Target):
 
     def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
         self.calls.append(("before_traffic", environment, side, release.id))
+        for name, service in release.app.services.items():
+            if service.before_traffic is not None:
+                tell(f"{name}: {service.before_traffic}")
         if f"prepare {release.id}" in self.fail_on:
             raise Refused("before_traffic failed with exit code 1")
 
@@ -96,6 +108,7 @@ class FakeTarget(Target):
         _, before = self.running.get((environment, side), ("", 0))
         self._recorded[environment, side] = release
         self.running[environment, side] = (release.id, max(before, tasks))
+        self._follow(environment, side)
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
         self.calls.append(("shift", environment, candidate, weight))
@@ -105,6 +118,7 @@ class FakeTarget(Target):
 
     def begin_window(self, environment: str) -> None:
         self.calls.append(("begin_window", environment))
+        self._timed -= {(environment, side) for side in SIDES}
 
     def retire(self, environment: str, side: Side) -> None:
         self.calls.append(("retire", environment, side))
@@ -117,15 +131,16 @@ class FakeTarget(Target):
         self.hold.wait(10)
         self.at_observe()
         if self.blind:
-            raise UsageError("the router does not answer")
+            raise ShipwayError("the router does not answer")
         self._let_clients_ask(environment)
         tasks, traffic = {}, {}
         for side in SIDES:
             crashed = self.running.get((environment, side), ("", 0))[0] in self.crash_on
             ready = 0 if crashed else len(self._tasks(environment, side))
-            tasks[side] = Tasks(wanted.get(side, 0), ready, "hello exit code 1: boom" if crashed else None)
+            tasks[side] = Tasks(wanted.get(side, 0), ready, self._crash(environment, side) if crashed else None)
             requests, failed = self._traffic.get((environment, side), (0, 0))
-            traffic[side] = Traffic(requests, failed, self.latencies if requests else (), "e")
+            timed = (environment, side) in self._timed
+            traffic[side] = Traffic(requests, failed, self.latencies if timed else (), "e")
         return Observation(time.time(), tasks, traffic)
 
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
@@ -147,14 +162,16 @@ class FakeTarget(Target):
         ]
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
-        found: dict[Side, tuple[TaskPredictions, ...]] = {"blue": (), "green": ()}
+        found: dict[Side, tuple[TaskPredictions, ...]] = {}
         for side in SIDES:
-            if self._tasks(environment, side):
-                mean = 0.9 if self._model_on((environment, side)) in self.shifted_models else 0.3
-                count = self._traffic.get((environment, side), (0, 0))[0]
-                sketch = Distribution(count, count * mean, ((mean - 0.01, mean, count),) if count else ())
-                found[side] = (TaskPredictions(f"{side}", "e", sketch),)
-        return found if self.predicts else {}
+            tasks, (requests, _) = self._tasks(environment, side), self._traffic.get((environment, side), (0, 0))
+            mean = 0.9 if self._model_on((environment, side)) in self.shifted_models else 0.3
+            shares = [len(range(n, requests, len(tasks))) for n in range(len(tasks))]
+            found[side] = tuple(
+                TaskPredictions(task, "e", Distribution(n, n * mean, ((mean - 0.01, mean, n),) if n else ()))
+                for (_, task), n in zip(tasks, shares, strict=True)
+            )
+        return {} if not self.predicts or self._is_mute(environment) else found
 
     def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
         return {
@@ -176,21 +193,26 @@ class FakeTarget(Target):
             self._tell(environment, side)
 
     def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
-        return [
-            Lagging(task, "says no answer") if self.slow else Lagging(task, "refuses: broken", refuses=True)
-            for one in ([side] if side else SIDES)
-            for _, task in self._tasks(environment, one)
-            if (wanted := self._experiment(environment, one)) is not None
-            if self.slow or self._follow(environment, one) != wanted
-        ]
+        found = []
+        for one in [side] if side else SIDES:
+            wanted, follows = self._experiment(environment, one), self._follow(environment, one)
+            if wanted is None or (follows == wanted and not self.slow):
+                continue
+            refuses = not self.slow and self._wanted.get((environment, one)) == wanted.text()
+            says = "refuses: broken" if refuses else f"serves model {follows.version if follows else None}"
+            found += [
+                Lagging(task, "says no answer" if self.slow else says, refuses=refuses)
+                for _, task in self._tasks(environment, one)
+            ]
+        return found
 
     def label(self, environment: str, side: Side, release: Release) -> None:
         self.calls.append(("label", environment, side, release.id))
         self.labels[environment, side] = release.id
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
-        tasks = [task for side in SIDES for _, task in self._tasks(environment, side)]
-        return [*self.told.values(), *(TaskFigures(task) for task in tasks if task not in self.told)]
+        tasks = [(side, task) for side in SIDES for _, task in self._tasks(environment, side)]
+        return [*self.told.values(), *(self._figures(environment, *task) for task in tasks if task[1] not in self.told)]
 
     # -- what people are shown -----------------------------------------------------------------------------------
 
@@ -213,17 +235,33 @@ class FakeTarget(Target):
     def _tasks(self, environment: str, side: Side) -> list[tuple[str, str]]:
         """The service and the name of each task."""
         release, count = self._recorded.get((environment, side)), self.running.get((environment, side), ("", 0))[1]
-        return [(name, f"{name}-{n}") for name in (release.artifacts if release else ()) for n in range(count)]
+        return [(name, f"{side}-{name}-{n}") for name in (release.artifacts if release else ()) for n in range(count)]
+
+    def _crash(self, environment: str, side: Side) -> str:
+        return f"{next(iter(self._recorded[environment, side].artifacts))} exit code 1: boom"
 
     def _let_clients_ask(self, environment: str) -> None:
-        candidate, weight = self.weights.get(environment, ("blue", 0))
+        candidate, weight = self.weights.get(environment, ("blue", 10_000))
         for side, share in ((candidate, weight), (other(candidate), 10_000 - weight)):
             if share and self._tasks(environment, side):
-                requests, failed = self._traffic.get((environment, side), (0, 0))
-                bad = self.running[environment, side][0] in self.fail_on
-                self._traffic[environment, side] = (
-                    requests + self.arriving, failed + (self.arriving // 2 if bad else 0)
-                )  # fmt: skip
+                self._count(environment, side, self.arriving, self.arriving // 2)
+
+    def _count(self, environment: str, side: Side, requests: int, failing: int) -> bool:
+        """Count the requests; those that fail do so only where the release does. Whether it does."""
+        before, failed = self._traffic.get((environment, side), (0, 0))
+        bad = self.running[environment, side][0] in self.fail_on
+        self._traffic[environment, side] = (before + requests, failed + failing * bad)
+        self._timed |= {(environment, side)} if requests else set()
+        return bad
+
+    def _figures(self, environment: str, side: Side, task: str) -> TaskFigures:
+        served = self._follow(environment, side)
+        if served is None or self.running[environment, side][0] in self.mute:
+            return TaskFigures(task)
+        return TaskFigures(task, "e", served.shares, served.shadow and served.shadow.version, Figures())
+
+    def _is_mute(self, environment: str) -> bool:
+        return any(self.running.get((environment, side), ("", 0))[0] in self.mute for side in SIDES)
 
     def _experiment(self, environment: str, side: Side) -> Experiment | None:
         release = self._recorded.get((environment, side))
@@ -237,6 +275,8 @@ class FakeTarget(Target):
         if experiment is not None and self._wanted.get((environment, side)) != experiment.text():
             self._wanted[environment, side] = experiment.text()
             self.texts.append(experiment.text())
+            if self._tasks(environment, side):
+                self._follow(environment, side)
 
     def _follow(self, environment: str, side: Side) -> Experiment | None:
         """What the side's tasks answer with once they have tried what they were told."""

@@ -6,7 +6,6 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +21,7 @@ from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord
 from tests.doubles.builder import FakeBuilder
-from tests.doubles.target import QUICK, FakeTarget
+from tests.doubles.target import FakeTarget
 from tests.pipeline.house import APP, House
 
 Fate = Literal["good", "fails its tests", "fails its clients"]
@@ -43,8 +42,6 @@ class SlowBuilder(FakeBuilder):
 
 class World(FakeTarget):
     """Clients of bad commits get errors."""
-
-    pace = replace(QUICK, look=0.001)
 
     def __init__(self) -> None:
         super().__init__()

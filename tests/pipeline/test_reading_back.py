@@ -35,10 +35,10 @@ def report(house: House, change: Callable[[Reports], Reports]) -> None:
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        (lambda reports: [reports[0], replace(reports[1], artifact="f" * 64)], "hello-1 (hello) serves ffffff, model v1.0"),
-        (lambda reports: [replace(reports[0], ready=False), reports[1]], "hello-0 (hello) serves r20000, model v1.0"),
-        (lambda reports: [reports[0], replace(reports[1], model_version="v0.9")], "hello-1 (hello) serves r20000, model v0.9"),
-        (lambda reports: [reports[0], replace(reports[1], model_version=None)], "hello-1 (hello) serves r20000, model none"),
+        (lambda reports: [reports[0], replace(reports[1], artifact="f" * 64)], "green-hello-1 (hello) serves ffffff, model v1.0"),
+        (lambda reports: [replace(reports[0], ready=False), reports[1]], "green-hello-0 (hello) serves r20000, model v1.0"),
+        (lambda reports: [reports[0], replace(reports[1], model_version="v0.9")], "green-hello-1 (hello) serves r20000, model v0.9"),
+        (lambda reports: [reports[0], replace(reports[1], model_version=None)], "green-hello-1 (hello) serves r20000, model none"),
         (lambda reports: reports[:1], "1 tasks"),
         (lambda _: [], "0 tasks"),
     ],

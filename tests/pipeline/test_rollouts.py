@@ -151,7 +151,7 @@ def test_failed_swap_points_back(rollouts: Rollouts, store: Store, target: FakeT
     store.put("r2", newer)
     target.broken_models = frozenset({"v1.1"})
     ended = roll_out(rollouts, "r2", of=newer)
-    why = "model v1.1 is not served by every task of prod: hello-0 refuses: broken; hello-1 refuses: broken"
+    why = "model v1.1 is not served by every task of prod: blue-hello-0 refuses: broken; blue-hello-1 refuses: broken"
     assert ("rolled_back", why) == (ended.state.phase, ended.state.reason)
     assert "v1.0" == target.models["prod", "blue"]
     assert ["r1"] == [call[3] for call in target.calls if call[0] == "label"]
