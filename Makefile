@@ -25,7 +25,7 @@ check: $(VENV)/.ready
 
 # Which small changes of the rules would no fast test notice? A sample; all of them take hours.
 # make mutants OF="core.verdicts.traffic pipeline.rollouts" SAMPLE=200 SEED=2
-OF ?= core pipeline.rollouts pipeline.following
+OF ?= core pipeline.rollouts pipeline.rollout_records pipeline.observing pipeline.following
 SAMPLE ?= 100
 SEED ?= 1
 mutants: $(VENV)/.ready

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.events import AuditEntry, Event
-from shipway.core.observations.observation import Observation, Side, Traffic, count_probes, other
+from shipway.core.events import AuditEntry
+from shipway.core.observations.observation import Observation, Side, Traffic, other
 from shipway.core.ports import Builder, Store, Target
 from shipway.core.releases.release import Release
-from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import (
     Command,
     Desired,
-    State,
     decide,
     desired,
     may_retire,
     moved,
     resumed,
-    since_baseline,
 )
 from shipway.core.rollouts.narration import narrate
-from shipway.core.rollouts.plan import Plan
 from shipway.core.rollouts.records import EnvironmentRecord, PendingCommand, RolloutRecord, Warm
-from shipway.core.rollouts.transition import ModelWay, begun, relabelled
-from shipway.core.verdicts.traffic import MIN_LATENCIES
+from shipway.core.rollouts.transition import ModelWay, relabelled
 from shipway.pipeline.bell import Bell
 from shipway.pipeline.clock_jumps import ClockJumps
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.following import Following
+from shipway.pipeline.observing import observe
+from shipway.pipeline.rollout_records import RolloutRecords
 
 
 class Rollouts:
@@ -58,6 +55,7 @@ class Rollouts:
         self._clock = clock
         self._stopping = stopping
         self._steady = steady
+        self._records = RolloutRecords(store, clock)
         self._following = Following(target, self._rest, steady)
         self._jumps = ClockJumps(clock, steady)
         self.bell = Bell(stopping)
@@ -90,7 +88,7 @@ class Rollouts:
         if record is None:
             self._take_back_leftover(environment, id)
             self._check_still(environment, release, back, over)
-            record = self._begin(id, environment, release, run=run, by=by, back=back, way=way)
+            record = self._records.begin(id, environment, release, run=run, by=by, back=back, way=way)
         if record.ended is None:
             record = self._carry_out(record, release, id)
         return record
@@ -118,12 +116,11 @@ class Rollouts:
 
     def record_of(self, environment: str) -> EnvironmentRecord:
         """What the environment serves."""
-        return self._store.get(EnvironmentRecord, environment) or EnvironmentRecord(environment)
+        return self._records.environment(environment)
 
     def under_way(self, environment: str) -> RolloutRecord | None:
         """The rollout that moves the environment now, if any."""
-        rollout = self.record_of(environment).rollout
-        return None if rollout is None else self._store.get(RolloutRecord, rollout)
+        return self._records.under_way(environment)
 
     def tend(self) -> None:
         """Let go of sides that were kept warm long enough, and take back rollouts that nobody carries out any more.
@@ -132,7 +129,7 @@ class Rollouts:
         """
         _, jump = self._jumps.look()
         if jump:
-            self._move_times(jump)
+            self._records.move_times(jump)
         failed: ShipwayError | OSError | None = None
         for environment in self._store.all(EnvironmentRecord):
             try:
@@ -143,36 +140,17 @@ class Rollouts:
             raise failed
 
     def _tend(self, environment: EnvironmentRecord) -> None:
-        if not (self._is_orphaned(environment.name) or self._is_due(environment)):
+        if not (self._records.is_orphaned(environment.name) or self._is_due(environment)):
             return
         owner = f"housekeeping-{environment.name}"
         with self._locks.held_if_free(environment.name, owner) as held:
             # Looked at again: until the lock was ours, a rollback may have brought the old side back to life.
-            if held and self._is_orphaned(environment.name):
+            if held and self._records.is_orphaned(environment.name):
                 self._take_back_leftover(environment.name, owner)
             if held and self._is_due(self.record_of(environment.name)):
                 self._let_go(environment.name)
 
     # -- one rollout, top to bottom ------------------------------------------------------------------------------
-
-    def _begin(
-        self, id: str, name: str, release: Release, *, run: str, by: str, back: bool, way: ModelWay
-    ) -> RolloutRecord:
-        environment = self.record_of(name)
-        stable = self._release(environment.stable)
-        now = self._clock()
-        record = begun(id, environment, stable, release, run=run, by=by, now=now, back=back, way=way)
-        with self._store.transaction():
-            self._store.delete(PendingCommand, name)
-            self._store.put(id, record)
-            self._store.put(name, replace(environment, rollout=id))
-            self._store.add_audit(
-                AuditEntry(now, by, record.kind, name, "", {"release": release.id, "from": environment.stable})
-            )
-        if record.plan.needs_predictions and not any(step.evidence for step in record.plan.steps):
-            text = f"{record.plan.strategy} compares no predictions: only steps of canary and linear wait for evidence"
-            self._tell(record, "note", text)
-        return record
 
     def _carry_out(self, record: RolloutRecord, release: Release, owner: str) -> RolloutRecord:
         if record.kind == "swap":
@@ -214,7 +192,7 @@ class Rollouts:
         if fresh and record.kind == "rollout":
             # Not on the way back: an old migration does not know what newer ones have made of the database.
             self._target.before_traffic(
-                record.environment, side, release, lambda line: self._tell(record, "note", line)
+                record.environment, side, release, lambda line: self._records.tell(record, "note", line)
             )
 
     def _shift_traffic(self, record: RolloutRecord, release: Release, owner: str) -> RolloutRecord:
@@ -226,7 +204,7 @@ class Rollouts:
         while not record.state.ended or done != desired(record.plan, record.state):
             try:
                 self._locks.check(record.environment, owner)
-                seen = self._observe(record, release, probes)
+                seen = observe(self._target, record, release, probes)
                 # What is seen of tasks and router that are being stopped says nothing of either side.
                 self._stay_if_stopping()
                 now, jump = jumps.look()
@@ -244,26 +222,6 @@ class Rollouts:
             self._rest(self._target.pace.look)
         return record
 
-    def _observe(self, record: RolloutRecord, release: Release, probes: Traffic) -> Observation:
-        plan, state = record.plan, record.state
-        wanted: dict[Side, int] = {state.candidate: plan.steps[state.step].tasks}
-        if state.has_stable:
-            wanted[other(state.candidate)] = plan.stable_tasks
-        seen = self._target.observe(record.environment, wanted)
-        probing = state.phase == "probing" or (state.phase == "shifting" and _lacks_requests(plan, state, seen, probes))
-        if probing:
-            answers = tuple(self._target.probe(record.environment, state.candidate, release))
-            probes = count_probes(probes, answers)
-        seen = replace(seen, probes=probes, probed=probing)
-        if plan.quality is None or state.weight == 0:
-            return seen
-        oldest = 0.0 if probing else self._target.pace.predictions_age
-        return replace(
-            seen,
-            predictions=self._target.predictions(record.environment, oldest),
-            losses=self._target.losses(record.environment, state.started),
-        )
-
     def _decide(self, record: RolloutRecord, seen: Observation) -> RolloutRecord:
         with self._store.transaction():
             pending = self._store.get(PendingCommand, record.environment)
@@ -271,7 +229,7 @@ class Rollouts:
             state = decide(record.plan, record.state, seen, command)
             if pending is not None:
                 self._store.delete(PendingCommand, record.environment)
-                self._tell(
+                self._records.tell(
                     record, "note", f"{pending.command} by {pending.who}" + (f": {pending.why}" if pending.why else "")
                 )
             if state == record.state:
@@ -280,7 +238,7 @@ class Rollouts:
             record = replace(record, state=state)
             self._store.put(record.id, record)
         if line is not None:
-            self._tell(record, line.kind, line.text, line.seconds)
+            self._records.tell(record, line.kind, line.text, line.seconds)
         return record
 
     def _enforce(self, record: RolloutRecord, release: Release, done: Desired | None) -> Desired:
@@ -291,7 +249,7 @@ class Rollouts:
         name, side = record.environment, record.state.candidate
         if want.candidate_tasks is not None:
             self._target.scale(name, side, release, want.candidate_tasks)
-        stable = self._release(record.previous)
+        stable = self._records.release(record.previous)
         if want.stable_tasks is not None and stable is not None:
             self._target.scale(name, other(side), stable, want.stable_tasks)
         if record.state.phase == "shifting" and (done is None or done.weight == 0):
@@ -306,7 +264,9 @@ class Rollouts:
         warm = None
         if record.previous is not None:
             warm = Warm(old, record.previous, now + record.plan.keep_warm)
-        ended = self._end(record, lambda environment: replace(relabelled(environment, record), warm=warm), "promoted")
+        ended = self._records.end(
+            record, lambda environment: replace(relabelled(environment, record), warm=warm), "promoted"
+        )
         if warm is not None and record.plan.keep_warm == 0:
             # What fails here is tried again by `tend`; the release serves all the same.
             with suppress(ShipwayError, OSError):
@@ -323,9 +283,9 @@ class Rollouts:
                 self._target.retire(name, side)
         except (ShipwayError, OSError) as error:
             # The next rollout makes room for itself before it starts anything.
-            self._tell(record, "note", f"{side}'s tasks are left as they are: {error}")
+            self._records.tell(record, "note", f"{side}'s tasks are left as they are: {error}")
         outcome = "rolled back" if record.state.has_stable else "not released"
-        return self._end(record, lambda environment: replace(environment, rollout=None), outcome)
+        return self._records.end(record, lambda environment: replace(environment, rollout=None), outcome)
 
     def _swap(self, record: RolloutRecord, release: Release) -> RolloutRecord:
         """Only the model differs: point the running tasks at it, and back if one of them does not follow."""
@@ -337,9 +297,9 @@ class Rollouts:
         except (ShipwayError, OSError) as error:
             return self._swap_back(record, str(error))
         seconds = self._steady() - began
-        self._tell(record, "done", f"every task answers with model {release.model_version}", seconds)
+        self._records.tell(record, "done", f"every task answers with model {release.model_version}", seconds)
         record = replace(record, state=replace(record.state, phase="promoted"))
-        return self._end(record, lambda environment: relabelled(environment, record), "promoted")
+        return self._records.end(record, lambda environment: relabelled(environment, record), "promoted")
 
     def _serve_model(self, name: str, side: Side, release: Release) -> None:
         """Answers name the release only once every task serves its model."""
@@ -349,19 +309,19 @@ class Rollouts:
         self._target.label(name, side, release)
 
     def _swap_back(self, record: RolloutRecord, reason: str) -> RolloutRecord:
-        previous = self._release(record.previous)
+        previous = self._records.release(record.previous)
         assert previous is not None
         try:
             self._serve_model(record.environment, record.state.candidate, previous)
         except (ShipwayError, OSError) as error:
             # The pointer is back; a task that does not follow now reads it when it comes to itself, or starts again.
-            self._tell(record, "note", f"not yet back on model {previous.model_version} everywhere: {error}")
+            self._records.tell(record, "note", f"not yet back on model {previous.model_version} everywhere: {error}")
         state = replace(record.state, phase="rolled_back", reason=reason, since=self._clock())
-        return self._end(
+        return self._records.end(
             replace(record, state=state), lambda environment: replace(environment, rollout=None), "rolled back"
         )
 
-    # -- the small print -----------------------------------------------------------------------------------------
+    # -- what those steps need -----------------------------------------------------------------------------------
 
     def _rest(self, seconds: float) -> None:
         """Wait. Once the control plane is going down, wait for its end: a next one takes over from here."""
@@ -385,26 +345,6 @@ class Rollouts:
     def _is_due(self, environment: EnvironmentRecord) -> bool:
         return environment.rollout is None and environment.warm is not None and self._clock() >= environment.warm.until
 
-    def _is_orphaned(self, environment: str) -> bool:
-        """Whether a rollout is under way there whose run has ended: nobody watches its candidate."""
-        record = self.under_way(environment)
-        if record is None:
-            return False
-        run = self._store.get(Run, record.run or "")
-        return run is None or not run.live
-
-    def _move_times(self, jump: float) -> None:
-        """The clock was set: sides stay warm, and people may answer, for as long as was said."""
-        with self._store.transaction():
-            for environment in self._store.all(EnvironmentRecord):
-                if environment.warm is not None:
-                    warm = replace(environment.warm, until=environment.warm.until + jump)
-                    self._store.put(environment.name, replace(environment, warm=warm))
-            for run in self._store.all(Run):
-                if run.gate is not None and run.live:
-                    gate = replace(run.gate, since=run.gate.since + jump, expires=run.gate.expires + jump)
-                    self._store.put(run.id, replace(run, gate=gate))
-
     def _let_go(self, name: str) -> None:
         warm = self.record_of(name).warm
         if warm is not None:
@@ -416,7 +356,7 @@ class Rollouts:
         name = record.environment
         tasks = self._following.until_read_back(name, record.state.candidate, release, record.plan.tasks)
         matches = "digest and model match" if release.models else "digest matches"
-        self._tell(record, "note", f"{name} read back: {tasks}/{tasks} tasks, {matches}")
+        self._records.tell(record, "note", f"{name} read back: {tasks}/{tasks} tasks, {matches}")
 
     def _take_back_leftover(self, environment: str, owner: str) -> None:
         """A rollout whose run ended without ending it is taken back; one that had taken everything is finished."""
@@ -424,7 +364,7 @@ class Rollouts:
         if leftover is None:
             return
         why = "its run ended without ending it"
-        release = self._release(leftover.release)
+        release = self._records.release(leftover.release)
         assert release is not None
         if leftover.kind == "swap":
             self._swap_back(leftover, why)
@@ -443,36 +383,3 @@ class Rollouts:
         with suppress(ShipwayError, OSError):
             self._target.shift(record.environment, record.state.candidate, weight)
         return record
-
-    def _end(
-        self, record: RolloutRecord, relabel: Callable[[EnvironmentRecord], EnvironmentRecord], outcome: str
-    ) -> RolloutRecord:
-        record = replace(record, ended=self._clock())
-        release = self._release(record.release)
-        models = ", ".join(release.models) if release is not None else ""
-        detail: Mapping[str, object] = {
-            "release": record.release, "model": models, "kind": record.kind, "reason": record.state.reason,
-        }  # fmt: skip
-        with self._store.transaction():
-            self._store.put(record.id, record)
-            self._store.change(EnvironmentRecord, record.environment, relabel)
-            self._store.delete(PendingCommand, record.environment)
-            self._store.add_audit(AuditEntry(self._clock(), record.by, outcome, record.environment, "", detail))
-        return record
-
-    def _release(self, id: str | None) -> Release | None:
-        return None if id is None else self._store.get(Release, id)
-
-    def _tell(self, record: RolloutRecord, kind: str, text: str, seconds: float | None = None) -> None:
-        self._store.add_event(Event(kind, text, self._clock(), record.run, record.environment, seconds))  # type: ignore[arg-type]
-
-
-def _lacks_requests(plan: Plan, state: State, seen: Observation, probes: Traffic) -> bool:
-    if plan.needs_predictions or not plan.steps[state.step].evidence:
-        # Probes can't make up for the predictions of clients, and would be counted among them.
-        return False
-    clients = since_baseline(seen.traffic_of(state.candidate), state.baseline_candidate)
-    in_step = clients.requests - state.step_requests + probes.requests
-    # Where nothing waits for its answer, what has no latency is of a kind that never has one: WebSockets, large uploads.
-    untimed = not clients.waiting and max(len(clients.latencies), len(probes.latencies)) < MIN_LATENCIES
-    return in_step < max(plan.guard.min_requests, MIN_LATENCIES) or untimed
