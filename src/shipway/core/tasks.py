@@ -110,10 +110,6 @@ class Runner(Protocol):
         """The running task that was started from exactly this spec, if there is one."""
         ...
 
-    def is_alive(self, spec: TaskSpec, handle: TaskHandle, /) -> bool:
-        """Whether it runs."""
-        ...
-
     def exit_reason(self, spec: TaskSpec, handle: TaskHandle, /) -> str | None:
         """How it ended, such as `exit code 3`; None while it runs."""
         ...

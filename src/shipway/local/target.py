@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from shipway.core.description.app import App
@@ -41,167 +42,156 @@ CALLERS_PATIENCE = 10.0
 _PAUSE = 0.05
 
 
+@dataclass(frozen=True)
 class LocalTarget(Target):
     """Tasks by the supervisor, traffic by the router; what both should look like is in the store."""
 
     pace = Pace()
 
-    def __init__(
-        self,
-        sides: Sides,
-        routes: Routes,
-        supervisor: Supervisor,
-        runner: Runner,
-        router: Router,
-        meter: Meter,
-        versions: WantedVersions,
-        evidence: ModelEvidence,
-        specs: TaskSpecs,
-    ) -> None:
-        self._sides = sides
-        self._routes = routes
-        self._supervisor = supervisor
-        self._runner = runner
-        self._router = router
-        self._meter = meter
-        self._versions = versions
-        self._evidence = evidence
-        self._specs = specs
+    sides: Sides
+    routes: Routes
+    supervisor: Supervisor
+    runner: Runner
+    router: Router
+    meter: Meter
+    versions: WantedVersions
+    evidence: ModelEvidence
+    specs: TaskSpecs
 
     # -- moving an environment -----------------------------------------------------------------------------------
 
     def prepare(self, environment: str, side: Side, release: Release) -> None:
         # The record first: whoever changes what is tried out from then on finds this side.
-        self._sides.expect(environment, side, release, 0)
-        self._versions.point(environment, side, release)
-        self._routes.ensure_running()
-        self._router.name_release(environment, side, release.id)
+        self.sides.expect(environment, side, release, 0)
+        self.versions.point(environment, side, release)
+        self.routes.ensure_running()
+        self.router.name_release(environment, side, release.id)
 
     def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
         for name, service in release.app.services.items():
             if service.before_traffic is not None:
-                self._specs.run_before_traffic(environment, side, release, name, tell)
+                self.specs.run_before_traffic(environment, side, release, name, tell)
 
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
-        self._sides.expect(environment, side, release, tasks)
+        self.sides.expect(environment, side, release, tasks)
         for service in release.app.services:
-            with self._routes.held_open() as is_open:
+            with self.routes.held_open() as is_open:
                 if not is_open:
                     return
                 # Those that run count, whatever release they were started for: a model swap keeps them.
-                running = len(self._supervisor.tasks(environment, side, service))
+                running = len(self.supervisor.tasks(environment, side, service))
                 numbers = range(running, tasks)
-                specs = [self._specs.make(environment, side, release, service, number) for number in numbers]
-                self._supervisor.want(environment, side, service, specs)
-        self._routes.update(environment, side)
+                specs = [self.specs.make(environment, side, release, service, number) for number in numbers]
+                self.supervisor.want(specs)
+        self.routes.update(environment, side)
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
-        self._router.shift(environment, candidate, weight)
+        self.router.shift(environment, candidate, weight)
 
     def begin_window(self, environment: str) -> None:
-        self._router.forget_latencies(environment)
+        self.router.forget_latencies(environment)
 
     def retire(self, environment: str, side: Side) -> None:
         """Callers first: a backend that still answers its last request may ask its model service."""
-        statuses = self._supervisor.tasks(environment, side)
+        statuses = self.supervisor.tasks(environment, side)
         idle: list[TaskStatus] = []
-        release = self._sides.release_on(environment, side)
-        app = release.app if release is not None else self._routes.app
+        release = self.sides.release_on(environment, side)
+        app = release.app if release is not None else self.routes.app
         for service in _callers_first({task.spec.service for task in statuses}, app):
             tasks = [task for task in statuses if task.spec.service == service]
-            if self._routes.drain(environment, side, service, tasks):
+            if self.routes.drain(environment, side, service, tasks):
                 idle += tasks
             else:
                 # What it calls stays until it has ended.
                 self._stop(environment, side, tasks)
         # Nobody asks them anything any more, so that the order of their ends does not matter.
         self._stop(environment, side, idle)
-        self._sides.forget(environment, side)
-        self._versions.forget(environment, side)
-        if self._routes.has(environment):
-            self._router.name_release(environment, side, None)
+        self.sides.forget(environment, side)
+        self.versions.forget(environment, side)
+        if self.routes.has(environment):
+            self.router.name_release(environment, side, None)
 
     # -- what is seen of it --------------------------------------------------------------------------------------
 
     def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
         tasks = {}
         for side in SIDES:
-            self._routes.update(environment, side)
-            statuses = self._supervisor.tasks(environment, side)
+            self.routes.update(environment, side)
+            statuses = self.supervisor.tasks(environment, side)
             # Each side by the services of its own release: the other one may have more of them, or fewer.
-            release = self._sides.release_on(environment, side)
+            release = self.sides.release_on(environment, side)
             services = release.app.services if release else {}
             ready = [sum(t.state == "ready" for t in statuses if t.spec.service == name) for name in services]
             crash = next((t for t in statuses if t.state == "crashed"), None)
             reason = f"{crash.spec.service} {crash.reason}" if crash else None
             tasks[side] = Tasks(wanted.get(side, 0), min(ready, default=0), reason)
-        return Observation(time.time(), tasks, self._router.traffic(environment))
+        return Observation(time.time(), tasks, self.router.traffic(environment))
 
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
-        ready = [task for task in self._supervisor.tasks(environment, side) if task.state == "ready"]
+        ready = [task for task in self.supervisor.tasks(environment, side) if task.state == "ready"]
         patience = release.app.environments[environment].rollout.guard.max_latency
         services = release.app.services
         return ask_all([(task.spec.port, task.spec.service, services[task.spec.service]) for task in ready], patience)
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
-        statuses = [task for task in self._supervisor.tasks(environment, side) if task.serving]
-        fresh = [self._supervisor.check_now(task.spec.id) for task in statuses]
+        statuses = [task for task in self.supervisor.tasks(environment, side) if task.serving]
+        fresh = [self.supervisor.check_now(task.spec.id) for task in statuses]
         return [self._report(task) for task in fresh]
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
-        return self._evidence.predictions(environment, oldest)
+        return self.evidence.predictions(environment, oldest)
 
     def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
-        return self._evidence.losses(environment, since)
+        return self.evidence.losses(environment, since)
 
     # -- model versions of running tasks -------------------------------------------------------------------------
 
     def take_model(self, environment: str, side: Side, release: Release) -> None:
-        record = self._sides.record(environment, side)
+        record = self.sides.record(environment, side)
         if record is not None:
-            self._sides.expect(environment, side, release, record.tasks)
-        self._versions.point(environment, side, release)
+            self.sides.expect(environment, side, release, record.tasks)
+        self.versions.point(environment, side, release)
 
     def assign(self, environment: str) -> None:
-        self._versions.assign(environment)
+        self.versions.assign(environment)
 
     def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
-        return self._versions.lagging(environment, side)
+        return self.versions.lagging(environment, side)
 
     def label(self, environment: str, side: Side, release: Release) -> None:
-        self._router.name_release(environment, side, release.id)
+        self.router.name_release(environment, side, release.id)
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
-        return self._versions.figures(environment)
+        return self.versions.figures(environment)
 
     # -- what people are shown -----------------------------------------------------------------------------------
 
     def tasks(self, environment: str, side: Side) -> Sequence[TaskView]:
         return [
             TaskView(task.spec.id, task.spec.service, task.state, task.restarts, task.reason or "")
-            for task in self._supervisor.tasks(environment, side)
+            for task in self.supervisor.tasks(environment, side)
         ]
 
     def lately(self, environment: str, side: Side, release: Release) -> SeenLately:
-        return self._meter.lately(environment, side, release.id, release.artifacts)
+        return self.meter.lately(environment, side, release.id, release.artifacts)
 
     def addresses(self, environment: str) -> tuple[str, str | None]:
-        described = self._routes.app.environments[environment]
+        described = self.routes.app.environments[environment]
         https = None if described.https_port is None else f"https://127.0.0.1:{described.https_port}"
         return f"http://127.0.0.1:{described.port}", https
 
     def is_routing(self) -> bool:
-        return self._router.is_running()
+        return self.router.is_running()
 
     # -- what the daemon asks ------------------------------------------------------------------------------------
 
     def reload(self, app: App) -> None:
         """Use another description's environments and ports from now on."""
-        before, self._routes.app = self._routes.app, app
+        before, self.routes.app = self.routes.app, app
         try:
-            self._routes.ensure_running()
+            self.routes.ensure_running()
         except ShipwayError:
-            self._routes.app = before
+            self.routes.app = before
             raise
         self._run_what_is_recorded()
 
@@ -211,47 +201,48 @@ class LocalTarget(Target):
         A router that still serves goes on. One that must be started waits for the tasks, so that clients meet no
         answer that says there are none; RESTORE_PATIENCE at most, as some of them may never come.
         """
-        if self._router.is_running():
-            self._routes.ensure_running()
-            self._supervisor.adopt()
-            self._run_what_is_recorded()
-            return
-        self._router.plan(self._routes.topology())
-        self._supervisor.adopt()
+        serves = self.router.is_running()
+        if serves:
+            self.routes.ensure_running()
+        else:
+            self.router.plan(self.routes.topology())
+        self.supervisor.adopt()
         self._run_what_is_recorded()
+        if serves:
+            return
         began = time.monotonic()
         while self._waits_for_tasks(time.monotonic() - began):
-            self._supervisor.poll()
+            self.supervisor.poll()
             time.sleep(_PAUSE)
-        for environment in self._routes.app.environments:
+        for environment in self.routes.app.environments:
             for side in SIDES:
-                self._routes.update(environment, side)
-        self._routes.ensure_running()
+                self.routes.update(environment, side)
+        self.routes.ensure_running()
 
     def settle(self, environment: str, side: Side) -> None:
         """All traffic to `side`; what runs on the other one without a record, of a rollout that nobody knows, ends."""
-        if not self._routes.has(environment):
+        if not self.routes.has(environment):
             return
-        self._router.shift(environment, side, 10_000)
-        if self._sides.record(environment, other(side)) is None:
+        self.router.shift(environment, side, 10_000)
+        if self.sides.record(environment, other(side)) is None:
             self.retire(environment, other(side))
 
     def task_changed(self, status: TaskStatus) -> None:
         """Tell the router that a task came, went, or listens elsewhere."""
-        self._routes.update(status.spec.environment, status.spec.side)
+        self.routes.update(status.spec.environment, status.spec.side)
 
     def stop_everything(self) -> None:
         """Stop the router and all tasks; what should run stays recorded for the next start."""
-        self._routes.close()
-        self._supervisor.stop([task.spec.id for task in self._supervisor.tasks()])
+        self.routes.close()
+        self.supervisor.stop([task.spec.id for task in self.supervisor.tasks()])
 
     def _run_what_is_recorded(self) -> None:
         """The tasks that should run, running. Those of an environment that shipway.yaml lacks wait for its return."""
-        tasks = self._supervisor.tasks()
-        self._supervisor.stop([task.spec.id for task in tasks if not self._routes.has(task.spec.environment)])
-        for record in self._sides.all():
-            release = self._sides.release_on(record.environment, record.side)
-            if release is not None and self._routes.has(record.environment):
+        tasks = self.supervisor.tasks()
+        self.supervisor.stop([task.spec.id for task in tasks if not self.routes.has(task.spec.environment)])
+        for record in self.sides.all():
+            release = self.sides.release_on(record.environment, record.side)
+            if release is not None and self.routes.has(record.environment):
                 self.scale(record.environment, record.side, release, record.tasks)
 
     def _waits_for_tasks(self, seconds: float) -> bool:
@@ -261,24 +252,24 @@ class LocalTarget(Target):
         """
         return any(
             seconds < (CALLERS_PATIENCE if self._uses_others(task.spec) else RESTORE_PATIENCE)
-            for task in self._supervisor.tasks()
+            for task in self.supervisor.tasks()
             if task.state in ("starting", "backing_off", "unready")
-            and self._routes.gets_clients(task.spec.environment, task.spec.side)
+            and self.routes.gets_clients(task.spec.environment, task.spec.side)
         )
 
     def _uses_others(self, spec: TaskSpec) -> bool:
-        release = self._sides.release_on(spec.environment, spec.side)
+        release = self.sides.release_on(spec.environment, spec.side)
         service = release.app.services.get(spec.service) if release else None
         return service is not None and bool(service.uses)
 
     def _report(self, task: TaskStatus) -> TaskReport:
-        runs = self._runner.runs(task.spec, task.handle) if task.handle is not None else "gone"
+        runs = self.runner.runs(task.spec, task.handle) if task.handle is not None else "gone"
         version = (task.body or {}).get("model_version")
         return TaskReport(task.spec.id, task.spec.service, runs, version, task.state == "ready")
 
     def _stop(self, environment: str, side: Side, tasks: Sequence[TaskStatus]) -> None:
-        self._supervisor.stop([task.spec.id for task in tasks])
-        self._routes.forget(environment, side, tasks)
+        self.supervisor.stop([task.spec.id for task in tasks])
+        self.routes.forget(environment, side, tasks)
 
 
 def _callers_first(services: set[str], app: App) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shipway.core.events import AuditEntry, Event, EventKind
 from shipway.core.ports import Store
@@ -13,33 +13,33 @@ from shipway.core.rollouts.records import EnvironmentRecord, PendingCommand, Rol
 from shipway.core.rollouts.transition import ModelWay, begun
 
 
+@dataclass(frozen=True, slots=True)
 class RolloutRecords:
     """The records of all environments and their rollouts; `clock` says when something was."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._clock = clock
+    store: Store
+    clock: Callable[[], float]
 
     def environment(self, name: str) -> EnvironmentRecord:
         """What the environment serves."""
-        return self._store.get(EnvironmentRecord, name) or EnvironmentRecord(name)
+        return self.store.get(EnvironmentRecord, name) or EnvironmentRecord(name)
 
     def under_way(self, name: str) -> RolloutRecord | None:
         """The rollout that moves the environment now, if any."""
         rollout = self.environment(name).rollout
-        return None if rollout is None else self._store.get(RolloutRecord, rollout)
+        return None if rollout is None else self.store.get(RolloutRecord, rollout)
 
     def is_orphaned(self, name: str) -> bool:
         """Whether a rollout is under way there whose run has ended: nobody watches its candidate."""
         record = self.under_way(name)
         if record is None:
             return False
-        run = self._store.get(Run, record.run or "")
+        run = self.store.get(Run, record.run or "")
         return run is None or not run.live
 
     def release(self, id: str | None) -> Release | None:
         """The release, if there is one."""
-        return None if id is None else self._store.get(Release, id)
+        return None if id is None else self.store.get(Release, id)
 
     def begin(
         self, id: str, name: str, release: Release, *, run: str, by: str, back: bool, way: ModelWay
@@ -47,13 +47,13 @@ class RolloutRecords:
         """Record a rollout that begins now."""
         environment = self.environment(name)
         stable = self.release(environment.stable)
-        now = self._clock()
+        now = self.clock()
         record = begun(id, environment, stable, release, run=run, by=by, now=now, back=back, way=way)
-        with self._store.transaction():
-            self._store.delete(PendingCommand, name)
-            self._store.put(id, record)
-            self._store.put(name, replace(environment, rollout=id))
-            self._store.add_audit(
+        with self.store.transaction():
+            self.store.delete(PendingCommand, name)
+            self.store.put(id, record)
+            self.store.put(name, replace(environment, rollout=id))
+            self.store.add_audit(
                 AuditEntry(now, by, record.kind, name, "", {"release": release.id, "from": environment.stable})
             )
         if record.plan.needs_predictions and not any(step.evidence for step in record.plan.steps):
@@ -65,30 +65,30 @@ class RolloutRecords:
         self, record: RolloutRecord, relabel: Callable[[EnvironmentRecord], EnvironmentRecord], outcome: str
     ) -> RolloutRecord:
         """Record that it has ended, and what the environment is by that."""
-        record = replace(record, ended=self._clock())
+        record = replace(record, ended=self.clock())
         release = self.release(record.release)
         models = ", ".join(release.models) if release is not None else ""
         reason = record.state.reason
         detail = {"release": record.release, "model": models, "kind": record.kind, "reason": reason}
-        with self._store.transaction():
-            self._store.put(record.id, record)
-            self._store.change(EnvironmentRecord, record.environment, relabel)
-            self._store.delete(PendingCommand, record.environment)
-            self._store.add_audit(AuditEntry(self._clock(), record.by, outcome, record.environment, "", detail))
+        with self.store.transaction():
+            self.store.put(record.id, record)
+            self.store.change(EnvironmentRecord, record.environment, relabel)
+            self.store.delete(PendingCommand, record.environment)
+            self.store.add_audit(AuditEntry(self.clock(), record.by, outcome, record.environment, "", detail))
         return record
 
     def tell(self, record: RolloutRecord, kind: EventKind, text: str, seconds: float | None = None) -> None:
         """Add to the story of the rollout's run."""
-        self._store.add_event(Event(kind, text, self._clock(), record.run, record.environment, seconds))
+        self.store.add_event(Event(kind, text, self.clock(), record.run, record.environment, seconds))
 
     def move_times(self, jump: float) -> None:
         """The clock was set: sides stay warm, and people may answer, for as long as was said."""
-        with self._store.transaction():
-            for environment in self._store.all(EnvironmentRecord):
+        with self.store.transaction():
+            for environment in self.store.all(EnvironmentRecord):
                 if environment.warm is not None:
                     warm = replace(environment.warm, until=environment.warm.until + jump)
-                    self._store.put(environment.name, replace(environment, warm=warm))
-            for run in self._store.all(Run):
+                    self.store.put(environment.name, replace(environment, warm=warm))
+            for run in self.store.all(Run):
                 if run.gate is not None and run.live:
                     gate = replace(run.gate, since=run.gate.since + jump, expires=run.gate.expires + jump)
-                    self._store.put(run.id, replace(run, gate=gate))
+                    self.store.put(run.id, replace(run, gate=gate))

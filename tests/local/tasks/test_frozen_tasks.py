@@ -52,7 +52,7 @@ def pid_of(status: TaskStatus) -> int:
 
 
 def ready(supervisor, *specs):
-    supervisor.want("dev", "blue", "web", specs)
+    supervisor.want(specs)
     wait_for(lambda: supervisor.poll() or all(task.state == "ready" for task in supervisor.tasks()))
 
 

@@ -43,7 +43,7 @@ def test_a_task_sees_only_what_its_spec_gives(make_spec, log):
     os.set_inheritable(inherited, True)
     spec = replace(make_spec(argv=(sys.executable, "-S", "-E", "-c", SAY), LC_ALL="C"), port=4321)
     handle = runner.start(spec)
-    wait_for(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: runner.exit_reason(spec, handle))
     os.close(inherited)
     assert ["['LC_ALL', 'PORT', 'SHIPWAY_TASK', 'TEST_MARK'] ['0', '1', '2', '3'] '' True"] == lines(spec, log)
 
@@ -55,7 +55,7 @@ def test_the_port_is_filled_in(make_spec, log):
     argv = (sys.executable, "-S", "-E", "-c", code, "--port={port}")
     spec = replace(make_spec(argv=argv, ADDRESS="http://h:{port}/"), port=4321)
     handle = runner.start(spec)
-    wait_for(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: runner.exit_reason(spec, handle))
     assert ["--port=4321 http://h:4321/ 4321"] == lines(spec, log)
 
 
@@ -68,7 +68,7 @@ def test_the_end_is_told(make_spec, code, reason, log):
     runner = ProcessRunner(log)
     spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", code))
     handle = runner.start(spec)
-    wait_for(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: runner.exit_reason(spec, handle))
     assert reason == runner.exit_reason(spec, handle)
 
 
@@ -77,7 +77,7 @@ def test_an_ended_task_leaves_no_zombie(make_spec, log):
     runner = ProcessRunner(log)
     spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ""))
     handle = runner.start(spec)
-    wait_for(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: runner.exit_reason(spec, handle))
     assert not psutil.pid_exists(int(handle.id))
 
 
@@ -93,10 +93,10 @@ def test_a_reused_process_id_is_never_taken_for_ours(make_spec, log):
     spec = replace(make_spec(), port=free_port())
     handle = runner.start(spec)
     stale, other = TaskHandle(handle.id, handle.started - 50), make_spec("other")
-    assert not runner.is_alive(other, stale)
+    assert runner.exit_reason(other, stale)
     runner.terminate(other, stale)
     runner.kill(other, stale)
-    assert runner.is_alive(spec, handle)
+    assert None is runner.exit_reason(spec, handle)
     runner.kill(spec, handle)
 
 
@@ -119,7 +119,7 @@ def test_kill_finds_children_that_outlived_their_leader(make_spec, running, log)
     handle = runner.start(spec)
     wait_for(lambda: len(running()) == 2)
     os.kill(int(handle.id), 9)
-    wait_for(lambda: not runner.is_alive(spec, handle))
+    wait_for(lambda: runner.exit_reason(spec, handle))
     assert 1 == len(running())
     runner.kill(spec, handle)
     assert [] == running()
@@ -143,10 +143,10 @@ def test_another_runner_knows_the_task(make_spec, log):
     handle = first.start(spec)
     wait_for(lambda: log.file(spec).read_text())
     assert handle == second.find(spec)
-    assert second.is_alive(spec, handle)
+    assert None is second.exit_reason(spec, handle)
     assert None is second.find(replace(spec, env={LAUNCH: "another-launch"}))
     second.terminate(spec, handle)
-    wait_for(lambda: not second.is_alive(spec, handle))
+    wait_for(lambda: second.exit_reason(spec, handle))
     assert "exit code 0" == first.exit_reason(spec, handle)
 
 

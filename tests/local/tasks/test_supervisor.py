@@ -68,7 +68,7 @@ def pid_of(status: TaskStatus) -> int:
 
 
 def want(supervisor, *specs):
-    supervisor.want("dev", specs[0].side, "web", specs)
+    supervisor.want(specs)
 
 
 def test_wanted_tasks_become_ready(supervisor, make_spec):
@@ -268,7 +268,7 @@ folder = Path(sys.argv[1])
 spec = TypeAdapter(TaskSpec).validate_json((folder / "spec.json").read_text())
 supervisor = Supervisor(FileTaskTable(folder / "tasks"), ProcessRunner(FileTaskLog(folder / "logs")))
 supervisor.adopt()
-supervisor.want("dev", "blue", "web", [spec])
+supervisor.want([spec])
 while True:
     supervisor.poll()
     (task,) = supervisor.tasks()
@@ -354,7 +354,7 @@ def test_a_started_but_unrecorded_task_is_found(table, supervisor, make_spec, ru
     assert int(handle.id) == pid_of(only(supervisor))
     assert [int(handle.id)] == [process.pid for process in running()]
     stop_all(supervisor)
-    assert not launcher.is_alive(spec, handle)
+    assert launcher.exit_reason(spec, handle)
 
 
 def test_a_recorded_but_never_started_task_is_started(table, supervisor, make_spec, running):
@@ -392,7 +392,7 @@ def test_children_of_an_unrecorded_task_are_ended(table, supervisor, make_spec, 
     handle = launcher.start(spec)
     wait_for(lambda: len(running()) == 2)
     os.kill(int(handle.id), signal.SIGKILL)
-    wait_for(lambda: not launcher.is_alive(spec, handle))
+    wait_for(lambda: launcher.exit_reason(spec, handle))
     supervisor.adopt()
     wait_for(in_state(supervisor, "ready"))
     assert 2 == len(running())

@@ -78,9 +78,6 @@ class MemoryRunner:
     def find(self, spec: TaskSpec) -> TaskHandle | None:
         return next((TaskHandle(str(pid), 1.0) for pid, found in self.running.items() if found == spec), None)
 
-    def is_alive(self, _: TaskSpec, handle: TaskHandle) -> bool:
-        return int(handle.id) in self.running
-
     def exit_reason(self, _: TaskSpec, handle: TaskHandle) -> str | None:
         return None if int(handle.id) in self.running else "killed by SIGKILL"
 
@@ -119,7 +116,7 @@ class Machine:
 
     def want(self) -> None:
         with contextlib.suppress(OSError, ShipwayError):
-            self.supervisor.want("dev", "blue", "web", self.specs)
+            self.supervisor.want(self.specs)
 
     def look(self) -> None:
         self.now += 60

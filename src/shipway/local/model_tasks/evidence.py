@@ -35,16 +35,16 @@ class _Reading:
     found: Mapping[Side, Losses] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
 class ModelEvidence:
     """Asks the tasks' `/variants`, and reads the folder that a service's `CAPTURE` and `ENDPOINT_NAME` name."""
 
-    def __init__(self, sides: Sides, supervisor: Supervisor, specs: TaskSpecs, read_losses: LossReader) -> None:
-        self._sides = sides
-        self._supervisor = supervisor
-        self._specs = specs
-        self._read_losses = read_losses
-        self._predictions: dict[str, tuple[float, Mapping[Side, tuple[TaskPredictions, ...]]]] = {}
-        self._readings: dict[str, _Reading] = {}
+    sides: Sides
+    supervisor: Supervisor
+    specs: TaskSpecs
+    read_losses: LossReader
+    _predictions: dict[str, tuple[float, Mapping[Side, tuple[TaskPredictions, ...]]]] = field(default_factory=dict)
+    _readings: dict[str, _Reading] = field(default_factory=dict)
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
         """What the tasks of both sides have predicted, read at most `oldest` seconds ago; empty unless all of them tell."""
@@ -77,17 +77,17 @@ class ModelEvidence:
 
     def _read_all(self, captures: set[_Capture], since: float) -> Losses:
         read = (
-            self._read_losses(bucket, endpoint, [variant], since, time.time()) for bucket, endpoint, variant in captures
+            self.read_losses(bucket, endpoint, [variant], since, time.time()) for bucket, endpoint, variant in captures
         )
         return sum((losses for found in read for losses in found.values()), Losses())
 
     def _captures(self, environment: str, side: Side) -> set[_Capture]:
         """Where the side's services capture what their models predict; two of them may do so in one place."""
-        release = self._sides.release_on(environment, side)
+        release = self.sides.release_on(environment, side)
         found = set()
         for service in release.artifacts if release is not None else ():
             assert release is not None
-            version, captured = release.model_of(service), self._specs.capture(environment, release, service)
+            version, captured = release.model_of(service), self.specs.capture(environment, release, service)
             if version is not None and captured is not None:
                 address, endpoint = captured
                 variant = version.replace(".", "-")  # SageMaker allows no dots in a variant's name
@@ -95,8 +95,8 @@ class ModelEvidence:
         return found
 
     def _predictions_on(self, environment: str, side: Side) -> tuple[TaskPredictions, ...] | None:
-        release = self._sides.release_on(environment, side)
-        tasks = self._supervisor.tasks(environment, side) if release is not None else []
+        release = self.sides.release_on(environment, side)
+        tasks = self.supervisor.tasks(environment, side) if release is not None else []
         return all_predictions(
             [
                 (task, version)

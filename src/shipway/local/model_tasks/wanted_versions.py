@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from shipway.core.experiments.experiment import Experiment, of_release
 from shipway.core.experiments.figures import TaskFigures
@@ -17,25 +18,23 @@ from shipway.local.tasks.supervisor import Supervisor, TaskStatus
 from shipway.local.tasks.task_specs import TaskSpecs
 
 
+@dataclass(frozen=True, slots=True)
 class WantedVersions:
     """One parameter for each side, made of its release and of the environment's experiment in the store."""
 
-    def __init__(
-        self, store: Store, sides: Sides, supervisor: Supervisor, parameters: FileParameters, specs: TaskSpecs
-    ) -> None:
-        self._store = store
-        self._sides = sides
-        self._supervisor = supervisor
-        self._parameters = parameters
-        self._specs = specs
-        # Held from reading what is recorded to writing the parameter, so that the newest record has the last word.
-        self._pointing = threading.Lock()
+    store: Store
+    sides: Sides
+    supervisor: Supervisor
+    parameters: FileParameters
+    specs: TaskSpecs
+    # Held from reading what is recorded to writing the parameter, so that the newest record has the last word.
+    _pointing: threading.Lock = field(default_factory=threading.Lock)
 
     def assign(self, environment: str) -> None:
         """Tell the tasks of both sides what is recorded, where they were told something else."""
         for side in SIDES:
             with self._pointing:
-                release = self._sides.release_on(environment, side)
+                release = self.sides.release_on(environment, side)
                 if release is not None:
                     self._write(environment, side, release)
 
@@ -44,7 +43,7 @@ class WantedVersions:
         return [
             task
             for one in ([side] if side else SIDES)
-            if (release := self._sides.release_on(environment, one)) is not None
+            if (release := self.sides.release_on(environment, one)) is not None
             for task in self._lagging(environment, one, release)
         ]
 
@@ -54,7 +53,7 @@ class WantedVersions:
             [
                 task
                 for side in SIDES
-                if (release := self._sides.release_on(environment, side)) is not None
+                if (release := self.sides.release_on(environment, side)) is not None
                 for task in self._model_tasks(environment, side, release)
             ]
         )
@@ -67,33 +66,33 @@ class WantedVersions:
     def forget(self, environment: str, side: Side) -> None:
         """Nothing runs on the side any more."""
         with self._pointing:
-            self._parameters.delete(self._specs.parameter(environment, side))
+            self.parameters.delete(self.specs.parameter(environment, side))
 
     def _lagging(self, environment: str, side: Side, release: Release) -> list[Lagging]:
         """The tasks that serve something else than the release's model version and what is tried out beside it."""
         if release.model_version is None:
             return []
         experiment = self._experiment(environment, release.model_version)
-        tasks = [self._supervisor.check_now(task.spec.id) for task in self._model_tasks(environment, side, release)]
+        tasks = [self.supervisor.check_now(task.spec.id) for task in self._model_tasks(environment, side, release)]
         return [_report(task) for task in tasks if not _follows(task, experiment)]
 
     def _write(self, environment: str, side: Side, release: Release) -> None:
         if release.model_version is None:
             return
         name, text = (
-            self._specs.parameter(environment, side),
+            self.specs.parameter(environment, side),
             self._experiment(environment, release.model_version).text(),
         )
-        if self._parameters.get(name) != text:
-            self._parameters.put(name, text)
+        if self.parameters.get(name) != text:
+            self.parameters.put(name, text)
 
     def _experiment(self, environment: str, version: str) -> Experiment:
-        return of_release(version, self._store.get(Experiment, environment))
+        return of_release(version, self.store.get(Experiment, environment))
 
     def _model_tasks(self, environment: str, side: Side, release: Release) -> list[TaskStatus]:
         return [
             task
-            for task in self._supervisor.tasks(environment, side)
+            for task in self.supervisor.tasks(environment, side)
             if task.serving and _takes_from_bucket(release, task.spec.service)
         ]
 

@@ -112,10 +112,6 @@ class ProcessRunner(Runner):
                 return TaskHandle(str(pid), started)
         return None
 
-    def is_alive(self, _spec: TaskSpec, handle: TaskHandle, /) -> bool:
-        with self._lock:
-            return self._runs(handle)
-
     def exit_reason(self, _spec: TaskSpec, handle: TaskHandle, /) -> str | None:
         with self._lock:
             if self._runs(handle):

@@ -67,16 +67,15 @@ class Supervisor:
                     self._take_over(task)
         self.poll(_PROBE_TIMEOUT)
 
-    def want(self, environment: str, side: Side, service: str, specs: Sequence[TaskSpec]) -> None:
+    def want(self, specs: Sequence[TaskSpec]) -> None:
         """Start those of `specs` that are not known yet; never stops anything.
 
-        A known id is left as it is, crashed ones too. Raises UsageError when a spec belongs elsewhere or its id
-        is taken by another artifact. What else is raised was only too early: all of `specs` are looked after by then.
+        A known id is left as it is, crashed ones too. Raises UsageError when it is taken by another artifact. What
+        else is raised was only too early: all of `specs` are looked after by then.
         """
         failed: OSError | ShipwayError | None = None
         with self._lock:
             for spec in specs:
-                _check_belongs(spec, environment, side, service)
                 known = self._tasks.get(spec.id)
                 if known is not None and known.spec.artifact.digest != spec.artifact.digest:
                     raise UsageError(f"task {spec.id} runs another artifact", fix="stop it before starting the new one")
@@ -290,7 +289,7 @@ class Supervisor:
     def _finish_drain(self, task: Task) -> None:
         handle = task.record.handle
         if handle is not None:
-            in_time = self._runner.is_alive(task.spec, handle) and self._clock() < task.kill_at
+            in_time = self._runner.exit_reason(task.spec, handle) is None and self._clock() < task.kill_at
             # What is held still does not hear that it should end, and finishes nothing.
             if in_time and not self._runner.is_stopped(task.spec, handle):
                 return
@@ -349,8 +348,3 @@ class Supervisor:
 
 def _visible(status: TaskStatus) -> object:
     return (status.state, status.handle, status.spec.port, status.body, status.silent)
-
-
-def _check_belongs(spec: TaskSpec, environment: str, side: Side, service: str) -> None:
-    if (spec.environment, spec.side, spec.service) != (environment, side, service):
-        raise UsageError(f"task {spec.id} is not one of {service} on {environment}'s {side} side")
