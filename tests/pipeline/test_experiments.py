@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from shipway.core.experiments.totals import WINDOW
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.models.schema import Feature, Output
 from shipway.core.observations.distribution import Distribution
-from shipway.core.observations.observation import Traffic
+from shipway.core.observations.observation import Lagging, Side, Traffic
 from shipway.core.ports import Pace
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord
@@ -59,7 +61,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder / "state.db")
         self.app = APP
-        self.now = 1000.0
+        self.now, self.passed = 1000.0, 0.0
         self.target = FakeTarget(lambda environment: self.store.get(Experiment, environment))
         self.target.pace = Pace(follow_look=0)
         rollouts = Rollouts(self.store, self.target, FakeBuilder(), self.clock, threading.Event())
@@ -76,11 +78,15 @@ class Bench:
 
     def restarted(self) -> Experiments:
         """What a next daemon would have."""
-        return Experiments(self.parts, self.target, threading.Event(), self.clock)
+        return Experiments(self.parts, self.target, threading.Event(), self.steady)
 
     def clock(self) -> float:
         self.now += 0.01
         return self.now
+
+    def steady(self) -> float:
+        self.passed += 0.01
+        return self.passed
 
     def serve(self, environment: str, id: str, version: str | None) -> None:
         """The environment serves a release with this model version."""
@@ -231,15 +237,29 @@ def test_a_candidate_that_tasks_refuse_is_taken_back(bench: Bench) -> None:
     """What was so before is so again, and the tasks' reason is told."""
     bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
     bench.target.broken_models = frozenset({"v2.0"})
-    began = bench.now
+    began = bench.passed
     with pytest.raises(ShipwayError, match="not every task of prod follows: blue-hello-0 refuses: broken"):
         bench.experiments.split("prod", ["v2.0=10%"], "ann", "")
-    assert bench.target.pace.refusal < bench.now - began < bench.target.pace.refusal + 1
+    assert bench.target.pace.refusal < bench.passed - began < bench.target.pace.refusal + 1
     experiment = bench.recorded()
     assert experiment is not None
     assert (("v1.2", 10.0),) == experiment.split
     assert '{"version": "v1.1", "split": {"v1.2": 10.0}}' == bench.target.texts[-1]
     assert ("shipway", "split the model: taken back") == bench.audited()[-1]
+
+
+def test_tasks_have_their_time_while_somebody_sets_the_clock(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is set by an hour ends no wait: the task that loads a version meanwhile follows."""
+    looks, lagging = itertools.count(1), bench.target.lagging
+
+    def look(environment: str, side: Side | None = None) -> Sequence[Lagging]:
+        bench.target.slow = next(looks) < 5
+        bench.now += 3600
+        return lagging(environment, side)
+
+    monkeypatch.setattr(bench.target, "lagging", look)
+    report = bench.experiments.split("prod", ["v1.2=10%"], "ann", "")
+    assert {"v1.1": 90.0, "v1.2": 10.0} == {version.version: version.percent for version in report.versions}
 
 
 def test_ending_is_recorded_even_where_a_task_does_not_answer(bench: Bench) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from shipway.core.description.app import App
+from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import SIDES, Side, other
 from shipway.core.rollouts.plan import ALL
 from shipway.local.router.router import Router
@@ -34,6 +35,15 @@ class Routes:
     def has(self, environment: str) -> bool:
         """Whether shipway.yaml has the environment."""
         return environment in self.app.environments
+
+    def go_by(self, app: App) -> None:
+        """Have another description's environments and ports from now on; none of it where the router refuses them."""
+        before, self.app = self.app, app
+        try:
+            self.ensure_running()
+        except ShipwayError:
+            self.app = before
+            raise
 
     def ensure_running(self) -> None:
         """The router runs, and knows the app as it is now. Raises ShipwayError as the router does."""

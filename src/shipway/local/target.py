@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from shipway.core.description.app import App
-from shipway.core.errors import ShipwayError
 from shipway.core.experiments.figures import TaskFigures
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import (
@@ -187,12 +186,7 @@ class LocalTarget(Target):
 
     def reload(self, app: App) -> None:
         """Use another description's environments and ports from now on."""
-        before, self.routes.app = self.routes.app, app
-        try:
-            self.routes.ensure_running()
-        except ShipwayError:
-            self.routes.app = before
-            raise
+        self.routes.go_by(app)
         self._run_what_is_recorded()
 
     def restore(self) -> None:
