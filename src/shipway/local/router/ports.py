@@ -16,6 +16,7 @@ from shipway.local.whose import app_of, apps_running
 
 # Below the range from which systems hand out ports by themselves, so that a stored port is not taken by chance.
 _INTERNAL = range(20_000, 30_000)
+_TRIES = 500
 
 
 def is_free(port: int) -> bool:
@@ -29,14 +30,14 @@ def is_free(port: int) -> bool:
         return True
 
 
-def draw_free(taken: Iterable[int]) -> int:
-    """A free port that is not in `taken`. Raises ShipwayError when there is none."""
+def draw_free(taken: Iterable[int], within: range = _INTERNAL) -> int:
+    """A free port that is not in `taken`. Raises ShipwayError when hundreds that were tried are not free."""
     excluded = set(taken)
-    for port in random.sample(_INTERNAL, len(_INTERNAL)):
+    for port in random.sample(within, _TRIES):
         if port not in excluded and is_free(port):
             return port
     raise ShipwayError(
-        f"no port between {_INTERNAL.start} and {_INTERNAL.stop - 1} is free on 127.0.0.1",
+        f"no port between {within.start} and {within.stop - 1} is free on 127.0.0.1",
         fix="`ss -ltn` shows what listens there; end what you don't need",
     )
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 
-from shipway.core.errors import ShipwayError
-from shipway.local.router.ports import is_free
+from shipway.local.router.ports import draw_free
 
 _PORTS = range(10_000, 20_000)
 _PORT_REST = 60.0
@@ -23,11 +21,6 @@ def free_port() -> int:
     """
     with _lock:
         now = time.monotonic()
-        for port in random.sample(_PORTS, 200):
-            if now - _given.get(port, -_PORT_REST) >= _PORT_REST and is_free(port):
-                _given[port] = now
-                return port
-    raise ShipwayError(
-        f"no free port found between {_PORTS.start} and {_PORTS.stop - 1}",
-        fix="`ss -ltn` shows what listens there; end what you don't need",
-    )
+        port = draw_free((port for port, at in _given.items() if now - at < _PORT_REST), _PORTS)
+        _given[port] = now
+        return port
