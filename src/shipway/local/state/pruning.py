@@ -30,51 +30,55 @@ class Usage:
     at: float
 
 
-@dataclass
 class Pruning:
     """The storage of one app."""
 
-    storage: Storage
-    store: Store
-    supervisor: Supervisor
-    specs: TaskSpecs
-    logs: FileTaskLog
-    app: Callable[[], App]
-    usage: Usage | None = None
-    _due: float = 0.0
+    def __init__(
+        self,
+        storage: Storage,
+        store: Store,
+        supervisor: Supervisor,
+        specs: TaskSpecs,
+        logs: FileTaskLog,
+        app: Callable[[], App],
+    ) -> None:
+        self._storage, self._store = storage, store
+        self._supervisor, self._specs, self._logs, self._app = supervisor, specs, logs, app
+        self._due = 0.0
+        self.usage: Usage | None = None
 
     def plan(self) -> list[Item]:
         """What may go now, oldest first; nothing is touched."""
-        policy = self.app().retention
-        releases = self.store.all(Release)
+        policy = self._app().retention
+        releases = self._store.all(Release)
         kept = kept_releases(
             policy.releases,
             releases,
-            self.store.all(EnvironmentRecord),
-            self.store.all(SideRecord),
-            self.store.all(RolloutRecord),
-            self.store.all(Run),
+            self._store.all(EnvironmentRecord),
+            self._store.all(SideRecord),
+            self._store.all(RolloutRecord),
+            self._store.all(Run),
         )
         staying = [release for release in releases if release.id in kept]
-        tasks = self.supervisor.tasks()
+        tasks = self._supervisor.tasks()
         needed = Needed(
             tuple(artifact for release in staying for artifact in release.artifacts.values()),
-            frozenset(self.logs.file(task.spec) for task in tasks),
+            frozenset(self._logs.file(task.spec) for task in tasks),
             frozenset(self._captured(staying)),
         )
         running = {task.spec.artifact.digest for task in tasks}
-        return [item for item in self.storage.unneeded(policy, needed) if item.path.name not in running]
+        return [item for item in self._storage.unneeded(policy, needed) if item.path.name not in running]
 
     def carry_out(self, items: Sequence[Item]) -> list[Item]:
         """Remove them; those that are gone."""
-        self.storage.sweep()
-        gone = [item for item in items if self.storage.remove(item)]
+        self._storage.sweep()
+        gone = [item for item in items if self._storage.remove(item)]
         self.measure()
         return gone
 
     def measure(self) -> Usage:
         """Count what there is."""
-        self.usage = Usage(self.storage.used(), time.time())
+        self.usage = Usage(self._storage.used(), time.time())
         return self.usage
 
     def tend(self) -> None:
@@ -88,7 +92,7 @@ class Pruning:
         for release in releases:
             for environment in release.app.environments:
                 for service in release.artifacts:
-                    place = self.specs.capture(environment, release, service)
+                    place = self._specs.capture(environment, release, service)
                     if place is not None:
                         found.add(Path(unquote(urlsplit(place[0]).path)) / place[1])
         return found
