@@ -47,7 +47,7 @@ roles:
   lead: ["*"]
 """
 SERVICE_KEYS = (
-    "path, command, test, lock, test_lock, routes, health, ready, probes, model, baked, uses, env, before_traffic, "
+    "path, include, command, test, lock, test_lock, routes, health, ready, probes, model, baked, uses, env, before_traffic, "
     "check_host, answer_timeout, largest_body, longest_session, "
     "start_timeout, drain_timeout"
 )
@@ -325,6 +325,32 @@ def test_ready_follows_health(keys: str, expected: tuple[str, str]) -> None:
     """One path given is the path of both; `ready` may still be another one."""
     service = parse(MINIMAL.replace("path: web", f"path: web\n    {keys}")).services["web"]
     assert expected == (service.health, service.ready)
+
+
+@pytest.mark.parametrize(
+    ("folders", "place", "message"),
+    [
+        ("[../shared]", "[0]", "'../shared' is not a folder below that of shipway.yaml, such as shared/features"),
+        ("[/shared]", "[0]", "'/shared' is not a folder below that of shipway.yaml, such as shared/features"),
+        ("[shared, web/lib]", "[1]", "'web/lib' is in the service's path, 'web', already; leave it out"),
+        ("[./web]", "[0]", "'./web' is in the service's path, 'web', already; leave it out"),
+        ("[.]", "[0]", "'.' holds the service's path, 'web'; name folders beside that"),
+        ("[shared, other, shared]", "[2]", "'shared' overlaps 'shared'; leave one of them out"),
+        ("[shared/a, ./shared]", "[1]", "'./shared' overlaps 'shared/a'; leave one of them out"),
+        ("[shared, shared/a]", "[1]", "'shared/a' overlaps 'shared'; leave one of them out"),
+        ("shared", "", "found 'shared'; expected a list"),
+    ],
+)
+def test_what_a_service_includes_lies_beside_it(folders: str, place: str, message: str) -> None:
+    """In folders of the app that have nothing to do with one another, nor with the service's own."""
+    told = complaint(MINIMAL.replace("path: web", f"path: web\n    include: {folders}"))
+    assert f"shipway.yaml:5: services.web.include{place}: {message}" == told
+
+
+def test_folders_with_like_names_do_not_overlap() -> None:
+    """What counts are the parts of a path, not its letters."""
+    include = parse(MINIMAL.replace("path: web", "path: web\n    include: [web2, web-lib/a, web-lib/ab]"))
+    assert ("web2", "web-lib/a", "web-lib/ab") == include.services["web"].include
 
 
 @pytest.mark.parametrize("name", ["../requirements.lock", "/etc/passwd", ""])

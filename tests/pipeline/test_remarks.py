@@ -36,3 +36,11 @@ class Dirty(FakeSource):
 def test_what_a_person_should_know_is_one_sentence_each(names: list[str], note: str, expected: tuple[str, ...]) -> None:
     """The commit that was meant, and the first names of what is not in it; a working copy in trouble stops nothing."""
     assert expected == remarks(Dirty(names), Commit("c1", "s", "a", "main", note), APP)
+
+
+def test_what_a_service_includes_may_stay_behind_as_well() -> None:
+    """The working copy is looked at wherever a service comes from."""
+    hello = APP.services["hello"].model_copy(update={"include": ("shared", "libs/a")})
+    app = APP.model_copy(update={"services": {"hello": hello}})
+    said = remarks(FakeSource(), Commit("dirty", "s", "a", "main"), app)
+    assert ("4 uncommitted changes stay behind: shipway.yaml/new, hello/new, shared/new and 1 more",) == said

@@ -178,7 +178,7 @@ class ModelLife:
         self._store.add_audit(AuditEntry(self._parts.clock(), who, "bake model", None, "", detail))
         described = self._app.services[name]
         missing = ""
-        if described.baked is None or self._root / described.path / described.baked != target:
+        if described.baked is None or (self._root / described.path / described.baked).resolve() != target:
             missing = f"services.{name}: `baked: {os.path.relpath(target, self._root / described.path)}`"
             missing += " in place of `model: true`" if described.model else ""
         return Baked(model, inside, missing)

@@ -165,6 +165,33 @@ def test_another_lock_is_another_artifact(build, repository, make_wheel):
     assert Path(address_of(locked).environment, "bin", "python").exists()
 
 
+def test_what_is_included_is_part_of_the_artifact(build, builder, repository):
+    """Tests and tasks see its files where the link is; a change of it alone is another artifact, tested anew."""
+    repository.commit({"shared/rules.py": "limit = 1\n", "other.py": ""})
+    (repository.folder / "web" / "src" / "shared").symlink_to("../../shared")
+    repository.commit({})
+    keys = {"include": ["shared"], "test": "python -c 'import sys; import shared.rules as r; sys.exit(r.limit > 2)'"}
+    with pytest.raises(UsageError, match="src/shared is a link or path that leads out"):
+        build()
+    first = build(**keys)
+    rules = Path(first.path) / "src" / "shared" / "rules.py"
+    assert ("limit = 1\n", False) == (rules.read_text(), rules.parent.is_symlink())
+    builder.verify(first)
+    repository.commit({"other.py": "changed"})
+    build.told.clear()
+    assert first == build(**keys)
+    assert [f"web: unchanged, {first.short}"] == build.told
+    repository.commit({"shared/rules.py": "limit = 2\n"})
+    second = build(**keys)
+    assert (False, "limit = 2\n") == (
+        first.digest == second.digest,
+        (Path(second.path) / "src" / "shared" / "rules.py").read_text(),
+    )
+    repository.commit({"shared/rules.py": "limit = 3\n"})
+    with pytest.raises(Refused, match="failed its tests"):
+        build(**keys)
+
+
 def test_tests_have_a_lock_of_their_own(build, repository, make_wheel):
     """`requirements-test.lock` is taken when the folder has it; `test_lock` names another."""
     repository.commit(

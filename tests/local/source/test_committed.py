@@ -101,3 +101,26 @@ def test_a_folder_that_is_not_in_the_commit_itself_is_a_mistake(mistakes, reposi
     repository.commit({"web/model.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"})
     ((key, what, _),) = mistakes()
     assert ("path", True) == (key, what.endswith("web/model.bin is a Git LFS pointer, not the file"))
+
+
+def test_what_a_service_includes_is_looked_up_in_the_commit(mistakes, repository):
+    """Mistakes stand at `include`; programs, lock files and models may lie behind the links."""
+    files = {
+        "shared/run.sh": "#!/bin/sh\n",
+        "shared/tool/__main__.py": "",
+        "shared/some.lock": "a==1 --hash=sha256:00\n",
+    }
+    repository.commit({**files, "shared/models/metadata.json": "{}"})
+    (repository.folder / "shared" / "run.sh").chmod(0o755)
+    ((key, what, _),) = mistakes(include=["shared"])
+    assert ("include", True) == (key, what.endswith("no link in web leads into shared, which it includes"))
+    for name, target in {"lib": "../shared", "web.lock": "../shared/some.lock", "models": "../shared/models"}.items():
+        (repository.folder / "web" / name).symlink_to(target)
+    repository.commit({})
+    keys = {"include": ["shared"], "lock": "web.lock", "baked": "models"}
+    for command in ("lib/run.sh", "sh lib/run.sh", "python lib/tool", "python lib/tool/__main__.py"):
+        assert [] == mistakes(command=command, **keys)
+    ((key, what, _),) = mistakes(command="lib/none.sh", **keys)
+    assert ("command", True) == (key, what.startswith("no file lib/none.sh in web"))
+    ((key, what, _),) = mistakes(include=["shared", "none"])
+    assert ("include", True) == (key, what.endswith("has no none"))

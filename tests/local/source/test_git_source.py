@@ -169,19 +169,23 @@ def test_a_committed_link_is_read_as_what_it_leads_to(repository):
     (repository.folder / "web" / "out.lock").symlink_to("../../elsewhere")
     (repository.folder / "web" / "circle.lock").symlink_to("circle.lock")
     (repository.folder / "current").symlink_to("web")
+    (repository.folder / "circle").symlink_to("circle")
     repository.commit({})
     source = GitSource(repository.folder)
     commit = source.resolve("HEAD")
     assert b"content" == source.read(commit, "web/x/one.lock")
+    assert b"" == source.read(commit, "current/a")
+    assert source.has(commit, "current/a")
     for path, message in {
         "web/out.lock": "leads out",
         "web/circle.lock": "not a file",
-        "current/a": "through current, which is a link",
+        "circle/a": "through circle, which is a link",
     }.items():
         with pytest.raises(UsageError, match=message):
             source.read(commit, path)
     with pytest.raises(UsageError, match="current is not a folder but a link"):
         source.tree_id(commit, "current")
+    assert source.tree_id(commit, "web/x") == source.tree_id(commit, "current/x", links=True)
 
 
 def test_what_is_not_committed_is_listed(inner, repository):

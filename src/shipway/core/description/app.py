@@ -106,12 +106,13 @@ class Probe(_Strict):
 
 
 class Service(_Strict):
-    """One deployable. Its folder is all that a build may see.
+    """One deployable. Its folder and what it includes are all that a build may see.
 
     Commands are lists of words, run in the folder without a shell: see `core/description/command_line.py`.
     """
 
     path: str = Field(description="folder of the service, from the folder of shipway.yaml")
+    include: tuple[str, ...] = Field(default=(), description="other folders that links in the service's lead into")
     command: str = Field(min_length=1, description="starts one task; {port} is the port it must listen on")
     test: str | None = Field(default=None, description="run in the built tree before it becomes an artifact")
     lock: str = Field(default="requirements.lock", description="hashed lock file in the folder, or `none`")
@@ -297,6 +298,7 @@ class App(_Strict):
 def _check_service(service: Service) -> Iterator[str]:
     if not _is_inside(service.path):
         yield f"path: {service.path!r} is not a folder below that of shipway.yaml, such as backend-api"
+    yield from _check_include(service)
     if service.baked is not None and not _is_inside(service.baked):
         yield f"baked: {service.baked!r} is not a folder inside the service's, such as models"
     if service.baked is not None and service.model:
@@ -317,6 +319,25 @@ def _check_service(service: Service) -> Iterator[str]:
         if not re.fullmatch(_VARIABLE, variable):
             yield f"{variable!r} is not the name of an environment variable"
     yield from _check_placeholders(service.env)
+
+
+def _check_include(service: Service) -> Iterator[str]:
+    for n, folder in enumerate(service.include):
+        overlapping = [other for other in service.include[:n] if _holds(other, folder) or _holds(folder, other)]
+        if not _is_inside(folder):
+            yield f"include[{n}]: {folder!r} is not a folder below that of shipway.yaml, such as shared/features"
+        elif _holds(service.path, folder):
+            yield f"include[{n}]: {folder!r} is in the service's path, {service.path!r}, already; leave it out"
+        elif _holds(folder, service.path):
+            yield f"include[{n}]: {folder!r} holds the service's path, {service.path!r}; name folders beside that"
+        elif overlapping:
+            yield f"include[{n}]: {folder!r} overlaps {overlapping[0]!r}; leave one of them out"
+
+
+def _holds(folder: str, other: str) -> bool:
+    """Whether `other` is `folder`, or lies below it."""
+    outer, inner = ([part for part in path.split("/") if part != "."] for path in (folder, other))
+    return inner[: len(outer)] == outer
 
 
 def _is_inside(folder: str) -> bool:

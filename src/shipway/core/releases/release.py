@@ -39,7 +39,7 @@ class BakedModel:
 class Artifact:
     """What a build makes of a service at a commit.
 
-    `digest` is the SHA-256 (64 hex digits) over the service's git tree, its locked environment and the
+    `digest` is the SHA-256 (64 hex digits) over the service's git trees, its locked environment and the
     interpreter: equal inputs give the equal artifact, whatever the commit. `address` is where it lies: only the target
     that made it reads that. `model` is the version that is baked in, if one is.
     """

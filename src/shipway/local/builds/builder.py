@@ -105,6 +105,7 @@ class LocalBuilder(Builder):
             "tree": self._source.tree_id(commit, service.path),
             "environment": environment.digest,
             "interpreter": interpreter(),
+            **self._included(commit, service),
         }
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         job = _Job(commit, name, check, self._artifacts / digest, self._artifacts / f".work-{digest}", tell)
@@ -112,7 +113,7 @@ class LocalBuilder(Builder):
             _clear(job.work)
             try:
                 if not _is_whole(job.place):
-                    self._make(job, service.path, content)
+                    self._make(job, service, content)
                     tell(f"{name}: built {digest[:6]} in {time.monotonic() - started:.1f} s")
                 elif check is not None and not (job.place / "passed" / check.key).exists():
                     copy_for_writing(job.place / "tree", job.work / "test")
@@ -152,10 +153,15 @@ class LocalBuilder(Builder):
             for mistake in committed.program_mistakes(key, path):
                 raise UsageError(f"{name}: `{key}` cannot run: {mistake.what}", fix=mistake.fix)
 
-    def _make(self, job: _Job, folder: str, content: dict[str, str]) -> None:
+    def _included(self, commit: Commit, service: Service) -> dict[str, Any]:
+        """What `include` adds to an artifact's content. Where links lead depends on where the service's folder lies."""
+        trees = {folder: self._source.tree_id(commit, folder) for folder in service.include}
+        return {"path": service.path, "include": trees} if trees else {}
+
+    def _make(self, job: _Job, service: Service, content: dict[str, Any]) -> None:
         made = job.work / "artifact"
         tree = made / "tree"
-        self._source.export(job.commit, folder, tree)
+        self._source.export(job.commit, service.path, tree, service.include)
         if job.check is not None:
             copy_for_writing(tree, job.work / "test")
         with ThreadPoolExecutor(1) as beside:

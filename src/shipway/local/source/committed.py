@@ -57,10 +57,14 @@ class CommittedService:
     def mistakes(self) -> Iterator[Mistake]:
         """All that is wrong, as far as it can be seen without making its environment."""
         service = self._service
+        key = "path"
         try:
             self._source.check_whole(self._commit, service.path)
+            if service.include:
+                key = "include"
+                self._source.check_whole(self._commit, service.path, service.include)
         except UsageError as error:
-            yield Mistake("path", error.what, error.fix)
+            yield Mistake(key, error.what, error.fix)
             return
         try:
             self.lock()
@@ -73,7 +77,7 @@ class CommittedService:
                 yield Mistake("test_lock", error.what, error.fix)
         if service.baked is not None:
             try:
-                self._source.tree_id(self._commit, f"{service.path}/{service.baked}")
+                self._source.tree_id(self._commit, f"{service.path}/{service.baked}", links=True)
             except UsageError as error:
                 yield Mistake("baked", error.what, f"shipway model bake VERSION, then {error.fix}")
         # What a lock file brings is known once its environment is made.

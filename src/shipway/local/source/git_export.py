@@ -1,4 +1,4 @@
-"""Writes a committed folder out, object by object, and compares what lies on disk with the commit.
+"""Writes committed files out, object by object, and compares what lies on disk with the commit.
 
 Not by `git archive` or a checkout: those follow attributes and filters, which leave files out or change them.
 """
@@ -27,7 +27,7 @@ PROGRAM = "100755"
 _FILE = "100644"
 _OLD_FILE = "100664"
 _TIMEOUT = 300.0
-_MAX_FILES = 50_000
+MAX_FILES = 50_000
 _MAX_BYTES = 2 * 1024**3
 _CHUNK = 1 << 20
 _NAMED = 5
@@ -42,21 +42,12 @@ _STAND_INS = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, link or submodule of a committed folder."""
+    """One file, link or submodule of a committed folder, and where in the app it lies, if that is elsewhere."""
 
     mode: str
     id: str
     path: str
-
-
-def list_tree(git: Git, tree: str) -> list[Entry]:
-    """All files, links and submodules below a tree."""
-    return [
-        Entry(attributes.decode().split()[0], attributes.decode().split()[2], os.fsdecode(name))
-        for line in git.must("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")
-        if line
-        for attributes, _, name in (line.partition(b"\t"),)
-    ]
+    origin: str = ""
 
 
 def stand_in(content: bytes) -> str | None:
@@ -90,14 +81,37 @@ def submodule_error(what: str, folder: str, paths: Sequence[str]) -> UsageError:
     )
 
 
-def export_tree(git: Git, tree: str, destination: Path, folder: str, what: str) -> None:
-    """Write a tree into `destination`, which is made and must not hold anything yet.
+def list_files(git: Git, tree: str, folder: str, what: str) -> list[Entry]:
+    """All files and links below a tree.
 
-    `folder` is where the tree lies in the app, and `what` names it in messages. Raises UsageError for what cannot
-    be built as committed: submodules, pointers, links that lead out, too much. Raises ShipwayError when the files on
-    disk are not those of the commit.
+    `folder` is where the tree lies in the app, and `what` names it in messages. Raises UsageError for submodules, and
+    for too many files.
     """
-    entries = _buildable(git, tree, folder, what)
+    entries = [
+        Entry(attributes.decode().split()[0], attributes.decode().split()[2], os.fsdecode(name))
+        for line in git.must("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0")
+        if line
+        for attributes, _, name in (line.partition(b"\t"),)
+    ]
+    if submodules := [entry.path for entry in entries if entry.mode == SUBMODULE]:
+        raise submodule_error(what, folder, submodules)
+    if len(entries) > MAX_FILES:
+        raise too_large(what)
+    return entries
+
+
+def link_targets(git: Git, entries: Sequence[Entry], what: str) -> dict[str, str]:
+    """Path → target of every link among the entries."""
+    with _Objects(git, what) as objects:
+        return {entry.path: objects.target(entry) for entry in entries if entry.mode == LINK}
+
+
+def export_files(git: Git, entries: Sequence[Entry], destination: Path, folder: str, what: str) -> None:
+    """Write files and links into `destination`, which is made and must not hold anything yet.
+
+    Raises UsageError for what cannot be built as committed: pointers, links that lead out, too much. Raises
+    ShipwayError when the files on disk are not those of the commit.
+    """
     destination.mkdir(parents=True, exist_ok=True)
     with _Objects(git, what) as objects:
         _write_files(objects, [entry for entry in entries if entry.mode != LINK], destination, folder, what)
@@ -106,31 +120,23 @@ def export_tree(git: Git, tree: str, destination: Path, folder: str, what: str) 
     _compare(entries, destination, what)
 
 
-def check_tree(git: Git, tree: str, folder: str, what: str) -> None:
-    """Raise UsageError where `export_tree` would, as far as it shows without writing: links are not followed."""
+def check_files(git: Git, entries: Sequence[Entry], folder: str, what: str) -> None:
+    """Raise UsageError where `export_files` would, as far as it shows without writing: links are not followed."""
     with _Objects(git, what) as objects, Path(os.devnull).open("wb") as nowhere:
         pointers = [
-            (entry.path, kind)
-            for entry in _buildable(git, tree, folder, what)
+            (entry, kind)
+            for entry in entries
             if entry.mode != LINK and (kind := stand_in(objects.copy(entry, nowhere)))
         ]
     _refuse_stand_ins(pointers, folder, what)
 
 
-def _buildable(git: Git, tree: str, folder: str, what: str) -> list[Entry]:
-    entries = list_tree(git, tree)
-    if submodules := [entry.path for entry in entries if entry.mode == SUBMODULE]:
-        raise submodule_error(what, folder, submodules)
-    if len(entries) > _MAX_FILES:
-        raise _too_large(what)
-    return entries
-
-
-def _refuse_stand_ins(found: Sequence[tuple[str, str]], folder: str, what: str) -> None:
-    """Raise UsageError for the files that are no files: paths, and what each is instead."""
+def _refuse_stand_ins(found: Sequence[tuple[Entry, str]], folder: str, what: str) -> None:
+    """Raise UsageError for the files that are no files, and what each is instead."""
     if found:
         kind = found[0][1]
-        raise stand_in_error(what, kind, [str(PurePosixPath(folder, path)) for path, other in found if other == kind])
+        paths = [entry.origin or str(PurePosixPath(folder, entry.path)) for entry, other in found if other == kind]
+        raise stand_in_error(what, kind, paths)
 
 
 class _Objects:
@@ -164,7 +170,7 @@ class _Objects:
         left = int(words[2])
         self.total += left
         if self.total > _MAX_BYTES:
-            raise _too_large(self._what)
+            raise too_large(self._what)
         beginning = b""
         while left:
             chunk = source.read(min(left, _CHUNK))
@@ -175,6 +181,12 @@ class _Objects:
             left -= len(chunk)
         source.read(1)  # the line feed that follows each object
         return beginning
+
+    def target(self, entry: Entry) -> str:
+        """Where a link leads."""
+        text = io.BytesIO()
+        self.copy(entry, text)
+        return os.fsdecode(text.getvalue())
 
     def _ask(self, entry: Entry) -> tuple[IO[bytes], list[bytes]]:
         assert self._git.stdin is not None
@@ -190,7 +202,7 @@ class _Objects:
         self._said.seek(0)
         said = self._said.read().decode("utf-8", "replace").strip()
         return ShipwayError(
-            f"{self._what}: {_shown(entry.path)} cannot be read from the repository: "
+            f"{self._what}: {shown(entry.path)} cannot be read from the repository: "
             + (said or "the object is missing, or git was stopped"),
             fix="in a partial clone, fetch what is missing: git fetch --refetch --no-filter; otherwise see git fsck",
         )
@@ -208,18 +220,17 @@ def _write_files(objects: _Objects, entries: Sequence[Entry], destination: Path,
             raise _taken(entry, what) from error
         place.chmod(0o755 if entry.mode == PROGRAM else 0o644)
         if kind := stand_in(beginning):
-            pointers.append((entry.path, kind))
+            pointers.append((entry, kind))
     _refuse_stand_ins(pointers, folder, what)
 
 
 def _write_links(objects: _Objects, entries: Sequence[Entry], destination: Path, what: str) -> None:
     for entry in entries:
         place = _place(destination, entry, what)
-        target = io.BytesIO()
-        objects.copy(entry, target)
+        target = objects.target(entry)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(os.fsdecode(target.getvalue()))
+            place.symlink_to(target)
         except (FileExistsError, NotADirectoryError) as error:
             raise _taken(entry, what) from error
     # Looked at once all are there: one link may lead through another.
@@ -228,13 +239,13 @@ def _write_links(objects: _Objects, entries: Sequence[Entry], destination: Path,
         place = destination / entry.path
         inside = f"{os.path.realpath(place)}/".startswith(f"{home}/")
         if place.readlink().is_absolute() or not inside:
-            raise _leads_out(entry, what)
+            raise leads_out(f"{what}/{entry.path}")
 
 
 def _place(destination: Path, entry: Entry, what: str) -> Path:
     # git itself makes no such names; a repository that was tampered with may hold them.
     if any(part in ("", ".", "..") for part in entry.path.split("/")):
-        raise _leads_out(entry, what)
+        raise leads_out(f"{what}/{entry.path}")
     return destination / entry.path
 
 
@@ -261,7 +272,8 @@ def _as_object(path: Path, kind: str) -> tuple[str, str]:
     status = path.lstat()
     digest = hashlib.new(kind, b"blob %d\0" % status.st_size, usedforsecurity=False)
     if stat.S_ISLNK(status.st_mode):
-        digest.update(os.fsencode(path.readlink()))
+        # as it was written: a Path would leave out "./" and a "/" at the end
+        digest.update(os.readlink(os.fsencode(path)))  # noqa: PTH115
         return LINK, digest.hexdigest()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -271,30 +283,33 @@ def _as_object(path: Path, kind: str) -> tuple[str, str]:
 
 def _taken(entry: Entry, what: str) -> UsageError:
     return UsageError(
-        f"{what}: {_shown(entry.path)} and another name in the commit are the same name on this disk",
+        f"{what}: {shown(entry.path)} and another name in the commit are the same name on this disk",
         fix="rename one of the two: names must differ by more than upper and lower case",
     )
 
 
-def _leads_out(entry: Entry, what: str) -> UsageError:
+def leads_out(what: str) -> UsageError:
+    """The refusal of a link, or of a path, that leads out of what a service is made of."""
     return UsageError(
-        f"{what}/{_shown(entry.path)} is a link or path that leads out of the folder",
-        fix="commit files and links that stay inside the folder",
+        f"{shown(what)} is a link or path that leads out of the folder",
+        fix="commit files and links that stay inside the folder; to have the files of another folder of the app in it, "
+        "name that one in the service's `include`",
     )
 
 
-def _too_large(what: str) -> UsageError:
+def too_large(what: str) -> UsageError:
+    """The refusal of more than a service should need."""
     return UsageError(
-        f"{what} is too large: over {_MAX_FILES} files or {_MAX_BYTES // 1024**3} GiB",
+        f"{what} is too large: over {MAX_FILES} files or {_MAX_BYTES // 1024**3} GiB",
         fix="keep data and dependencies out of the service's folder",
     )
 
 
 def _listed(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(_shown(path) for path in paths[:_NAMED]) + more
+    return ", ".join(shown(path) for path in paths[:_NAMED]) + more
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A name as messages may carry it: names in git are bytes, and need not be UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")

@@ -20,12 +20,15 @@ from shipway.local.source.git_export import (
     LINK,
     SUBMODULE,
     Entry,
-    check_tree,
-    export_tree,
+    check_files,
+    export_files,
+    link_targets,
+    list_files,
     stand_in,
     stand_in_error,
     submodule_error,
 )
+from shipway.local.source.included import assembled
 
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 _MAX_LINKS = 8
@@ -77,12 +80,7 @@ class GitSource(Source):
 
     def file(self, commit: Commit, path: str) -> Entry:
         """The committed file at a path, links followed. Raises UsageError when there is none."""
-        entry = self._entry(commit, path)
-        for _ in range(_MAX_LINKS):
-            if entry.mode != LINK:
-                break
-            target = os.fsdecode(self._git.must("cat-file", "blob", entry.id))
-            entry = self._entry(commit, posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), target)))
+        entry = self._entry(commit, self._followed(commit, path))
         if entry.mode == SUBMODULE:
             raise submodule_error(f"commit {commit.short}", "", [path])
         if entry.mode in (_TREE, LINK):
@@ -94,20 +92,25 @@ class GitSource(Source):
         return self._git.run("merge-base", "--is-ancestor", commit, newer).returncode == 0
 
     def has(self, commit: Commit, path: str) -> bool:
-        """Whether the commit has a file or folder there."""
-        return self._find(commit, path) is not None
+        """Whether the commit has a file or folder there; links on the way are followed."""
+        if self._find(commit, path) is not None:
+            return True
+        try:
+            return self._find(commit, self._followed(commit, path)) is not None
+        except UsageError:  # a link leads out of the app's folder
+            return False
 
     def names(self, commit: Commit, path: str) -> frozenset[str]:
         """The names that a committed folder holds, itself not looked into."""
         listed = self._git.must("ls-tree", "-z", "--name-only", "--full-tree", self.tree_id(commit, path))
         return frozenset(os.fsdecode(name) for name in listed.split(b"\0") if name)
 
-    def tree_id(self, commit: Commit, path: str) -> str:
+    def tree_id(self, commit: Commit, path: str, *, links: bool = False) -> str:
         """The object name of a folder's tree: equal content has an equal name, whatever the commit.
 
-        Raises UsageError when the commit has no such folder.
+        `links`: whether links may lead to it. Raises UsageError when the commit has no such folder.
         """
-        entry = self._entry(commit, path)
+        entry = self._entry(commit, self._followed(commit, path) if links else path)
         if entry.mode == SUBMODULE:
             raise submodule_error(f"commit {commit.short}", "", [path])
         if entry.mode != _TREE:
@@ -115,17 +118,19 @@ class GitSource(Source):
             raise UsageError(f"commit {commit.short}: {path} is not a folder but {kind}", fix="name the folder itself")
         return entry.id
 
-    def export(self, commit: Commit, path: str, destination: Path) -> None:
-        """Write a folder exactly as committed into `destination`, which is made and must not hold anything yet.
+    def export(self, commit: Commit, path: str, destination: Path, include: Sequence[str] = ()) -> None:
+        """Write a folder as committed into `destination`, which is made and must not hold anything yet.
 
-        Raises UsageError for a missing folder and for what the commit does not hold or must not: submodules,
-        pointers to files that lie elsewhere, links that lead out of the folder.
+        In the place of links that lead into the folders `include` comes what they lead to. Raises UsageError for a
+        missing folder, and for what the commit does not hold or must not: submodules, pointers to files that lie
+        elsewhere, links that lead out of these folders.
         """
-        export_tree(self._git, self.tree_id(commit, path), destination, path, f"commit {commit.short}: {path}")
+        entries = self._files(commit, path, include)
+        export_files(self._git, entries, destination, path, f"commit {commit.short}: {path}")
 
-    def check_whole(self, commit: Commit, path: str) -> None:
+    def check_whole(self, commit: Commit, path: str, include: Sequence[str] = ()) -> None:
         """Raise UsageError when a folder is not there, or does not hold its own files: see `export`."""
-        check_tree(self._git, self.tree_id(commit, path), path, f"commit {commit.short}: {path}")
+        check_files(self._git, self._files(commit, path, include), path, f"commit {commit.short}: {path}")
 
     def lies_here(self, path: str) -> bool:
         """Whether the working copy has something there, committed or not."""
@@ -141,6 +146,41 @@ class GitSource(Source):
         )
         names = (os.fsdecode(line[3:]) for line in changed.split(b"\0") if line)
         return sorted(posixpath.relpath(name, self._prefix or ".") for name in names)
+
+    def _files(self, commit: Commit, path: str, include: Sequence[str]) -> list[Entry]:
+        """What a folder holds, with what the links into the folders `include` lead to in their place."""
+        named = f"commit {commit.short}"
+        folders = [str(PurePosixPath(folder)) for folder in (path, *include)]
+        trees = {
+            folder: list_files(self._git, self.tree_id(commit, folder), folder, f"{named}: {folder}")
+            for folder in folders
+        }
+        if not include:
+            return trees[folders[0]]
+        links = {
+            f"{folder}/{link}": target
+            for folder, entries in trees.items()
+            for link, target in link_targets(self._git, entries, f"{named}: {folder}").items()
+        }
+        return assembled(folders[0], trees, links, named)
+
+    def _followed(self, commit: Commit, path: str) -> str:
+        """The path with all links in it followed; one that leads in a circle is left as it is.
+
+        Raises UsageError for a link that leads out of the app's folder.
+        """
+        followed = path
+        for _ in range(_MAX_LINKS):
+            end = self._find(commit, followed)
+            above = (self._find(commit, str(folder)) for folder in reversed(PurePosixPath(followed).parents[:-1]))
+            way = [end] if end is not None else above
+            link = next((entry for entry in way if entry is not None and entry.mode == LINK), None)
+            if link is None:
+                return followed
+            target = os.fsdecode(self._git.must("cat-file", "blob", link.id))
+            rest = PurePosixPath(followed).relative_to(link.path)
+            followed = posixpath.normpath(posixpath.join(posixpath.dirname(link.path), target, rest))
+        return path
 
     def _entry(self, commit: Commit, path: str) -> Entry:
         found = self._find(commit, path)
