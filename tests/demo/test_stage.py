@@ -92,6 +92,15 @@ def test_the_app_is_copied_as_it_lies_there(checkout: Path, stage: Stage) -> Non
     assert ("main\n", "") == (_git(stage.app, "branch", "--show-current"), _git(stage.app, "status", "--porcelain"))
 
 
+def test_links_are_copied_as_links(checkout: Path, stage: Stage) -> None:
+    """A service's links to folders that it includes lead into the copies of these."""
+    (checkout / "web" / "shared").symlink_to("../other")
+    stage.copy_app(checkout, _story(copy=["shipway.yaml", "web", "other"]))
+    assert "../other" == str((stage.app / "web" / "shared").readlink())
+    assert "committed" == (stage.app / "web" / "shared" / "tracked.py").read_text()
+    assert "web/shared" in _git(stage.app, "ls-files").split()
+
+
 def test_ports_are_free_ones_and_settings_are_laid_over(checkout: Path, stage: Stage) -> None:
     """The copy's shipway.yaml has ports of its own and the story's settings; the rest stays."""
     stage.copy_app(checkout, _story())

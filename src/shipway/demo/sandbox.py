@@ -62,7 +62,7 @@ class Stage:
         for path in _files(checkout, story):
             target = self.app / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(checkout / path, target)
+            shutil.copy2(checkout / path, target, follow_symlinks=False)
         older = self._go_back(checkout, story)
         self._rewrite_description(story)
         self._git("init", "--quiet", "--initial-branch", str(self.environment(story.environment)["branch"]))
@@ -190,7 +190,8 @@ def _files(checkout: Path, story: Story) -> list[str]:
     """Files that are tracked or could be, but none that are ignored or deleted."""
     words = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *story.copy_]
     listed = {path for path in must(words, checkout).stdout.split("\0") if path}
-    kept = [path for path in sorted(listed) if (checkout / path).is_file() and story.takes(path)]
+    there = (path for path in sorted(listed) if (checkout / path).is_file() or (checkout / path).is_symlink())
+    kept = [path for path in there if story.takes(path)]
     if not kept:
         fix = "run it in the app's checkout"
         raise ShipwayError(f"nothing of {', '.join(story.copy_)} lies in {checkout}", fix=fix)
