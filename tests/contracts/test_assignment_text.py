@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 from hypothesis import given
 
-from shipway.core.experiments.experiment import Experiment, Shadow
+from shipway.core.contract.wanted import Shadow
+from shipway.core.experiments.experiment import Experiment
 from tests.contracts.programs import ROOT
 from tests.core.experiments.drawn import experiments
 

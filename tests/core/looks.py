@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shipway.core.contract.distribution import Distribution
 from shipway.core.description.app import Quality, Rollout
-from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.observation import Observation, Side, Tasks, Traffic
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.rollouts.machine import State, decide

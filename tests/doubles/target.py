@@ -7,10 +7,10 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
+from shipway.core.contract.distribution import Distribution
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.experiments.experiment import Experiment, of_release
 from shipway.core.experiments.figures import Figures, TaskFigures
-from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import (
     SIDES,

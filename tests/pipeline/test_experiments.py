@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
+from shipway.core.contract.distribution import Distribution
+from shipway.core.contract.schema import Feature, Output
+from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import App, Guard
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.events import Event
-from shipway.core.experiments.experiment import Experiment, Shadow
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, TaskFigures
 from shipway.core.experiments.totals import WINDOW
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.models.schema import Feature, Output
-from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.observation import Lagging, Side, Traffic
 from shipway.core.ports import Pace
 from shipway.core.releases.release import Artifact, Release

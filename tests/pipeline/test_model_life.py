@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from shipway.core.contract.schema import Feature
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
 from shipway.core.models.history import ModelHistory
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.models.schema import Feature
 from shipway.core.releases.release import BakedModel
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from shipway.core.access.roles import check_known, check_role
+from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event, EventKind
-from shipway.core.experiments.experiment import Experiment, Shadow, Stopped, check_percent, check_versions, read_shares
+from shipway.core.experiments.experiment import Experiment, Stopped, check_percent, check_versions, read_shares
 from shipway.core.models.approval import check_promotable
 from shipway.core.ports import Target
 from shipway.core.releases.release import Release

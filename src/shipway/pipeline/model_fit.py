@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shipway.core.contract.schema import refused_by, unlike, unlike_output
 from shipway.core.errors import ShipwayError
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.models.schema import refused_by, unlike, unlike_output
 from shipway.core.ports import Models
 from shipway.core.releases.release import Release
 

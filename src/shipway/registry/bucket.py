@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
+from shipway.core.contract.version import VERSION, sort_key
 from shipway.core.errors import Refused, UsageError
-from shipway.core.models.model_version import VERSION, sort_key
 
 METADATA = "metadata.json"
 MAX_METADATA = 4 << 20

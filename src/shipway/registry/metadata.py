@@ -17,8 +17,8 @@ from pydantic import (
     ValidationError,
 )
 
+from shipway.core.contract import schema as core
 from shipway.core.errors import Refused
-from shipway.core.models import schema as core
 from shipway.core.models.model_version import ModelVersion
 
 MAX_BYTES = 8 << 30

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shipway.core.contract.version import VERSION, next_version
 from shipway.core.errors import Refused, UsageError
-from shipway.core.models.model_version import VERSION, ModelVersion, next_version
+from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Tell
 from shipway.registry import forms, metadata
 from shipway.registry.bucket import METADATA, Bucket, files_in, read_bounded

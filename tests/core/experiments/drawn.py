@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from shipway.core.experiments.experiment import Experiment, Shadow
+from shipway.core.contract.wanted import Shadow
+from shipway.core.experiments.experiment import Experiment
 
 VERSIONS = st.builds("v{}.{}".format, st.integers(0, 99), st.integers(0, 99))
 PERCENTS = st.integers(1, 1_000_000).map(lambda millionths: millionths / 90_000)

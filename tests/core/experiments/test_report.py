@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipway.core.contract.distribution import Distribution
+from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import Guard, Quality
 from shipway.core.experiments import report
-from shipway.core.experiments.experiment import Shadow
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, since, together
 from shipway.core.experiments.report import MOST_LATENCIES, judge_version, quantile, report_shadow, report_version
-from shipway.core.observations.distribution import Distribution
 from shipway.core.verdicts.verdict import Verdict
 
 GUARD, QUALITY = Guard(), Quality()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shipway.core.observations.distribution import Distribution
+from shipway.core.contract.distribution import Distribution
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import Side, Tasks
 from shipway.core.observations.predictions import TaskPredictions

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipway.core.contract.distribution import merged
 from shipway.core.description.app import Quality
-from shipway.core.observations.distribution import merged
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.predictions import TaskPredictions, predicted_since
 from shipway.core.verdicts.model_quality import (

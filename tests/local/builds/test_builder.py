@@ -174,7 +174,7 @@ def test_what_is_included_is_part_of_the_artifact(build, builder, repository):
     with pytest.raises(UsageError, match="src/shared is a link or path that leads out"):
         build()
     first = build(**keys)
-    rules = Path(first.path) / "src" / "shared" / "rules.py"
+    rules = tree_of(first) / "src" / "shared" / "rules.py"
     assert ("limit = 1\n", False) == (rules.read_text(), rules.parent.is_symlink())
     builder.verify(first)
     repository.commit({"other.py": "changed"})
@@ -185,7 +185,7 @@ def test_what_is_included_is_part_of_the_artifact(build, builder, repository):
     second = build(**keys)
     assert (False, "limit = 2\n") == (
         first.digest == second.digest,
-        (Path(second.path) / "src" / "shared" / "rules.py").read_text(),
+        (tree_of(second) / "src" / "shared" / "rules.py").read_text(),
     )
     repository.commit({"shared/rules.py": "limit = 3\n"})
     with pytest.raises(Refused, match="failed its tests"):

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.observations.distribution import Distribution
+from shipway.core.contract.distribution import Distribution, from_json
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.releases.release import Artifact
 from shipway.core.tasks import TaskSpec
-from shipway.local.model_tasks.counters import all_predictions, counters_of, predictions_of, sketch_of
+from shipway.local.model_tasks.counters import all_predictions, counters_of, predictions_of
 from shipway.local.tasks.supervisor import TaskStatus
 
 SKETCH = {"count": 3, "sum": 0.9, "buckets": [[0.0, 0.0, 1], [0.25, 0.26, 0], [0.4, 0.41, 2]]}
@@ -87,7 +87,7 @@ def test_whatever_a_service_answers_is_no_fault_of_ours(value: Any) -> None:
 
 def test_a_sketch_is_read_as_it_is() -> None:
     """Counts, sum and buckets, in their order."""
-    assert FOUND.predictions == sketch_of(SKETCH)
+    assert FOUND.predictions == from_json(SKETCH)
 
 
 def task(id: str, port: int) -> TaskStatus:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import App
-from shipway.core.experiments.experiment import Experiment, Shadow
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.observations.observation import Side
 from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
@@ -97,10 +98,10 @@ def test_each_side_is_told_its_release_and_the_experiment_beside_it(place: Place
     place.store.put("prod", SPLIT)
     place.run("blue", release("r1", "v1.1"))
     place.versions.assign("prod")
-    assert (SPLIT.text(), None) == (place.text("blue"), place.text("green"))
+    assert (SPLIT.wanted.text(), None) == (place.text("blue"), place.text("green"))
     place.run("green", release("r2", "v1.2"))
     place.versions.assign("prod")
-    assert (SPLIT.text(), "v1.2") == (place.text("blue"), place.text("green"))
+    assert (SPLIT.wanted.text(), "v1.2") == (place.text("blue"), place.text("green"))
     place.store.delete(Experiment, "prod")
     place.versions.assign("prod")
     assert ("v1.1", "v1.2") == (place.text("blue"), place.text("green"))
@@ -110,7 +111,7 @@ def test_a_side_that_is_made_ready_carries_the_experiment_on(place: Place) -> No
     """A deploy of other code with the same model; what is retired is forgotten."""
     place.store.put("prod", SPLIT)
     place.versions.point("prod", "green", release("r3", "v1.1"))
-    assert SPLIT.text() == place.text("green")
+    assert SPLIT.wanted.text() == place.text("green")
     place.versions.forget("prod", "green")
     assert place.text("green") is None
 

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shipway.core.contract.version import VERSION
+from shipway.core.contract.wanted import MAX_CANDIDATES, ROUNDING, Shadow, Wanted
 from shipway.core.errors import Refused, UsageError
-from shipway.core.models.model_version import VERSION
 
-MAX_CANDIDATES = 9
 _SHARE = re.compile(r"([^=]{1,40})=([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%?")
-# percents come as decimals, whose sum may miss 100 by rounding
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Shadow:
-    """A version that sees `percent` of the requests and answers none."""
-
-    version: str
-    percent: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +47,14 @@ class Experiment:
         return bool(self.split) or self.shadow is not None
 
     @property
+    def wanted(self) -> Wanted:
+        """What the tasks are to serve."""
+        return Wanted(self.version, self.split, self.shadow)
+
+    @property
     def shares(self) -> dict[str, float]:
         """Every version that answers with its percent, the release's own first."""
-        rest = 100.0 - math.fsum(percent for _, percent in self.split)
-        return {self.version: rest if rest > _ROUNDING else 0.0, **dict(self.split)}
-
-    def text(self) -> str:
-        """What the parameter holds: the bare version where nothing is tried out, else JSON.
-
-        >>> Experiment("prod", "v1.1").text()
-        'v1.1'
-        >>> Experiment("prod", "v1.1", (("v1.2", 10.0),)).text()
-        '{"version": "v1.1", "split": {"v1.2": 10.0}}'
-        """
-        if not self.live:
-            return self.version
-        told: dict[str, object] = {"version": self.version}
-        if self.split:
-            told["split"] = dict(self.split)
-        if self.shadow is not None:
-            told["shadow"] = {"version": self.shadow.version, "percent": self.shadow.percent}
-        return json.dumps(told)
+        return dict(self.wanted.variants)
 
 
 def of_release(version: str, recorded: Experiment | None) -> Experiment:
@@ -106,7 +82,7 @@ def read_shares(words: Iterable[str]) -> tuple[tuple[str, float], ...]:
             raise UsageError(f"{word}: a share lies above 0 %", fix="leave out the versions that are to answer nobody")
     if not 1 <= len(split) <= MAX_CANDIDATES:
         raise UsageError(f"{len(split)} candidates; allowed: 1 to {MAX_CANDIDATES}")
-    if (total := math.fsum(split.values())) > 100 + _ROUNDING:
+    if (total := math.fsum(split.values())) > 100 + ROUNDING:
         raise UsageError(f"the shares make {total:g} %; allowed: 100 % together")
     return tuple(split.items())
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shipway.core.observations.distribution import Distribution, merged, without
+from shipway.core.contract.distribution import Distribution, merged, without
 
 NOTHING = Distribution()
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from shipway.core.contract.distribution import Distribution
+from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import Guard, Quality
-from shipway.core.experiments.experiment import Shadow
 from shipway.core.experiments.figures import Counters, ShadowCounters
-from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.observation import Traffic
 from shipway.core.verdicts.model_quality import judge_predictions, proven_shift
 from shipway.core.verdicts.traffic import judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shipway.core.observations.distribution import Distribution, merged, without
+from shipway.core.contract.distribution import Distribution, merged, without
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import accumulate
 
-from shipway.core.observations.distribution import Distribution
+from shipway.core.contract.distribution import Distribution
 
 
 def ks_distance(a: Distribution, b: Distribution, slack: float = 0.0) -> float:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
+from shipway.core.contract.distribution import Distribution
 from shipway.core.description.app import Quality
-from shipway.core.observations.distribution import Distribution
 from shipway.core.observations.losses import Losses
 from shipway.core.verdicts.distance import ks_distance
 from shipway.core.verdicts.intervals import repeated_z, wilson

@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from shipway.core.contract.version import VERSION
 from shipway.core.errors import Refused
-from shipway.core.models.model_version import VERSION
 from shipway.core.releases.release import BakedModel
 
 _METADATA = "metadata.json"

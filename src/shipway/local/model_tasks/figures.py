@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from shipway.core.contract import distribution
 from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, TaskFigures
-from shipway.local.model_tasks.counters import counters_of, sketch_of
+from shipway.local.model_tasks.counters import counters_of
 from shipway.local.tasks.supervisor import TaskStatus
 
 
@@ -43,8 +44,8 @@ def _counters(variant: Mapping[str, Any]) -> Counters:
     return Counters(
         _count(variant["requests"]),
         _count(variant["errors"]),
-        sketch_of(variant["latency"]),
-        sketch_of(variant["predictions"]),
+        distribution.from_json(variant["latency"]),
+        distribution.from_json(variant["predictions"]),
     )
 
 
@@ -56,8 +57,8 @@ def _shadow(shadow: Mapping[str, Any]) -> ShadowCounters:
         dropped=_count(shadow["dropped"]),
         difference_sum=_number(shadow["difference_sum"]),
         largest_difference=_number(shadow["largest_difference"]),
-        predictions=sketch_of(shadow["predictions"]),
-        stable_predictions=sketch_of(shadow["stable_predictions"]),
+        predictions=distribution.from_json(shadow["predictions"]),
+        stable_predictions=distribution.from_json(shadow["stable_predictions"]),
     )
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from shipway.core.contract.wanted import Wanted
 from shipway.core.experiments.experiment import Experiment, of_release
 from shipway.core.experiments.figures import TaskFigures
 from shipway.core.observations.observation import SIDES, Lagging, Side
@@ -72,22 +73,20 @@ class WantedVersions:
         """The tasks that serve something else than the release's model version and what is tried out beside it."""
         if release.model_version is None:
             return []
-        experiment = self._experiment(environment, release.model_version)
+        wanted = self._wanted(environment, release.model_version)
         tasks = [self.supervisor.check_now(task.spec.id) for task in self._model_tasks(environment, side, release)]
-        return [_report(task) for task in tasks if not _follows(task, experiment)]
+        return [_report(task) for task in tasks if not _follows(task, wanted)]
 
     def _write(self, environment: str, side: Side, release: Release) -> None:
         if release.model_version is None:
             return
-        name, text = (
-            self.specs.parameter(environment, side),
-            self._experiment(environment, release.model_version).text(),
-        )
+        name = self.specs.parameter(environment, side)
+        text = self._wanted(environment, release.model_version).text()
         if self.parameters.get(name) != text:
             self.parameters.put(name, text)
 
-    def _experiment(self, environment: str, version: str) -> Experiment:
-        return of_release(version, self.store.get(Experiment, environment))
+    def _wanted(self, environment: str, version: str) -> Wanted:
+        return of_release(version, self.store.get(Experiment, environment)).wanted
 
     def _model_tasks(self, environment: str, side: Side, release: Release) -> list[TaskStatus]:
         return [
@@ -102,11 +101,11 @@ def _takes_from_bucket(release: Release, service: str) -> bool:
     return described is not None and described.model and artifact is not None and artifact.model is None
 
 
-def _follows(task: TaskStatus, experiment: Experiment) -> bool:
+def _follows(task: TaskStatus, wanted: Wanted) -> bool:
     body = task.body or {}
-    shadow = experiment.shadow.version if experiment.shadow else None
+    shadow = wanted.shadow.version if wanted.shadow else None
     found = (body.get("model_version"), body.get("split") or {}, body.get("shadow"))
-    return found == (experiment.version, dict(experiment.split), shadow)
+    return found == (wanted.version, dict(wanted.split), shadow)
 
 
 def _report(task: TaskStatus) -> Lagging:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.models.model_version import next_version, sort_key
+from shipway.core.contract.version import next_version, sort_key
 
 NUMBERS = st.tuples(st.integers(0, 999_999), st.integers(0, 999_998))
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+_MAX_BUCKETS = 20_000
 
 Bucket = tuple[float, float, int]
 """Lower bound, upper bound, count. Buckets of one sketch ascend and do not overlap; equal bounds hold one value."""
@@ -31,6 +35,32 @@ class Distribution:
         middles = [((lower + upper) / 2, count) for lower, upper, count in self.buckets]
         mean = math.fsum(middle * count for middle, count in middles) / counted
         return math.sqrt(math.fsum((middle - mean) ** 2 * count for middle, count in middles) / counted)
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"count", "sum", "buckets": [[lower, upper, count], …]}`."""
+        return {"count": self.count, "sum": self.sum, "buckets": list(map(list, self.buckets))}
+
+
+def from_json(value: Any) -> Distribution:
+    """A distribution from its JSON object. Raises ValueError for anything else."""
+    try:
+        buckets = tuple(_bucket(*bucket) for bucket in value["buckets"])
+        count, total = value["count"], float(value["sum"])
+    except (LookupError, TypeError, OverflowError) as error:
+        raise ValueError("not a distribution") from error
+    # Bounds that were computed may overlap by a rounding error.
+    ordered = all(a[0] <= b[0] and a[1] <= b[1] and a[:2] != b[:2] for a, b in itertools.pairwise(buckets))
+    if not ordered or len(buckets) > _MAX_BUCKETS or count != sum(bucket[2] for bucket in buckets):
+        raise ValueError("not a distribution")
+    if not math.isfinite(total):
+        raise ValueError("the sum is no number")
+    return Distribution(count, total, buckets)
+
+
+def _bucket(lower: float, upper: float, count: int) -> Bucket:
+    if not (-math.inf < lower <= upper < math.inf) or not isinstance(count, int) or count < 0:
+        raise ValueError("not a bucket")
+    return float(lower), float(upper), count
 
 
 def merged(parts: Iterable[Distribution]) -> Distribution:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.models.schema import Feature, Output, refused_by, unlike, unlike_output
+from shipway.core.contract.schema import Feature, Output, refused_by, unlike, unlike_output
 
 names = st.sampled_from(["a", "b", "c", "d"])
 bounds = st.one_of(st.none(), st.integers(-3, 3).map(float))
