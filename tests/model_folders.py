@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shipway.registry.metadata import canonical_digest
+from shipway.core.contract.schema import canonical_digest
 
 
 def _metadata(files: dict[str, bytes]) -> dict[str, Any]:

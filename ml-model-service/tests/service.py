@@ -18,10 +18,10 @@ import httpx
 import uvloop
 
 from ml_model_service.app import App
+from ml_model_service.contract.wanted import Wanted
 from ml_model_service.http.server import Server
 from ml_model_service.logs import Log, RequestLog
 from ml_model_service.settings import Settings
-from ml_model_service.versions.assignment import Assignment
 from ml_model_service.versions.model import Model
 from ml_model_service.versions.reload import Served
 
@@ -109,10 +109,10 @@ class Service(Running):
         self.send("GET", "/health")
         return super().connect()
 
-    def serve(self, *models: Model, assignment: Assignment | None = None) -> None:
+    def serve(self, *models: Model, wanted: Wanted | None = None) -> None:
         """Take the models into service, the first as stable."""
-        assignment = assignment or Assignment(models[0].version)
-        self.served.take(assignment, {model.version: model for model in models})
+        wanted = wanted or Wanted(models[0].version)
+        self.served.take(wanted, {model.version: model for model in models})
 
     def lines(self) -> list[dict[str, Any]]:
         """What was logged once the service has stopped, in order."""

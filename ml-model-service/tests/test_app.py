@@ -16,10 +16,10 @@ import lightgbm
 import pytest
 
 from conftest import ROW, Publish, score
+from ml_model_service.contract.wanted import Shadow, Wanted
 from ml_model_service.engines import EngineError
 from ml_model_service.logs import JsonHandler
 from ml_model_service.settings import Settings
-from ml_model_service.versions.assignment import Assignment, Shadow
 from ml_model_service.versions.counters import Variant
 from ml_model_service.versions.model import Model, load
 from ml_model_service.versions.reload import Served
@@ -239,7 +239,7 @@ def test_a_target_variant_and_a_cohort_choose_the_version(
     two = load(publish(tmp_path, "v1.1", 1))
     stable = client.served.model
     assert stable is not None
-    client.serve(stable, two, assignment=Assignment("v1.0", (("v1.1", 50.0),)))
+    client.serve(stable, two, wanted=Wanted("v1.0", (("v1.1", 50.0),)))
     wanted = {"v1.0": score(boosters[0], ROW), "v1.1": score(boosters[1], ROW)}
     met = set()
     for device in range(40):
@@ -268,9 +268,7 @@ def test_a_shadow_sees_what_stable_answers(client: Service, tmp_path: Path, publ
     """The shadow's predictions are compared off the client's path and never answered."""
     stable = client.served.model
     assert stable is not None
-    client.serve(
-        stable, load(publish(tmp_path, "v1.1", 1)), assignment=Assignment("v1.0", shadow=Shadow("v1.1", 100.0))
-    )
+    client.serve(stable, load(publish(tmp_path, "v1.1", 1)), wanted=Wanted("v1.0", shadow=Shadow("v1.1", 100.0)))
     for _ in range(20):
         assert "v1.0" == client.send("POST", "/predict", json={"instances": [ROW, ROW]}).json()["model_version"]
     mirror = client.served.serving and client.served.serving.mirror

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from conftest import CHARACTERS, Publish
 from ml_model_service.app import App
+from ml_model_service.contract.wanted import Wanted
 from ml_model_service.http.messages import Answer, Later, Request
 from ml_model_service.settings import Settings
-from ml_model_service.versions.assignment import Assignment
 from ml_model_service.versions.model import load
 from ml_model_service.versions.reload import Served
 
@@ -80,7 +80,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory, publish: Publish) -> Iterator[
     """Asks the service's own code, without a socket: `ask(body, content_type)` gives status and content."""
     model = load(publish(Path(tmp_path_factory.mktemp("bucket")), "v1.0"))
     served = Served()
-    served.take(Assignment("v1.0"), {"v1.0": model})
+    served.take(Wanted("v1.0"), {"v1.0": model})
     app = App(Settings(), served, None)
     with asyncio.Runner() as runner:
 

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from conftest import ROW, Publish, score
+from ml_model_service.contract.wanted import Wanted
 from ml_model_service.engines import EngineError
 from ml_model_service.http.messages import Answer, Request
 from ml_model_service.predictions import ROWS_IN_THREAD
 from ml_model_service.settings import Settings
 from ml_model_service.turn import TOGETHER, Rows, Turn
-from ml_model_service.versions.assignment import Assignment
 from ml_model_service.versions.model import Model, load
 from ml_model_service.versions.reload import Served
 from samples import npy
@@ -174,7 +174,7 @@ def test_an_answer_that_cannot_be_made_keeps_no_other_waiting(publish: Publish, 
     """What was raised is that row's own; its neighbours get theirs."""
     served = Served()
     model = load(publish(tmp_path, "v1.0"))
-    served.take(Assignment("v1.0"), {"v1.0": model})
+    served.take(Wanted("v1.0"), {"v1.0": model})
     assert served.serving is not None
     bad, failed, sent = b"2", Answer(500, b"failed"), []
 
@@ -202,7 +202,7 @@ def test_variants_are_kept_apart(
 ) -> None:
     """Rows of two versions arrive in one turn; each is predicted by its own."""
     models = [load(publish(tmp_path, version, which)) for which, version in enumerate(("v1.0", "v1.1"))]
-    service.serve(*models, assignment=Assignment("v1.0", (("v1.1", 50.0),)))
+    service.serve(*models, wanted=Wanted("v1.0", (("v1.1", 50.0),)))
     minutes = [float(50 * n) for n in range(CLIENTS)]
     seen = set()
     for minute, (status, content) in zip(minutes, sent_together(service, minutes), strict=True):

@@ -198,7 +198,7 @@ class FakeTarget(Target):
             wanted, follows = self._experiment(environment, one), self._follow(environment, one)
             if wanted is None or (follows == wanted and not self.slow):
                 continue
-            refuses = not self.slow and self._wanted.get((environment, one)) == wanted.text()
+            refuses = not self.slow and self._wanted.get((environment, one)) == wanted.wanted.text()
             says = "refuses: broken" if refuses else f"serves model {follows.version if follows else None}"
             found += [
                 Lagging(task, "says no answer" if self.slow else says, refuses=refuses)
@@ -272,16 +272,16 @@ class FakeTarget(Target):
     def _tell(self, environment: str, side: Side) -> None:
         """Write down what the side's tasks are to answer with; `texts` are the changes."""
         experiment = self._experiment(environment, side)
-        if experiment is not None and self._wanted.get((environment, side)) != experiment.text():
-            self._wanted[environment, side] = experiment.text()
-            self.texts.append(experiment.text())
+        if experiment is not None and self._wanted.get((environment, side)) != experiment.wanted.text():
+            self._wanted[environment, side] = experiment.wanted.text()
+            self.texts.append(experiment.wanted.text())
             if self._tasks(environment, side):
                 self._follow(environment, side)
 
     def _follow(self, environment: str, side: Side) -> Experiment | None:
         """What the side's tasks answer with once they have tried what they were told."""
         wanted = self._experiment(environment, side)
-        if wanted is not None and self._wanted.get((environment, side)) == wanted.text():
+        if wanted is not None and self._wanted.get((environment, side)) == wanted.wanted.text():
             named = {*wanted.shares, *([wanted.shadow.version] if wanted.shadow else [])}
             if not named & self.broken_models:
                 self._served[environment, side] = wanted

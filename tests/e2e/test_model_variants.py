@@ -23,6 +23,7 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
+CONTRACT = "src/shipway/core/contract"
 SCHEMA = {
     "features": [{"name": "temp", "type": "number", "minimum": 0, "maximum": 100, "nullable": False}],
     "output": {"name": "probability", "description": "chance of a late flight"},
@@ -140,12 +141,13 @@ def shipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipway]:
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
     for name in listed.stdout.split():
-        if "/tests/" not in name and (ROOT / name).is_file():
+        if "/tests/" not in name and (ROOT / name).exists():
             (app.root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, app.root / name)
+            shutil.copyfile(ROOT / name, app.root / name, follow_symlinks=False)
+    shutil.copytree(ROOT / CONTRACT, app.root / CONTRACT, ignore=shutil.ignore_patterns("__pycache__"))
     command = "python -m ml_model_service --host 127.0.0.1 --port {port}"
     service = {
-        "path": "ml-model-service", "command": command, "routes": ["/*"], "ready": "/ready", "model": True,
+        "path": "ml-model-service", "include": [CONTRACT], "command": command, "routes": ["/*"], "ready": "/ready", "model": True,
         "probes": [{"method": "POST", "path": "/predict", "body": {"instances": [{"temp": 10}]}}],
     }  # fmt: skip
     dev = app.description["environments"]["dev"]

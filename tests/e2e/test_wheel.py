@@ -17,6 +17,7 @@ from tests.model_example import write_example
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
+CONTRACT, LINK = "src/shipway/core/contract", "ml-model-service/src/ml_model_service/contract"
 
 
 def run(*command: str | Path) -> str:
@@ -55,9 +56,11 @@ def test_the_wheel_holds_the_programs_as_they_are(wheel: Path) -> None:
         packed = {name: content.read(f"shipway/programs/{name}") for name in names}
     parts = ("model-packaging", "ml-model-service")
     wanted = [path for part in parts for path in (f"{part}/src", f"{part}/requirements.lock")]
-    files = run("git", "ls-files", *wanted).splitlines()
+    files = {name: ROOT / name for name in run("git", "ls-files", *wanted).splitlines()}
+    del files[LINK]
+    files |= {f"{LINK}/{Path(name).name}": ROOT / name for name in run("git", "ls-files", CONTRACT).splitlines()}
     assert {"ml-model-service/src/ml_model_service/check.py", "model-packaging/requirements.lock"} <= set(files)
-    assert [] == [name for name in files if packed.get(name) != (ROOT / name).read_bytes()]
+    assert [] == [name for name, file in files.items() if packed.get(name) != file.read_bytes()]
     assert [] == [name for name in names if not name.startswith(tuple(wanted))]
 
 

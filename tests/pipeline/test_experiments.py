@@ -427,7 +427,7 @@ def test_another_model_in_the_environment_ends_the_experiment(bench: Bench) -> N
     bench.store.change(EnvironmentRecord, "prod", lambda record: replace(record, rollout=None))
     bench.experiments.tend()
     assert (None, ("shipway", "end the experiment")) == (bench.recorded(), bench.audited()[-1])
-    assert "v1.2" == bench.experiments.show("prod").experiment.text()
+    assert "v1.2" == bench.experiments.show("prod").experiment.wanted.text()
 
 
 def test_a_release_with_the_same_model_carries_the_split_on(bench: Bench) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
-from shipway.registry.metadata import canonical_digest
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 from tests.ports import free_port

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry import metadata
@@ -43,7 +44,7 @@ def folder(place: Path, change: Change = lambda _: None, model: bytes = MODEL) -
     document = copy.deepcopy(document)
     change(document)
     schema = document.get("feature_schema")
-    document.setdefault("feature_schema_digest", f"sha256:{metadata.canonical_digest(schema)}")
+    document.setdefault("feature_schema_digest", f"sha256:{canonical_digest(schema)}")
     (place / "metadata.json").write_text(json.dumps(document))
     return place
 

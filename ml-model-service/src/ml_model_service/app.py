@@ -189,10 +189,10 @@ class App:
             "model_digest": model.digest,
             "schema_digest": model.schema_digest,
         }
-        if serving.assignment.split:
-            content["split"] = dict(serving.assignment.split)
-        if serving.assignment.shadow is not None:
-            content["shadow"] = serving.assignment.shadow.version
+        if serving.wanted.split:
+            content["split"] = dict(serving.wanted.split)
+        if serving.wanted.shadow is not None:
+            content["shadow"] = serving.wanted.shadow.version
         if pending is not None:
             content["pending"] = asdict(pending)
         return Answer(200, _encode(content))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from itertools import chain
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec.structs import replace
+
+from ml_model_service.contract import schema as contract
+from ml_model_service.contract.version import VERSION
 
 LARGEST = 1.7976931348623157e308
 MAX_DEPTH = 100
 # one that was never published calls itself so
-_VERSION = r"^(?:unpublished|v(?:0|[1-9][0-9]{0,5})\.(?:0|[1-9][0-9]{0,5}))\Z"
+_VERSION = rf"^(?:unpublished|{VERSION.pattern})\Z"
 _NAME = r"^[a-z][a-z0-9-]{0,39}\Z"
 # no C0 or C1 control characters: names go into headers of CSV, labels of metrics and lines of logs
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]{1,500}\Z"
@@ -92,6 +93,12 @@ class FeatureSchema(msgspec.Struct, frozen=True):
         if len({feature.name for feature in self.features}) < len(self.features):
             raise ValueError("two features have the same name")
 
+    @property
+    def described(self) -> contract.Schema:
+        """The schema as it is compared with those of other versions."""
+        output = contract.Output(self.output.name, self.output.threshold)
+        return contract.Schema(tuple(_described(feature) for feature in self.features), output)
+
 
 class FileEntry(msgspec.Struct, frozen=True):
     """A file of the version."""
@@ -161,6 +168,14 @@ def read_schema(feature_schema: dict[str, Any]) -> FeatureSchema:
     return msgspec.convert(feature_schema, FeatureSchema)
 
 
+def _described(feature: Feature) -> contract.Feature:
+    if isinstance(feature, Category):
+        return contract.Feature(feature.name, "category", feature.nullable, feature.values)
+    kind = "whole number" if isinstance(feature, WholeNumber) else "number"
+    low, high = (bound if abs(bound) < LARGEST else None for bound in (feature.minimum, feature.maximum))
+    return contract.Feature(feature.name, kind, feature.nullable, minimum=low, maximum=high)
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
@@ -193,49 +208,6 @@ def _holds(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 
-def takes_all_of(new: FeatureSchema, old: FeatureSchema) -> str | None:
-    """Why a request that `old` takes might not suit `new`; None when each one does."""
-    names, before = [f.name for f in new.features], [f.name for f in old.features]
-    if names != before:
-        return f"its features are {', '.join(names)}; clients send {', '.join(before)}"
-    for feature, was in zip(new.features, old.features, strict=True):
-        if type(feature) is not type(was):
-            return f"{feature.name} is no longer a {was.allowed}"
-        if was.nullable and not feature.nullable:
-            return f"{feature.name} may no longer be null"
-        if isinstance(feature, Number) and isinstance(was, Number):
-            narrower = feature.minimum > was.minimum or feature.maximum < was.maximum
-            if narrower:
-                return f"{feature.name} takes {feature.allowed} only, no longer {was.allowed}"
-        if isinstance(feature, Category) and isinstance(was, Category):
-            gone = [] if feature.nullable else sorted(set(was.values) - set(feature.values))
-            if gone:
-                return f"{feature.name} no longer takes {', '.join(gone)}"
-    return None
-
-
-def unlike(new: FeatureSchema, old: FeatureSchema) -> str | None:
-    """Why `new` can't answer beside `old`; None when requests, rows as codes and predictions mean the same to both.
-
-    What a schema says in words, its descriptions, parts nobody.
-    """
-    names, before = [f.name for f in new.features], [f.name for f in old.features]
-    if names != before:
-        return f"its features are {', '.join(names)}, not {', '.join(before)}"
-    for feature, other in zip(new.features, old.features, strict=True):
-        if replace(feature, description="") == replace(other, description=""):
-            continue
-        if isinstance(feature, Category) and isinstance(other, Category) and feature.values != other.values:
-            return f"{feature.name} has other values, or in another order"
-        return f"{feature.name} takes {feature.allowed}, not {other.allowed}"
-    if new.output.name != old.output.name:
-        return f"its output is {new.output.name}, not {old.output.name}"
-    if new.output.threshold != old.output.threshold:
-        return f"its output's threshold is {new.output.threshold}, not {old.output.threshold}"
-    return None
-
-
 def digest_of(feature_schema: dict[str, Any]) -> str:
     """`sha256:<hex>` of the canonical JSON: sorted keys, no spaces."""
-    canonical = json.dumps(feature_schema, sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+    return f"sha256:{contract.canonical_digest(feature_schema)}"

@@ -15,7 +15,7 @@ BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 
 class _Total:
-    """What one version did in assignments that are over."""
+    """What one version did, as long as other versions were wanted beside it."""
 
     def __init__(self) -> None:
         self.requests = self.errors = self.rows = 0

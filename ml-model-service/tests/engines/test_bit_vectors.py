@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from conftest import FEATURES, train
 from ml_model_service import engines
+from ml_model_service.contract import lightgbm_text
 from ml_model_service.engines import bit_vectors, tree_text
 from ml_model_service.engines.bit_vectors import MANY, BitVectors, most_bytes, with_bit_vectors
 from ml_model_service.engines.lightgbm import LightGBM
@@ -121,7 +122,7 @@ def test_numbers_that_a_model_takes_for_categories() -> None:
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("_DEFAULT_LEFT", 0), ("_MISSING_IS_NAN", 1), ("_MISSING_IS_ZERO", 3), ("NEARLY_ZERO", 1e-34), ("_WORD", 31)],
+    [("DEFAULT_LEFT", 0), ("MISSING_IS_NAN", 1), ("MISSING_IS_ZERO", 3), ("NEARLY_ZERO", 1e-34), ("WORD", 31)],
 )
 def test_what_is_read_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch, name: str, wrong: float) -> None:
     """Also in a model of so many thresholds that values beside them are nearly all there is."""
@@ -130,13 +131,13 @@ def test_what_is_read_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch, name: 
     table[random.random(table.shape) < 0.1] = nan
     table[:, 5] = random.integers(0, 40, 20_000)
     labels = np.isnan(table[:, 0]) * 3.0 + table[:, 1:5].clip(-9, 9).sum(axis=1, where=~np.isnan(table[:, 1:5]))
-    parameters = {"verbose": -1, "num_threads": 1, "zero_as_missing": name in ("_MISSING_IS_ZERO", "NEARLY_ZERO")}
+    parameters = {"verbose": -1, "num_threads": 1, "zero_as_missing": name in ("MISSING_IS_ZERO", "NEARLY_ZERO")}
     data = lightgbm.Dataset(table, labels + table[:, 5] % 3, categorical_feature=[5])
     booster = lightgbm.train(parameters, data, num_boost_round=100)
     text = booster.model_to_string().encode()
     exact = LightGBM(text, booster.feature_name())
     assert isinstance(with_bit_vectors(text, exact, 6), BitVectors)
-    for module in (tree_text, bit_vectors):
+    for module in (lightgbm_text, tree_text, bit_vectors):
         monkeypatch.setattr(module, name, wrong, raising=False)
     assert exact is with_bit_vectors(text, exact, 6)
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ml_model_service.versions.assignment import parse
+from ml_model_service.contract.wanted import parse
 from ml_model_service.versions.counters import Variants
 
 

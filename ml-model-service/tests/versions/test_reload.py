@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from conftest import FEATURES, Publish, point
+from ml_model_service.contract.wanted import parse
 from ml_model_service.metadata import digest_of
-from ml_model_service.versions.assignment import parse
 from ml_model_service.versions.parameter import FileParameter
 from ml_model_service.versions.pickles import Bucket
 from ml_model_service.versions.reload import Pending, Served, follow, serve_baked
@@ -151,7 +151,7 @@ def test_a_restart_beside_a_broken_candidate_serves_stable_alone(
 
     async def story(served: Served) -> None:
         await until(lambda: served.pending == Pending("v1.1", error))
-        assert served.serving is not None and parse("v1.0") == served.serving.assignment
+        assert served.serving is not None and parse("v1.0") == served.serving.wanted
         first, seen = served.serving, set()
         for _ in range(40):
             seen.add(served.pending)
@@ -160,7 +160,7 @@ def test_a_restart_beside_a_broken_candidate_serves_stable_alone(
         assert first is served.serving
         (tmp_path / "v1.1" / "model.txt").write_bytes(whole)
         await until(lambda: served.pending is None)
-        assert parse(assignment) == served.serving.assignment
+        assert parse(assignment) == served.serving.wanted
         assert first.stable is served.serving.stable
 
     following(tmp_path, story)
@@ -202,11 +202,11 @@ def test_versions_share_requests_by_what_their_schemas_mean(tmp_path: Path, publ
     others = {
         "v2.0": (
             with_schema([*FEATURES[:3], FEATURES[3] | {"maximum": 2000}]),
-            "minute takes number from 0 up to 2000",
+            "minute ends at 2000, not at 1439",
         ),
         "v2.1": (with_schema(turned), "airline has other values"),
         "v2.2": (with_schema(FEATURES, name="minutes"), "its output is minutes, not probability"),
-        "v2.3": (with_schema(FEATURES, threshold=0.3), "its output's threshold is 0.3, not None"),
+        "v2.3": (with_schema(FEATURES, threshold=0.3), "its output's threshold is 0.3, not none"),
     }
     for version, (changes, _) in others.items():
         publish(tmp_path, version, 0, **changes, tolerance=1.0)

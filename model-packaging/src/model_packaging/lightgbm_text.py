@@ -12,12 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_model_service.contract.lightgbm_text import CATEGORICAL, DEFAULT_LEFT, MISSING_IS_NAN, MISSING_IS_ZERO, words_of
 from ml_model_service.engines.names import BY_POSITION, are_meant
 from model_packaging.fold import Splits
 from model_packaging.trees import Ensemble, Ints
 
-_CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 4, 8
-_WORD = 32
 _SMALLEST = sys.float_info.min
 _ENDING = {"is_linear": [0], "shrinkage": [1]}
 _OBJECTIVES = {"identity": "regression", "sigmoid": "binary sigmoid:1", "exponential": "poisson"}
@@ -79,15 +78,15 @@ def _tree(number: int, whole: Ensemble, splits: Splits, start: int, end: int, ba
     swapped = splits.swapped[start + inner]
     goes_left, goes_right = place[left[inner]], place[right[inner]]
     boundaries, words, by_code, thresholds = _bitsets(splits, start + inner)
-    kind = np.where(splits.zero[start + inner], _MISSING_IS_ZERO, _MISSING_IS_NAN)
-    kind = kind | np.where(splits.default_left[start + inner], _DEFAULT_LEFT, 0)
+    kind = np.where(splits.zero[start + inner], MISSING_IS_ZERO, MISSING_IS_NAN) << 2
+    kind = kind | np.where(splits.default_left[start + inner], DEFAULT_LEFT, 0)
     fields: dict[str, Sequence[object] | NDArray[np.generic]] = {
         "num_leaves": [len(leaves)],
         "num_cat": [len(boundaries) - 1],
         "split_feature": splits.feature[start + inner],
         "split_gain": np.zeros(len(inner), dtype=np.int64),
         "threshold": [int(t) if c else t for t, c in zip(thresholds.tolist(), by_code.tolist(), strict=True)],
-        "decision_type": np.where(by_code, _CATEGORICAL, kind),
+        "decision_type": np.where(by_code, CATEGORICAL, kind),
         "left_child": np.where(swapped, goes_right, goes_left),
         "right_child": np.where(swapped, goes_left, goes_right),
         "leaf_value": values,
@@ -125,11 +124,8 @@ def _bitsets(splits: Splits, nodes: Ints) -> tuple[list[int], list[int], NDArray
     by_code = np.zeros(len(nodes), dtype=np.bool_)
     for n, node in enumerate(nodes.tolist()):
         if node in splits.codes:
-            codes = splits.codes[node]
-            bits = np.zeros(int(codes.max()) // _WORD + 1, dtype=np.uint32)
-            np.bitwise_or.at(bits, codes // _WORD, (1 << (codes % _WORD)).astype(np.uint32))
             thresholds[n], by_code[n] = len(boundaries) - 1, True
-            words += bits.tolist()
+            words += words_of(splits.codes[node].tolist())
             boundaries.append(len(words))
     return boundaries, words, by_code, thresholds
 

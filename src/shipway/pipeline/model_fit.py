@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shipway.core.contract.schema import refused_by, unlike, unlike_output
+from shipway.core.contract.schema import refused_by, unlike
 from shipway.core.errors import ShipwayError
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Models
@@ -17,7 +17,7 @@ def misfits(models: Models, stable: Release, version: str) -> tuple[str, ...]:
     Raises UsageError or Refused where the version itself is unknown or damaged.
     """
     new = models.get(version)
-    return _compared(models, stable, new, lambda old: refused_by(new.features, old.features))
+    return _compared(models, stable, new, lambda old: refused_by(new, old))
 
 
 def strangers(models: Models, stable: Release, new: ModelVersion) -> tuple[str, ...]:
@@ -25,9 +25,7 @@ def strangers(models: Models, stable: Release, new: ModelVersion) -> tuple[str, 
 
     What the schemas say in words, such as a description, parts nobody.
     """
-    return _compared(
-        models, stable, new, lambda old: (*unlike(new.features, old.features), *unlike_output(new.output, old.output))
-    )
+    return _compared(models, stable, new, lambda old: unlike(new, old))
 
 
 def _compared(

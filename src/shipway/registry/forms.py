@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Tell
 from shipway.registry.bucket import METADATA, copy_sealed, last_line_with, read_bounded
-from shipway.registry.metadata import CONTRACT, Metadata, canonical_digest, dump
+from shipway.registry.metadata import CONTRACT, Metadata, dump
 from shipway.registry.packer import LOCK, READING_LOCK, Packer, work_folder
 
 LIGHTGBM, ONNX, PICKLE = "lightgbm-text", "onnx", "sklearn-pickle"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from datetime import datetime
@@ -18,6 +17,7 @@ from pydantic import (
 )
 
 from shipway.core.contract import schema as core
+from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.core.models.model_version import ModelVersion
 
@@ -127,15 +127,6 @@ def parse(data: bytes, name: str) -> tuple[dict[str, Any], Metadata]:
 def dump(document: dict[str, Any]) -> bytes:
     """The document as the bucket keeps it."""
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def canonical_digest(value: object) -> str:
-    """SHA-256 (hex) of the value's canonical JSON: sorted keys, no spaces.
-
-    >>> canonical_digest({})
-    '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'
-    """
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def described(version: str, metadata: Metadata) -> ModelVersion:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.contract.schema import Feature, Output, refused_by, unlike, unlike_output
+from shipway.core.contract.schema import Feature, Output, Schema, refused_by, unlike
 
 names = st.sampled_from(["a", "b", "c", "d"])
 bounds = st.one_of(st.none(), st.integers(-3, 3).map(float))
@@ -17,7 +17,9 @@ numbers = st.builds(Feature, names, st.just("number"), st.booleans(), st.just(()
 categories = st.builds(
     Feature, names, st.just("category"), st.booleans(), st.sets(st.sampled_from("xyz"), min_size=1).map(tuple)
 )
-schemas = st.lists(st.one_of(numbers, categories), min_size=1, max_size=3, unique_by=lambda f: f.name).map(tuple)
+schemas = st.lists(st.one_of(numbers, categories), min_size=1, max_size=3, unique_by=lambda f: f.name).map(
+    lambda features: Schema(tuple(features))
+)
 CANDIDATES: tuple[Any, ...] = (None, -4.0, -3.0, -1.0, 0.0, 2.0, 3.0, 4.0, "x", "y", "z", "unknown")
 
 
@@ -35,23 +37,23 @@ def takes(feature: Feature, value: Any) -> bool:
 
 
 @given(schemas, schemas)
-def test_what_passes_takes_every_request(new: tuple[Feature, ...], old: tuple[Feature, ...]) -> None:
+def test_what_passes_takes_every_request(new: Schema, old: Schema) -> None:
     """Where nothing is refused, every value that the old feature takes suits the new one at the same place."""
     if refused_by(new, old):
         return
-    assert [f.name for f in old] == [f.name for f in new]
-    for one, two in zip(new, old, strict=True):
+    assert [f.name for f in old.features] == [f.name for f in new.features]
+    for one, two in zip(new.features, old.features, strict=True):
         assert all(takes(one, value) for value in CANDIDATES if takes(two, value))
 
 
 @given(schemas)
-def test_a_schema_takes_its_own_requests(schema: tuple[Feature, ...]) -> None:
+def test_a_schema_takes_its_own_requests(schema: Schema) -> None:
     """A model that was trained again on the same inputs always fits."""
     assert () == refused_by(schema, schema)
 
 
 @given(schemas, schemas, schemas)
-def test_fitting_is_transitive(a: tuple[Feature, ...], b: tuple[Feature, ...], c: tuple[Feature, ...]) -> None:
+def test_fitting_is_transitive(a: Schema, b: Schema, c: Schema) -> None:
     """What takes all that b takes, which takes all that a takes, takes all that a takes."""
     if not refused_by(b, a) and not refused_by(c, b):
         assert () == refused_by(c, a)
@@ -76,18 +78,22 @@ CATEGORY = Feature("carrier", "category", False, ("AA", "B6", "DL", "UA", "WN"))
 )
 def test_each_reason_is_told(new: tuple[Feature, ...], reason: str) -> None:
     """What a person has to know to decide between another model and a release."""
-    assert (reason,) == refused_by(new, (NUMBER, CATEGORY))
+    assert (reason,) == refused_by(Schema(new), Schema((NUMBER, CATEGORY)))
 
 
 def test_more_is_no_reason() -> None:
     """Wider bounds, further categories, and a value that may be missing now."""
     wider = replace(NUMBER, minimum=None, maximum=200.0)
-    assert () == refused_by((wider, replace(CATEGORY, nullable=True, values=("AA",))), (NUMBER, CATEGORY))
-    assert ("temp begins at -50, it began at no bound",) == refused_by((NUMBER,), (replace(NUMBER, minimum=None),))
+    assert () == refused_by(
+        Schema((wider, replace(CATEGORY, nullable=True, values=("AA",)))), Schema((NUMBER, CATEGORY))
+    )
+    assert ("temp begins at -50, it began at no bound",) == refused_by(
+        Schema((NUMBER,)), Schema((replace(NUMBER, minimum=None),))
+    )
 
 
 @given(schemas, schemas)
-def test_what_answers_side_by_side_is_the_same(new: tuple[Feature, ...], old: tuple[Feature, ...]) -> None:
+def test_what_answers_side_by_side_is_the_same(new: Schema, old: Schema) -> None:
     """Reasons are there exactly where the features differ; what answers beside another one can also take its place."""
     assert (new != old) == bool(unlike(new, old))
     if not unlike(new, old):
@@ -101,12 +107,17 @@ def test_what_parts_two_versions_is_told() -> None:
         "temp may not be missing",
         "temp begins at no bound, not at -50",
         "temp ends at 40, not at 150",
-    ) == unlike([other], [NUMBER])
-    assert ("dew is new", "temp is gone") == unlike([replace(NUMBER, name="dew")], [NUMBER])
-    assert ("temp is a category, not a number",) == unlike([Feature("temp", "category", True, ("a",))], [NUMBER])
+    ) == unlike(Schema((other,)), Schema((NUMBER,)))
+    assert ("dew is new", "temp is gone") == unlike(Schema((replace(NUMBER, name="dew"),)), Schema((NUMBER,)))
+    assert ("temp is a category, not a number",) == unlike(
+        Schema((Feature("temp", "category", True, ("a",)),)), Schema((NUMBER,))
+    )
     letters, turned = (Feature("letter", "category", True, values) for values in (("a", "b"), ("b", "a")))
-    assert ("letter has other values, or in another order",) == unlike([turned], [letters])
+    assert ("letter has other values, or in another order",) == unlike(Schema((turned,)), Schema((letters,)))
     chance = Output("probability", 0.5)
-    assert () == unlike_output(chance, Output("probability", 0.5))
-    assert ("its output is minutes, not probability",) == unlike_output(Output("minutes"), chance)
-    assert ("its output's threshold is not said, not 0.5",) == unlike_output(Output("probability"), chance)
+    chance, minutes, undecided = (
+        Schema((), out) for out in (Output("probability", 0.5), Output("minutes"), Output("probability"))
+    )
+    assert () == unlike(chance, Schema((), Output("probability", 0.5)))
+    assert ("its output is minutes, not probability",) == unlike(minutes, chance)
+    assert ("its output's threshold is none, not 0.5",) == unlike(undecided, chance)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.contract.version import next_version, sort_key
+from shipway.core.contract.version import next_version, sort_key, variant_name
 
 NUMBERS = st.tuples(st.integers(0, 999_999), st.integers(0, 999_998))
 
@@ -40,3 +40,8 @@ def test_other_names_are_errors(name: str) -> None:
     """Names that look like versions but are not are told."""
     with pytest.raises(ValueError, match="is not a model version such as"):
         sort_key(name)
+
+
+def test_a_variant_is_named_as_sagemaker_allows() -> None:
+    """Letters, digits and dashes."""
+    assert "v12-34" == variant_name("v12.34")

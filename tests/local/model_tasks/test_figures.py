@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipway.core.contract.wanted import parse
 from shipway.core.experiments.figures import TaskFigures
 from shipway.core.releases.release import Artifact
 from shipway.core.tasks import TaskSpec
@@ -48,10 +49,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_what_the_service_counts_is_what_is_read(service: Any) -> None:
     """To the last request, prediction and row of the shadow."""
-    assignment = importlib.import_module("ml_model_service.versions.assignment")
     shadow = importlib.import_module("ml_model_service.versions.shadow")
     text = '{"version": "v1.1", "split": {"v1.2": 10}, "shadow": {"version": "v1.3", "percent": 50}}'
-    variants = service.Variants(assignment.parse(text))
+    variants = service.Variants(parse(text))
     stable, candidate = variants.all
     for number in range(1000):
         stable.answered(0.001 * number, [number / 1000])

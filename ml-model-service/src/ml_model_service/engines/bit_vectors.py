@@ -8,10 +8,8 @@ are the same to the last bit.
 
 from __future__ import annotations
 
-import re
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from math import exp, inf, nan, nextafter
 from random import Random
 from typing import Any
@@ -19,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_model_service.contract.lightgbm_text import CATEGORICAL, listed
 from ml_model_service.engines import Engine
-from ml_model_service.engines.tree_text import CATEGORICAL, NEARLY_ZERO, Split, TreeText, Unsupported, read
+from ml_model_service.engines.tree_text import NEARLY_ZERO, Split, TreeText, Unsupported, read
 
 # Larger models have no vectors: building them would hold up a swap.
 MOST_TEXT, MOST_BYTES = 3 << 20, 16 << 20
@@ -153,11 +152,11 @@ def most_bytes(text: bytes, features: int, categories: int) -> int:
 
     0 where none are built.
     """
-    leaves = list(map(int, _listed(text, b"num_leaves")))
+    leaves = list(map(int, listed(text, b"num_leaves")))
     if len(text) > MOST_TEXT or not 1 <= max(leaves, default=0) <= _MOST_LEAVES:
         return 0
-    split_by = list(_listed(text, b"split_feature"))
-    splits = zip(split_by, _listed(text, b"threshold"), _listed(text, b"decision_type"), strict=False)
+    split_by = list(listed(text, b"split_feature"))
+    splits = zip(split_by, listed(text, b"threshold"), listed(text, b"decision_type"), strict=False)
     thresholds = {(feature, threshold) for feature, threshold, kind in splits if not int(kind) & CATEGORICAL}
     a_cell = len(leaves) * (4 if max(leaves) <= _MOST_LEAVES // 2 else 8)
     if len(thresholds) * a_cell > MOST_BYTES or len(set(split_by)) > MOST_FEATURES:
@@ -165,11 +164,6 @@ def most_bytes(text: bytes, features: int, categories: int) -> int:
     # further ones around zero, up to infinity, and missing; before and after each category
     cells = len(thresholds) + 4 * features + 2 * categories
     return min(MOST_BYTES, cells * a_cell) + len(leaves) * _MOST_LEAVES * 8
-
-
-def _listed(text: bytes, name: bytes) -> Iterator[bytes]:
-    """What all trees' lines of that name list."""
-    return chain.from_iterable(map(bytes.split, re.findall(rb"^%b=(.*)$" % name, text, re.MULTILINE)))
 
 
 def _by_feature(model: TreeText) -> dict[int, list[_Placed]]:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_model_service.contract import lightgbm_text
 from ml_model_service.engines import EngineError
 
 Whole = NDArray[np.int64]
 
-_CATEGORICAL = 1
 _SMALLEST = sys.float_info.min
 _PER_NODE = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
 _PER_NODE_TOLD = ("split_gain", "internal_value", "internal_weight", "internal_count")
@@ -22,13 +22,12 @@ _PER_LEAF_TOLD = ("leaf_weight", "leaf_count")
 
 def check(text: bytes) -> None:
     """Raises EngineError for a text that is cut off, and for a tree whose nodes lead elsewhere than to its leaves."""
-    whole, end, _ = text.partition(b"\nend of trees")
-    head, *bodies = whole.split(b"\nTree=")
-    if not end:
+    head, bodies, rest = lightgbm_text.cut(text)
+    if not rest:
         raise EngineError("the model file is cut off: it has no `end of trees`")
-    if b"\0" in whole:
+    if b"\0" in text[: len(text) - len(rest)]:
         raise EngineError("the model file is damaged: it holds NUL bytes")
-    header = _fields(head)
+    header = lightgbm_text.fields(head)
     try:
         sizes = _whole(header, b"tree_sizes") if b"tree_sizes" in header else None
         columns = int(header.get(b"max_feature_idx", b"")) + 1
@@ -36,14 +35,14 @@ def check(text: bytes) -> None:
         raise EngineError(f"the model file is damaged: {error}") from error
     if not header.get(b"objective", b"custom").split():
         raise EngineError("the model file is damaged: it has an `objective` without a name")
-    # the library finds each tree by the sizes of those before it; a tree ends with the newline before the next one
-    if sizes is not None and sizes.tolist() != [len(body) + len(b"Tree=") + 1 for body in bodies]:
+    # the library finds each tree by the sizes of those before it
+    if sizes is not None and sizes.tolist() != [lightgbm_text.size(body) for body in bodies]:
         raise EngineError("the model file is damaged: its trees are not of the sizes that `tree_sizes` tells")
     for number, body in enumerate(bodies):
         try:
             if any(line.count(b"=") != 1 for line in body.rstrip(b"\n").split(b"\n")[1:]):
                 raise ValueError("it has a line that is no `name=values`")
-            _check_tree(_fields(body), columns)
+            _check_tree(lightgbm_text.fields(body), columns)
         except (ValueError, LookupError) as error:
             raise EngineError(f"tree {number} of the model file is damaged: {error}") from error
 
@@ -90,7 +89,7 @@ def _check_categories(fields: dict[bytes, bytes]) -> None:
     count = int(fields[b"num_cat"])
     kinds = _whole(fields, b"decision_type")
     thresholds = np.array(fields[b"threshold"].split()).astype(np.float64)
-    chosen = thresholds[kinds & _CATEGORICAL == 1]
+    chosen = thresholds[kinds & lightgbm_text.CATEGORICAL != 0]
     _must_lie_below("threshold of a category", chosen, count)
     if not count:
         return
@@ -142,10 +141,6 @@ def _is_double(word: bytes) -> bool:
 def _must_lie_below(name: str, values: Whole | NDArray[np.float64], end: int) -> None:
     if not np.all((values >= 0) & (values < end)):
         raise ValueError(f"{name} is not within 0 to {end - 1}")
-
-
-def _fields(lines: bytes) -> dict[bytes, bytes]:
-    return dict(line.split(b"=", 1) for line in lines.split(b"\n") if b"=" in line)
 
 
 def _whole(fields: dict[bytes, bytes], name: bytes) -> Whole:

@@ -10,8 +10,9 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-CATEGORICAL, _DEFAULT_LEFT, _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2, 1, 2
-_WORD = 32
+from ml_model_service.contract import lightgbm_text
+from ml_model_service.contract.lightgbm_text import CATEGORICAL, DEFAULT_LEFT, MISSING_IS_NAN, MISSING_IS_ZERO, missing
+
 # LightGBM takes numbers this near to zero for zero: its kZeroThreshold, a float
 NEARLY_ZERO = 1.0000000180025095e-35
 # objectives whose raw score is the prediction
@@ -73,20 +74,17 @@ class TreeText:
 def read(text: bytes) -> TreeText:
     """The ensemble. Raises Unsupported for any other kind of model, and for what is not understood."""
     try:
-        head, *bodies = text.decode().partition("\nend of trees")[0].split("\nTree=")
-        header = _fields(head)
-        if header.get("num_class") != "1" or header.get("num_tree_per_iteration") != "1":
+        head, bodies, _ = lightgbm_text.cut(text)
+        header = lightgbm_text.fields(head)
+        if header.get(b"num_class") != b"1" or header.get(b"num_tree_per_iteration") != b"1":
             raise Unsupported("more than one output")
         if not bodies:
             raise Unsupported("no trees")
-        trees = [_tree(_fields(body)) for body in bodies]
-        return TreeText(trees, _sigmoid(header.get("objective", "")), "average_output" in head.splitlines())
+        trees = [_tree(lightgbm_text.fields(body)) for body in bodies]
+        sigmoid = _sigmoid(header.get(b"objective", b"").decode())
+        return TreeText(trees, sigmoid, b"average_output" in head.split(b"\n"))
     except (ValueError, LookupError, RecursionError) as error:
         raise Unsupported(f"{type(error).__name__}: {error}") from error
-
-
-def _fields(lines: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in lines.splitlines() if "=" in line)
 
 
 def _sigmoid(objective: str) -> float | None:
@@ -100,30 +98,30 @@ def _sigmoid(objective: str) -> float | None:
     raise Unsupported(f"objective {objective!r}")
 
 
-def _tree(fields: dict[str, str]) -> Tree:
-    if fields.get("is_linear", "0") != "0":
+def _tree(fields: dict[bytes, bytes]) -> Tree:
+    if fields.get(b"is_linear", b"0") != b"0":
         raise Unsupported("linear trees")
-    leaves = [float(value) for value in fields["leaf_value"].split()]
-    if len(leaves) != int(fields["num_leaves"]):
+    leaves = [float(value) for value in fields[b"leaf_value"].split()]
+    if len(leaves) != int(fields[b"num_leaves"]):
         raise Unsupported("leaves are missing")
     if len(leaves) == 1:
         return Tree((), leaves)
-    left, right = _whole(fields, "left_child"), _whole(fields, "right_child")
+    left, right = _whole(fields, b"left_child"), _whole(fields, b"right_child")
     sets = _code_sets(fields)
-    kinds, thresholds = _whole(fields, "decision_type"), fields["threshold"].split()
+    kinds, thresholds = _whole(fields, b"decision_type"), fields[b"threshold"].split()
     splits = [
         Split(
             feature=feature,
             threshold=float(threshold),
             codes=sets[int(threshold)] if kind & CATEGORICAL else None,
-            missing_is_zero=kind >> 2 & 3 == _MISSING_IS_ZERO,
-            missing_is_nan=kind >> 2 & 3 == _MISSING_IS_NAN,
-            default_left=bool(kind & _DEFAULT_LEFT),
+            missing_is_zero=missing(kind) == MISSING_IS_ZERO,
+            missing_is_nan=missing(kind) == MISSING_IS_NAN,
+            default_left=bool(kind & DEFAULT_LEFT),
             leaves_left=_below(left[node], left, right),
             leaves_right=_below(right[node], left, right),
         )
         for node, (feature, threshold, kind) in enumerate(
-            zip(_whole(fields, "split_feature"), thresholds, kinds, strict=True)
+            zip(_whole(fields, b"split_feature"), thresholds, kinds, strict=True)
         )
     ]
     if any(isnan(split.threshold) for split in splits):
@@ -138,22 +136,13 @@ def _below(child: int, left: Sequence[int], right: Sequence[int]) -> int:
     return _below(left[child], left, right) | _below(right[child], left, right)
 
 
-def _code_sets(fields: dict[str, str]) -> Sequence[frozenset[int]]:
+def _code_sets(fields: dict[bytes, bytes]) -> Sequence[frozenset[int]]:
     """The sets of codes that the tree's splits by category name."""
-    if fields.get("num_cat", "0") == "0":
+    if fields.get(b"num_cat", b"0") == b"0":
         return ()
-    bounds, words = _whole(fields, "cat_boundaries"), _whole(fields, "cat_threshold")
-    return [
-        frozenset(
-            position * _WORD + bit
-            for position, word in enumerate(words[start:end])
-            if word
-            for bit in range(_WORD)
-            if word >> bit & 1
-        )
-        for start, end in pairwise(bounds)
-    ]
+    bounds, words = _whole(fields, b"cat_boundaries"), _whole(fields, b"cat_threshold")
+    return [frozenset(lightgbm_text.codes(words[start:end])) for start, end in pairwise(bounds)]
 
 
-def _whole(fields: dict[str, str], name: str) -> Sequence[int]:
+def _whole(fields: dict[bytes, bytes], name: bytes) -> Sequence[int]:
     return [int(value) for value in fields[name].split()]

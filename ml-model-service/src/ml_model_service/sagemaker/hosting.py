@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from ml_model_service.contract.version import VERSION
 from ml_model_service.errors import Problem
 from ml_model_service.http.messages import Answer, Reply, Request
 from ml_model_service.predictions import IN_THREAD, Predictions
@@ -18,7 +19,7 @@ from ml_model_service.settings import Settings
 from ml_model_service.versions.model import Model, load
 
 # a target is an object's key below the endpoint's prefix: the version, as a folder or as the archive SageMaker keeps
-_TARGET = re.compile(r"(v[0-9]{1,6}\.[0-9]{1,6})(?:\.tar\.gz|/model\.tar\.gz)?")
+_TARGET = re.compile(rf"({VERSION.pattern})(?:\.tar\.gz|/model\.tar\.gz)?")
 # InvokeEndpoint names the variant that answered. Models that are asked for by name share one, which has the name that
 # SageMaker's own tools give to an endpoint's only variant; a version's name would pass for a variant of the split.
 _INVOKED = b"x-amzn-invoked-production-variant: AllTraffic\r\n"

@@ -6,7 +6,8 @@ import secrets
 import time
 from typing import Any
 
-from ml_model_service.versions.assignment import Assignment, variant_name
+from ml_model_service.contract.version import variant_name
+from ml_model_service.contract.wanted import Wanted
 from ml_model_service.versions.sketch import Sketch
 
 _FOLD = 256
@@ -77,10 +78,10 @@ class Variant:
 
 
 class Variants:
-    """The variants of one assignment in one process; a new assignment gets new ones, so that counting begins anew."""
+    """The variants that are wanted together, in one process; others get new ones, so that counting begins anew."""
 
-    def __init__(self, assignment: Assignment) -> None:
-        self.all = tuple(Variant(version, percent) for version, percent in assignment.variants)
+    def __init__(self, wanted: Wanted) -> None:
+        self.all = tuple(Variant(version, percent) for version, percent in wanted.variants)
         self.epoch, self.since = secrets.token_hex(8), time.time()
 
     def named(self, name: str) -> int | None:

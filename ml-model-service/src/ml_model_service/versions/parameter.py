@@ -1,12 +1,12 @@
-"""Where the wanted assignment of versions is written. `file://` here; other schemes join in `parameter_at`."""
+"""Where the wanted versions are written. `file://` here; other schemes join in `parameter_at`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol
 
+from ml_model_service.contract.wanted import LARGEST_TEXT
 from ml_model_service.file_url import path_in
-from ml_model_service.versions.assignment import LARGEST_TEXT
 
 
 class ParameterError(ValueError):
@@ -14,7 +14,7 @@ class ParameterError(ValueError):
 
 
 class VersionParameter(Protocol):
-    """Holds the wanted assignment and may change at any time."""
+    """Names the wanted versions and may change at any time."""
 
     @property
     def interval(self) -> float:
@@ -22,7 +22,7 @@ class VersionParameter(Protocol):
         ...
 
     def read(self) -> str:
-        """The text now, such as `v1.0` (see assignment.py). May block. Raises ParameterError."""
+        """The text now, such as `v1.0` (see contract/wanted.py). May block. Raises ParameterError."""
         ...
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from ml_model_service.metadata import takes_all_of, unlike
-from ml_model_service.versions.assignment import Assignment, AssignmentError, Chooser, parse
+from ml_model_service.contract.schema import refused_by, unlike
+from ml_model_service.contract.wanted import Wanted, WantedError, parse
+from ml_model_service.versions.chooser import Chooser
 from ml_model_service.versions.counters import Variants
 from ml_model_service.versions.memory import give_back
 from ml_model_service.versions.model import Model, ModelError, load
@@ -23,7 +24,7 @@ RETRY_AFTER = 2.0
 
 
 class Unserved(ModelError):
-    """An assignment cannot be served; `version` is the one of its versions that is the cause."""
+    """What is wanted cannot be served; `version` is the one of its versions that is the cause."""
 
     def __init__(self, version: str, message: str) -> None:
         super().__init__(message)
@@ -39,20 +40,20 @@ class Pending:
 
 
 class Serving:
-    """The models of one assignment. A request takes it once, and all of its rows are answered from that."""
+    """The models that are wanted together. A request takes it once, and all of its rows are answered from that."""
 
-    __slots__ = ("assignment", "chooser", "mirror", "models", "variants")
+    __slots__ = ("chooser", "mirror", "models", "variants", "wanted")
 
-    def __init__(self, assignment: Assignment, models: Mapping[str, Model]) -> None:
-        """`models` by version; those of the assignment are among them."""
-        self.assignment = assignment
-        self.models = tuple(models[version] for version, _ in assignment.variants)
-        self.chooser = Chooser(assignment) if assignment.split else None
-        self.variants = Variants(assignment)
+    def __init__(self, wanted: Wanted, models: Mapping[str, Model]) -> None:
+        """`models` by version; those that are wanted are among them."""
+        self.wanted = wanted
+        self.models = tuple(models[version] for version, _ in wanted.variants)
+        self.chooser = Chooser(wanted) if wanted.split else None
+        self.variants = Variants(wanted)
         self.mirror: Mirror | None = None
-        if assignment.shadow is not None:
-            shadow = models[assignment.shadow.version]
-            self.mirror = Mirror(shadow.version, assignment.shadow.percent, shadow.engine, shadow.threshold)
+        if wanted.shadow is not None:
+            shadow = models[wanted.shadow.version]
+            self.mirror = Mirror(shadow.version, wanted.shadow.percent, shadow.engine, shadow.threshold)
 
     @property
     def stable(self) -> Model:
@@ -80,18 +81,17 @@ class Served:
         """The versions in memory, by name."""
         return dict(self._warm)
 
-    def take(self, assignment: Assignment, models: Mapping[str, Model]) -> None:
-        """Serve the assignment from the next request on."""
-        before, self.serving = self.serving, Serving(assignment, models)
+    def take(self, wanted: Wanted, models: Mapping[str, Model]) -> None:
+        """Serve what is wanted from the next request on."""
+        before, self.serving = self.serving, Serving(wanted, models)
         self.pending = None
-        wanted = {version: models[version] for version in _versions(assignment)}
         kept = {model.version: model for model in before.models} if before else {}
-        self._warm = kept | wanted
+        self._warm = kept | {version: models[version] for version in _versions(wanted)}
         if before is not None:
             if before.mirror is not None:
                 before.mirror.stop()
             self.on_change(before)
-        log.info("serving model %s, digest %s", assignment.version, self.serving.stable.digest)
+        log.info("serving model %s, digest %s", wanted.version, self.serving.stable.digest)
 
     def refuse(self, version: str | None, error: str) -> None:
         """Keep what is served and remember why `version` is not; says so once for each reason."""
@@ -108,15 +108,15 @@ async def serve_baked(served: Served, baked: Bucket) -> None:
     except ModelError as error:
         served.refuse(None, str(error))
     else:
-        served.take(Assignment(model.version), {model.version: model})
+        served.take(Wanted(model.version), {model.version: model})
 
 
 async def follow(
     served: Served, parameter: VersionParameter, bucket: Bucket, clock: Callable[[], float] = time.monotonic
 ) -> None:
-    """Serve whatever assignment `parameter` holds, for as long as the task runs.
+    """Serve whatever `parameter` wants, for as long as the task runs.
 
-    One that failed is tried again every two seconds, as the files of its versions may still be arriving. A task that
+    What failed is tried again every two seconds, as the files of its versions may still be arriving. A task that
     serves nothing yet serves its stable version alone until then: a candidate's fault must not be a restart's.
     """
     failed, retry_at = "", 0.0
@@ -124,29 +124,29 @@ async def follow(
         text = ""
         try:
             text = await asyncio.to_thread(parameter.read)
-            assignment = parse(text)
-        except (ParameterError, AssignmentError) as error:
+            wanted = parse(text)
+        except (ParameterError, WantedError) as error:
             served.refuse(None, f"the model version parameter holds {text!r}: {error}" if text else str(error))
         else:
-            if served.serving is not None and served.serving.assignment == assignment:
+            if served.serving is not None and served.serving.wanted == wanted:
                 served.pending = None
                 failed = ""
             elif text != failed or clock() >= retry_at:
                 if text != failed:
                     # while the same text is tried again, its last error stays visible
-                    served.pending = Pending(assignment.version)
-                failed = "" if await _change_over(served, bucket, assignment) else text
+                    served.pending = Pending(wanted.version)
+                failed = "" if await _change_over(served, bucket, wanted) else text
                 retry_at = clock() + RETRY_AFTER
         await asyncio.sleep(parameter.interval)
 
 
-async def _change_over(served: Served, bucket: Bucket, wanted: Assignment) -> bool:
+async def _change_over(served: Served, bucket: Bucket, wanted: Wanted) -> bool:
     """Whether everything that is wanted is served now."""
     try:
         models = await asyncio.to_thread(partial(_models, bucket, wanted, served.loaded, served.model))
     except Unserved as error:
         if served.serving is None and error.version != wanted.version:
-            await _change_over(served, bucket, Assignment(wanted.version))
+            await _change_over(served, bucket, Wanted(wanted.version))
         served.refuse(error.version, str(error))
         return False
     served.take(wanted, models)
@@ -156,8 +156,8 @@ async def _change_over(served: Served, bucket: Bucket, wanted: Assignment) -> bo
     return True
 
 
-def _models(bucket: Bucket, wanted: Assignment, loaded: Mapping[str, Model], current: Model | None) -> dict[str, Model]:
-    """All models of an assignment, those in memory as they are. Raises Unserved when one does not load or suit."""
+def _models(bucket: Bucket, wanted: Wanted, loaded: Mapping[str, Model], current: Model | None) -> dict[str, Model]:
+    """All models that are wanted, those in memory as they are. Raises Unserved when one does not load or suit."""
     models: dict[str, Model] = {}
     for version in _versions(wanted):
         try:
@@ -168,21 +168,20 @@ def _models(bucket: Bucket, wanted: Assignment, loaded: Mapping[str, Model], cur
             raise Unserved(version, f"{version}: there is not enough memory to load it") from error
     stable = models[wanted.version]
     for version, model in models.items():
-        why = unlike(model.schema, stable.schema)
-        if why is not None:
+        if why := "; ".join(unlike(model.schema.described, stable.schema.described)):
             raise Unserved(version, f"{version}: it can't share requests with {wanted.version}: {why}")
     # Going back to a version that is still in memory is always allowed.
-    if current is not None and wanted.version not in loaded:
-        narrower = takes_all_of(stable.schema, current.schema)
-        if narrower is not None:
-            why = (
-                f"{wanted.version}: {narrower}, so requests made for {current.version} would fail: "
-                "it can only come with a release of the services that call it"
-            )
-            raise Unserved(wanted.version, why)
+    if current is None or wanted.version in loaded:
+        return models
+    if narrower := "; ".join(refused_by(stable.schema.described, current.schema.described)):
+        why = (
+            f"{wanted.version}: {narrower}, so requests made for {current.version} would fail: "
+            "it can only come with a release of the services that call it"
+        )
+        raise Unserved(wanted.version, why)
     return models
 
 
-def _versions(assignment: Assignment) -> tuple[str, ...]:
-    shadow = (assignment.shadow.version,) if assignment.shadow else ()
-    return tuple(version for version, _ in assignment.variants) + shadow
+def _versions(wanted: Wanted) -> tuple[str, ...]:
+    shadow = (wanted.shadow.version,) if wanted.shadow else ()
+    return tuple(version for version, _ in wanted.variants) + shadow

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from math import frexp
 from typing import Any
 
+from ml_model_service.contract.distribution import Bucket, Distribution
+
 # A bucket [k/64, (k + 1)/64) * 2**e with 32 <= k < 64 is at most 1/32 of its lower bound wide.
 _PARTS = 32
 _GRID = 2 * _PARTS
@@ -69,15 +71,15 @@ class Sketch:
         self.sum += other.sum
 
     def to_json(self) -> dict[str, Any]:
-        """`{"count", "sum", "buckets": [[lower, upper, count], …]}`, the buckets in ascending order."""
-        buckets: list[list[float]] = []
+        """The distribution so far, as whoever compares tasks reads it."""
+        buckets: list[Bucket] = []
         for bucket in sorted(self._negative, reverse=True):
             lower, upper = _bounds(bucket)
-            buckets.append([-upper, -lower, self._negative[bucket]])
+            buckets.append((-upper, -lower, self._negative[bucket]))
         if self._zeros:
-            buckets.append([0.0, 0.0, self._zeros])
-        buckets += [[*_bounds(bucket), self._positive[bucket]] for bucket in sorted(self._positive)]
-        return {"count": self.count, "sum": self.sum, "buckets": buckets}
+            buckets.append((0.0, 0.0, self._zeros))
+        buckets += [(*_bounds(bucket), self._positive[bucket]) for bucket in sorted(self._positive)]
+        return Distribution(self.count, self.sum, tuple(buckets)).to_json()
 
     def _add_other(self, value: float) -> None:
         size = min(abs(value), math.nextafter(LARGEST, 0))

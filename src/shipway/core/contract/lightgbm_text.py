@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 CATEGORICAL, DEFAULT_LEFT = 1, 2
@@ -54,6 +54,16 @@ def missing(decision_type: int) -> int:
     True
     """
     return decision_type >> 2 & 3
+
+
+def words_of(codes: Iterable[int]) -> list[int]:
+    """A set of codes as words, which `codes` reads; one word at least.
+
+    >>> words_of([0, 2, 64])
+    [5, 0, 1]
+    """
+    bits = sum(1 << code for code in set(codes))
+    return [bits >> start & (1 << WORD) - 1 for start in range(0, max(bits.bit_length(), 1), WORD)]
 
 
 def codes(words: Sequence[int]) -> Iterator[int]:

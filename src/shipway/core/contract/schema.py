@@ -1,9 +1,12 @@
-"""The inputs of a model, and whether another model takes every request that it takes."""
+"""What a model takes and answers, and whether another model can take its place, or answer beside it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +29,49 @@ class Output:
     threshold: float | None = None
 
 
-def unlike(new: Sequence[Feature], old: Sequence[Feature]) -> tuple[str, ...]:
+class Described(Protocol):
+    """What has inputs, in their order, and an output."""
+
+    @property
+    def features(self) -> tuple[Feature, ...]: ...
+
+    @property
+    def output(self) -> Output: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A model's inputs, in their order, and its output."""
+
+    features: tuple[Feature, ...]
+    output: Output = Output()
+
+
+def refused_by(new: Described, old: Described) -> tuple[str, ...]:
+    """Why `new` would not take every request that `old` takes, one reason each; empty when it takes them all."""
+    return tuple(_reasons(new.features, old.features))
+
+
+def unlike(new: Described, old: Described) -> tuple[str, ...]:
     """Why the same requests would not mean the same to both, one reason each; empty when they do.
 
-    Stricter than `refused_by`: versions that answer side by side also share rows as codes, positions in `values`.
+    Stricter than `refused_by`: versions that answer side by side also share rows as codes, positions in `values`, and
+    their predictions are compared.
     """
-    reasons = tuple(_changed_names([feature.name for feature in new], [feature.name for feature in old]))
-    return reasons or tuple(reason for one, two in zip(new, old, strict=True) for reason in _changes(one, two))
+    names, before = ([feature.name for feature in one.features] for one in (new, old))
+    reasons = [*_changed_names(names, before)]
+    if not reasons:
+        reasons += (reason for pair in zip(new.features, old.features, strict=True) for reason in _changes(*pair))
+    return (*reasons, *_changed_output(new.output, old.output))
 
 
-def unlike_output(new: Output, old: Output) -> tuple[str, ...]:
-    """Why predictions of both would not mean the same; empty when they do."""
-    if new.name != old.name:
-        return (f"its output is {new.name}, not {old.name}",)
-    if new.threshold != old.threshold:
-        return (f"its output's threshold is {_threshold(new)}, not {_threshold(old)}",)
-    return ()
+def canonical_digest(value: object) -> str:
+    """SHA-256 (hex) of the value's canonical JSON: sorted keys, no spaces.
 
-
-def refused_by(new: Sequence[Feature], old: Sequence[Feature]) -> tuple[str, ...]:
-    """Why `new` would not take every request that `old` takes, one reason each; empty when it takes them all."""
-    return tuple(_reasons(new, old))
+    >>> canonical_digest({})
+    '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'
+    """
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _reasons(new: Sequence[Feature], old: Sequence[Feature]) -> Iterator[str]:
@@ -97,9 +122,16 @@ def _narrower(new: Feature, old: Feature) -> Iterator[str]:
         yield f"{old.name} has no {', '.join(gone[:3])}{more} any more"
 
 
+def _changed_output(new: Output, old: Output) -> Iterator[str]:
+    if new.name != old.name:
+        yield f"its output is {new.name}, not {old.name}"
+    elif new.threshold != old.threshold:
+        yield f"its output's threshold is {_threshold(new)}, not {_threshold(old)}"
+
+
 def _bound(value: float | None) -> str:
     return "no bound" if value is None else f"{value:g}"
 
 
 def _threshold(output: Output) -> str:
-    return "not said" if output.threshold is None else f"{output.threshold:g}"
+    return "none" if output.threshold is None else f"{output.threshold:g}"
