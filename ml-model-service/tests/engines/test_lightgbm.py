@@ -79,6 +79,16 @@ def test_a_damaged_tree_is_refused(
         LightGBM(text.encode(), NAMES)
 
 
+@pytest.mark.parametrize("sign", ["\r", "\t", "\v", "\f"])
+@pytest.mark.parametrize("field", ["leaf_value", "threshold", "decision_type"])
+def test_values_are_parted_by_spaces(boosters: list[lightgbm.Booster], field: str, sign: str) -> None:
+    """Where Python sees two numbers and LightGBM's library one, it would end the process."""
+    text = boosters[0].model_to_string()
+    space = text.index(" ", text.index(f"\n{field}="))
+    with pytest.raises(EngineError, match=r"carriage returns|something else than spaces"):
+        LightGBM(f"{text[:space]}{sign}{text[space + 1 :]}".encode(), NAMES)
+
+
 def test_a_model_with_several_outputs_is_refused() -> None:
     """Only one prediction a row is supported."""
     text = train(3, objective="multiclass", num_class=3).model_to_string().encode()

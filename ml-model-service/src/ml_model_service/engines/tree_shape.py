@@ -25,8 +25,9 @@ def check(text: bytes) -> None:
     head, bodies, rest = lightgbm_text.cut(text)
     if not rest:
         raise EngineError("the model file is cut off: it has no `end of trees`")
-    if b"\0" in text[: len(text) - len(rest)]:
-        raise EngineError("the model file is damaged: it holds NUL bytes")
+    whole = text[: len(text) - len(rest)]
+    if b"\0" in whole or b"\r" in whole:
+        raise EngineError("the model file is damaged: it holds NUL bytes or carriage returns")
     header = lightgbm_text.fields(head)
     try:
         sizes = _whole(header, b"tree_sizes") if b"tree_sizes" in header else None
@@ -42,6 +43,9 @@ def check(text: bytes) -> None:
         try:
             if any(line.count(b"=") != 1 for line in body.rstrip(b"\n").split(b"\n")[1:]):
                 raise ValueError("it has a line that is no `name=values`")
+            # to the library these are no spaces, to Python they are
+            if any(sign in body for sign in (b"\t", b"\v", b"\f")):
+                raise ValueError("its values are parted by something else than spaces")
             _check_tree(lightgbm_text.fields(body), columns)
         except (ValueError, LookupError) as error:
             raise EngineError(f"tree {number} of the model file is damaged: {error}") from error
