@@ -13,7 +13,7 @@ import pytest
 
 from backend import Backend, Serving, wait_for
 from backend_api.config.settings import Settings
-from backend_api.model import aws
+from backend_api.model_client import aws
 from conftest import AWS, RETRY_PAUSE, Start, set_aws_variables
 from signature import signed_by
 from standin import Reply, StandIn

@@ -18,7 +18,7 @@ from backend_api import logs
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
 from backend_api.features import Reference
-from backend_api.model.client import ModelClient
+from backend_api.model_client.client import ModelClient
 from backend_api.request_context import RequestContextMiddleware, context_of
 from backend_api.routes import docs, health, model_routes, predict
 from backend_api.storage.database import open_database

@@ -6,7 +6,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backend_api.model.client import ModelClient
+from backend_api.model_client.client import ModelClient
 
 
 async def model_routes(request: Request) -> Response:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError, Detail, from_validation, invalid
 from backend_api.features import Reference
-from backend_api.model.client import ModelClient
+from backend_api.model_client.client import ModelClient
 from backend_api.models.prediction import Flight, Prediction
 from backend_api.request_context import RequestContext, context_of
 from backend_api.storage.store import Row, Store

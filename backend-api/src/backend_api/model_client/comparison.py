@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from backend_api.config.settings import Settings
 from backend_api.logs import WriteLine
-from backend_api.model.route import Away, Nonsense, Route, Scored
+from backend_api.model_client.route import Route, Scored, Unreachable, UnusableAnswer
 from backend_api.request_context import RequestContext
 
 _LOG_PAUSE = 1.0
@@ -53,7 +53,7 @@ class Comparison:
     ) -> None:
         try:
             also = await other.score(body, context, deadline, retries=0)
-        except (Away, Nonsense) as error:
+        except (Unreachable, UnusableAnswer) as error:
             self._tell("failed", context, {"message": f"{other.who}: {error}"})
             return
         difference = abs(scored.probability - also.probability)
