@@ -11,11 +11,11 @@ from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
 from backend_api.features import Feature
 from backend_api.logs import WriteLine
+from backend_api.middleware import RequestContext
 from backend_api.model_client.comparison import Comparison
 from backend_api.model_client.http_route import HttpRoute
 from backend_api.model_client.route import Route, Scored, Unreachable, UnusableAnswer
 from backend_api.model_client.share import in_share
-from backend_api.request_context import RequestContext
 
 FIGURES_EVERY = 60.0
 """Seconds between log lines with the figures of both routes: a task's own can't be asked from everywhere."""

@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 from backend_api.config.settings import Settings
 from backend_api.logs import WriteLine
+from backend_api.middleware import RequestContext
 from backend_api.model_client.route import Route, Scored, Unreachable, UnusableAnswer
-from backend_api.request_context import RequestContext
 
 _LOG_PAUSE = 1.0
 

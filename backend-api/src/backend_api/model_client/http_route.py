@@ -10,8 +10,8 @@ from yarl import URL
 
 from backend_api.config.settings import Settings
 from backend_api.logs import WriteLine
+from backend_api.middleware import RequestContext
 from backend_api.model_client.route import Passing, Route, Scored, UnusableAnswer, scored_in
-from backend_api.request_context import RequestContext
 
 _RETRIED = frozenset({502, 503, 504})
 

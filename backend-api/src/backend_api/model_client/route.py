@@ -18,8 +18,8 @@ from yarl import URL
 
 from backend_api.config.settings import Settings
 from backend_api.logs import WriteLine
+from backend_api.middleware import RequestContext
 from backend_api.model_client.breaker import Breaker
-from backend_api.request_context import RequestContext
 
 FAILURES_TO_OPEN = 5
 """In a row. Fewer would be chance, as each has spent its retries or the read timeout; more only cost more clients."""

@@ -14,9 +14,9 @@ from pydantic_core import from_json
 
 from backend_api.config.settings import Settings
 from backend_api.logs import WriteLine
+from backend_api.middleware import RequestContext
 from backend_api.model_client.aws import Credentials, Runtime
 from backend_api.model_client.route import Passing, Route, Scored, Unreachable, UnusableAnswer, scored_in
-from backend_api.request_context import RequestContext
 
 # What the container answered, as on the other route: its own 500 is no passing fault, a lost container is.
 _CONTAINER_AWAY = frozenset({502, 503, 504})
