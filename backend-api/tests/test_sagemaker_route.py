@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backend import Backend, Serving, wait_for
+from backend import Backend, Serving, logger_into, wait_for
 from backend_api.config.settings import Settings
 from backend_api.model_client import aws
 from conftest import AWS, RETRY_PAUSE, Start, set_aws_variables
@@ -291,8 +291,8 @@ def test_a_fault_that_comes_back_is_told_again(endpoint: StandIn, monkeypatch: p
             return aws.ReadOnlyCredentials("key", "secret", None)
 
     monkeypatch.setattr(aws, "RENEW_EVERY", 0.001)
-    lines: list[object] = []
-    credentials = aws.Credentials(Session(), lines.append)
+    lines: list[dict[str, Any]] = []
+    credentials = aws.Credentials(Session(), logger_into(lines))
     asyncio.run(credentials.start())
     assert over.wait(10)
     credentials.stop()

@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from backend_api import logs
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError, from_validation, not_json
 from backend_api.features import Reference
+from backend_api.logs import Logger, task_logger
 from backend_api.middleware import RequestContextMiddleware, context_of
 from backend_api.model_client.client import ModelClient
 from backend_api.predictor import Predictor
@@ -27,15 +27,15 @@ from backend_api.storage.store import Store, stop_writer
 ROUTERS = [predictions.router, health.router, model_routes.router]
 
 
-def create_app(settings: Settings | None = None, write: logs.WriteLine | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, log: Logger | None = None) -> FastAPI:
     """The ASGI application; without arguments it reads the environment and logs to standard output.
 
     Raises WrongSetting.
     """
     settings = settings or Settings()
-    write = write or logs.line_writer(settings)
+    log = log or task_logger(settings)
     reference = Reference.load(settings.reference_file)
-    model = ModelClient(settings, write)
+    model = ModelClient(settings, log)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None, write: logs.WriteLine | None = 
             await model.close()
             await database.close()
 
-    middleware = [Middleware(RequestContextMiddleware, settings=settings, write=write)]
+    middleware = [Middleware(RequestContextMiddleware, settings=settings, log=log)]
     if settings.cors_origins:
         middleware.insert(0, _cors(settings))
     app = FastAPI(

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
-from backend_api.logs import WriteLine
+from backend_api.logs import Logger
 
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}", re.ASCII)
 _SANE_DEVICE = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?", re.ASCII)
@@ -56,10 +56,10 @@ class RequestContextMiddleware:
     Successful probes are not logged: they come every second and say nothing.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, write: WriteLine) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, log: Logger) -> None:
         self._app = app
         self._settings = settings
-        self._write = write
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,21 +94,21 @@ class RequestContextMiddleware:
             await fault.response(context.request_id)(scope, receive, send_with_id)
         finally:
             if status != 200 or scope["path"] not in _PROBES:
-                self._log(scope, context, status, started)
+                self._log_request(scope, context, status, started)
 
-    def _log(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
-        fields: dict[str, object] = {
-            "level": "error" if status >= 500 or not status else "info",
-            "event": "request",
-            "request_id": context.request_id,
-            "method": scope["method"],
-            "path": scope["path"],
-            "status": status,
-            "ms": round((time.perf_counter() - started) * 1000, 2),
-        }
+    def _log_request(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
         if context.traceparent is not None:
-            fields["traceparent"] = context.traceparent
-        self._write(fields | context.notes)
+            context.notes["traceparent"] = context.traceparent
+        log = self._log.error if status >= 500 or not status else self._log.info
+        log(
+            "request",
+            request_id=context.request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            ms=round((time.perf_counter() - started) * 1000, 2),
+            **context.notes,
+        )
 
 
 class _BoundedBody:

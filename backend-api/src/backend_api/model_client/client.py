@@ -10,7 +10,7 @@ from pydantic_core import to_json
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
 from backend_api.features import Feature
-from backend_api.logs import WriteLine
+from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
 from backend_api.model_client.comparison import Comparison
 from backend_api.model_client.http_route import HttpRoute
@@ -24,20 +24,20 @@ FIGURES_EVERY = 60.0
 class ModelClient:
     """Shared by all requests of a task: `start` first, `close` at the end."""
 
-    def __init__(self, settings: Settings, write: WriteLine) -> None:
+    def __init__(self, settings: Settings, log: Logger) -> None:
         """Raises WrongSetting where AWS's own settings are unusable."""
         self._settings = settings
-        self._write = write
-        self._http = HttpRoute(settings, settings.model_service_url, write) if settings.model_service_url else None
+        self._log = log
+        self._http = HttpRoute(settings, settings.model_service_url, log) if settings.model_service_url else None
         self._sagemaker = None
         if settings.sagemaker_endpoint:
             # Imported here: a task without an endpoint does not pay for it.
             from backend_api.model_client.aws import Runtime
             from backend_api.model_client.sagemaker_route import SageMakerRoute
 
-            self._sagemaker = SageMakerRoute(settings, Runtime.find(), write)
+            self._sagemaker = SageMakerRoute(settings, Runtime.find(), log)
         self._both = self._http is not None and self._sagemaker is not None
-        self._comparison = Comparison(settings, write) if settings.model_compare_percent else None
+        self._comparison = Comparison(settings, log) if settings.model_compare_percent else None
         self._telling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -51,7 +51,7 @@ class ModelClient:
         """Gives up comparisons and closes the connections."""
         if self._telling is not None:
             self._telling.cancel()
-            self._write({"level": "info", "event": "model_routes", **self.figures()})
+            self._log.info("model_routes", **self.figures())
         if self._comparison is not None:
             await self._comparison.close()
         for route in self._routes():
@@ -145,7 +145,7 @@ class ModelClient:
     async def _tell_figures(self) -> None:
         while True:
             await asyncio.sleep(FIGURES_EVERY)
-            self._write({"level": "info", "event": "model_routes", **self.figures()})
+            self._log.info("model_routes", **self.figures())
 
 
 def _is_left_alone(own: Route, other: Route, now: float, deadline: float) -> bool:

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from yarl import URL
 
 from backend_api.config.settings import Settings
-from backend_api.logs import WriteLine
+from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
 from backend_api.model_client.route import Passing, Route, Scored, UnusableAnswer, scored_in
 
@@ -22,8 +22,8 @@ class HttpRoute(Route):
     name = "http"
     who = "the model service"
 
-    def __init__(self, settings: Settings, url: str, write: WriteLine) -> None:
-        super().__init__(settings, f"{url}/predict", write)
+    def __init__(self, settings: Settings, url: str, log: Logger) -> None:
+        super().__init__(settings, f"{url}/predict", log)
         self._ready = URL(f"{url}/ready", encoded=True)
 
     def _headers(self, body: bytes, context: RequestContext) -> Mapping[str, str]:

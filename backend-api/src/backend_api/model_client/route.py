@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from backend_api.config.settings import Settings
-from backend_api.logs import WriteLine
+from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
 from backend_api.model_client.breaker import Breaker
 
@@ -113,13 +113,13 @@ class Route(ABC):
     who: str
     """In messages, where it is the subject."""
 
-    def __init__(self, settings: Settings, url: str, write: WriteLine) -> None:
+    def __init__(self, settings: Settings, url: str, log: Logger) -> None:
         """`url` is where rows are posted, escaped as it is sent."""
         self.figures = Figures()
         self.breaker = Breaker(FAILURES_TO_OPEN, COOL_DOWN)
         self._settings = settings
         self._url = URL(url, encoded=True)
-        self._write = write
+        self._log = log
         self._session: aiohttp.ClientSession
 
     async def start(self) -> None:
@@ -197,18 +197,16 @@ class Route(ABC):
     def count_failure(self, began: float, error: Unreachable) -> None:
         """A client who was sent here first got no answer: enough of them in a row open the breaker."""
         if self.breaker.failed(began, asyncio.get_running_loop().time()):
-            message = f"{FAILURES_TO_OPEN} requests in a row in vain, the last because {self.who} {error}"
-            self._tell_breaker(
-                "warning", f"{message}; the other route is asked, every {COOL_DOWN:g} s this one is probed"
+            message = (
+                f"{FAILURES_TO_OPEN} requests in a row in vain, the last because {self.who} {error}; "
+                f"the other route is asked, every {COOL_DOWN:g} s this one is probed"
             )
+            self._log.warning("model_route_breaker", route=self.name, state=self.breaker.state, message=message)
 
     def _close_breaker(self, now: float) -> None:
         if self.breaker.answered(now):
-            self._tell_breaker("info", f"{self.who} answers and is asked again")
-
-    def _tell_breaker(self, level: str, message: str) -> None:
-        line = {"level": level, "event": "model_route_breaker", "route": self.name, "state": self.breaker.state}
-        self._write(line | {"message": message})
+            message = f"{self.who} answers and is asked again"
+            self._log.info("model_route_breaker", route=self.name, state=self.breaker.state, message=message)
 
     async def _ask(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from pydantic_core import from_json
 
 from backend_api.config.settings import Settings
-from backend_api.logs import WriteLine
+from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
 from backend_api.model_client.aws import Credentials, Runtime
 from backend_api.model_client.route import Passing, Route, Scored, Unreachable, UnusableAnswer, scored_in
@@ -28,12 +28,12 @@ class SageMakerRoute(Route):
 
     name = "sagemaker"
 
-    def __init__(self, settings: Settings, runtime: Runtime, write: WriteLine) -> None:
+    def __init__(self, settings: Settings, runtime: Runtime, log: Logger) -> None:
         self.who = f"the SageMaker endpoint {settings.sagemaker_endpoint}"
         self._endpoint = settings.sagemaker_endpoint or ""
         self._runtime = runtime
-        self._credentials = Credentials(runtime.session, write)
-        super().__init__(settings, f"{runtime.url}/endpoints/{self._endpoint}/invocations", write)
+        self._credentials = Credentials(runtime.session, log)
+        super().__init__(settings, f"{runtime.url}/endpoints/{self._endpoint}/invocations", log)
         self._fixed = {"content-type": "application/json", "accept": "application/json"}
         if settings.sagemaker_variant:
             self._fixed["x-amzn-sagemaker-target-variant"] = settings.sagemaker_variant
