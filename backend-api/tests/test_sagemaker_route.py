@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.credentials import RefreshableCredentials
 
 from backend import Backend, Serving, logger_into, wait_for
 from backend_api.config.settings import Settings
@@ -257,11 +258,13 @@ def test_credentials_of_a_task_role_are_renewed_beside_the_requests(
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{model.url}/credentials")
     monkeypatch.setattr(aws, "RENEW_EVERY", 0.02)
     gate = threading.Event()
-    # botocore renews from a quarter of an hour before the end, which is a second or two away.
-    model.replies.append(container_credentials("OLD", timedelta(minutes=15, seconds=2)))
+    model.replies.append(container_credentials("OLD", timedelta(hours=6)))
     model.default = container_credentials("NEW", timedelta(hours=6), gate)
     backend = start(**ALONE)
     try:
+        assert 200 == backend.predict().status
+        # From how long before the end botocore renews: from now on.
+        monkeypatch.setattr(RefreshableCredentials, "_advisory_refresh_timeout", 7 * 3600)
         wait_for(lambda: len(model.asked) == 2)
         assert 200 == backend.predict().status
         assert "OLD" == signed_by(endpoint.asked[-1], "secret of OLD")
