@@ -12,9 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 import uvicorn
+from structlog.typing import EventDict
 
 from backend_api.config.settings import Settings
+from backend_api.logs import Logger
 from backend_api.main import create_app
 
 FLIGHT: dict[str, object] = {
@@ -76,6 +79,19 @@ class Backend:
         return [line for line in self.lines if line.get("event") == event]
 
 
+def logger_into(lines: list[dict[str, Any]]) -> Logger:
+    """Appends the fields of each line."""
+
+    def keep(_logger: object, _method: str, fields: EventDict) -> EventDict:
+        lines.append(dict(fields))
+        raise structlog.DropEvent
+
+    processors = [structlog.processors.add_log_level, keep]
+    wrapper = structlog.make_filtering_bound_logger("info")
+    logger: Logger = structlog.wrap_logger(None, processors=processors, wrapper_class=wrapper).bind()
+    return logger
+
+
 def wait_for(condition: Callable[[], object]) -> None:
     """Returns once it holds; fails when it does not within 10 s."""
     deadline, pause = time.monotonic() + 10, threading.Event()
@@ -90,7 +106,7 @@ class Serving:
     def __init__(self, settings: Settings) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.backend = Backend(self._listener.getsockname()[1])
-        app = create_app(settings, lambda fields: self.backend.lines.append(dict(fields)))
+        app = create_app(settings, logger_into(self.backend.lines))
         config = uvicorn.Config(app, http="httptools", ws="none", lifespan="on", log_config=None, access_log=False)
         self._server = uvicorn.Server(config)
         # The listener takes connections before the server does: requests wait, nobody has to poll for readiness.

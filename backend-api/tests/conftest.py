@@ -19,7 +19,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from backend import Backend, Serving
 from backend_api.config.settings import Settings
 from backend_api.migrate import migrate
-from backend_api.model import aws
+from backend_api.model_client import aws
 from standin import StandIn
 
 set_hypothesis_home_dir(Path(tempfile.gettempdir(), f"hypothesis-backend-api-{os.getuid()}"))

@@ -97,6 +97,10 @@ class StandIn:
         """Closes every open connection, as a restarted service does."""
         self._call(self._drop()).result(5)
 
+    def say(self, data: bytes) -> None:
+        """Sends this on every open connection, though nobody asked."""
+        self._call(self._say(data)).result(5)
+
     def _call(self, work: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -115,6 +119,11 @@ class StandIn:
     async def _drop(self) -> None:
         for writer in list(self._writers):
             writer.transport.abort()
+
+    async def _say(self, data: bytes) -> None:
+        for writer in self._writers:
+            writer.write(data)
+            await writer.drain()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from backend_api.model.breaker import Breaker
+from backend_api.model_client.breaker import Breaker
 
 FAILURES, COOL_DOWN, DEADLINE = 3, 10.0, 4.0
 
@@ -42,7 +42,7 @@ def test_one_probe_after_the_cool_down() -> None:
     assert (False, "open") == (breaker.admits(9.9, 13.9), breaker.state)
     assert (True, "half_open") == (breaker.admits(10, 14), breaker.state)
     assert (False, "half_open") == (breaker.admits(13, 17), breaker.state)
-    breaker.still_away(10, 12)
+    breaker.still_unreachable(10, 12)
     assert "open" == breaker.state
     assert [False, True] == [breaker.admits(now, now + DEADLINE) for now in (21.9, 22)]
 
@@ -76,14 +76,14 @@ def test_failures_from_before_the_probe() -> None:
     """They don't end it."""
     breaker = opened()
     breaker.admits(10, 14)
-    breaker.still_away(9.9, 11)
+    breaker.still_unreachable(9.9, 11)
     assert "half_open" == breaker.state
 
 
 def test_failures_beside_do_not_prolong_the_cool_down() -> None:
     """Requests that fail here while it is open, as both routes are, leave the next probe where it was."""
     breaker = opened()
-    breaker.still_away(5, 7)
+    breaker.still_unreachable(5, 7)
     assert not breaker.failed(5, 7)
     assert breaker.admits(10, 14)
 
@@ -92,7 +92,7 @@ def test_what_ends_a_probe_opens_nothing() -> None:
     """A failure that is not a client's own, however often, leaves a closed breaker closed."""
     breaker = Breaker(FAILURES, COOL_DOWN)
     for _ in range(10):
-        breaker.still_away(0, 1)
+        breaker.still_unreachable(0, 1)
     assert "closed" == breaker.state
 
 
@@ -152,7 +152,7 @@ class AnyHistory(RuleBasedStateMachine):
     def fails(self, oldest: bool) -> None:
         """Nothing but clients' failures in a row, all of them asked since it closed, opens it."""
         request = self.under_way.pop(0 if oldest else -1)
-        self.breaker.still_away(request.began, self.now)
+        self.breaker.still_unreachable(request.began, self.now)
         if self.probe is not None and request.began >= self.probe.began:
             self.probe, self.last_failure = None, self.now
         if not request.first:

@@ -107,8 +107,8 @@ def test_unknown_names_are_refused(changes: dict[str, object], path: str, allowe
     """An airport or airline that the model never saw is a 422 that lists what is allowed."""
     with pytest.raises(ApiError) as refused:
         REFERENCE.features(flight(**changes))
-    assert (422, path) == (refused.value.status, refused.value.details[0].path)
-    assert allowed in refused.value.details[0].allowed
+    assert (422, path) == (refused.value.status_code, refused.value.fault.details[0].path)
+    assert allowed in refused.value.fault.details[0].allowed
 
 
 def test_reference_file_is_recent_in_shape() -> None:

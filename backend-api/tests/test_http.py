@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend import FLIGHT, Backend
-from backend_api.main import ROUTES
+from backend import FLIGHT, Backend, wait_for
 from conftest import Start
 from standin import StandIn
 
@@ -76,6 +75,15 @@ def test_body_that_never_ends(start: Start) -> None:
         assert b"HTTP/1.1 408" == connection.recv(12)
 
 
+def test_client_that_leaves_within_its_body(backend: Backend) -> None:
+    """It is logged as such, and is no fault of this service."""
+    with socket.create_connection(("127.0.0.1", backend.port), timeout=10) as connection:
+        connection.sendall(b"POST /api/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
+    wait_for(lambda: backend.lines)
+    (line,) = backend.lines
+    assert (499, "client_left", "info") == (line["status"], line["error"], line["level"])
+
+
 def test_unknown_path_and_method(backend: Backend) -> None:
     """Both are in the common shape and say what there is."""
     wrong_path, wrong_method = backend.call("GET", "/api/nothing"), backend.call("GET", "/api/predict")
@@ -116,17 +124,51 @@ def test_no_cors_by_default(backend: Backend) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
+def test_head_is_get_without_its_body(backend: Backend) -> None:
+    """As probes of some load balancers and monitors ask."""
+    answers = [backend.call("HEAD", path) for path in ("/health", "/ready", "/api/openapi.json")]
+    assert [(200, b"")] * 3 == [(answer.status, answer.body) for answer in answers]
+
+
+PROBLEMS = {"400", "408", "413", "422", "502", "503"}
+OPERATIONS = {
+    ("POST", "/api/predict"): ("predict", {"200", *PROBLEMS}),
+    ("GET", "/api/predictions/{id}"): ("prediction", {"200", "404", "422", "503"}),
+    ("GET", "/health"): ("health", {"200"}),
+    ("GET", "/api/health"): ("api_health", {"200"}),
+    ("GET", "/ready"): ("ready", {"200", "503"}),
+    ("GET", "/model-routes"): ("model_routes", {"200"}),
+}
+
+
 def test_openapi_describes_every_endpoint(backend: Backend) -> None:
-    """Every endpoint but the documents themselves is in the OpenAPI document, and its references resolve."""
+    """Operations by names that generated clients can use, with every answer; all errors have the one shape."""
     document = backend.call("GET", "/api/openapi.json").json
-    served = {
-        (route.path, method.lower())
-        for route in ROUTES
-        if route.path not in ("/api/openapi.json", "/api/docs")
-        for method in (route.methods or set()) - {"HEAD"}
+    operations = {
+        (method.upper(), path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
     }
-    assert served == {(path, method) for path, methods in document["paths"].items() for method in methods}
-    assert {"Flight", "Weather", "Prediction", "Problem"} <= document["components"]["schemas"].keys()
-    example = backend.predict().json
-    assert document["components"]["schemas"]["Prediction"]["properties"].keys() == example.keys()
+    described = {key: (value["operationId"], set(value["responses"])) for key, value in operations.items()}
+    assert OPERATIONS == described
+    schemas = {
+        status: answer["content"]["application/json"]["schema"]
+        for key in (("POST", "/api/predict"), ("GET", "/api/predictions/{id}"))
+        for status, answer in operations[key]["responses"].items()
+    }
+    assert {"$ref": "#/components/schemas/Prediction"} == schemas.pop("200")
+    assert [{"$ref": "#/components/schemas/Problem"}] * 7 == list(schemas.values())
     assert b"openapi.json" in backend.call("GET", "/api/docs").body
+
+
+def test_openapi_describes_the_request(backend: Backend) -> None:
+    """The flight, the headers that count, and the fields of a real answer."""
+    document = backend.call("GET", "/api/openapi.json").json
+    predict = document["paths"]["/api/predict"]["post"]
+    body = {"application/json": {"schema": {"$ref": "#/components/schemas/Flight"}}}
+    assert (True, body) == (predict["requestBody"]["required"], predict["requestBody"]["content"])
+    headers = {parameter["name"]: parameter["in"] for parameter in predict["parameters"]}
+    assert dict.fromkeys(["Idempotency-Key", "x-request-id", "traceparent", "x-device-id"], "header") == headers
+    components = document["components"]["schemas"]
+    assert {"Flight", "Weather", "Prediction", "Problem"} <= components.keys()
+    assert components["Prediction"]["properties"].keys() == backend.predict().json.keys()

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from backend import Backend, wait_for
-from backend_api.model import route as route_module
-from backend_api.model.route import FAILURES_TO_OPEN
+from backend_api.model_client import route as route_module
+from backend_api.model_client.route import FAILURES_TO_OPEN
 from conftest import Start
 from standin import Reply, StandIn
 from test_two_routes import BOTH, ROUTES, percent_for, standins

@@ -1,21 +1,20 @@
-"""Log lines: together where they can wait, at once where they can't, and no request's concern."""
+"""Log lines: JSON, one each, and no request's concern."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend_api.config.settings import Settings
-from backend_api.logs import line_writer
-
-INFO = {"level": "info", "event": "request"}
+from backend_api.logs import log_libraries, task_logger
 
 
 class Output:
@@ -44,64 +43,59 @@ def output() -> Iterator[Output]:
         yield pipe
 
 
-def test_lines_of_requests_wait_for_one_another(output: Output) -> None:
-    """They come together, in their order, a moment later; each with the task's name."""
-    write = line_writer(Settings(shipway_task="t1"), output.descriptor)
-
-    async def serve() -> None:
-        for number in range(3):
-            write({**INFO, "number": number})
-        assert [] == output.read()
-        async with asyncio.timeout(10):
-            while not (lines := output.read()):
-                await asyncio.sleep(0.01)
-        assert [("t1", 0), ("t1", 1), ("t1", 2)] == [(line["task"], line["number"]) for line in lines]
-
-    asyncio.run(serve())
+def test_a_line_says_when_and_who(output: Output) -> None:
+    """JSON, there at once, with the time in UTC, the level and the task's name; what is unknown is left out."""
+    logger = task_logger(Settings(shipway_task="t1"), output.descriptor)
+    before = datetime.now(UTC)
+    logger.info("request", number=1)
+    (line,) = output.read()
+    assert before <= datetime.fromisoformat(line.pop("time")) <= datetime.now(UTC)
+    assert {"level": "info", "event": "request", "service": "backend-api", "task": "t1", "number": 1} == line
 
 
-@pytest.mark.parametrize("level", ["warning", "error"])
-def test_what_is_wrong_is_told_at_once(output: Output, level: str) -> None:
-    """Together with what came before it, which may explain it."""
-    write = line_writer(Settings(), output.descriptor)
-
-    async def serve() -> None:
-        write(INFO)
-        write({"level": level, "event": "log"})
-        assert ["request", "log"] == [line["event"] for line in output.read()]
-
-    asyncio.run(serve())
+def test_values_that_json_does_not_know(output: Output) -> None:
+    """They are told as text."""
+    task_logger(Settings(), output.descriptor).info("request", error=KeyError("a"))
+    assert "'a'" == output.read()[0]["error"]
 
 
-def test_many_lines_do_not_wait(output: Output) -> None:
-    """A busy task keeps no more than some hundred lines."""
-    write = line_writer(Settings(), output.descriptor)
-
-    async def serve() -> None:
-        for _ in range(500):
-            write(INFO)
-        assert 500 == len(output.read()) + len(output.read())
-
-    asyncio.run(serve())
+@pytest.fixture
+def libraries(output: Output) -> Iterator[None]:
+    """What libraries log comes out as the task's lines."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    log_libraries(task_logger(Settings(), output.descriptor))
+    yield
+    root.handlers, root.level = handlers, level
 
 
-def test_without_a_loop_nothing_waits(output: Output) -> None:
-    """Nobody would write it later."""
-    line_writer(Settings(), output.descriptor)(INFO)
-    assert ["request"] == [line["event"] for line in output.read()]
+@pytest.mark.usefixtures("libraries")
+def test_libraries_log_json_too(output: Output) -> None:
+    """Warnings and worse, of any level, with the logger's name and the traceback."""
+    logger = logging.getLogger("a.library")
+    logger.info("nothing")
+    logger.log(35, "rather %s", "bad")
+    try:
+        raise LookupError("gone")
+    except LookupError:
+        logger.exception("failed")
+    first, second = output.read()
+    expected = {"level": "warning", "event": "log", "logger": "a.library", "message": "rather bad"}
+    assert expected == {name: first[name] for name in expected}
+    assert ("error", "failed") == (second["level"], second["message"])
+    assert second["traceback"].endswith("LookupError: gone")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
 def test_a_full_disk_fails_nobody() -> None:
     """Lines are lost then; who writes them goes on."""
     with Path("/dev/full").open("wb", buffering=0) as full:
-        write = line_writer(Settings(), full.fileno())
-        write({"level": "error", "event": "log"})
+        task_logger(Settings(), full.fileno()).error("log")
 
 
 def test_a_closed_pipe_fails_nobody() -> None:
     """As where whoever collects the lines has ended."""
     reader, descriptor = os.pipe()
     os.close(reader)
-    line_writer(Settings(), descriptor)({"level": "error", "event": "log"})
+    task_logger(Settings(), descriptor).error("log")
     os.close(descriptor)

@@ -62,10 +62,9 @@ def test_breaking_off_within_the_answer_is_retried(backend: Backend, model: Stan
 
 @pytest.mark.parametrize("more", [Reply().render(), b"HTTP/1.1 2"])
 def test_more_than_was_asked_for_is_thrown_away(backend: Backend, model: StandIn, more: bytes) -> None:
-    """Whatever follows an answer is nobody's: its connection is not used again."""
+    """Whatever follows an answer is nobody's, the next request has its own."""
     model.replies.append(Reply(raw=Reply().render() + more))
     assert [200, 200] == [backend.predict().status for _ in range(2)]
-    assert 2 == model.connections
 
 
 def test_connections_that_died_idle_are_not_noticed(start: Start, model: StandIn) -> None:
@@ -140,7 +139,17 @@ def test_other_forms_of_an_answer(backend: Backend, model: StandIn, raw: bytes) 
 
 
 def test_answer_after_the_answer_is_never_taken_for_the_next(backend: Backend, model: StandIn) -> None:
-    """What the other side sends without being asked ends the connection."""
+    """What the other side sends beyond its answer ends the connection."""
     second = Reply(body={"model_version": "evil", "predictions": [0.99]}).render()
     model.replies.append(Reply(raw=Reply().render() + second))
     assert ["v1.0", "v1.0"] == [backend.predict().json["model_version"] for _ in range(2)]
+    assert 2 == model.connections
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_answer_that_nobody_asked_for_is_never_taken(backend: Backend, model: StandIn, status: int) -> None:
+    """One that comes while a connection is idle ends that connection, and the next request has its own answer."""
+    backend.predict()
+    model.say(Reply(status, {"model_version": "evil", "predictions": [0.99]}).render())
+    assert ["v1.0", "v1.0"] == [backend.predict().json["model_version"] for _ in range(2)]
+    assert 2 == model.connections

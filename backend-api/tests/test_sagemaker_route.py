@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.credentials import RefreshableCredentials
 
-from backend import Backend, Serving, wait_for
+from backend import Backend, Serving, logger_into, wait_for
 from backend_api.config.settings import Settings
-from backend_api.model import aws
+from backend_api.model_client import aws
 from conftest import AWS, RETRY_PAUSE, Start, set_aws_variables
 from signature import signed_by
 from standin import Reply, StandIn
@@ -257,11 +258,13 @@ def test_credentials_of_a_task_role_are_renewed_beside_the_requests(
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{model.url}/credentials")
     monkeypatch.setattr(aws, "RENEW_EVERY", 0.02)
     gate = threading.Event()
-    # botocore renews from a quarter of an hour before the end, which is a second or two away.
-    model.replies.append(container_credentials("OLD", timedelta(minutes=15, seconds=2)))
+    model.replies.append(container_credentials("OLD", timedelta(hours=6)))
     model.default = container_credentials("NEW", timedelta(hours=6), gate)
     backend = start(**ALONE)
     try:
+        assert 200 == backend.predict().status
+        # From how long before the end botocore renews: from now on.
+        monkeypatch.setattr(RefreshableCredentials, "_advisory_refresh_timeout", 7 * 3600)
         wait_for(lambda: len(model.asked) == 2)
         assert 200 == backend.predict().status
         assert "OLD" == signed_by(endpoint.asked[-1], "secret of OLD")
@@ -291,8 +294,8 @@ def test_a_fault_that_comes_back_is_told_again(endpoint: StandIn, monkeypatch: p
             return aws.ReadOnlyCredentials("key", "secret", None)
 
     monkeypatch.setattr(aws, "RENEW_EVERY", 0.001)
-    lines: list[object] = []
-    credentials = aws.Credentials(Session(), lines.append)
+    lines: list[dict[str, Any]] = []
+    credentials = aws.Credentials(Session(), logger_into(lines))
     asyncio.run(credentials.start())
     assert over.wait(10)
     credentials.stop()

@@ -9,7 +9,7 @@ import pytest
 
 from backend_api.__main__ import main
 from backend_api.config.settings import Settings
-from backend_api.model.aws import Runtime
+from backend_api.model_client.aws import Runtime
 from conftest import set_aws_variables
 from test_process import environment
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend_api.model.share import in_share
+from backend_api.model_client.share import in_share
 
 KEYS = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=128)
 PERCENTS = st.floats(0, 100)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from backend import wait_for
-from backend_api.model import client
-from backend_api.model.share import in_share
+from backend_api.model_client import client
+from backend_api.model_client.share import in_share
 from conftest import Start
 from standin import PREDICTION, Reply, StandIn
 

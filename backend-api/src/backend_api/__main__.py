@@ -19,8 +19,8 @@ for number in (signal.SIGTERM, signal.SIGINT):
 import uvicorn  # noqa: E402
 from pydantic import ValidationError  # noqa: E402
 
-from backend_api import logs  # noqa: E402
 from backend_api.config.settings import Settings, WrongSetting  # noqa: E402
+from backend_api.logs import log_libraries, task_logger  # noqa: E402
 from backend_api.main import create_app  # noqa: E402
 
 
@@ -38,13 +38,13 @@ def main() -> None:
             # Faults of several settings together name them themselves.
             sys.stderr.write(f"{name}{': ' if name else ''}{fault['msg'].removeprefix('Value error, ')}\n")
         raise SystemExit(2) from error
-    write = logs.line_writer(settings)
+    log = task_logger(settings)
     try:
-        app = create_app(settings, write)
+        app = create_app(settings, log)
     except WrongSetting as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error
-    logs.configure(write)
+    log_libraries(log)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -1,4 +1,4 @@
-"""Puts the backend together: the one place that builds clients, and the list of its endpoints."""
+"""Puts the backend together: the one place that builds clients, and the list of its routers."""
 
 from __future__ import annotations
 
@@ -6,56 +6,46 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from backend_api import logs
 from backend_api.config.settings import Settings
-from backend_api.errors import ApiError
+from backend_api.errors import ApiError, from_validation, not_json
 from backend_api.features import Reference
-from backend_api.model.client import ModelClient
-from backend_api.request_context import RequestContextMiddleware, context_of
-from backend_api.routes import docs, health, model_routes, predict
+from backend_api.logs import Logger, task_logger
+from backend_api.middleware import RequestContextMiddleware, context_of
+from backend_api.model_client.client import ModelClient
+from backend_api.predictor import Predictor
+from backend_api.routes import health, model_routes, predictions
 from backend_api.storage.database import open_database
 from backend_api.storage.store import Store, stop_writer
 
 # Looked through in their order: what is asked most comes first.
-ROUTES = [
-    Route("/api/predict", predict.predict, methods=["POST"]),
-    Route("/health", health.health),
-    Route("/api/health", health.health),
-    Route("/ready", health.ready),
-    Route("/model-routes", model_routes.model_routes),
-    Route("/api/predictions/{id}", predict.prediction),
-    Route("/api/openapi.json", docs.openapi),
-    Route("/api/docs", docs.docs),
-]
+ROUTERS = [predictions.router, health.router, model_routes.router]
 
 
-def create_app(settings: Settings | None = None, write: logs.WriteLine | None = None) -> Starlette:
+def create_app(settings: Settings | None = None, log: Logger | None = None) -> FastAPI:
     """The ASGI application; without arguments it reads the environment and logs to standard output.
 
     Raises WrongSetting.
     """
     settings = settings or Settings()
-    write = write or logs.line_writer(settings)
+    log = log or task_logger(settings)
     reference = Reference.load(settings.reference_file)
-    model = ModelClient(settings, write)
+    model = ModelClient(settings, log)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = open_database(settings)
         await model.start()
         store = Store(database, settings)
         writer = asyncio.create_task(store.run())
         app.state.store = store
         app.state.model = model
-        app.state.predictor = predict.Predictor(settings, reference, model, store)
+        app.state.predictor = Predictor(settings, reference, model, store)
         try:
             yield
         finally:
@@ -63,15 +53,29 @@ def create_app(settings: Settings | None = None, write: logs.WriteLine | None = 
             await model.close()
             await database.close()
 
-    middleware = [Middleware(RequestContextMiddleware, write=write, body_limit=settings.body_limit)]
+    middleware = [Middleware(RequestContextMiddleware, settings=settings, log=log)]
     if settings.cors_origins:
         middleware.insert(0, _cors(settings))
-    return Starlette(
-        routes=ROUTES,
-        middleware=middleware,
-        exception_handlers={ApiError: _api_error, HTTPException: _http_error},
+    app = FastAPI(
+        title="Ontime backend",
+        version="1",
+        description="Will my flight be late?",
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
+        middleware=middleware,
+        exception_handlers={
+            ApiError: _api_error,
+            RequestValidationError: _validation_error,
+            HTTPException: _http_error,
+        },
     )
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
 
 
 def _cors(settings: Settings) -> Middleware:
@@ -85,20 +89,25 @@ def _cors(settings: Settings) -> Middleware:
     )
 
 
-async def _api_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)  # Starlette's handlers are typed for any exception
+async def _api_error(request: Request, error: ApiError) -> Response:
     context = context_of(request)
-    context.notes["error"] = error.code
-    if error.status >= 500:
-        context.notes["message"] = error.message
+    context.notes["error"] = error.fault.code
+    if error.status_code >= 500:
+        context.notes["message"] = error.fault.message
     return error.response(context.request_id)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    """404 and 405 of the router, in the common shape."""
-    assert isinstance(error, HTTPException)
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
+    return await _api_error(request, from_validation(error))
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    """What FastAPI itself refuses, in the common shape: an unknown path or method, a body that it can't decode."""
+    if error.status_code == 400:
+        return await _api_error(request, not_json(error.detail))
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    endpoints = ", ".join(f"{'/'.join(sorted((r.methods or set()) - {'HEAD'}))} {r.path}" for r in ROUTES)
+    paths = request.app.openapi()["paths"].items()
+    endpoints = ", ".join(f"{'/'.join(methods).upper()} {path}" for path, methods in paths)
     message = f"{request.method} {request.url.path[:200]}: {error.detail}; there are {endpoints}"
     fault = ApiError(error.status_code, code, message, headers=error.headers)
     return fault.response(context_of(request).request_id)

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
-from pydantic_core import to_json
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
 
-from backend_api.model.client import ModelClient
-from backend_api.storage.store import Store
+from backend_api.dependencies import ModelClientDep, StoreDep
 
 _DATABASE_WAIT = 1.0
 _MODEL_WAIT = 0.3
-_ALIVE = b'{"status":"ok"}'
+
+router = APIRouter()
 
 
-async def health(_request: Request) -> Response:
-    """200 while the process works, whatever its dependencies do."""
-    return Response(_ALIVE, media_type="application/json")
+class Alive(BaseModel):
+    """The process works."""
+
+    status: Literal["ok"] = "ok"
 
 
-async def ready(request: Request) -> Response:
-    """200 once the migrated database answers; the state of the routes to the model is told but does not decide."""
-    store: Store = request.app.state.store
-    model: ModelClient = request.app.state.model
+class Readiness(BaseModel):
+    """Whether to send clients here, and how everything behind this task is."""
+
+    status: Literal["ready", "not ready"]
+    database: dict[str, str]
+    model_service: dict[str, str] | None = None
+    sagemaker_endpoint: dict[str, str] | None = None
+
+
+@router.get("/health")
+@router.get("/api/health", name="api_health")
+async def health() -> Alive:
+    """Liveness: 200 while the process works, whatever its dependencies do."""
+    return Alive()
+
+
+@router.get(
+    "/ready",
+    response_model_exclude_none=True,
+    responses={503: {"model": Readiness, "description": "The database can't be used"}},
+)
+async def ready(store: StoreDep, model: ModelClientDep, response: Response) -> Readiness:
+    """Readiness: 200 once the migrated database answers; the routes to the model are told but do not decide."""
     fault, routes = await asyncio.gather(store.check(_DATABASE_WAIT), model.states(_MODEL_WAIT))
-    body = {
-        "status": "ready" if fault is None else "not ready",
-        "database": {"status": "ready"} if fault is None else {"status": "unreachable", "reason": fault},
-        **routes,
-    }
-    return Response(to_json(body), 200 if fault is None else 503, media_type="application/json")
+    if fault is None:
+        return Readiness(status="ready", database={"status": "ready"}, **routes)
+    response.status_code = 503
+    return Readiness(status="not ready", database={"status": "unreachable", "reason": fault}, **routes)

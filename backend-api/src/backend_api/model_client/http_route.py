@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import aiohttp
 from pydantic_core import from_json
+from yarl import URL
 
 from backend_api.config.settings import Settings
-from backend_api.http_pool import BadAnswer, HttpPool
-from backend_api.logs import WriteLine
-from backend_api.model.route import Nonsense, Passing, Route, Scored, scored_in
-from backend_api.request_context import RequestContext
+from backend_api.logs import Logger
+from backend_api.middleware import RequestContext
+from backend_api.model_client.route import Passing, Route, Scored, UnusableAnswer, scored_in
 
 _RETRIED = frozenset({502, 503, 504})
 
@@ -21,31 +22,26 @@ class HttpRoute(Route):
     name = "http"
     who = "the model service"
 
-    def __init__(self, settings: Settings, url: str, write: WriteLine) -> None:
-        pool = HttpPool(
-            url,
-            connect_timeout=settings.model_connect_timeout,
-            idle_timeout=settings.model_idle_timeout,
-            connections=settings.model_connections,
-        )
-        super().__init__(settings, pool, "/predict", write)
+    def __init__(self, settings: Settings, url: str, log: Logger) -> None:
+        super().__init__(settings, f"{url}/predict", log)
+        self._ready = URL(f"{url}/ready", encoded=True)
 
     def _headers(self, body: bytes, context: RequestContext) -> Mapping[str, str]:
         return {"content-type": "application/json", **context.headers()}
 
-    def _read(self, status: int, body: bytes, noted: bytes) -> Scored:
+    def _read(self, status: int, headers: Mapping[str, str], body: bytes) -> Scored:
         if status == 200:
             return scored_in(body)
         if status in _RETRIED:
             raise Passing(f"answered {status}")
-        raise Nonsense(f"it is a {status}: {body[:300].decode(errors='replace')}")
+        raise UnusableAnswer(f"it is a {status}: {body[:300].decode(errors='replace')}")
 
     async def state(self, timeout: float) -> dict[str, str]:
         """What the service says of itself."""
         try:
-            status, body, _ = await self._pool.request("GET", "/ready", {}, b"", timeout)
+            status, _, body = await self._ask("GET", self._ready, {}, None, timeout)
             answer = from_json(body)
-        except (OSError, TimeoutError, BadAnswer, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, UnusableAnswer, ValueError) as error:
             return {"status": "unreachable", "reason": type(error).__name__}
         if status != 200 or not isinstance(answer, dict):
             return {"status": "not ready", "reason": f"answered {status}"}

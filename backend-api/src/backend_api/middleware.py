@@ -1,25 +1,28 @@
-"""Around every request: its id, its body limit, its log line, and an answer whatever happens inside."""
+"""Around every request: its id, its body's limits, its log line, and an answer whatever happens inside.
+
+Plain ASGI: Starlette's BaseHTTPMiddleware would cost each request a task and two streams more.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
 import traceback
 from dataclasses import dataclass, field
 
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
-from backend_api.logs import WriteLine
+from backend_api.logs import Logger
 
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}", re.ASCII)
 _SANE_DEVICE = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?", re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _PROBES = frozenset({"/health", "/api/health", "/ready"})
-_CLIENT_LEFT = 499
-_SCOPE_KEY = "backend_api.request"
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class RequestContext:
 
 def context_of(connection: HTTPConnection) -> RequestContext:
     """The context that the middleware made for this request."""
-    context: RequestContext = connection.scope[_SCOPE_KEY]
+    context: RequestContext = connection.state.context
     return context
 
 
@@ -53,10 +56,10 @@ class RequestContextMiddleware:
     Successful probes are not logged: they come every second and say nothing.
     """
 
-    def __init__(self, app: ASGIApp, *, write: WriteLine, body_limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, log: Logger) -> None:
         self._app = app
-        self._write = write
-        self._body_limit = body_limit
+        self._settings = settings
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,9 +67,8 @@ class RequestContextMiddleware:
             return
         started = time.perf_counter()
         context, length = _read_headers(scope)
-        scope[_SCOPE_KEY] = context
+        scope.setdefault("state", {})["context"] = context
         request_id = context.request_id.encode()
-        received = 0
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -76,22 +78,14 @@ class RequestContextMiddleware:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
             await send(message)
 
-        async def receive_bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._body_limit:
-                raise self._too_large()
-            return message
-
+        # FastAPI's routes know GET alone. HEAD is the same without the body, which the server leaves out.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            if length > self._body_limit:
-                raise self._too_large()
-            await self._app(scope, receive_bounded, send_with_id)
+            if length > self._settings.body_limit:
+                raise _too_large(self._settings.body_limit)
+            await self._app(inner, _BoundedBody(receive, self._settings), send_with_id)
         except ApiError as error:
             await error.response(context.request_id)(scope, receive, send_with_id)
-        except ClientDisconnect:
-            status = _CLIENT_LEFT
         except Exception:
             context.notes["traceback"] = traceback.format_exc(limit=-30)
             if status:
@@ -100,26 +94,58 @@ class RequestContextMiddleware:
             await fault.response(context.request_id)(scope, receive, send_with_id)
         finally:
             if status != 200 or scope["path"] not in _PROBES:
-                self._log(scope, context, status, started)
+                self._log_request(scope, context, status, started)
 
-    def _log(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
-        fields: dict[str, object] = {
-            "level": "error" if status >= 500 or not status else "info",
-            "event": "request",
-            "request_id": context.request_id,
-            "method": scope["method"],
-            "path": scope["path"],
-            "status": status,
-            "ms": round((time.perf_counter() - started) * 1000, 2),
-        }
+    def _log_request(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
         if context.traceparent is not None:
-            fields["traceparent"] = context.traceparent
-        self._write(fields | context.notes)
+            context.notes["traceparent"] = context.traceparent
+        log = self._log.error if status >= 500 or not status else self._log.info
+        log(
+            "request",
+            request_id=context.request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            ms=round((time.perf_counter() - started) * 1000, 2),
+            **context.notes,
+        )
 
-    def _too_large(self) -> ApiError:
-        # The rest of the body would have to be read to keep the connection.
-        headers = {"connection": "close"}
-        return ApiError(413, "body_too_large", f"the body is larger than {self._body_limit} bytes", headers=headers)
+
+class _BoundedBody:
+    """Receives a request's body. Raises ApiError when it is too large, too slow, or given up by the client."""
+
+    def __init__(self, receive: Receive, settings: Settings) -> None:
+        self._receive = receive
+        self._limit = settings.body_limit
+        self._timeout = settings.body_timeout
+        self._deadline: float | None = None
+        self._received = 0
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._timeout
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError as error:
+            said = f"the body did not arrive within {self._timeout:g} s"
+            raise ApiError(408, "body_too_slow", said, headers={"connection": "close"}) from error
+        if message["type"] == "http.disconnect":
+            raise ApiError(499, "client_left", "the client left before its request was complete")
+        self._received += len(message.get("body", b""))
+        if self._received > self._limit:
+            raise _too_large(self._limit)
+        self._complete = not message.get("more_body", False)
+        return message
+
+
+def _too_large(limit: int) -> ApiError:
+    # The rest of the body would have to be read to keep the connection.
+    headers = {"connection": "close"}
+    return ApiError(413, "body_too_large", f"the body is larger than {limit} bytes", headers=headers)
 
 
 def _read_headers(scope: Scope) -> tuple[RequestContext, int]:

@@ -11,22 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+import aiohttp
+from aiohttp.connector import Connection
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yarl import URL
 
 from backend_api.config.settings import Settings
-from backend_api.http_pool import BadAnswer, HttpPool
-from backend_api.logs import WriteLine
-from backend_api.model.breaker import Breaker
-from backend_api.request_context import RequestContext
+from backend_api.logs import Logger
+from backend_api.middleware import RequestContext
+from backend_api.model_client.breaker import Breaker
 
 FAILURES_TO_OPEN = 5
 """In a row. Fewer would be chance, as each has spent its retries or the read timeout; more only cost more clients."""
 COOL_DOWN = 10.0
 """Seconds between probes, each of which may cost a client the read timeout; a route that is back waits no longer."""
 _REMEMBERED = 1000
+_LARGEST_ANSWER = 256 * 1024
 
 
-class Away(Exception):
+class Unreachable(Exception):
     """The model can't be had by this route now: the text goes after the route's name, `detail` into the log alone."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -34,7 +37,7 @@ class Away(Exception):
         self.detail = detail
 
 
-class Nonsense(Exception):
+class UnusableAnswer(Exception):
     """The model answered, and the answer is not usable: the text says why."""
 
 
@@ -58,13 +61,13 @@ class Scored:
 
 
 def scored_in(body: bytes) -> Scored:
-    """The one prediction in an answer's body. Raises Nonsense."""
+    """The one prediction in an answer's body. Raises UnusableAnswer."""
     try:
         answer = _Answer.model_validate_json(body)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "body"
-        raise Nonsense(f"{where}: {fault['msg']}") from error
+        raise UnusableAnswer(f"{where}: {fault['msg']}") from error
     return Scored(probability=answer.predictions[0], model_version=answer.model_version)
 
 
@@ -93,41 +96,63 @@ class Figures:
         return {"asked": self.asked, "failed": self.failed, "fell_back": self.fell_back, "latency_ms": latency}
 
 
+class _Response(aiohttp.ClientResponse):
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """As soon as the request is on its way. Raises ServerDisconnectedError."""
+        if connection.protocol is None or connection.protocol.should_close:
+            # What came while nobody had asked would be taken for this answer, and each answer for the one before.
+            raise aiohttp.ServerDisconnectedError("an answer that nobody asked for")
+        return await super().start(connection)
+
+
 class Route(ABC):
-    """Shared by all requests of a task; `close` at the end."""
+    """Shared by all requests of a task: `start` first, `close` at the end."""
 
     name: str
     """In log lines and figures."""
     who: str
     """In messages, where it is the subject."""
 
-    def __init__(self, settings: Settings, pool: HttpPool, path: str, write: WriteLine) -> None:
+    def __init__(self, settings: Settings, url: str, log: Logger) -> None:
+        """`url` is where rows are posted, escaped as it is sent."""
         self.figures = Figures()
         self.breaker = Breaker(FAILURES_TO_OPEN, COOL_DOWN)
-        self._write = write
-        self._pool = pool
-        self._path = path
-        self._read_timeout = settings.model_read_timeout
-        self._retry_pause = settings.model_retry_pause
+        self._settings = settings
+        self._url = URL(url, encoded=True)
+        self._log = log
+        self._session: aiohttp.ClientSession
+
+    async def start(self) -> None:
+        """Opens the pool of connections, which belongs to the running event loop."""
+        settings = self._settings
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=settings.model_connections, keepalive_timeout=settings.model_idle_timeout
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.model_connect_timeout),
+            response_class=_Response,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("accept", "accept-encoding", "user-agent"),
+        )
 
     @abstractmethod
     def _headers(self, body: bytes, context: RequestContext) -> Mapping[str, str]:
-        """What goes along with the body. Raises Away."""
+        """What goes along with the body. Raises Unreachable."""
 
     @abstractmethod
-    def _read(self, status: int, body: bytes, noted: bytes) -> Scored:
-        """The answer's content. Raises Passing, Away, Nonsense."""
+    def _read(self, status: int, headers: Mapping[str, str], body: bytes) -> Scored:
+        """The answer's content. Raises Passing, Unreachable, UnusableAnswer."""
 
     @abstractmethod
     async def state(self, timeout: float) -> dict[str, str]:
-        """How the route is, for `/ready`; never raises for one that is away."""
+        """How the route is, for `/ready`; never raises for one that is unreachable."""
 
     async def score(
         self, body: bytes, context: RequestContext, deadline: float, retries: int, patience: float | None = None
     ) -> Scored:
-        """The probability for the one row in `body`, by `deadline` on the loop's clock. Raises Away, Nonsense.
+        """The probability for the one row in `body`, by `deadline` on the loop's clock.
 
-        An answer is waited for `patience` seconds, by default the read timeout.
+        An answer is waited for `patience` seconds, by default the read timeout. Raises Unreachable, UnusableAnswer.
         """
         clock = asyncio.get_running_loop().time
         asked_at = clock()
@@ -141,52 +166,69 @@ class Route(ABC):
             for attempt in range(retries + 1):
                 if attempt:
                     # Full jitter: tasks that lost the same model task do not come back in step.
-                    pause = random.uniform(0, self._retry_pause * 2 ** (attempt - 1))
+                    pause = random.uniform(0, self._settings.model_retry_pause * 2 ** (attempt - 1))
                     if clock() + pause >= deadline:
                         break
                     await asyncio.sleep(pause)
-                timeout = min(self._read_timeout if patience is None else patience, deadline - clock())
+                timeout = min(self._settings.model_read_timeout if patience is None else patience, deadline - clock())
                 try:
-                    scored = self._read(*await self._pool.request("POST", self._path, headers, body, timeout))
+                    scored = self._read(*await self._ask("POST", self._url, headers, body, timeout))
+                except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+                    reason = f"could not be reached ({type(error).__name__})"
                 except TimeoutError as error:
                     # Asking again would only add to what the other side can't keep up with.
-                    raise Away(f"did not answer within {timeout:.3g} s") from error
-                except OSError as error:
-                    reason = f"could not be reached ({type(error).__name__})"
+                    raise Unreachable(f"did not answer within {timeout:.3g} s") from error
                 except Passing as error:
                     reason = str(error)
-                except BadAnswer as error:
-                    raise Nonsense(str(error)) from error
                 else:
                     figures.answered(time.perf_counter() - began)
                     self._close_breaker(clock())
                     return scored
-            raise Away(reason)
-        except Away as error:
+            raise Unreachable(reason)
+        except Unreachable as error:
             figures.failed_with(str(error))
-            self.breaker.still_away(asked_at, clock())
+            self.breaker.still_unreachable(asked_at, clock())
             raise
-        except Nonsense as error:
+        except UnusableAnswer as error:
             figures.failed_with(str(error))
             self._close_breaker(clock())
             raise
 
-    def count_failure(self, began: float, away: Away) -> None:
+    def count_failure(self, began: float, error: Unreachable) -> None:
         """A client who was sent here first got no answer: enough of them in a row open the breaker."""
         if self.breaker.failed(began, asyncio.get_running_loop().time()):
-            message = f"{FAILURES_TO_OPEN} requests in a row in vain, the last because {self.who} {away}"
-            self._tell_breaker(
-                "warning", f"{message}; the other route is asked, every {COOL_DOWN:g} s this one is probed"
+            message = (
+                f"{FAILURES_TO_OPEN} requests in a row in vain, the last because {self.who} {error}; "
+                f"the other route is asked, every {COOL_DOWN:g} s this one is probed"
             )
+            self._log.warning("model_route_breaker", route=self.name, state=self.breaker.state, message=message)
 
     def _close_breaker(self, now: float) -> None:
         if self.breaker.answered(now):
-            self._tell_breaker("info", f"{self.who} answers and is asked again")
+            message = f"{self.who} answers and is asked again"
+            self._log.info("model_route_breaker", route=self.name, state=self.breaker.state, message=message)
 
-    def _tell_breaker(self, level: str, message: str) -> None:
-        line = {"level": level, "event": "model_route_breaker", "route": self.name, "state": self.breaker.state}
-        self._write(line | {"message": message})
+    async def _ask(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer.
+
+        Raises TimeoutError, aiohttp.ClientConnectionError or ClientPayloadError when there is none, UnusableAnswer.
+        """
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._session.request(method, url, headers=headers, data=body, allow_redirects=False) as answer,
+            ):
+                content = b""
+                async for part in answer.content.iter_any():
+                    content += part
+                    if len(content) > _LARGEST_ANSWER:
+                        raise UnusableAnswer(f"the answer is larger than {_LARGEST_ANSWER} bytes")
+                return answer.status, answer.headers, content
+        except aiohttp.ClientResponseError as error:
+            raise UnusableAnswer(f"not an HTTP/1.1 answer: {error.message}") from error
 
     async def close(self) -> None:
-        """Closes the idle connections."""
-        self._pool.close()
+        """Closes the connections."""
+        await self._session.close()

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import asdict
 
 from backend_api.config.settings import Settings
-from backend_api.logs import WriteLine
-from backend_api.model.route import Away, Nonsense, Route, Scored
-from backend_api.request_context import RequestContext
+from backend_api.logs import Logger
+from backend_api.middleware import RequestContext
+from backend_api.model_client.route import Route, Scored, Unreachable, UnusableAnswer
 
 _LOG_PAUSE = 1.0
 
@@ -22,13 +22,13 @@ class Comparison:
     A route that is left alone is left alone by it, too. It may be the one who probes, for which then no client waits.
     """
 
-    def __init__(self, settings: Settings, write: WriteLine) -> None:
+    def __init__(self, settings: Settings, log: Logger) -> None:
         self._percent = settings.model_compare_percent
         self._tolerance = settings.model_compare_tolerance
         self._time_limit = settings.model_deadline
         # A share of the connections, so that those whom the other route answers always find one.
         self._room = max(1, settings.model_connections // 4)
-        self._write = write
+        self._log = log
         self._under_way: set[asyncio.Task[None]] = set()
         self._counts: Counter[str] = Counter()
         self._largest = 0.0
@@ -53,7 +53,7 @@ class Comparison:
     ) -> None:
         try:
             also = await other.score(body, context, deadline, retries=0)
-        except (Away, Nonsense) as error:
+        except (Unreachable, UnusableAnswer) as error:
             self._tell("failed", context, {"message": f"{other.who}: {error}"})
             return
         difference = abs(scored.probability - also.probability)
@@ -77,8 +77,13 @@ class Comparison:
             self._unlogged[outcome] += 1
             return
         self._log_again[outcome] = now + _LOG_PAUSE
-        line = {"level": "warning", "event": "model_comparison", "outcome": outcome, "request_id": context.request_id}
-        self._write(line | fields | {"unlogged_before": self._unlogged.pop(outcome, 0)})
+        self._log.warning(
+            "model_comparison",
+            outcome=outcome,
+            request_id=context.request_id,
+            **fields,
+            unlogged_before=self._unlogged.pop(outcome, 0),
+        )
 
     def to_json(self) -> dict[str, object]:
         """The counts since the task's start; `agreed` are those of the same version and within the tolerance."""

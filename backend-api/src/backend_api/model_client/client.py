@@ -1,4 +1,4 @@
-"""What the endpoints ask: chooses the route of a client, and the other one when that is away or left alone."""
+"""What the endpoints ask: chooses the route of a client, and the other one when that is unreachable or left alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic_core import to_json
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
 from backend_api.features import Feature
-from backend_api.logs import WriteLine
-from backend_api.model.comparison import Comparison
-from backend_api.model.http_route import HttpRoute
-from backend_api.model.route import Away, Nonsense, Route, Scored
-from backend_api.model.share import in_share
-from backend_api.request_context import RequestContext
+from backend_api.logs import Logger
+from backend_api.middleware import RequestContext
+from backend_api.model_client.comparison import Comparison
+from backend_api.model_client.http_route import HttpRoute
+from backend_api.model_client.route import Route, Scored, Unreachable, UnusableAnswer
+from backend_api.model_client.share import in_share
 
 FIGURES_EVERY = 60.0
 """Seconds between log lines with the figures of both routes: a task's own can't be asked from everywhere."""
@@ -24,41 +24,41 @@ FIGURES_EVERY = 60.0
 class ModelClient:
     """Shared by all requests of a task: `start` first, `close` at the end."""
 
-    def __init__(self, settings: Settings, write: WriteLine) -> None:
+    def __init__(self, settings: Settings, log: Logger) -> None:
         """Raises WrongSetting where AWS's own settings are unusable."""
         self._settings = settings
-        self._write = write
-        self._http = HttpRoute(settings, settings.model_service_url, write) if settings.model_service_url else None
+        self._log = log
+        self._http = HttpRoute(settings, settings.model_service_url, log) if settings.model_service_url else None
         self._sagemaker = None
         if settings.sagemaker_endpoint:
             # Imported here: a task without an endpoint does not pay for it.
-            from backend_api.model.aws import Runtime
-            from backend_api.model.sagemaker_route import SageMakerRoute
+            from backend_api.model_client.aws import Runtime
+            from backend_api.model_client.sagemaker_route import SageMakerRoute
 
-            self._sagemaker = SageMakerRoute(settings, Runtime.find(), write)
+            self._sagemaker = SageMakerRoute(settings, Runtime.find(), log)
         self._both = self._http is not None and self._sagemaker is not None
-        self._comparison = Comparison(settings, write) if settings.model_compare_percent else None
+        self._comparison = Comparison(settings, log) if settings.model_compare_percent else None
         self._telling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Whatever has to be there before the first request."""
-        if self._sagemaker is not None:
-            await self._sagemaker.start()
+        for route in self._routes():
+            await route.start()
         if self._both:
             self._telling = asyncio.create_task(self._tell_figures())
 
     async def close(self) -> None:
-        """Gives up comparisons and closes the idle connections."""
+        """Gives up comparisons and closes the connections."""
         if self._telling is not None:
             self._telling.cancel()
-            self._write({"level": "info", "event": "model_routes", **self.figures()})
+            self._log.info("model_routes", **self.figures())
         if self._comparison is not None:
             await self._comparison.close()
         for route in self._routes():
             await route.close()
 
     async def score(self, features: Mapping[str, Feature], context: RequestContext) -> Scored:
-        """The probability for one row; ApiError 503 when no route has the model, 502 when its answer is nonsense."""
+        """The probability for one row; ApiError 503 when no route has the model, 502 when its answer is not usable."""
         body = to_json({"instances": [features]})
         now = asyncio.get_running_loop().time()
         deadline = now + self._settings.model_deadline
@@ -73,17 +73,17 @@ class ModelClient:
         context.notes["model_route"] = first.name
         try:
             scored = await first.score(body, context, deadline, self._settings.model_retries, patience)
-        except Away as away:
-            _note_detail(context, away)
-            reason = f"{first.who} {away}"
+        except Unreachable as error:
+            _note_detail(context, error)
+            reason = f"{first.who} {error}"
             if second is None:
-                raise _away(reason) from away
-            first.count_failure(now, away)
+                raise _unavailable(reason) from error
+            first.count_failure(now, error)
             scored = await self._by_the_second(second, body, context, deadline, reason)
             if second is not own:
                 own.figures.fell_back += 1
-        except Nonsense as error:
-            raise _nonsense(first, error) from error
+        except UnusableAnswer as error:
+            raise _unusable(first, error) from error
         else:
             if first is not own:
                 own.figures.fell_back += 1
@@ -99,16 +99,16 @@ class ModelClient:
         That may be little: no answer by then is no failure that its breaker counts.
         """
         if asyncio.get_running_loop().time() >= deadline:
-            raise _away(reason)
+            raise _unavailable(reason)
         context.notes.update(model_route=second.name, model_fell_back=reason)
         try:
             left = self._settings.model_deadline
             return await second.score(body, context, deadline, self._settings.model_retries, left)
-        except Away as also:
+        except Unreachable as also:
             _note_detail(context, also)
-            raise _away(f"{reason}, and {second.who} {also}") from also
-        except Nonsense as error:
-            raise _nonsense(second, error) from error
+            raise _unavailable(f"{reason}, and {second.who} {also}") from also
+        except UnusableAnswer as error:
+            raise _unusable(second, error) from error
 
     def _routes_of(self, context: RequestContext) -> tuple[Route, Route | None]:
         """The client's own route, and the other one where there is one."""
@@ -145,7 +145,7 @@ class ModelClient:
     async def _tell_figures(self) -> None:
         while True:
             await asyncio.sleep(FIGURES_EVERY)
-            self._write({"level": "info", "event": "model_routes", **self.figures()})
+            self._log.info("model_routes", **self.figures())
 
 
 def _is_left_alone(own: Route, other: Route, now: float, deadline: float) -> bool:
@@ -153,15 +153,15 @@ def _is_left_alone(own: Route, other: Route, now: float, deadline: float) -> boo
     return not own.breaker.admits(now, deadline) and other.breaker.admits(now, deadline)
 
 
-def _note_detail(context: RequestContext, away: Away) -> None:
-    if away.detail:
-        context.notes["model_detail"] = away.detail
+def _note_detail(context: RequestContext, error: Unreachable) -> None:
+    if error.detail:
+        context.notes["model_detail"] = error.detail
 
 
-def _away(reason: str) -> ApiError:
+def _unavailable(reason: str) -> ApiError:
     message = f"{reason}; nothing was stored, try again"
     return ApiError(503, "model_unavailable", message, headers={"retry-after": "1"})
 
 
-def _nonsense(route: Route, error: Nonsense) -> ApiError:
+def _unusable(route: Route, error: UnusableAnswer) -> ApiError:
     return ApiError(502, "model_answer_invalid", f"{route.who}'s answer is not usable: {error}")

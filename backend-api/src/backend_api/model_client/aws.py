@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, NoRegionError
 from botocore.session import Session
 
 from backend_api.config.settings import WrongSetting, http_address
-from backend_api.logs import WriteLine
+from backend_api.logs import Logger
 
 RENEW_EVERY = 15.0
 """Seconds; botocore itself knows when credentials near their end, this is how often it is asked."""
@@ -54,11 +54,11 @@ class Runtime:
 class Credentials:
     """A frozen copy, renewed by a thread: finding and renewing them may block, which the event loop must not."""
 
-    def __init__(self, session: Session, write: WriteLine) -> None:
+    def __init__(self, session: Session, log: Logger) -> None:
         self.frozen: ReadOnlyCredentials | None = None
         self.fault = "no AWS credentials were found yet"
         self._session = session
-        self._write = write
+        self._log = log
         self._looked = threading.Event()
         self._stop = threading.Event()
         # A daemon: nothing that a provider waits for may hold up the end of the process.
@@ -78,7 +78,7 @@ class Credentials:
         while not self._stop.is_set():
             fault = self._look()
             if fault is not None and fault != told:
-                self._write({"level": "error", "event": "credentials", "message": fault})
+                self._log.error("credentials", message=fault)
                 self.fault = fault
             told = fault
             self._looked.set()

@@ -55,7 +55,7 @@ class Breaker:
         self._open(now)
         return True
 
-    def still_away(self, began: float, now: float) -> None:
+    def still_unreachable(self, began: float, now: float) -> None:
         """A request got no answer, whoever asked: ends a probe, and opens nothing that is closed."""
         if self.state == "half_open" and began >= self._since:
             self._open(now)
