@@ -1,6 +1,7 @@
 import { IonApp, IonIcon, IonLabel, IonRouterOutlet, IonTabBar, IonTabButton, IonTabs } from "@ionic/react";
 import { IonReactRouter } from "@ionic/react-router";
 import { airplaneOutline, helpCircleOutline, informationCircleOutline } from "ionicons/icons";
+import { useEffect } from "react";
 import { Navigate, Route } from "react-router";
 
 import { AboutScreen } from "./screens/AboutScreen";
@@ -8,9 +9,12 @@ import { AnswerScreen } from "./screens/AnswerScreen";
 import { AskScreen } from "./screens/AskScreen";
 import { FlightsScreen } from "./screens/FlightsScreen";
 import { ServicesProvider, type Services } from "./services/services";
+import { confirmBundle } from "./services/shell.service";
 import { strings } from "./strings";
 
 export function App({ services }: { services: Services }) {
+  // Only a bundle whose first screen is there says that it works.
+  useEffect(() => void confirmBundle(), []);
   return (
     <ServicesProvider value={services}>
       <IonApp>

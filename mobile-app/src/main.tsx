@@ -11,7 +11,7 @@ import { createRoot } from "react-dom/client";
 
 import { App } from "./App";
 import { startServices } from "./services/services";
-import { confirmBundle } from "./services/shell.service";
+import { strings } from "./strings";
 
 setupIonicReact({
   animated: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
@@ -19,10 +19,21 @@ setupIonicReact({
   focusManagerPriority: ["heading", "content"],
 });
 
-const services = await startServices();
-createRoot(document.getElementById("root")!).render(
-  <StrictMode>
-    <App services={services} />
-  </StrictMode>,
-);
-await confirmBundle();
+const root = document.getElementById("root")!;
+
+/** A word instead of a blank page. The error stays uncaught, as that is what the native shell reports. */
+function failed(reason: unknown): void {
+  root.textContent = strings.couldNotStart;
+  reportError(reason);
+}
+
+try {
+  const services = await startServices();
+  createRoot(root, { onUncaughtError: failed }).render(
+    <StrictMode>
+      <App services={services} />
+    </StrictMode>,
+  );
+} catch (reason) {
+  failed(reason);
+}

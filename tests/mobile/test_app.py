@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.mobile.app import MOBILE, ROOT, App, tools
+from tests.mobile.app import MOBILE, ROOT, App, other_nodes, tools, version
 from tests.mobile.conftest import Behind
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+VITES_OLDEST_NODE = (20, 19)
 WORKFLOW = ".github/workflows/build.yml"
 
 
@@ -46,13 +47,18 @@ def test_in_a_browser(app: App, bundle: str, behind: Behind) -> None:
 
 def test_the_backends_document(behind: Behind) -> None:
     """The OpenAPI document that the app's types are made of is the backend's."""
-    answer = behind.backend.ask("GET", "/api/openapi.json")
-    assert answer.json() == json.loads((MOBILE / "openapi.json").read_text()), "make mobile-types"
+    document = behind.backend.wait("/api/openapi.json").json()
+    assert document == json.loads((MOBILE / "openapi.json").read_text()), "make mobile-types"
 
 
 def test_same_bundle_elsewhere(app: App, bundle: str, tmp_path: Path) -> None:
-    """The same files give the same bundle in another folder, byte for byte."""
-    assert bundle == app.copy(tmp_path / "another" / "place").build()
+    """The same files give the same bundle in another folder and under another Node, byte for byte."""
+    copy = app.copy(tmp_path / "another" / "place")
+    assert bundle == copy.build()
+    for node in other_nodes(app.node, VITES_OLDEST_NODE):
+        shutil.rmtree(copy.folder / "dist")
+        copy.run([str(node), "node_modules/vite/bin/vite.js", "build"])
+        assert bundle == copy.digest(), f"{node}, {version(node)}"
 
 
 def test_native_projects(app: App, bundle: str, tmp_path: Path) -> None:

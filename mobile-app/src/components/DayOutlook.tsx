@@ -29,10 +29,8 @@ export function DayOutlook({ outlook, departure }: Props) {
               <span className="bar" aria-hidden="true">
                 <span style={{ inlineSize: `${hour.probability * 100}%` }} />
               </span>
-              <span className="percent">
-                {strings.answer.percent(hour.probability)}
-                {own && <span className="own"> {strings.answer.thisDeparture}</span>}
-              </span>
+              <span className="percent">{strings.answer.percent(hour.probability)}</span>
+              {own && <span className="own">{strings.answer.thisDeparture}</span>}
             </li>
           );
         })}

@@ -39,6 +39,15 @@ const STALE_AFTER = 6 * HOUR;
 const FIRST_PAUSE = 2_000;
 const LONGEST_PAUSE = 60_000;
 
+/**
+ * Whether a kept value is a question. Bundles come and go, and go back: what one keeps must be read by the one before,
+ * so fields may be added here, and never change their meaning.
+ */
+export function isQuestion(kept: unknown): kept is Question {
+  const { id, flight, askedAt } = (kept ?? {}) as Partial<Question>;
+  return typeof id === "string" && typeof flight?.departure === "string" && typeof askedAt === "number";
+}
+
 export function asked(id: string, key: string, flight: Flight, now: number): Question {
   return { id, flight, askedAt: now, saved: false, sending: { key, attempts: 0, notBefore: now } };
 }

@@ -4,6 +4,7 @@ import {
   answered,
   asked,
   askedAgain,
+  isQuestion,
   isStale,
   reconnected,
   unanswered,
@@ -37,8 +38,8 @@ export class QuestionsService extends Observable<Question[]> {
 
   /** Take up what was kept, and send what waits whenever the network comes back. */
   async start(): Promise<void> {
-    const kept = await this.storage.read<Question[]>(KEPT_AS);
-    this.set(Array.isArray(kept) ? kept : []);
+    const kept = await this.storage.read<unknown>(KEPT_AS);
+    this.set(Array.isArray(kept) ? kept.filter(isQuestion) : []);
     this.connected.subscribe(() => this.resume());
     this.resume();
   }

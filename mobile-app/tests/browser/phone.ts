@@ -37,6 +37,8 @@ export interface Settings {
   mode?: "ios" | "md";
   /** What the native shell says its app's id is; undefined is a browser without a shell. */
   appId?: string | null;
+  /** The shell gives no answers. */
+  broken?: boolean;
   reducedMotion?: boolean;
   /** What the device has kept from earlier. */
   kept?: Record<string, unknown>;
@@ -98,11 +100,12 @@ export class Phones {
     context.setDefaultTimeout(PATIENCE);
     this.#contexts.push(context);
     const page = await context.newPage();
-    await page.addInitScript(beAShell, settings.appId === undefined ? `${APP_ID}.dev` : settings.appId);
+    const { appId = `${APP_ID}.dev`, broken = false } = settings;
+    await page.addInitScript(beAShell, { appId, broken });
     await page.addInitScript(keep, settings.kept ?? {});
-    page.on("pageerror", (error) => console.error("uncaught in the page:", error));
+    if (!broken) page.on("pageerror", (error) => console.error("uncaught in the page:", error));
     await page.goto(`${this.origin}/${settings.mode === undefined ? "" : `?ionic:mode=${settings.mode}`}`);
-    await page.getByRole("heading", { level: 1 }).first().waitFor();
+    if (!broken) await page.getByRole("heading", { level: 1 }).first().waitFor();
     return page;
   }
 
@@ -133,7 +136,7 @@ export async function fileOf(path: string): Promise<{ body: Buffer; type: string
 }
 
 /** What a page finds in a native shell that has the plugin App; the others are as in a browser. */
-function beAShell(appId: string | null): void {
+function beAShell({ appId, broken }: { appId: string | null; broken: boolean }): void {
   if (appId === null) return;
   const methods = [
     { name: "getInfo", rtype: "promise" },
@@ -144,7 +147,10 @@ function beAShell(appId: string | null): void {
     CapacitorCustomPlatform: { name: "android", plugins: {} },
     Capacitor: {
       PluginHeaders: [{ name: "App", methods }],
-      nativePromise: () => Promise.resolve({ id: appId, name: "Ontime", version: "1.0.0", build: "1" }),
+      nativePromise: () =>
+        broken
+          ? Promise.reject(new Error("no such plugin"))
+          : Promise.resolve({ id: appId, name: "Ontime", version: "1.0.0", build: "1" }),
       nativeCallback: () => Promise.resolve("listener"),
     },
   });

@@ -140,10 +140,13 @@ test("a backend that takes no outcomes is told once, and the person is not asked
   expect([backend.outcomes.length, questions.find(id)?.outcome?.state]).toEqual([1, "refused"]);
 });
 
-test("what was kept and can't be read is no reason not to start", async () => {
-  memory.kept.set("questions", JSON.stringify({ version: "of another app" }));
-  expect((await started()).get()).toEqual([]);
-});
+test.each([{ version: "of another app" }, [null], ["text"], [{ id: "q1" }], [{ id: "q1", flight: null, askedAt: 1 }]])(
+  "what was kept and is no question, such as %j, is left out",
+  async (kept) => {
+    memory.kept.set("questions", JSON.stringify(kept));
+    expect((await started()).get()).toEqual([]);
+  },
+);
 
 test("a full disk stops no question", async () => {
   memory.write = () => Promise.reject(new Error("quota"));
