@@ -18,8 +18,8 @@ const TYPES: Record<string, string> = {
   ".css": "text/css",
   ".svg": "image/svg+xml",
 };
-/** Milliseconds; far longer than anything takes but a wait for the backend's 503 and the sending after it. */
-const PATIENCE = 20_000;
+/** Milliseconds; only a test that fails waits for so long, also on a busy machine. */
+const PATIENCE = 60_000;
 /** Keeps a Chromium without a network from looking for one. */
 const QUIET = [
   "--no-sandbox",
