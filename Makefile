@@ -13,7 +13,7 @@ test: $(VENV)/.ready check
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/mobile
 	@$(BIN)/python tests/parts.py $(PARTS)
 
-# The mobile app: its own checks and tests, and the app in Chromium against the real backend and model service.
+# The mobile app: its own checks and tests, and the app in Chromium through the real router, backend and model service.
 mobile-test: $(VENV)/.ready
 	@$(BIN)/python -m pytest tests/mobile -s
 

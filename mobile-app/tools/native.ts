@@ -67,6 +67,8 @@ function stamp(): void {
   replaceIn("ios/App/App.xcodeproj/project.pbxproj", [
     [/CURRENT_PROJECT_VERSION = [^;]*;/g, `CURRENT_PROJECT_VERSION = ${build};`],
     [/MARKETING_VERSION = [^;]*;/g, `MARKETING_VERSION = ${version};`],
+    // What vite.config.ts builds for: on an older iOS the app would be a blank page.
+    [/IPHONEOS_DEPLOYMENT_TARGET = [^;]*;/g, "IPHONEOS_DEPLOYMENT_TARGET = 16.4;"],
   ]);
 }
 

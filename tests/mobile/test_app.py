@@ -1,4 +1,4 @@
-"""The mobile app holds its own checks and works in a browser against the real backend and model service."""
+"""The mobile app holds its own checks and works in a browser against router, backend and model service."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_units(app: App) -> None:
 
 
 def test_in_a_browser(app: App, bundle: str, behind: Behind) -> None:
-    """The app asks, waits, recovers and is accessible, in Chromium, against the backend and the model service."""
+    """The app asks, waits, recovers and is accessible, in Chromium, through router, backend and model service."""
     if CHROMIUM is None:
         pytest.skip("no Chromium: install your system's package, or name one in CHROMIUM")
     print(
         app.npm(
             "run",
             "test:browser",
-            BACKEND_URL=behind.backend.url,
+            BACKEND_URL=behind.address,
             MODEL_PROCESS=str(behind.model.process.pid),
             APP_PORT=str(behind.app_port),
             CHROMIUM=CHROMIUM,
@@ -76,6 +76,8 @@ def test_native_projects(app: App, bundle: str, tmp_path: Path) -> None:
     copy.npm("run", "native", "stamp")
     native = json.loads((MOBILE / "native.json").read_text())
     assert f"versionCode {native['build']}\n" in (copy.folder / "android/app/build.gradle").read_text()
+    project = (copy.folder / "ios/App/App.xcodeproj/project.pbxproj").read_text()
+    assert {native["version"]} == set(re.findall(r"MARKETING_VERSION = (.*);", project))
 
 
 def test_workflow(app: App) -> None:

@@ -29,6 +29,13 @@ test.each([
   expect((await sent).url()).toBe(`${address}/api/predict`);
 });
 
+test("in a browser without a shell the app asks where it came from", async () => {
+  const page = await phones.phone({ appId: null });
+  const sent = page.waitForRequest("**/api/predict");
+  await ask(page);
+  expect((await sent).url()).toBe(`${phones.origin}/api/predict`);
+});
+
 test("the dev shell asks the backend across origins, and says what it is", async () => {
   const page = await phones.phone();
   await ask(page);

@@ -87,7 +87,7 @@ test("a 503 is told, and asked again by itself after Retry-After, until the mode
   try {
     await ask(page);
     await shown(page).getByText(strings.problem.text({ kind: "busy", retryAt: 0 })).waitFor();
-    await shown(page).getByText(/Request [0-9a-f]{32}/).waitFor();
+    await shown(page).getByText(/^Request [0-9a-f-]{32,36}$/).waitFor();
     await shown(page).getByText(/asked again by itself/).waitFor();
   } finally {
     process.kill(modelProcess, "SIGCONT");
