@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,17 +67,29 @@ class App:
     def digest(self) -> str:
         return self.run([str(self.node.program), "tools/digest.ts", "dist"]).strip()
 
-    def copy(self, to: Path) -> App:
-        """The same files, as git has or would have them, and the same packages, elsewhere."""
+    @contextmanager
+    def copied(self, to: Path) -> Iterator[App]:
+        """The same files, as git has or would have them, and the same packages, elsewhere; gone afterwards."""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "."],
             cwd=self.folder, stdout=subprocess.PIPE, text=True, check=True,
         )  # fmt: skip
-        for name in filter(None, listed.stdout.split("\0")):
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(self.folder / name, to / name)
-        shutil.copytree(self.folder / "node_modules", to / "node_modules", symlinks=True, copy_function=os.link)
-        return App(to, self.node)
+        try:
+            for name in filter(None, listed.stdout.split("\0")):
+                (to / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(self.folder / name, to / name)
+            shutil.copytree(self.folder / "node_modules", to / "node_modules", symlinks=True, copy_function=_link)
+            yield App(to, self.node)
+        finally:
+            shutil.rmtree(to)
+
+
+def _link(source: str, target: str) -> None:
+    """Tens of thousands of files, so linked where one file system has both places."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def tools() -> Path:

@@ -53,31 +53,31 @@ def test_the_backends_document(behind: Behind) -> None:
 
 def test_same_bundle_elsewhere(app: App, bundle: str, tmp_path: Path) -> None:
     """The same files give the same bundle in another folder and under another Node, byte for byte."""
-    copy = app.copy(tmp_path / "another" / "place")
-    assert bundle == copy.build()
-    for node in other_nodes(app.node, VITES_OLDEST_NODE):
-        shutil.rmtree(copy.folder / "dist")
-        copy.run([str(node), "node_modules/vite/bin/vite.js", "build"])
-        assert bundle == copy.digest(), f"{node}, {version(node)}"
+    with app.copied(tmp_path / "another" / "place") as copy:
+        assert bundle == copy.build()
+        for node in other_nodes(app.node, VITES_OLDEST_NODE):
+            shutil.rmtree(copy.folder / "dist")
+            copy.run([str(node), "node_modules/vite/bin/vite.js", "build"])
+            assert bundle == copy.digest(), f"{node}, {version(node)}"
 
 
 def test_native_projects(app: App, bundle: str, tmp_path: Path) -> None:
     """Both native projects are made and synchronised, each environment's shell with an id of its own."""
-    copy = app.copy(tmp_path / "app")
-    copy.build()
-    capacitor = [str(copy.node.program), "node_modules/@capacitor/cli/bin/capacitor"]
-    for platform, config in (
-        ("android", "android/app/src/main/assets/capacitor.config.json"),
-        ("ios", "ios/App/App/capacitor.config.json"),
-    ):
-        copy.run([*capacitor, "add", platform], APP_ENVIRONMENT="stage")
-        copy.run([*capacitor, "sync", platform], APP_ENVIRONMENT="stage")
-        assert "com.example.ontime.stage" == json.loads((copy.folder / config).read_text())["appId"]
-    copy.npm("run", "native", "stamp")
     native = json.loads((MOBILE / "native.json").read_text())
-    assert f"versionCode {native['build']}\n" in (copy.folder / "android/app/build.gradle").read_text()
-    project = (copy.folder / "ios/App/App.xcodeproj/project.pbxproj").read_text()
-    assert {native["version"]} == set(re.findall(r"MARKETING_VERSION = (.*);", project))
+    with app.copied(tmp_path / "app") as copy:
+        copy.build()
+        capacitor = [str(copy.node.program), "node_modules/@capacitor/cli/bin/capacitor"]
+        for platform, config in (
+            ("android", "android/app/src/main/assets/capacitor.config.json"),
+            ("ios", "ios/App/App/capacitor.config.json"),
+        ):
+            copy.run([*capacitor, "add", platform], APP_ENVIRONMENT="stage")
+            copy.run([*capacitor, "sync", platform], APP_ENVIRONMENT="stage")
+            assert "com.example.ontime.stage" == json.loads((copy.folder / config).read_text())["appId"]
+        copy.npm("run", "native", "stamp")
+        assert f"versionCode {native['build']}\n" in (copy.folder / "android/app/build.gradle").read_text()
+        project = (copy.folder / "ios/App/App.xcodeproj/project.pbxproj").read_text()
+        assert {native["version"]} == set(re.findall(r"MARKETING_VERSION = (.*);", project))
 
 
 def test_workflow(app: App) -> None:
