@@ -84,11 +84,14 @@ function Answer({ answer, answeredAt }: { answer: Prediction; answeredAt: number
   const now = useNow(10_000);
   const chance = chanceOf(answer.probability);
   return (
-    <div className="answer" role="status">
-      <p className="verdict">{answer.late ? texts.late : texts.onTime}</p>
-      <p className="figure">{texts.percent(answer.probability)}</p>
-      <Dots count={chance.of === 10 ? chance.count : answer.probability < 0.5 ? 0 : 10} />
-      <p>{texts.sentence(chance)}</p>
+    <div className="answer">
+      <div role="status">
+        <p className="verdict">{answer.late ? texts.late : texts.onTime}</p>
+        <p className="figure">{texts.percent(answer.probability)}</p>
+        <Dots count={chance.of === 10 ? chance.count : answer.probability < 0.5 ? 0 : 10} />
+        <p>{texts.sentence(chance)}</p>
+      </div>
+      {/* Outside: a status is read out anew when anything in it changes, and an age does every minute. */}
       <p className="age">{texts.asOf(strings.age(ageOf(answeredAt, now)))}</p>
     </div>
   );
