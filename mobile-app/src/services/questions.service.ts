@@ -23,7 +23,7 @@ const KEPT_AS = "questions";
  */
 export class QuestionsService extends Observable<Question[]> {
   readonly #underWay = new Map<string, Promise<void>>();
-  #telling: Promise<void> | undefined;
+  #telling: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -138,8 +138,9 @@ export class QuestionsService extends Observable<Question[]> {
     return unanswered(question, this.connected.get() ? problem : { kind: "offline" }, Date.now());
   }
 
+  /** One round after the other, so that nothing is told twice and what came during a round is told in the next. */
   #tellOutcomes(): Promise<void> {
-    this.#telling ??= this.#tellOutcomesNow().finally(() => (this.#telling = undefined));
+    this.#telling = this.#telling.then(() => this.#tellOutcomesNow());
     return this.#telling;
   }
 

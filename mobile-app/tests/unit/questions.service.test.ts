@@ -130,6 +130,16 @@ test("whether it was late waits for the network, and is told once", async () => 
   expect([backend.outcomes.length, questions.find(id)?.outcome?.state]).toEqual([1, "told"]);
 });
 
+test("an outcome that is told while another one is on its way is told as well, each once", async () => {
+  const questions = await started();
+  const one = await questions.ask(FLIGHT);
+  questions.save(one, true);
+  const two = await questions.ask({ ...FLIGHT, destination: "SFO" });
+  await Promise.all([questions.tellOutcome(one, true), questions.tellOutcome(two, false)]);
+  expect(backend.outcomes.map(([, late]) => late)).toEqual([true, false]);
+  expect(questions.get().map(({ outcome }) => outcome?.state)).toEqual(["told", "told"]);
+});
+
 test("a backend that takes no outcomes is told once, and the person is not asked again", async () => {
   const questions = await started();
   const id = await questions.ask(FLIGHT);
