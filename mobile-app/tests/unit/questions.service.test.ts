@@ -25,6 +25,7 @@ class Backend {
 
   async tellOutcome(id: string, late: boolean): Promise<Reply<unknown>> {
     this.outcomes.push([id, late]);
+    await this.hold;
     return this.problem === undefined ? { ok: true, value: {} } : { ok: false, problem: this.problem };
   }
 }
@@ -135,7 +136,14 @@ test("an outcome that is told while another one is on its way is told as well, e
   const one = await questions.ask(FLIGHT);
   questions.save(one, true);
   const two = await questions.ask({ ...FLIGHT, destination: "SFO" });
-  await Promise.all([questions.tellOutcome(one, true), questions.tellOutcome(two, false)]);
+  let answer = () => {};
+  backend.hold = new Promise((done) => (answer = done));
+  const first = questions.tellOutcome(one, true);
+  await vi.advanceTimersByTimeAsync(0);
+  const second = questions.tellOutcome(two, false);
+  await vi.advanceTimersByTimeAsync(0);
+  answer();
+  await Promise.all([first, second]);
   expect(backend.outcomes.map(([, late]) => late)).toEqual([true, false]);
   expect(questions.get().map(({ outcome }) => outcome?.state)).toEqual(["told", "told"]);
 });
