@@ -66,6 +66,20 @@ test("where names are known, airports and airlines are chosen by name", async ()
   await shown(page).getByText("John F Kennedy Intl to Los Angeles Intl").waitFor();
 });
 
+test("a place is chosen by the keyboard alone, which then is back at its field", async () => {
+  const page = await phones.phone({ kept: { places: PLACES } });
+  const field = page.getByRole("button", { name: new RegExp(`^${strings.ask.origin}`) });
+  await field.press("Enter");
+  await page.getByRole("searchbox").waitFor();
+  const wanted = page.getByRole("button", { name: "John F Kennedy Intl JFK", exact: true });
+  const isReached = () => wanted.evaluate((button) => button === document.activeElement);
+  for (let step = 0; step < 10 && !(await isReached()); step++) await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  await page.waitForFunction(() => document.activeElement?.id === "origin");
+  expect(await field.innerText()).toBe("John F Kennedy Intl (JFK)");
+});
+
 test("a day by the hour says which departure is safer", async () => {
   const answer = { id: "p", probability: 0.2, late: false, model_version: "v1.0" };
   const question = { id: "q", flight: FLIGHT, askedAt: 1, answeredAt: 1, saved: true, answer, outlook: DAY };
