@@ -4,14 +4,22 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging
 
-.PHONY: demo test test-pythons check mutants chaos bench bench-serving model lock clean
+.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
 
 test: $(VENV)/.ready check
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/mobile
 	@$(BIN)/python tests/parts.py $(PARTS)
+
+# The mobile app: its own checks and tests, and the app in Chromium through the real router, backend and model service.
+mobile-test: $(VENV)/.ready
+	@$(BIN)/python -m pytest tests/mobile -s
+
+# After a change of the backend's API: its document and the types that the app makes of it.
+mobile-types: $(VENV)/.ready
+	@$(BIN)/python -m tests.mobile.take_document
 
 # The fast tests and the demo under every Python 3.11 and later that is found, with environments of their own.
 test-pythons: $(VENV)/.ready
