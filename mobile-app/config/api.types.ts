@@ -4,15 +4,38 @@
  */
 
 export interface paths {
-    "/health": {
+    "/api/predict": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Liveness: 200 while the process works */
-        get: operations["health"];
+        get?: never;
+        put?: never;
+        /**
+         * Predict
+         * @description Will this flight arrive more than 15 minutes late?
+         */
+        post: operations["predict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/predictions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Prediction
+         * @description An earlier answer.
+         */
+        get: operations["prediction"];
         put?: never;
         post?: never;
         delete?: never;
@@ -28,8 +51,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Liveness: 200 while the process works */
+        /**
+         * Api Health
+         * @description Liveness: 200 while the process works, whatever its dependencies do.
+         */
         get: operations["api_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Health
+         * @description Liveness: 200 while the process works, whatever its dependencies do.
+         */
+        get: operations["health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -45,7 +91,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Readiness: 200 once the database answers; tells how the routes to the model are */
+        /**
+         * Ready
+         * @description Readiness: 200 once the migrated database answers; the routes to the model are told but do not decide.
+         */
         get: operations["ready"];
         put?: never;
         post?: never;
@@ -63,44 +112,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What each route to the model was asked, how it did and whether it is left alone; not public
-         * @description With two routes each has a `breaker` (closed, open, half_open), and comparing them its counts.
+         * Model Routes
+         * @description What each route to the model was asked, how it did and whether it is left alone; not public.
+         *
+         *     With two routes each has a `breaker` (closed, open, half_open), and comparing them its counts.
          */
         get: operations["model_routes"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/predict": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Will this flight arrive more than 15 minutes late? */
-        post: operations["predict"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/predictions/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** An earlier answer */
-        get: operations["prediction"];
         put?: never;
         post?: never;
         delete?: never;
@@ -114,16 +131,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Alive
+         * @description The process works.
+         */
+        Alive: {
+            /**
+             * Status
+             * @default ok
+             * @constant
+             */
+            status?: "ok";
+        };
+        /**
          * Detail
          * @description One thing that is wrong with a request.
          */
         Detail: {
             /** Path */
             path: string;
-            /**
-             * Found
-             * @default null
-             */
+            /** Found */
             found?: string | number | boolean | null;
             /** Allowed */
             allowed: string;
@@ -175,10 +201,8 @@ export interface components {
             /**
              * Arrival
              * @description scheduled, local time at the destination
-             * @default null
              */
             arrival?: string | null;
-            /** @default null */
             weather?: components["schemas"]["Weather"] | null;
         };
         /**
@@ -232,6 +256,29 @@ export interface components {
             request_id: string;
         };
         /**
+         * Readiness
+         * @description Whether to send clients here, and how everything behind this task is.
+         */
+        Readiness: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ready" | "not ready";
+            /** Database */
+            database: {
+                [key: string]: string;
+            };
+            /** Model Service */
+            model_service?: {
+                [key: string]: string;
+            } | null;
+            /** Sagemaker Endpoint */
+            sagemaker_endpoint?: {
+                [key: string]: string;
+            } | null;
+        };
+        /**
          * Weather
          * @description What is known better than the climate of the month: the hour before departure, at the origin.
          */
@@ -239,49 +286,41 @@ export interface components {
             /**
              * Temp
              * @description °F
-             * @default null
              */
             temp?: number | null;
             /**
              * Dewp
              * @description dew point, °F
-             * @default null
              */
             dewp?: number | null;
             /**
              * Humid
              * @description relative humidity, %
-             * @default null
              */
             humid?: number | null;
             /**
              * Wind Dir
              * @description degrees; has no typical value
-             * @default null
              */
             wind_dir?: number | null;
             /**
              * Wind Speed
              * @description miles an hour
-             * @default null
              */
             wind_speed?: number | null;
             /**
              * Precip
              * @description inches in the hour
-             * @default null
              */
             precip?: number | null;
             /**
              * Pressure
              * @description at sea level, mbar
-             * @default null
              */
             pressure?: number | null;
             /**
              * Visib
              * @description miles
-             * @default null
              */
             visib?: number | null;
         };
@@ -294,101 +333,12 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    health: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Alive */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
-    api_health: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Alive */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
-    ready: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Ready */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-            /** @description Not ready */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
-    model_routes: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Figures of this task since its start */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
     predict: {
         parameters: {
             query?: never;
             header?: {
                 /** @description the same key and flight return the stored answer instead of a new one */
-                "Idempotency-Key"?: string;
+                "Idempotency-Key"?: string | null;
                 /** @description echoed, logged and passed on; made when absent */
                 "x-request-id"?: string;
                 /** @description W3C trace context, passed on */
@@ -459,7 +409,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The model or the database is away: see Retry-After */
+            /** @description The model or the database is unreachable: see Retry-After */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -499,13 +449,113 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The database is away: see Retry-After */
+            /** @description The content is wrong, or the Idempotency-Key belongs to another body */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The model or the database is unreachable: see Retry-After */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    api_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alive"];
+                };
+            };
+        };
+    };
+    health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alive"];
+                };
+            };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description The database can't be used */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    model_routes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures of this task since its start */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
