@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from shipway.core.access.roles import check_known
 from shipway.core.errors import Superseded
-from shipway.core.releases.gates import needs_new_word, superseding, turn_of
+from shipway.core.releases.gates import needs_new_approval, superseding, turn_of
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Answer, Gate, Run
 from shipway.pipeline.parts import Parts
@@ -107,7 +107,7 @@ def check_newer(parts: Parts, run: Run, environment: str, runs: Iterable[Run]) -
     """Raise Superseded for a run that would take an environment back to an older commit with nobody's word for it."""
     record = parts.rollouts.record_of(environment)
     serves = parts.store.get(Release, record.described_by or record.stable or "")
-    if serves is None or serves.commit == run.commit or not needs_new_word(run, environment, runs):
+    if serves is None or serves.commit == run.commit or not needs_new_approval(run, environment, runs):
         return
     if parts.source.is_in(run.commit, serves.commit):
         raise Superseded(

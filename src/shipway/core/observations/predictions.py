@@ -18,6 +18,6 @@ class TaskPredictions:
 
 
 def predicted_since(now: Iterable[TaskPredictions], baseline: Iterable[TaskPredictions]) -> Distribution:
-    """What the tasks predicted since the baseline; everything of a task that was not there then or began anew."""
+    """What the tasks predicted since the baseline; all predictions of a task that is new or restarted since then."""
     before = {(task.task, task.epoch): task.predictions for task in baseline}
     return merged(without(task.predictions, before.get((task.task, task.epoch), Distribution())) for task in now)
