@@ -1,4 +1,4 @@
-"""Whose process is it: of which user, of which app's Shipway, told by what everybody can see."""
+"""Whose process it is: of which user, of which app's Shipway, judged by what every user can see."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def app_of(process: psutil.Process) -> Path | None:
     if "shipway.server" in words and "--root" in words[:-1]:
         return Path(words[words.index("--root") + 1])
     places = list(words)
-    with contextlib.suppress(psutil.Error, OSError):  # where another user's works, nobody is told
+    with contextlib.suppress(psutil.Error, OSError):  # another user's working folder is hidden
         places.append(process.cwd())
     return next((root for place in places if (root := _root_above(place)) is not None), None)
 

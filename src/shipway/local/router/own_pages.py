@@ -1,7 +1,7 @@
 """HAProxy's built-in error pages, in JSON.
 
 Before version 3.2 HAProxy answers what it cannot read as a request from texts in its executable, whatever `errorfile`
-says (https://github.com/haproxy/haproxy/issues/3032). So that clients meet one shape of errors, the router runs a copy
+says (https://github.com/haproxy/haproxy/issues/3032). So that clients get one shape of errors, the router runs a copy
 in which these texts are replaced by others of the same length. Nothing else differs, and where a text is not found, or
 the copy does not run, the original runs.
 """

@@ -62,7 +62,7 @@ class TaskSpecs:
         )
 
     def capture(self, environment: str, release: Release, service: str) -> tuple[str, str] | None:
-        """Where the service's tasks write what they were asked and answered: address and endpoint; None if nowhere."""
+        """Where the service's tasks capture requests and answers: address and endpoint; None if nowhere."""
         described = release.app.services[service]
         own = described.env | release.app.environments[environment].env
         address = self._filled(own.get("CAPTURE", ""), environment, release, service)
