@@ -34,7 +34,7 @@ class Reading:
 
 
 def authority_of(app: App, committed: App | None) -> Authority:
-    """What shipway.yaml of the working copy says; `committed` is the file as it stands in the newest commit."""
+    """What shipway.yaml of the working copy says; `committed` is the file in the newest commit."""
     found = _said_by(app)
     return replace(found, committed=committed is not None and not changes(_said_by(committed), found))
 

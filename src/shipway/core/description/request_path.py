@@ -12,7 +12,7 @@ _DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 
 
 def checked(path: str) -> str:
-    """The path. Raises ValueError, with what to write instead, when it cannot be requested as it stands."""
+    """The path. Raises ValueError, with what to write instead, when it cannot be requested unchanged."""
     if len(path) > _MOST:
         raise ValueError(f"a path of more than {_MOST} characters")
     if path.startswith("//"):

@@ -52,7 +52,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class TaskFigures:
-    """One task's figures; they begin anew with every `epoch`. `shares` are the versions' percents that it follows.
+    """One task's figures; they start from zero with every `epoch`. `shares` are the versions' percents that it follows.
 
     What the task does not report is None.
     """

@@ -1,4 +1,4 @@
-"""One line that a service wrote, understood as far as it can be: JSON of any common logger, or an access log's line."""
+"""One line that a service wrote, parsed as far as its format is known: JSON of a common logger, or an access log."""
 
 from __future__ import annotations
 

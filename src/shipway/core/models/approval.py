@@ -54,7 +54,7 @@ def check_promotable(model: ModelVersion) -> None:
 
 
 def check_unused(version: str, *, latest: bool, serves: tuple[str, ...]) -> None:
-    """Refuse to archive a version that is still in use: archived means that nobody needs it any more."""
+    """Refuse to archive a version that is still in use: archived means that it is not needed any more."""
     if serves:
         raise Refused(
             f"model {version} serves in {', '.join(serves)}; only what is not in use is archived",

@@ -10,7 +10,7 @@ from shipway.core.observations.distribution import Distribution, merged, without
 
 @dataclass(frozen=True, slots=True)
 class TaskPredictions:
-    """What one task has predicted since its counters began; they begin anew with every `epoch`."""
+    """What one task has predicted since its counters began; they start from zero with every `epoch`."""
 
     task: str
     epoch: str

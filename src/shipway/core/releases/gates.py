@@ -91,7 +91,7 @@ def turn_of(run: Run, environment: str, runs: Iterable[Run], at_work: str | None
 
 
 def needs_new_approval(run: Run, environment: str, runs: Iterable[Run]) -> bool:
-    """Whether a newer order was carried out there since the run was requested, and nobody approved the run for there.
+    """Whether a newer order was carried out there since the run was requested, and the run has no approval for there.
 
     If its commit is an ancestor of the one that serves, the run would go back, which takes a person's approval.
     """
