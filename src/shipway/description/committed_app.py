@@ -29,7 +29,7 @@ def check(path: Path, app: App) -> tuple[str | None, list[str]]:
     ]
     if found:
         report = description_file.report(path.read_bytes(), path.name, found)
-        raise UsageError(report, fix="mend and commit: only what is committed is deployed")
+        raise UsageError(report, fix="correct it and commit: only what is committed is deployed")
     remarks = []
     if path.name == DESCRIPTION and source.uncommitted(commit, [DESCRIPTION]):
         remarks.append(f"{DESCRIPTION} is not committed as it stands here; deploy takes it as committed")

@@ -19,7 +19,7 @@ from shipway.description import strict_yaml
 from shipway.description.strict_yaml import Document, Place, Problem
 
 _SHOWN = 50
-_FIX = "mend the lines above; the annotated shipway.yaml documents every key"
+_FIX = "correct the lines above; the annotated shipway.yaml documents every key"
 _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",

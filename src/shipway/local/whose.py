@@ -13,7 +13,7 @@ _STATE = ".shipway"
 
 
 def user_name(user_id: int) -> str:
-    """The user's name as the system has it, whatever the environment says; the number where it knows none."""
+    """The user's name in the system's user database, not the environment's; the number where there is none."""
     try:
         return pwd.getpwuid(user_id).pw_name
     except KeyError:

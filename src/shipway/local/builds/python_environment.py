@@ -188,7 +188,7 @@ def _require_done(done: subprocess.CompletedProcess[bytes], name: str) -> None:
     if done.returncode != 0:
         raise ShipwayError(
             f"{name}: its environment could not be made: {_said(done)[-2000:] or f'uv ended with {done.returncode}'}",
-            fix="mend the lock file, or the way to the package index, then try again",
+            fix="correct the lock file, or the connection to the package index, then try again",
             state="nothing was built",
         )
 

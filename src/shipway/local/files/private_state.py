@@ -1,4 +1,4 @@
-"""The state belongs to one user: nobody else reads databases, captured requests, logs, parameters or models."""
+"""The state belongs to one user: no other user reads databases, captured requests, logs, parameters or models."""
 
 from __future__ import annotations
 

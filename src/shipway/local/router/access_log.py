@@ -1,4 +1,4 @@
-"""HAProxy's access log: sampled latencies and the failures clients met, kept in bounded memory.
+"""HAProxy's access log: sampled latencies and the failures that clients saw, kept in bounded memory.
 
 A latency is the time that the service needs: from the arrival of the whole request to the head of its answer. How long
 a client takes to send its request or to read the answer, and how long a stream of events or a WebSocket lasts, says
@@ -98,7 +98,7 @@ class AccessLog:
             return f"{failure} ×{count}"
 
     def forget(self, environment: str) -> None:
-        """Begin anew for the environment."""
+        """Drop what is known of the environment."""
         with self._lock:
             for side in SIDES:
                 if (environment, side) in self._windows:

@@ -27,7 +27,7 @@ def ensure_certificates(folder: Path, now: dt.datetime) -> str:
     """Ensure that `folder` has valid files, and return the fingerprint of the certificate (hex SHA-256).
 
     `localhost.pem` holds certificate and key for localhost, 127.0.0.1 and ::1; clients trust `ca.pem`. What is
-    missing, unreadable or expires within 30 days is made anew. `now` carries a time zone.
+    missing, unreadable or expires within 30 days is made again. `now` carries a time zone.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority = _load_authority(folder, now)

@@ -20,7 +20,7 @@ _PAGE = re.compile(rb"(HTTP/1\.1 (400|408|422|500|501) [^\r\0]+\r\n)[^\0]*?\r\n\
 
 
 def with_json_pages(binary: str, folder: Path) -> str:
-    """The HAProxy to run in place of `binary`: its copy in `folder`, made anew where it is out of date."""
+    """The HAProxy to run in place of `binary`: its copy in `folder`, made again where it is out of date."""
     original = Path(binary).read_bytes()
     changed = _PAGE.sub(_replaced, original)
     # Other systems refuse an executable that was changed after it was signed.

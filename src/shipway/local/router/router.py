@@ -139,7 +139,7 @@ class Router:
         return True
 
     def is_held(self) -> bool:
-        """Whether HAProxy answers and would be started anew if it died."""
+        """Whether HAProxy answers and would be restarted if it died."""
         return self._process.is_held() and self.is_running()
 
     def stop(self) -> None:
@@ -257,7 +257,7 @@ class Router:
         return self._open
 
     def counters(self, environment: str) -> Counters:
-        """Requests and errors of each service since the present HAProxy worker started, and the releases they met."""
+        """Requests and errors of each service since the present HAProxy worker started, and their releases."""
         with self._lock:
             self._environment(environment)
             answer = self._runtime.ask(self._processes().worker, "show info", "show stat -1 2 -1")
@@ -360,7 +360,7 @@ class Router:
     def _write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             if self._written.get(name) != text:
-                # Every start of the daemon writes them anew.
+                # Every start of the daemon writes them again.
                 write_atomically(self._folder / name, text.encode(), lasting=False)
                 self._written[name] = text
 

@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine: the task that the port was given to, or somebody else."""
+"""Who listens on a port of this machine: the task that the port was given to, or another process."""
 
 from __future__ import annotations
 

@@ -332,7 +332,7 @@ class Supervisor:
         return [task.spec for task in self._tasks.values()]
 
     def _tell_changes(self) -> None:
-        """Tell of every change. What could not be told, such as to a router that is down, is told at the next look."""
+        """Report every change. A report that fails, such as to a router that is down, is repeated at the next look."""
         with self._lock:
             changed = [
                 (task, seen, task.status())

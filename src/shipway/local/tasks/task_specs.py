@@ -84,12 +84,12 @@ class TaskSpecs:
                 BEFORE_TRAFFIC_TIMEOUT,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Refused(f"{service}: before_traffic could not run: {error}", fix="mend it in shipway.yaml") from error
+            raise Refused(f"{service}: before_traffic could not run: {error}", fix="edit it in shipway.yaml") from error
         if code != 0:
             last = said.strip().splitlines()[-15:]
             raise Refused(
                 with_log(f"{service}: before_traffic failed with exit code {code}", last),
-                fix=f"mend `{command}` and deploy again",
+                fix=f"correct `{command}` and deploy again",
             )
 
     def _variables(self, environment: str, side: Side, release: Release, service: str) -> dict[str, str]:
