@@ -17,7 +17,7 @@ NOBODY_NEEDED = "nobody needs to approve"
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Roles and their holders; for each environment the approval it asks for. `committed`: a commit says so."""
+    """Roles and their holders; for each environment the approval it asks for. `committed`: a commit holds them."""
 
     roles: Mapping[str, tuple[str, ...]]
     approvals: Mapping[str, Approval | None]

@@ -36,7 +36,7 @@ class Totals:
         for figures in seen:
             if figures.figures is None:
                 continue
-            # A task that does not know the experiment yet, or came back without one of its versions, counts otherwise.
+            # A task that does not know the experiment yet, or came back without a version of it, counts something else.
             if figures.shares != self._shares or figures.shadow != self._shadow:
                 if figures.task in self._told:
                     self._retire(figures.task)

@@ -193,8 +193,8 @@ def _while_shifting(plan: Plan, state: State, seen: Observation, command: Comman
 def assess(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
     """The verdict now, and the candidate's requests in this step, probes included where they counted.
 
-    Clients' requests are judged by themselves, so that good probes never outvote them. Where only their
-    number is too small, the probes, judged by themselves as well, make up for it.
+    Clients' requests are judged by themselves, so that good probes never outvote them. Where only their number is
+    too small, the probes, judged by themselves as well, make up for it.
     """
     verdict, in_step = _assess_traffic(plan, state, seen)
     model = assess_model(plan, state, seen)

@@ -19,7 +19,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do, and why in one sentence. `counts` are how much a hold that lacks evidence has seen of it."""
+    """What to do, and why in one sentence. `counts` are what a hold that lacks evidence has seen and needs."""
 
     kind: Literal["promote", "rollback", "hold"]
     reason: str

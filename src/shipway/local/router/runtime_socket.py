@@ -66,9 +66,9 @@ class RuntimeSocket:
     def tell(self, processes: Processes, commands: Sequence[str]) -> None:
         """Give the commands to every worker. Raises ShipwayError when the serving one refuses.
 
-        Workers left over from a reload still answer the connections they hold, so they follow too. They do
-        not route to what they do not know (an environment added since), and one may just have ended: their answers
-        do not matter.
+        Workers left over from a reload still answer the connections they hold, so they follow too. They do not
+        route to what they do not know (an environment added since), and one may just have ended: their answers do
+        not matter.
         """
         answer = self.ask(processes.worker, *commands)
         for worker in processes.former:
