@@ -57,7 +57,7 @@ def complaint(text: str | bytes) -> str:
     """What `parse` says about a wrong description."""
     with pytest.raises(UsageError) as raised:
         parse(text)
-    assert "mend the lines above; the annotated shipway.yaml documents every key" == raised.value.fix
+    assert "correct the lines above; the annotated shipway.yaml documents every key" == raised.value.fix
     return raised.value.what
 
 

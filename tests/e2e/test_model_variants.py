@@ -220,7 +220,7 @@ def test_a_good_candidate_is_told_and_promoted_by_a_person(shipway: Shipway, dev
     shown = shipway.run("model", "split", "--env", "dev").stdout
     assert "would promote: 0 of" in shown
     refused = shipway.run("model", "promote", "v1.3", "--yes", expect=3)
-    assert "dev is split between v1.1, v1.2; promoting v1.3 would end that unseen" in refused.stderr
+    assert "dev is split between v1.1, v1.2; promoting v1.3 would end the split silently" in refused.stderr
     shipway.run("model", "promote", "v1.2", "--yes")
     devices.more(100)
     assert {"v1.2"} == set(devices.versions)

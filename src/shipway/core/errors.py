@@ -33,7 +33,7 @@ class Refused(ShipwayError):
 
 
 class Superseded(Refused):
-    """A newer order has taken the place of this one; what it was to do is not done."""
+    """A newer order replaced this one, which was not carried out."""
 
 
 class RolledBack(ShipwayError):
@@ -43,7 +43,7 @@ class RolledBack(ShipwayError):
 
 
 def explained(error: OSError) -> ShipwayError:
-    """The system's error, with what to do where the machine lacks something."""
+    """The system's error, with a fix where the machine ran out of something."""
     what = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = "make room (`df -h`; `shipway prune` removes what nobody needs), then try again"

@@ -1,4 +1,4 @@
-"""What happened in a run, and who did what: the records that only grow."""
+"""What happened in a run, and who did what: append-only records."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Places:
 
     @property
     def daemon_log(self) -> Path:
-        """What the daemon says of itself."""
+        """The daemon's own log."""
         return self.state / "daemon.log"
 
 

@@ -41,11 +41,11 @@ class Source(Protocol):
         ...
 
     def is_in(self, commit: str, newer: str) -> bool:
-        """Whether a commit is among the ancestors of another, or that one itself, as far as the repository knows."""
+        """Whether `commit` is `newer` or one of its ancestors, as far as the repository knows."""
         ...
 
     def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
-        """What the working copy holds at or below `paths` and the commit does not, if that is what is checked out."""
+        """The uncommitted files at or below `paths`; none unless the commit is the one checked out."""
         ...
 
 
@@ -53,7 +53,7 @@ class Builder(Protocol):
     """Turns a service at a commit into an artifact."""
 
     def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
-        """Test and build; an unchanged tree answers the artifact it already has.
+        """Test and build; for an unchanged tree, return the artifact that exists already.
 
         Raises Refused when the service's tests fail, UsageError when its lock file or folder is missing.
         """
@@ -76,11 +76,11 @@ class Models(Protocol):
         ...
 
     def get(self, version: str) -> ModelVersion:
-        """The version as its metadata tells of it; its files are not looked at. Raises UsageError or Refused."""
+        """The version as its metadata describes it; its files are not checked. Raises UsageError or Refused."""
         ...
 
     def latest_name(self) -> str | None:
-        """The version that new releases take, if one was promoted, whatever became of it since."""
+        """The version that new releases take, if one was promoted, even if it was rejected or archived since."""
         ...
 
     def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
@@ -101,12 +101,12 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a target is worth looking at, and how long one is patient with it. Seconds.
+    """How often a target is looked at, and how long to wait for it. All in seconds.
 
-    `look` lies between two looks of a rollout, which gives up after `fault` without sight. `read_back` is the time
-    that tasks have to say what they serve, `follow` to take other model versions, at which they are looked at each
-    `follow_look`; one that has refused them for `refusal` will not load them, as their files were verified.
-    Predictions may be `predictions_age` old, experiments are judged each `experiments`.
+    `look` is the pause between two looks of a rollout, which gives up when it has seen nothing for `fault`. Tasks have
+    `read_back` to say what they serve, and `follow` to take other model versions, while they are looked at every
+    `follow_look`; a task that has refused them for `refusal` will not load them, because their files were verified.
+    Predictions may be `predictions_age` old; experiments are judged every `experiments`.
     """
 
     look: float = 0.1
@@ -122,12 +122,12 @@ class Pace:
 class Target(Protocol):
     """Where an app runs. Every environment has two sides; a rollout moves traffic from one to the other.
 
-    No call waits for tasks but `retire`.
+    Only `retire` waits for tasks.
     """
 
     @property
     def pace(self) -> Pace:
-        """How fast it can be watched."""
+        """How often it can be looked at, and how long to wait for it."""
         ...
 
     # -- moving an environment -----------------------------------------------------------------------------------
@@ -153,17 +153,17 @@ class Target(Protocol):
         ...
 
     def retire(self, environment: str, side: Side) -> None:
-        """Drain the side's tasks and stop them. Returns when none is left; fine where none was."""
+        """Drain the side's tasks and stop them. Returns when none is left; does nothing where none runs."""
         ...
 
-    # -- what is seen of it --------------------------------------------------------------------------------------
+    # -- observing it --------------------------------------------------------------------------------------------
 
     def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
         """What the tasks and the router say now. `wanted`: how many tasks of each of its services a side needs."""
         ...
 
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
-        """Ask every ready task of the side each of its service's probes once."""
+        """Send every ready task of the side each probe of its service once."""
         ...
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
@@ -173,12 +173,12 @@ class Target(Protocol):
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
         """What the tasks of both sides that serve a model have predicted with their release's version.
 
-        Read at most `oldest` seconds ago. Empty unless every one of them told it.
+        Read at most `oldest` seconds ago. Empty unless all of these tasks report it.
         """
         ...
 
     def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
-        """How far each side's predictions since then (Unix time) were from what came true, where that is known yet."""
+        """The losses of each side's predictions since then (Unix time), as far as their labels are known."""
         ...
 
     # -- model versions of running tasks -------------------------------------------------------------------------
@@ -186,12 +186,12 @@ class Target(Protocol):
     def take_model(self, environment: str, side: Side, release: Release) -> None:
         """From now on the side's running tasks belong to `release`, which differs in its model only.
 
-        They follow by themselves. Their answers name the release before until `label`.
+        They switch by themselves. Their answers name the previous release until `label`.
         """
         ...
 
     def assign(self, environment: str) -> None:
-        """Tell the tasks of both sides which versions are recorded (release, experiment) where they were told others."""
+        """Tell the tasks of both sides the recorded versions (release, experiment) unless they know them already."""
         ...
 
     def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
@@ -203,13 +203,13 @@ class Target(Protocol):
         ...
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
-        """What each task that serves a model has counted; every one is listed, those that do not tell included."""
+        """What each task that serves a model has counted; tasks that report nothing are listed too."""
         ...
 
     # -- what people are shown -----------------------------------------------------------------------------------
 
     def tasks(self, environment: str, side: Side) -> Sequence[TaskView]:
-        """The tasks there."""
+        """The side's tasks."""
         ...
 
     def lately(self, environment: str, side: Side, release: Release) -> SeenLately:
@@ -221,7 +221,7 @@ class Target(Protocol):
         ...
 
     def is_routing(self) -> bool:
-        """Whether what takes the clients' requests is up."""
+        """Whether the part that takes clients' requests is up."""
         ...
 
 
@@ -259,7 +259,7 @@ class Store(Protocol):
     def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
         """Take or keep the environment's lock; None on success, else the lock that stands in the way.
 
-        `now` is read off a clock that nobody sets.
+        `now` is a reading of a monotonic clock.
         """
         ...
 
@@ -268,7 +268,7 @@ class Store(Protocol):
         ...
 
     def add_event(self, event: Event) -> None:
-        """Append to a run's story."""
+        """Append to a run's events."""
         ...
 
     def events(self, run: str, after: int, wait: float = 0.0) -> list[Event]:

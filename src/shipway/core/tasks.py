@@ -10,7 +10,7 @@ from shipway.core.observations.observation import Side
 from shipway.core.releases.release import Artifact
 
 LAUNCH = "SHIPWAY_LAUNCH"
-"""The variable by which a task is found whose start was not recorded any more; each start has a value of its own."""
+"""The environment variable by which a task is found whose start was not recorded; its value differs for each start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class TaskSpec:
     """One task to run, in the folder of its artifact.
 
     `{port}` in `argv` and `env` becomes `port`; port 0 asks the supervisor for a free one. Timeouts are seconds, `env`
-    is the whole environment but for PORT.
+    is the whole environment except PORT.
     """
 
     id: str
@@ -49,8 +49,8 @@ class TaskHandle:
 class TaskRecord:
     """A task as it is remembered.
 
-    Without a handle it is about to start, or was started and not recorded any more. `was_ready` tells that it
-    ever was, `serves` that it was since its last start. `crash` says why it is not started again.
+    Without a handle the task is about to start, or was started and the handle was not recorded. `was_ready`: it was
+    ever ready; `serves`: it was ready since its last start. `crash` says why it is not started again.
     """
 
     spec: TaskSpec
@@ -86,7 +86,7 @@ class TaskLog(Protocol):
         ...
 
     def keep_bounded(self, spec: TaskSpec) -> None:
-        """Let go of the oldest lines where there are too many."""
+        """Drop the oldest lines where there are too many."""
         ...
 
 
@@ -101,7 +101,7 @@ class Runner(Protocol):
     def start(self, spec: TaskSpec, /) -> TaskHandle:
         """Start the task.
 
-        Raises ShipwayError when its command cannot be started, OSError when the machine lacks something just now,
+        Raises ShipwayError when its command cannot be started, OSError when the machine is short of something,
         such as descriptors or memory; nothing runs then.
         """
         ...
@@ -115,11 +115,11 @@ class Runner(Protocol):
         ...
 
     def is_stopped(self, spec: TaskSpec, handle: TaskHandle, /) -> bool:
-        """Whether it runs, yet is held still by a signal such as SIGSTOP."""
+        """Whether it is alive, but stopped by a signal such as SIGSTOP."""
         ...
 
     def stranger(self, spec: TaskSpec, handle: TaskHandle, /) -> str | None:
-        """Who else listens on the task's port; None when it is the task, nobody, or can't be told."""
+        """The other process that listens on the task's port; None when it is the task, nobody, or unknown."""
         ...
 
     def runs(self, spec: TaskSpec, handle: TaskHandle, /) -> str:

@@ -1,1 +1,1 @@
-"""shipway.yaml read: its bytes, and the app that they describe, each mistake with its line."""
+"""Reads shipway.yaml: from its bytes to the app that they describe, each mistake with its line."""

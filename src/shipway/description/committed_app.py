@@ -1,4 +1,4 @@
-"""An app's description beside its repository: whether the newest commit holds what `shipway.yaml` speaks of."""
+"""Compares an app's description with its repository: whether the newest commit holds what `shipway.yaml` names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shipway.local.source.git_source import GitSource
 def check(path: Path, app: App) -> tuple[str | None, list[str]]:
     """The commit that a description was compared with, if there is one, and remarks.
 
-    Raises UsageError, every mistake a line, when the commit lacks what the description speaks of.
+    Raises UsageError, with a line for each mistake, when the commit lacks what the description names.
     """
     try:
         source = GitSource(path.resolve().parent)
@@ -29,7 +29,7 @@ def check(path: Path, app: App) -> tuple[str | None, list[str]]:
     ]
     if found:
         report = description_file.report(path.read_bytes(), path.name, found)
-        raise UsageError(report, fix="mend and commit: only what is committed is deployed")
+        raise UsageError(report, fix="correct it and commit: only what is committed is deployed")
     remarks = []
     if path.name == DESCRIPTION and source.uncommitted(commit, [DESCRIPTION]):
         remarks.append(f"{DESCRIPTION} is not committed as it stands here; deploy takes it as committed")

@@ -19,7 +19,7 @@ from shipway.description import strict_yaml
 from shipway.description.strict_yaml import Document, Place, Problem
 
 _SHOWN = 50
-_FIX = "mend the lines above; the annotated shipway.yaml documents every key"
+_FIX = "correct the lines above; the annotated shipway.yaml documents every key"
 _EXPECTED = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -58,7 +58,7 @@ def parse(text: bytes | str, name: str = "shipway.yaml") -> App:
             known = {problem.place for problem in problems}
             known |= {place[:-1] for place in known if place and isinstance(place[-1], int)}
             places = {_dotted(place): place for place in document.lines}
-            # A default that could not be taken from another key, because something else is wrong, is no mistake.
+            # A default that could not be derived, because another key is wrong, is not a mistake of its own.
             wrong = (details for details in error.errors() if details["type"] != "default_factory_not_called")
             found = (p for details in wrong for p in _problems(details, document, places))
             problems += [p for p in found if p.place not in known]
@@ -68,7 +68,7 @@ def parse(text: bytes | str, name: str = "shipway.yaml") -> App:
 
 
 def report(text: bytes | str, name: str, found: Sequence[tuple[Place, str]]) -> str:
-    """Lines for mistakes that were found elsewhere, each at the place of a description that it is about."""
+    """Lines for mistakes that other code found, each with the line of the description that it is about."""
     document = strict_yaml.read(text)
     return _report([Problem(document.line(place), place, message) for place, message in found], name)
 
@@ -96,7 +96,7 @@ def _dotted(place: Place) -> str:
 
 
 def _problems(details: ErrorDetails, document: Document, places: Mapping[str, Place]) -> Iterator[Problem]:
-    """Pydantic's error in our words; a check of the whole file may have found several things."""
+    """Pydantic's error in our words; a check of the whole file may have found several mistakes."""
     kind = details["type"]
     place: Place = tuple(details["loc"])
     if kind == "value_error":

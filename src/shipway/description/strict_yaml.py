@@ -1,4 +1,4 @@
-"""YAML that every reader reads alike, with the line of every key.
+"""YAML that all parsers read alike, with the line of every key.
 
 Terraform reads the same files (YAML 1.2 with habits of 1.1) and PyYAML keeps to YAML 1.1. What the two could take for
 different values (`no`, `08`, `1e3`, a bare date) is reported instead of guessed, and so is what makes YAML dangerous:
@@ -24,7 +24,7 @@ _NULL = ("", "~", "null", "Null", "NULL")
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
-# Plain words that PyYAML keeps as text and other readers take for a truth value or a number.
+# Plain words that PyYAML keeps as text and other parsers take for a boolean or a number.
 _ELSEWHERE = re.compile(r"[yYnN]|0o[0-7]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -50,14 +50,14 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def line(self, place: Place) -> int:
-        """The line of `place`, or of what holds it when it is not there."""
+        """The line of `place`, or of its parent when it is not there."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
 
 
 def read(text: bytes | str) -> Document:
-    """Read one document. Mistakes stand in `problems`; after a syntax error `value` is None. Raises nothing."""
+    """Read one document. Mistakes stand in `problems`; after a syntax error `value` is None. Never raises."""
     document = Document()
     data = b""
     try:
@@ -74,7 +74,7 @@ def read(text: bytes | str) -> Document:
         document.problems.append(Problem(line, (), f"holds the control character U+{int(error.character):04X}"))
     except yaml.MarkedYAMLError as error:
         document.problems.append(_syntax(error))
-    except (ValueError, OverflowError):  # inside PyYAML's scanner, which each Python words otherwise
+    except (ValueError, OverflowError):  # inside PyYAML's scanner; the text differs between Python versions
         document.problems.append(Problem(1, (), 'not valid YAML: an escape such as "\\UFFFFFFFF" names no character'))
     else:
         if node is None:
@@ -85,7 +85,7 @@ def read(text: bytes | str) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """Builds nodes only, and stops at tags, at depth and at size before they cost anything."""
+    """Builds nodes only, and stops at tags, depth and size before they cost time or memory."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

@@ -21,7 +21,7 @@ _PAUSE = 0.05
 
 
 class Routes:
-    """The ways from the router to the tasks. Thread-safe; `app` says which environments and ports there are."""
+    """The routes from the router to the tasks. Thread-safe; `app` says which environments and ports there are."""
 
     def __init__(self, app: App, sides: Sides, supervisor: Supervisor, router: Router) -> None:
         self.app = app
@@ -37,7 +37,7 @@ class Routes:
         return environment in self.app.environments
 
     def go_by(self, app: App) -> None:
-        """Have another description's environments and ports from now on; none of it where the router refuses them."""
+        """Use another description's environments and ports from now on; the old ones where the router refuses them."""
         before, self.app = self.app, app
         try:
             self.ensure_running()
@@ -46,16 +46,16 @@ class Routes:
             raise
 
     def ensure_running(self) -> None:
-        """The router runs, and knows the app as it is now. Raises ShipwayError as the router does."""
+        """Have the router run with the app as it is now. Raises ShipwayError as the router does."""
         self._router.ensure_running(self.topology())
 
     def keep_running(self) -> None:
-        """Start the router again if it died, or what holds its sockets did."""
+        """Start the router again if it died, or the holder of its sockets."""
         if not self._closed and not self._router.is_held():
             self.ensure_running()
 
     def close(self) -> None:
-        """Stop the router; no task is told to it any more."""
+        """Stop the router, and tell it of no more tasks."""
         with self._lock:
             self._closed = True
             self._router.stop()
@@ -67,7 +67,7 @@ class Routes:
             yield not self._closed
 
     def update(self, environment: str, side: Side) -> None:
-        """The tasks that were ready and answer take traffic; which of them are well, HAProxy checks itself."""
+        """Let the tasks that were ready and answer take traffic; HAProxy checks their health itself."""
         with self._lock:
             if self._closed or not self.has(environment):
                 return
@@ -77,7 +77,7 @@ class Routes:
                 self._router.set_tasks(environment, side, service, serving)
 
     def drain(self, environment: str, side: Side, service: str, tasks: Sequence[TaskStatus]) -> bool:
-        """Give the service's tasks no new requests; whether those in flight ended within the drain timeout."""
+        """Give the service's tasks no new requests; says whether those in flight ended within the drain timeout."""
         ids = {task.spec.id for task in tasks}
         with self._lock:
             self._leaving |= ids
@@ -102,13 +102,13 @@ class Routes:
         return weight > 0 if side == candidate else weight < ALL
 
     def topology(self) -> Topology:
-        """What the router should know: the environments of this description, the services of what runs in each."""
+        """What the router should know: this description's environments, and the services of what runs in each."""
         return Topology(tuple(self._environment(name) for name in self.app.environments))
 
     def _environment(self, name: str) -> EnvironmentTopology:
         environment = self.app.environments[name]
         found = {side: release.app for side in SIDES if (release := self._sides.release_on(name, side)) is not None}
-        # A side without a release carries nothing; looking like the other one, it needs no reload of its own.
+        # A side without a release carries nothing; described like the other one, it needs no reload of its own.
         apps = {side: found.get(side) or found.get(other(side)) or self.app for side in SIDES}
         blue, green = _services(apps["blue"]), _services(apps["green"])
         return EnvironmentTopology(
@@ -125,7 +125,7 @@ class Routes:
 
 
 def serving_ports(tasks: Sequence[TaskStatus]) -> dict[str, int]:
-    """The tasks of one service that take traffic, with their ports: a silent one only where all are silent."""
+    """The tasks of one service that take traffic, with their ports; silent tasks only where all are silent."""
     serving = [task for task in tasks if task.serving]
     answering = [task for task in serving if not task.silent]
     return {task.spec.id: task.spec.port for task in answering or serving}

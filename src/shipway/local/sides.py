@@ -1,4 +1,4 @@
-"""What each side of an environment is to run: a record in the store, which a restarted control plane restores."""
+"""What each side of an environment should run: a record in the store, which a restarted control plane restores."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class LocalTarget(Target):
     # -- moving an environment -----------------------------------------------------------------------------------
 
     def prepare(self, environment: str, side: Side, release: Release) -> None:
-        # The record first: whoever changes what is tried out from then on finds this side.
+        # The record first: an experiment that is changed from now on finds this side.
         self.sides.expect(environment, side, release, 0)
         self.versions.point(environment, side, release)
         self.routes.ensure_running()
@@ -77,7 +77,7 @@ class LocalTarget(Target):
             with self.routes.held_open() as is_open:
                 if not is_open:
                     return
-                # Those that run count, whatever release they were started for: a model swap keeps them.
+                # Running tasks count, even if they were started for another release: a model swap keeps them.
                 running = len(self.supervisor.tasks(environment, side, service))
                 numbers = range(running, tasks)
                 specs = [self.specs.make(environment, side, release, service, number) for number in numbers]
@@ -91,7 +91,7 @@ class LocalTarget(Target):
         self.router.forget_latencies(environment)
 
     def retire(self, environment: str, side: Side) -> None:
-        """Callers first: a backend that still answers its last request may ask its model service."""
+        """Callers first: a backend that finishes its last request may still need its model service."""
         statuses = self.supervisor.tasks(environment, side)
         idle: list[TaskStatus] = []
         release = self.sides.release_on(environment, side)
@@ -101,23 +101,23 @@ class LocalTarget(Target):
             if self.routes.drain(environment, side, service, tasks):
                 idle += tasks
             else:
-                # What it calls stays until it has ended.
+                # The services that it calls stay until it has ended.
                 self._stop(environment, side, tasks)
-        # Nobody asks them anything any more, so that the order of their ends does not matter.
+        # They get no requests any more, so the order in which they end does not matter.
         self._stop(environment, side, idle)
         self.sides.forget(environment, side)
         self.versions.forget(environment, side)
         if self.routes.has(environment):
             self.router.name_release(environment, side, None)
 
-    # -- what is seen of it --------------------------------------------------------------------------------------
+    # -- observing it --------------------------------------------------------------------------------------------
 
     def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
         tasks = {}
         for side in SIDES:
             self.routes.update(environment, side)
             statuses = self.supervisor.tasks(environment, side)
-            # Each side by the services of its own release: the other one may have more of them, or fewer.
+            # Each side has the services of its own release: the other one may have more of them, or fewer.
             release = self.sides.release_on(environment, side)
             services = release.app.services if release else {}
             ready = [sum(t.state == "ready" for t in statuses if t.spec.service == name) for name in services]
@@ -190,10 +190,10 @@ class LocalTarget(Target):
         self._run_what_is_recorded()
 
     def restore(self) -> None:
-        """After a restart: every task that should run, and the router, running.
+        """After a restart: start every task that should run, and the router.
 
-        A router that still serves goes on. One that must be started waits for the tasks, so that clients meet no
-        answer that says there are none; RESTORE_PATIENCE at most, as some of them may never come.
+        A router that still serves goes on. One that must be started waits for the tasks, so that clients are not
+        told that there are none; RESTORE_PATIENCE at most, as some tasks may never become ready.
         """
         serves = self.router.is_running()
         if serves:
@@ -214,7 +214,7 @@ class LocalTarget(Target):
         self.routes.ensure_running()
 
     def settle(self, environment: str, side: Side) -> None:
-        """All traffic to `side`; what runs on the other one without a record, of a rollout that nobody knows, ends."""
+        """All traffic to `side`; tasks on the other side that no record asks for are ended."""
         if not self.routes.has(environment):
             return
         self.router.shift(environment, side, 10_000)
@@ -222,7 +222,7 @@ class LocalTarget(Target):
             self.retire(environment, other(side))
 
     def task_changed(self, status: TaskStatus) -> None:
-        """Tell the router that a task came, went, or listens elsewhere."""
+        """Tell the router that a task started, ended, or listens on another port."""
         self.routes.update(status.spec.environment, status.spec.side)
 
     def stop_everything(self) -> None:
@@ -231,7 +231,7 @@ class LocalTarget(Target):
         self.supervisor.stop([task.spec.id for task in self.supervisor.tasks()])
 
     def _run_what_is_recorded(self) -> None:
-        """The tasks that should run, running. Those of an environment that shipway.yaml lacks wait for its return."""
+        """Start the tasks that should run. An environment that shipway.yaml lacks stays stopped until it is back."""
         tasks = self.supervisor.tasks()
         self.supervisor.stop([task.spec.id for task in tasks if not self.routes.has(task.spec.environment)])
         for record in self.sides.all():
@@ -240,9 +240,9 @@ class LocalTarget(Target):
                 self.scale(record.environment, record.side, release, record.tasks)
 
     def _waits_for_tasks(self, seconds: float) -> bool:
-        """Whether a task that clients are to be sent to is still on its way, after so many seconds.
+        """Whether a task that clients will be sent to is still starting, after so many seconds.
 
-        One that uses another service may reach it through the router alone, and is not waited for as long.
+        A task that uses another service may need the router to reach it, and is not waited for as long.
         """
         return any(
             seconds < (CALLERS_PATIENCE if self._uses_others(task.spec) else RESTORE_PATIENCE)

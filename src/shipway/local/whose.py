@@ -1,4 +1,4 @@
-"""Whose process is it: of which user, of which app's Shipway, told by what everybody can see."""
+"""Whose process it is: of which user, of which app's Shipway, judged by what every user can see."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STATE = ".shipway"
 
 
 def user_name(user_id: int) -> str:
-    """The user's name as the system has it, whatever the environment says; the number where it knows none."""
+    """The user's name in the system's user database, not the environment's; the number where there is none."""
     try:
         return pwd.getpwuid(user_id).pw_name
     except KeyError:
@@ -29,7 +29,7 @@ def app_of(process: psutil.Process) -> Path | None:
     if "shipway.server" in words and "--root" in words[:-1]:
         return Path(words[words.index("--root") + 1])
     places = list(words)
-    with contextlib.suppress(psutil.Error, OSError):  # where another user's works, nobody is told
+    with contextlib.suppress(psutil.Error, OSError):  # another user's working folder is hidden
         places.append(process.cwd())
     return next((root for place in places if (root := _root_above(place)) is not None), None)
 

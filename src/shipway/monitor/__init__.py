@@ -1,1 +1,1 @@
-"""Captured traffic and what came true of it. Reads files only; knows no rollout and no target."""
+"""Captured predictions and their labels. Reads files only; knows no rollout and no target."""

@@ -1,4 +1,4 @@
-"""Captured predictions meet their labels: SageMaker's data capture and ground-truth lines, merged by event.
+"""Joins captured predictions with their labels: SageMaker's data capture and ground-truth lines, merged by event.
 
 Captured: `<bucket>/<endpoint>/<variant>/yyyy/mm/dd/hh/*.jsonl`. Labels: `<bucket>/ground-truth/<endpoint>/yyyy/mm/dd/hh/
 *.jsonl` by the hour in which they became known. An event is named by its `inferenceId`, or else by its `eventId`.
@@ -18,7 +18,7 @@ from typing import Any
 from shipway.core.observations.losses import Losses
 
 MAX_BYTES = 256 << 20
-"""Read of each variant's capture in one look; the newest is read first."""
+"""The most that is read of each variant's capture in one look; the newest is read first."""
 MAX_LABELS = 1_000_000
 _MAX_HOURS = 31 * 24
 _UNUSABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError)
@@ -30,8 +30,8 @@ def labelled_losses(
 ) -> dict[str, Losses]:
     """The losses of each variant's predictions from `since` to `until` (Unix time) whose labels are known by then.
 
-    What is no line of the format, has another number of labels than predictions, or was captured in another form than
-    JSON or CSV, is left out. Empty without labels, and then no captured line is looked at.
+    A line that is malformed, has another number of labels than predictions, or was captured neither as JSON nor as CSV,
+    is left out. Without labels the answer is empty, and no captured line is read.
     """
     labels = _labels(bucket / "ground-truth" / endpoint, since, until)
     if not labels:
@@ -48,7 +48,7 @@ def _labels(folder: Path, since: float, until: float) -> Mapping[bytes, list[flo
             values = _numbers(str(truth["data"]), str(truth["encoding"]))
         except _UNUSABLE:
             continue
-        # Newest files come first: what was corrected later counts.
+        # The newest files come first, so a corrected label counts.
         found.setdefault(id.encode(), values)
         if len(found) >= MAX_LABELS:
             break
@@ -58,7 +58,7 @@ def _labels(folder: Path, since: float, until: float) -> Mapping[bytes, list[flo
 def _losses(folder: Path, labels: Mapping[bytes, list[float]], since: float, until: float) -> Losses:
     count, total, squares = 0, 0.0, 0.0
     for line in _lines(folder, since, until):
-        # Few of the lines are labelled: the others are not parsed.
+        # Only few lines have labels: the others are not parsed.
         if not any(id in labels for id in _ID.findall(line)):
             continue
         for loss in _of_event(_object(line), labels, since, until):
@@ -119,14 +119,14 @@ def _lines(folder: Path, since: float, until: float) -> Iterator[bytes]:
     for path in _files(folder, since, until):
         try:
             with path.open("rb") as file:
-                # Bounded, as what is no such file may have no line's end at all.
+                # Bounded, as a foreign file may have no line ends.
                 while line := file.readline(left + 1):
                     left -= len(line)
                     if left < 0:
                         return
                     yield line
         except OSError:
-            # It was moved away meanwhile: retention, or a full disk that somebody tends to.
+            # It was removed meanwhile: by retention, or by somebody who makes room on a full disk.
             continue
 
 
@@ -134,6 +134,6 @@ def _files(folder: Path, since: float, until: float) -> Iterator[Path]:
     newest = int(until // 3600)
     for hour in range(newest, max(int(since // 3600), newest - _MAX_HOURS) - 1, -1):
         inside = folder / f"{datetime.fromtimestamp(hour * 3600, UTC):%Y/%m/%d/%H}"
-        # One that may not be looked into, or has an impossible name, holds nothing.
+        # A folder that is not readable, or has an impossible name, counts as empty.
         with suppress(OSError):
             yield from sorted(inside.glob("[!.]*.jsonl"), reverse=True)

@@ -1,1 +1,1 @@
-"""Durable runs: source, build, release, gates, rollouts, told over the ports of `shipway.core.ports`."""
+"""Durable runs: source, build, release, gates, rollouts, written against `shipway.core.ports`."""

@@ -1,4 +1,4 @@
-"""What waiting runs listen to."""
+"""The signal that waiting runs wait for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 
 
 class Bell:
-    """Rung when something changed that a waiting run may look at: an answer, an end, an environment that is free.
+    """Rung when something changed that a run may wait for: an answer, a run's end, an environment that is free.
 
-    Who waits looks at the records first, having noted `heard`, so that no ring in between is missed.
+    A waiting run notes `heard` before it looks at the records, so that no ring in between is missed.
     """
 
     def __init__(self, stopping: threading.Event) -> None:
@@ -17,7 +17,7 @@ class Bell:
         self.heard = 0
 
     def ring(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all that wait."""
         with self._rung:
             self.heard += 1
             self._rung.notify_all()

@@ -1,15 +1,15 @@
-"""The machine's clock, and how far somebody set it: NTP after a start without network, or a person."""
+"""The machine's clock, and how far it was set: by NTP after a start without network, or by a person."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 SLACK = 2.0
-"""Seconds by which the two clocks may drift apart between two looks before that is a jump."""
+"""The most seconds that the two clocks may drift apart between two looks; more is a jump."""
 
 
 class ClockJumps:
-    """Compares a clock that may be set (Unix time) with one that nobody sets (`time.monotonic`)."""
+    """Compares a clock that may be set (Unix time) with a monotonic one (`time.monotonic`)."""
 
     def __init__(self, clock: Callable[[], float], steady: Callable[[], float]) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class ClockJumps:
     def look(self) -> tuple[float, float]:
         """Unix time now, and by how many seconds the clock was set since the last look; 0 for what is only drift.
 
-        Whoever waits for a time moves it along by that many seconds: so much time has not passed.
+        A caller that waits for a time moves it by that many seconds, because that much time has not really passed.
         """
         now = self._clock()
         jump = now - self._steady() - self._apart

@@ -1,4 +1,4 @@
-"""Carries live runs out. What is remembered of a run stands in its record alone; here are only threads."""
+"""Carries live runs out. The state of a run is in its record alone; here are only threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Engine:
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self, id: str) -> None:
-        """Carry a run out in the background. One that is being carried out already is left to it."""
+        """Carry a run out in the background. Does nothing for a run that is being carried out already."""
         with self._lock:
             if id in self._threads:
                 return
@@ -29,7 +29,7 @@ class Engine:
             try:
                 thread.start()
             except RuntimeError:
-                # The machine has no thread to give. The run stands in the store: the next `start` finds it again.
+                # The machine has no more threads. The run is in the store: the next `start` can carry it out.
                 del self._threads[id]
                 _log.exception("run %s can't be carried out now", id)
 
@@ -52,7 +52,7 @@ class Engine:
     def _carried_out(self, id: str) -> bool:
         try:
             self._carry_out(id)
-        except Exception:  # such as a full disk: what can't be recorded has not happened, and is tried again
+        except Exception:  # such as a full disk: a step that can't be recorded is tried again
             _log.exception("run %s could not be carried out; it goes on in %.0f s", id, AGAIN)
             return False
         return True

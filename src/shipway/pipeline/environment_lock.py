@@ -17,13 +17,13 @@ LOOK = 5.0
 
 
 class LockLost(Exception):
-    """Somebody else holds the environment: the machine slept, or its clock jumped. Who took it takes us back."""
+    """Another owner holds the environment: the machine slept, or its clock jumped. That owner rolls us back."""
 
 
 class EnvironmentLocks:
     """The locks of all environments. The bell rings when one is given back.
 
-    Their age is measured on `steady`, a clock that nobody sets and that stands still while the machine sleeps.
+    Their age is measured on `steady`, a monotonic clock that stands still while the machine sleeps.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class EnvironmentLocks:
 
     @contextmanager
     def held(self, environment: str, owner: str, run: str, turn: Callable[[], str | None]) -> Iterator[None]:
-        """Hold the lock once it is free and `turn` does not say for whom to wait. What `turn` raises ends the wait."""
+        """Hold the lock once it is free and `turn` names nothing to wait for. An error of `turn` ends the wait."""
         told: str | None = None
         while True:
             heard = self._bell.heard
             waits = turn() or self._taken(environment, owner)
             if waits is None:
                 with self._beating(environment, owner):
-                    # Asked again: now that the environment is ours, nobody can get in before us any more.
+                    # Asked again: now that we hold the environment, no other run can enter before us.
                     waits = turn()
                     if waits is None:
                         yield
@@ -57,7 +57,7 @@ class EnvironmentLocks:
 
     @contextmanager
     def held_if_free(self, environment: str, owner: str) -> Iterator[bool]:
-        """Hold the lock if nobody else does; says whether it is held."""
+        """Hold the lock if no other owner does; says whether it is held."""
         if self._taken(environment, owner) is not None:
             yield False
             return
@@ -65,24 +65,24 @@ class EnvironmentLocks:
             yield True
 
     def check(self, environment: str, owner: str) -> None:
-        """Raise LockLost when somebody else has taken the lock meanwhile."""
+        """Raise LockLost when another owner has taken the lock meanwhile."""
         held = self._store.get(Lock, environment)
         if held is not None and held.owner != owner:
             raise LockLost(f"{held.owner} holds {environment}")
 
     def _taken(self, environment: str, owner: str) -> str | None:
-        """Take the lock; what to say of who holds it, if somebody else does."""
+        """Take the lock; if another owner holds it, return a text that names that owner."""
         held = self._store.take_lock(environment, owner, self._steady(), EXPIRY)
         return None if held is None else f"{held.owner} is at work there"
 
     @contextmanager
     def _beating(self, environment: str, owner: str) -> Iterator[None]:
-        """Keep a lock that was taken until the end, however long a drain or a migration inside lasts."""
+        """Keep the lock by a heartbeat, however long a drain or a migration inside lasts, then give it back."""
         ended = threading.Event()
 
         def beat() -> None:
             while not ended.wait(EXPIRY / 6):
-                # Nothing may end the heart: somebody else would take the environment from who still works in it.
+                # No error may end the heartbeat: another owner would take the environment while we still work in it.
                 with suppress(Exception):
                     self._store.take_lock(environment, owner, self._steady(), EXPIRY)
 

@@ -21,7 +21,7 @@ from shipway.core.rollouts.records import EnvironmentRecord, Lock
 from shipway.pipeline.environment_lock import EnvironmentLocks
 from shipway.pipeline.experiment_reports import ExperimentReport, ExperimentReports
 from shipway.pipeline.following import Following
-from shipway.pipeline.model_fit import strangers
+from shipway.pipeline.model_fit import schema_differences
 from shipway.pipeline.parts import Parts
 
 PLATFORM = "shipway"
@@ -255,7 +255,7 @@ class Experiments:
     def _check_candidate(self, release: Release, version: str) -> None:
         model = self._parts.models.verified(version)
         check_promotable(model)
-        if reasons := strangers(self._parts.models, release, model):
+        if reasons := schema_differences(self._parts.models, release, model):
             raise Refused(
                 f"model {version} can't share requests with {release.model_version}: {'; '.join(reasons)}",
                 fix=f"shipway model promote {version} --next-release, then deploy the services that know its features",

@@ -1,4 +1,4 @@
-"""Waiting for running tasks: until they answer with the recorded model versions, until they say what they serve."""
+"""Waits for running tasks: until they answer with the recorded model versions, or report what they serve."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from shipway.core.releases.release import Release
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """Waits at the target's pace. `rest` waits so many seconds, `steady` is a clock that nobody sets."""
+    """Waits at the target's pace. `rest` waits so many seconds, `steady` is a monotonic clock."""
 
     target: Target
     rest: Callable[[float], object]
     steady: Callable[[], float] = time.monotonic
 
     def until_follows(self, environment: str, side: Side | None, what: str, *, state: str = "") -> None:
-        """Wait until every task, of one side or of both, answers as recorded.
+        """Wait until every task, of one side or of both, answers with the recorded versions.
 
-        Raises ShipwayError, saying `what` is not so, once the pace's patience is over; sooner where a task goes on
-        refusing.
+        Raises ShipwayError, which begins with `what`, after the pace's `follow` seconds; sooner where a task refuses
+        for `refusal` seconds.
         """
         pace = self.target.pace
         began = accepted = self.steady()
@@ -41,9 +41,9 @@ class Following:
             self.rest(pace.follow_look)
 
     def until_read_back(self, environment: str, side: Side, release: Release, tasks: int) -> int:
-        """Wait until at least `tasks` tasks of each service say that they serve the release; how many tasks did.
+        """Wait until at least `tasks` tasks of each service report that they serve the release; returns how many did.
 
-        Raises ShipwayError once the pace's patience is over.
+        Raises ShipwayError after the pace's `read_back` seconds.
         """
         pace = self.target.pace
         deadline = self.steady() + pace.read_back

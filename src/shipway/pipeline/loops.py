@@ -1,4 +1,4 @@
-"""The daemon's loops, each in a thread of its own: nothing that goes wrong in a look ends one, and all are watched."""
+"""The daemon's loops, each in a thread of its own: no error in a look ends a loop, and all are watched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class Loops:
-    """Starts loops and knows how each does. `clock` is one that nobody sets, such as `time.monotonic`."""
+    """Starts loops and knows their state. `clock` is monotonic, such as `time.monotonic`."""
 
     def __init__(self, stopping: threading.Event, clock: Callable[[], float]) -> None:
         self._stopping = stopping
@@ -75,7 +75,7 @@ class _Running:
     def _failed(self, error: Exception) -> None:
         trouble = error.what if isinstance(error, ShipwayError) else f"{type(error).__name__}: {error}"
         if trouble != self._trouble:
-            # Once for as long as it lasts: a full disk is not to be filled with reports of it.
+            # Once for as long as it lasts: reports of a full disk must not fill it.
             _log.exception("%s: a look failed; it is tried again", self.name)
         self._failing_since = self._clock() if self._failing_since is None else self._failing_since
         self._trouble = trouble

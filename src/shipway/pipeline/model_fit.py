@@ -11,8 +11,8 @@ from shipway.core.ports import Models
 from shipway.core.releases.release import Release
 
 
-def misfits(models: Models, stable: Release, version: str) -> tuple[str, ...]:
-    """Why requests that suit the release's model may not suit `version`; empty when each of them does.
+def requests_refused_by(models: Models, stable: Release, version: str) -> tuple[str, ...]:
+    """Why `version` may refuse requests that the release's model takes; empty when it takes them all.
 
     Raises UsageError or Refused where the version itself is unknown or damaged.
     """
@@ -20,10 +20,10 @@ def misfits(models: Models, stable: Release, version: str) -> tuple[str, ...]:
     return _compared(models, stable, new, lambda old: refused_by(new, old))
 
 
-def strangers(models: Models, stable: Release, new: ModelVersion) -> tuple[str, ...]:
+def schema_differences(models: Models, stable: Release, new: ModelVersion) -> tuple[str, ...]:
     """Why `new` can't answer beside the release's model; empty when requests and predictions mean the same to both.
 
-    What the schemas say in words, such as a description, parts nobody.
+    Descriptions and other texts in the schemas may differ.
     """
     return _compared(models, stable, new, lambda old: unlike(new, old))
 
@@ -31,7 +31,7 @@ def strangers(models: Models, stable: Release, new: ModelVersion) -> tuple[str, 
 def _compared(
     models: Models, stable: Release, new: ModelVersion, differences: Callable[[ModelVersion], tuple[str, ...]]
 ) -> tuple[str, ...]:
-    """What parts `new` from the release's model; nothing where both have the same schema."""
+    """How `new` differs from the release's model; empty where both have the same schema."""
     if stable.model_version is None or new.schema_digest == stable.request_schema:
         return ()
     try:

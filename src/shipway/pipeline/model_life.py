@@ -19,7 +19,7 @@ from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.pipeline.engine import Engine
-from shipway.pipeline.model_fit import misfits
+from shipway.pipeline.model_fit import requests_refused_by
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.runs import make_latest
@@ -239,7 +239,7 @@ class ModelLife:
                 fix=f"shipway model bake {version}, commit, and shipway deploy",
                 state="nothing changed",
             )
-        if reasons := misfits(self._parts.models, release, version):
+        if reasons := requests_refused_by(self._parts.models, release, version):
             raise Refused(
                 f"model {version} does not take every request that {environment}'s {release.model_version} takes: "
                 + "; ".join(reasons),

@@ -10,7 +10,7 @@ from shipway.pipeline.parts import Parts
 
 
 def new_run(parts: Parts, kind: RunKind, path: tuple[str, ...], who: str, **fields: object) -> Run:
-    """Record a run that the engine has still to start; `fields` are those of `Run`."""
+    """Record a run that the engine will start; `fields` are those of `Run`."""
     with parts.store.transaction():
         run = Run(
             id=str(parts.store.next_number("run")), kind=kind, path=path, by=who, created=parts.clock(),

@@ -1,4 +1,4 @@
-"""The description that the operator has the daemon go by, and the record of who changed whom it trusts."""
+"""The description that the operator has put in force, and the audit of changes to its roles and approvals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY = "operator"
 
 
 class Operator:
-    """Reads shipway.yaml for the operator; roles and approvals that take effect stand in the audit log."""
+    """Takes shipway.yaml from the operator; roles and approvals that take effect are written to the audit log."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Operator:
         return accepted is None or accepted.committed
 
     def start(self, found: App, who: str) -> App:
-        """The description to start with: that of the working copy, but for what nobody has committed."""
+        """The description to start with: the working copy's, without roles and approvals that were never committed."""
         reading = at_start(self._store.get(Authority, _KEY), self._authority(found))
         self.held_back = dict(reading.held_back)
         if reading.changes:
@@ -43,7 +43,7 @@ class Operator:
         return governed(found, reading.authority)
 
     def reload(self, found: App, who: str, uncommitted: bool, apply: Callable[[App], None]) -> dict[str, str]:
-        """Go by another description once `apply` has succeeded; answers what changed of roles and approvals."""
+        """Use another description once `apply` has succeeded; returns what changed in roles and approvals."""
         authority = self._authority(found)
         accepted = self._store.get(Authority, _KEY) or authority
         reading = at_reload(accepted, authority, uncommitted)
@@ -58,7 +58,7 @@ class Operator:
         try:
             committed = self._read_committed()
         except ShipwayError:
-            # No commit yet, or one whose description has mistakes: nothing in it speaks for this file.
+            # No commit yet, or one whose description has mistakes: then this file counts as uncommitted.
             return authority_of(found, None)
         return authority_of(found, committed)
 

@@ -1,4 +1,4 @@
-"""What somebody should know who deploys a commit: which one was meant, and what stays behind."""
+"""Remarks for the person who deploys a commit: which commit was chosen, and which changes are not in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def remarks(source: Source, commit: Commit, app: App) -> tuple[str, ...]:
     try:
         behind = source.uncommitted(commit, paths)
     except ShipwayError:
-        # The working copy is not what is deployed: that it cannot be read stops nothing.
+        # The working copy is not what is deployed: if it cannot be read, that stops nothing.
         behind = []
     return tuple(filter(None, (commit.note, _stays_behind(behind))))
 

@@ -1,4 +1,4 @@
-"""Rollouts in the world: observe, decide, act, until the environment is on the candidate or back on stable."""
+"""Carries rollouts out: observe, decide, act, until the environment is on the candidate or back on stable."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Rollouts:
         stopping: threading.Event,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`steady` is a clock that nobody sets: it measures how long something lasts, `clock` says when it was."""
+        """`steady` is a monotonic clock: it measures how long something lasts; `clock` tells the Unix time."""
         self._store = store
         self._target = target
         self._builder = builder
@@ -64,7 +64,7 @@ class Rollouts:
     def entered(
         self, environment: str, id: str, run: str, turn: Callable[[], str | None]
     ) -> AbstractContextManager[None]:
-        """Have the environment for oneself, for the rollout `id`. `turn` says for whom to wait, if for anybody."""
+        """Hold the environment for the rollout `id`. `turn` says what to wait for before, or None."""
         return self._locks.held(environment, id, run, turn)
 
     def roll_out(
@@ -79,9 +79,9 @@ class Rollouts:
         way: ModelWay = "swap",
         over: str | None = None,
     ) -> RolloutRecord:
-        """Take the environment, which was entered, to the release and say how it ended.
+        """Move the environment, which was entered before, to the release; returns how that ended.
 
-        Called again with the same id, it goes on. `way`: how the release comes where only its model differs.
+        Called again with the same id, it goes on. `way`: how a release that differs only in its model is rolled out.
         `over` is the release that the new one was derived from. Raises Refused when another one serves by now.
         """
         record = self._store.get(RolloutRecord, id)
@@ -94,7 +94,7 @@ class Rollouts:
         return record
 
     def command(self, environment: str, command: Command, who: str, why: str) -> None:
-        """Give a running rollout a person's word. Raises Refused when it makes no sense now."""
+        """Give a running rollout a person's command. Raises Refused when it makes no sense now."""
         record = self.under_way(environment)
         if record is None:
             raise Refused(f"no rollout is under way in {environment}", fix="shipway status")
@@ -123,7 +123,7 @@ class Rollouts:
         return self._records.under_way(environment)
 
     def tend(self) -> None:
-        """Let go of sides that were kept warm long enough, and take back rollouts that nobody carries out any more.
+        """Retire sides that were kept warm long enough, and roll back rollouts whose run has ended.
 
         Raises the last ShipwayError or OSError once every environment was looked at.
         """
@@ -144,7 +144,7 @@ class Rollouts:
             return
         owner = f"housekeeping-{environment.name}"
         with self._locks.held_if_free(environment.name, owner) as held:
-            # Looked at again: until the lock was ours, a rollback may have brought the old side back to life.
+            # Checked again: before we had the lock, a rollback may have brought the old side back.
             if held and self._records.is_orphaned(environment.name):
                 self._take_back_leftover(environment.name, owner)
             if held and self._is_due(self.record_of(environment.name)):
@@ -174,7 +174,7 @@ class Rollouts:
         return self._clear_away(record)
 
     def _make_room(self, record: RolloutRecord, release: Release) -> None:
-        """The candidate's side is empty, or warm with the very release we want; then it is made ready to start."""
+        """Empty the candidate's side, unless it is warm with the very release we want, and make it ready to start."""
         environment = self.record_of(record.environment)
         side = record.state.candidate
         warm = environment.warm is not None and environment.warm.side == side and environment.warm.release == release.id
@@ -205,7 +205,7 @@ class Rollouts:
             try:
                 self._locks.check(record.environment, owner)
                 seen = observe(self._target, record, release, probes)
-                # What is seen of tasks and router that are being stopped says nothing of either side.
+                # What we see of tasks and a router that are being stopped says nothing about either side.
                 self._stay_if_stopping()
                 now, jump = jumps.look()
                 seen = replace(seen, now=now)
@@ -242,7 +242,7 @@ class Rollouts:
         return record
 
     def _enforce(self, record: RolloutRecord, release: Release, done: Desired | None) -> Desired:
-        """Make the world look as the state asks: tasks first, then traffic, so that weight never meets a missing task."""
+        """Do what the state asks for: tasks first, then traffic, so that no traffic goes to a missing task."""
         want = desired(record.plan, record.state)
         if want == done:
             return want
@@ -258,7 +258,7 @@ class Rollouts:
         return want
 
     def _settle(self, record: RolloutRecord) -> RolloutRecord:
-        """Relabel: the candidate is stable. The old side stays warm; nothing is started or stopped."""
+        """Record the candidate as stable. The old side stays warm; nothing is started or stopped."""
         now = self._clock()
         old = other(record.state.candidate)
         warm = None
@@ -268,7 +268,7 @@ class Rollouts:
             record, lambda environment: replace(relabelled(environment, record), warm=warm), "promoted"
         )
         if warm is not None and record.plan.keep_warm == 0:
-            # What fails here is tried again by `tend`; the release serves all the same.
+            # What fails here is tried again by `tend`; the release serves already.
             with suppress(ShipwayError, OSError):
                 self._let_go(record.environment)
         return ended
@@ -302,7 +302,7 @@ class Rollouts:
         return self._records.end(record, lambda environment: relabelled(environment, record), "promoted")
 
     def _serve_model(self, name: str, side: Side, release: Release) -> None:
-        """Answers name the release only once every task serves its model."""
+        """Let answers name the release, but only once every task serves its model."""
         self._target.take_model(name, side, release)
         what = f"model {release.model_version} is not served by every task of {name}"
         self._following.until_follows(name, side, what)
@@ -314,7 +314,7 @@ class Rollouts:
         try:
             self._serve_model(record.environment, record.state.candidate, previous)
         except (ShipwayError, OSError) as error:
-            # The pointer is back; a task that does not follow now reads it when it comes to itself, or starts again.
+            # The pointer is back; a task that does not follow now reads it once it recovers or restarts.
             self._records.tell(record, "note", f"not yet back on model {previous.model_version} everywhere: {error}")
         state = replace(record.state, phase="rolled_back", reason=reason, since=self._clock())
         return self._records.end(
@@ -324,7 +324,7 @@ class Rollouts:
     # -- what those steps need -----------------------------------------------------------------------------------
 
     def _rest(self, seconds: float) -> None:
-        """Wait. Once the control plane is going down, wait for its end: a next one takes over from here."""
+        """Wait. Once the control plane is going down, wait for its end: its successor goes on from here."""
         self._stopping.wait(seconds)
         self._stay_if_stopping()
 
@@ -333,7 +333,7 @@ class Rollouts:
             threading.Event().wait()
 
     def _check_still(self, environment: str, release: Release, back: bool, over: str | None) -> None:
-        """What was chosen when the run began may have been overtaken while it waited for the lock."""
+        """Raise Refused where another release came while the run waited for the lock."""
         record = self.record_of(environment)
         if (over is not None and record.stable != over) or (back and record.history[-2:-1] != (release.id,)):
             raise Refused(
@@ -359,11 +359,11 @@ class Rollouts:
         self._records.tell(record, "note", f"{name} read back: {tasks}/{tasks} tasks, {matches}")
 
     def _take_back_leftover(self, environment: str, owner: str) -> None:
-        """A rollout whose run ended without ending it is taken back; one that had taken everything is finished."""
+        """Roll back a rollout whose run ended before it did; finish one that had taken all traffic."""
         leftover = self.under_way(environment)
         if leftover is None:
             return
-        why = "its run ended without ending it"
+        why = "its run ended before the rollout did"
         release = self._records.release(leftover.release)
         assert release is not None
         if leftover.kind == "swap":
@@ -375,9 +375,9 @@ class Rollouts:
         self._finish(self._shift_traffic(leftover, release, owner), release, owner)
 
     def _give_up(self, record: RolloutRecord, fault: ShipwayError | OSError) -> RolloutRecord:
-        """Blind for too long: all traffic to stable, which nobody has called bad, as soon as the router can hear it."""
+        """After too long without an observation: all traffic to stable, as soon as the router can be told."""
         weight = 0 if record.state.has_stable else record.state.weight
-        reason = f"no sight of {record.environment}: {fault}"
+        reason = f"{record.environment} can't be observed: {fault}"
         record = replace(record, state=replace(record.state, phase="rolled_back", weight=weight, reason=reason))
         self._store.put(record.id, record)
         with suppress(ShipwayError, OSError):

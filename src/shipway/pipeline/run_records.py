@@ -1,4 +1,4 @@
-"""The records of runs, and the story that each tells."""
+"""The records of runs, and the events of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rollout_id(run: str, environment: str) -> str:
 
 
 class RunRecords:
-    """Reads, changes and tells. What must be seen together is done inside the store's transaction."""
+    """Reads and changes runs, and adds their events. Changes that belong together are made in one transaction."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class RunRecords:
         return self._store.all(Run)
 
     def change(self, id: str, **fields: Any) -> Run:
-        """Write some of its fields anew."""
+        """Replace some of its fields."""
         return self._store.change(Run, id, lambda run: replace(run, **fields))
 
     def rollout(self, id: str, environment: str) -> RolloutRecord | None:
@@ -46,5 +46,5 @@ class RunRecords:
     def tell(
         self, run: Run, kind: EventKind, text: str, environment: str | None = None, seconds: float | None = None
     ) -> None:
-        """Add a line to its story."""
+        """Add an event to the run."""
         self._store.add_event(Event(kind, text, self._clock(), run.id, environment, seconds))

@@ -15,7 +15,7 @@ from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.releases.run import Choice, Run, RunStatus, status_of
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.rollouts.transition import ModelWay
-from shipway.pipeline.model_fit import misfits
+from shipway.pipeline.model_fit import requests_refused_by
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords, rollout_id
 from shipway.pipeline.waits import Waits
@@ -34,7 +34,7 @@ class Runs:
         self._waits = Waits(parts, self._records)
 
     def carry_out(self, id: str) -> None:
-        """All that a run has still to do. Returns once it has ended; raises only where its end can't be recorded."""
+        """Do what is left of a run. Returns once it has ended; raises only where its end can't be recorded."""
         run = self._store.get(Run, id)
         if run is None or not run.live:
             return
@@ -49,10 +49,10 @@ class Runs:
         except ShipwayError as error:
             self._end(id, status_of(error), error.what, error.fix, error.exit_code)
         except OSError as error:
-            _log.exception("run %s met the machine's limits", id)
+            _log.exception("run %s hit the machine's limits", id)
             lack = explained(error)
             self._end(id, "failed", lack.what, lack.fix, lack.exit_code)
-        except Exception as error:  # the run's story must end, whatever broke
+        except Exception as error:  # the run must end, whatever broke
             _log.exception("run %s failed", id)
             self._end(id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
 
@@ -118,7 +118,7 @@ class Runs:
         return release.id
 
     def _known(self, run: Run, release: Release) -> Release | None:
-        """The same release, where an environment on the way serves it already or is about to."""
+        """The same release as it is stored, if an environment on the way serves it already or is about to."""
         rollouts = self._parts.rollouts
         for environment in run.path:
             record, under_way = rollouts.record_of(environment), rollouts.under_way(environment)
@@ -129,9 +129,9 @@ class Runs:
         return None
 
     def _serves_already(self, id: str, environment: str, release: Release) -> bool:
-        """Whether the environment serves this very release and nobody else goes there: then the run has passed it.
+        """Whether the environment serves this very release and no other run goes there: then the run has passed it.
 
-        Nobody need be asked for that. Behind others it takes its turn like any run, for they may change what serves.
+        That needs no approval. Behind other runs it waits for its turn, because they may change what serves.
         """
         with self._store.transaction():
             record = self._parts.rollouts.record_of(environment)
@@ -175,7 +175,7 @@ class Runs:
                     self._check_model(run, release, environment, back)
                 self._move(run, environment, stable, release, back=back, over=over)
                 text = f"{environment} serves {release.id}"
-            # While the environment is still ours: who comes next must know that we were there.
+            # While we still hold the environment: the next run must know that we were there.
             with self._store.transaction():
                 run = self._records.change(id, done=(*self._records.get(id).done, environment), enters=None)
                 self._records.tell(run, "done", text, environment)
@@ -197,12 +197,12 @@ class Runs:
             raise RolledBack(f"rolled back: {rollout.state.reason}", state=serving, fix=look)
 
     def _check_model(self, run: Run, release: Release, environment: str, back: bool) -> None:
-        """What was rejected while the run waited goes no further; on the way back a person knows better."""
+        """Refuse a model rejected while the run waited. A rollback only notes it: a person wants that model."""
         for version in release.models:
             try:
                 check_promotable(self._parts.models.get(version))
             except UsageError:
-                # A baked model need not come from this bucket; what is missing from it shows when tasks start.
+                # A baked model need not come from this bucket; a version that is missing there shows when tasks start.
                 continue
             except Refused as refusal:
                 if not back:
@@ -212,14 +212,14 @@ class Runs:
                 )
 
     def _way(self, run: Run, stable: Release | None, release: Release) -> ModelWay:
-        """How the model comes where nothing else differs. What a commit brings goes the way of commits."""
+        """How a release that differs only in its model is rolled out. Another commit always takes a rollout."""
         if run.canary:
             return "canary"
         if stable is None or release.model_version is None:
             return "rollout"
         if run.kind == "deploy" and (release.commit, release.app) != (stable.commit, stable.app):
             return "rollout"
-        return "rollout" if misfits(self._parts.models, stable, release.model_version) else "swap"
+        return "rollout" if requests_refused_by(self._parts.models, stable, release.model_version) else "swap"
 
     def _release_before(self, id: str, environment: str) -> str:
         history = self._parts.rollouts.record_of(environment).history
@@ -235,7 +235,7 @@ class Runs:
     def _release_with_model(self, id: str, environment: str) -> Choice:
         run, begun = self._records.get(id), self._records.rollout(id, environment)
         if begun is not None:
-            # By a Shipway that did not note its choice.
+            # An earlier Shipway did not record its choice.
             return Choice(begun.release, begun.previous or "")
         assert run.model_version is not None
         model = self._parts.models.verified(run.model_version)
@@ -274,8 +274,6 @@ class Runs:
             )
         self._bell.ring()
 
-    # -- the small print -----------------------------------------------------------------------------------------
-
     def _release(self, id: str) -> Release:
         release = self._store.get(Release, id)
         if release is None:
@@ -284,7 +282,7 @@ class Runs:
 
 
 def make_latest(parts: Parts, version: str, by: str, why: str) -> None:
-    """Make a model version the one that new releases take, and remember which one was before."""
+    """Make a model version the one that new releases take, and record the previous one."""
     parts.models.make_latest(version, by, why, parts.clock())
     with parts.store.transaction():
         history = parts.store.get(ModelHistory, "models") or ModelHistory()

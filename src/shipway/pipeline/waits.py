@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from shipway.core.access.roles import check_known
 from shipway.core.errors import Superseded
-from shipway.core.releases.gates import needs_new_word, superseding, turn_of
+from shipway.core.releases.gates import needs_new_approval, superseding, turn_of
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Answer, Gate, Run
 from shipway.pipeline.parts import Parts
@@ -17,7 +17,7 @@ LONGEST_WAIT = 60.0
 
 
 class Waits:
-    """The waits of all runs. Who waits looks at the records whenever the bell rings."""
+    """The waits of all runs. A waiting run looks at the records whenever the bell rings."""
 
     def __init__(self, parts: Parts, records: RunRecords) -> None:
         self._parts = parts
@@ -26,7 +26,7 @@ class Waits:
         self._records = records
 
     def at_gate(self, id: str, environment: str) -> Answer | None:
-        """Wait for what is said at the environment's gate. None to go on; otherwise why the run ends here."""
+        """Wait for the answer at the environment's gate. None to go on; otherwise why the run ends here."""
         answer = None if self._is_open(id, environment) else self._answer(id)
         if answer is None or answer.kind != "approved":
             return answer
@@ -40,7 +40,7 @@ class Waits:
         return None
 
     def _is_open(self, id: str, environment: str) -> bool:
-        """Whether nobody needs to say yes, or somebody has said it; otherwise the run waits from here on."""
+        """Whether no approval is needed, or it was given; otherwise the run waits at the gate from here on."""
         run, app = self._records.get(id), self._parts.operator_app()
         check_known(app, environment)
         approval = app.environments[environment].approval
@@ -58,7 +58,7 @@ class Waits:
         return False
 
     def _answer(self, id: str) -> Answer:
-        """What was said at the gate, as soon as it is; the first answer counts."""
+        """Wait for the answer at the gate; the first one counts."""
         while True:
             heard = self._bell.heard
             with self._store.transaction():
@@ -71,7 +71,7 @@ class Waits:
             self._bell.wait(heard, min(run.gate.expires - now, LONGEST_WAIT))
 
     def _answer_of_itself(self, run: Run, gate: Gate, now: float) -> Answer | None:
-        """Why nobody needs to answer any more."""
+        """Why no answer is needed any more."""
         newer = superseding(run, gate.environment, self._records.all())
         if newer is not None:
             return Answer("superseded", f"run {newer.id}", "a newer commit goes to the same environment")
@@ -80,7 +80,7 @@ class Waits:
         return None
 
     def before_turn(self, id: str, environment: str) -> str | None:
-        """For whom the run waits before it enters; None once it is its turn. Raises Superseded when it never will be."""
+        """What the run waits for before it enters; None in its turn. Raises Superseded when that never comes."""
         run, runs, rollouts = self._records.get(id), self._records.all(), self._parts.rollouts
         under_way = rollouts.under_way(environment)
         turn = turn_of(run, environment, runs, under_way.run if under_way is not None else None)
@@ -96,7 +96,7 @@ class Waits:
 
 
 def superseded(run: Run, environment: str, newer: Run) -> Superseded:
-    """What to say of a run that a newer one overtook in an environment."""
+    """The error of a run that a newer one overtook in an environment."""
     return Superseded(
         f"run {newer.id} has brought a newer commit to {environment}",
         fix=f"shipway deploy --env {run.path[-1]} {run.commit[:7]} brings this one all the same",
@@ -104,10 +104,10 @@ def superseded(run: Run, environment: str, newer: Run) -> Superseded:
 
 
 def check_newer(parts: Parts, run: Run, environment: str, runs: Iterable[Run]) -> None:
-    """Raise Superseded for a run that would take an environment back to an older commit with nobody's word for it."""
+    """Raise Superseded for a run that would take an environment back to an older commit without an approval."""
     record = parts.rollouts.record_of(environment)
     serves = parts.store.get(Release, record.described_by or record.stable or "")
-    if serves is None or serves.commit == run.commit or not needs_new_word(run, environment, runs):
+    if serves is None or serves.commit == run.commit or not needs_new_approval(run, environment, runs):
         return
     if parts.source.is_in(run.commit, serves.commit):
         raise Superseded(

@@ -98,5 +98,5 @@ def test_a_part_of_a_split_may_become_all_of_it() -> None:
     check_promotion(Experiment("prod", "v1.1", shadow=Shadow("v1.4")), "v3.0")
     with pytest.raises(Refused) as caught:
         check_promotion(EXPERIMENT, "v3.0")
-    assert "prod is split between v1.1, v1.2, v2.0; promoting v3.0 would end that unseen" == caught.value.what
+    assert "prod is split between v1.1, v1.2, v2.0; promoting v3.0 would end the split silently" == caught.value.what
     assert caught.value.fix.startswith("shipway model promote v1.2 --env prod, or")

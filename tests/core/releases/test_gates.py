@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shipway.core.releases.gates import Turn, is_heading_for, makes_pointless, needs_new_word, superseding, turn_of
+from shipway.core.releases.gates import Turn, is_heading_for, makes_pointless, needs_new_approval, superseding, turn_of
 from shipway.core.releases.run import Gate, Run
 
 GATE = Gate("prod", ("lead",), 0, 60)
@@ -154,7 +154,7 @@ def test_whose_rollout_is_under_way_enters() -> None:
 def test_going_back_to_an_older_commit_takes_a_new_word() -> None:
     """A deploy is one, an approval for that environment is one; a retry and a wait are none."""
     served = replace(TO_DEV, status="succeeded", done=("dev",))
-    assert needs_new_word(OLDER, "dev", [OLDER, served])
-    assert needs_new_word(replace(OLDER, id="20", retry_of="9"), "dev", [served])
-    assert not needs_new_word(replace(OLDER, approved=("dev",)), "dev", [served])
-    assert not needs_new_word(replace(OLDER, id="20"), "dev", [served])
+    assert needs_new_approval(OLDER, "dev", [OLDER, served])
+    assert needs_new_approval(replace(OLDER, id="20", retry_of="9"), "dev", [served])
+    assert not needs_new_approval(replace(OLDER, approved=("dev",)), "dev", [served])
+    assert not needs_new_approval(replace(OLDER, id="20"), "dev", [served])

@@ -1,7 +1,7 @@
 """Who may let a release in: roles and approvals. They belong to the operator, not to a commit.
 
 A commit changes them only once the operator has it in the working copy and reads shipway.yaml again; an edit that was
-never committed changes them only when the operator says so in words.
+never committed changes them only when the operator asks for that (`shipway reload --uncommitted`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NOBODY_NEEDED = "nobody needs to approve"
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Roles and their holders; for each environment the approval it asks for. `committed`: so it stood in a commit."""
+    """Roles and their holders; for each environment the approval it asks for. `committed`: a commit holds them."""
 
     roles: Mapping[str, tuple[str, ...]]
     approvals: Mapping[str, Approval | None]
@@ -26,7 +26,7 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of a look into shipway.yaml: what governs, what changed by it, and what is not in force."""
+    """What reading shipway.yaml led to: the authority in force, what changed in it, and the edits not in force."""
 
     authority: Authority
     changes: Mapping[str, str]
@@ -34,7 +34,7 @@ class Reading:
 
 
 def authority_of(app: App, committed: App | None) -> Authority:
-    """What shipway.yaml of the working copy says; `committed` is the file as it stands in the newest commit."""
+    """What shipway.yaml of the working copy says; `committed` is the file in the newest commit."""
     found = _said_by(app)
     return replace(found, committed=committed is not None and not changes(_said_by(committed), found))
 
@@ -59,7 +59,7 @@ def at_start(accepted: Authority | None, found: Authority) -> Reading:
 
 
 def at_reload(accepted: Authority, found: Authority, uncommitted: bool) -> Reading:
-    """Raises Refused for an edit that was never committed, unless that is just what was asked for."""
+    """Raises Refused for an edit that was never committed, unless `uncommitted` asks for it."""
     changed = changes(accepted, found)
     if changed and not found.committed and not uncommitted:
         raise Refused(
@@ -71,7 +71,7 @@ def at_reload(accepted: Authority, found: Authority, uncommitted: bool) -> Readi
 
 
 def changes(before: Authority, after: Authority) -> dict[str, str]:
-    """`roles.lead` → `ann → ann, bob`, for all that differs."""
+    """Every difference, such as `roles.lead`: `ann → ann, bob`."""
     roles = before.roles.keys() | after.roles.keys()
     places = before.approvals.keys() | after.approvals.keys()
     pairs = {f"roles.{name}": (_people(before, name), _people(after, name)) for name in sorted(roles)}
@@ -82,7 +82,7 @@ def changes(before: Authority, after: Authority) -> dict[str, str]:
 
 
 def spelled(changed: Mapping[str, str]) -> list[str]:
-    """`roles.lead: ann → ann, bob`."""
+    """One text for each change, such as `roles.lead: ann → ann, bob`."""
     return [f"{what}: {how}" for what, how in changed.items()]
 
 

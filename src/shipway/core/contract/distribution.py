@@ -1,4 +1,4 @@
-"""A distribution in buckets, as a model task counts its predictions: small, mergeable, and honest about what it knows."""
+"""A distribution in buckets, as a model task counts its predictions: small and mergeable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Distribution:
 
     @property
     def deviation(self) -> float:
-        """The standard deviation, each bucket's values taken as its middle; 0 where there is none."""
+        """The standard deviation, with each value taken as the middle of its bucket; 0 where there is none."""
         counted = sum(count for _, _, count in self.buckets) or 1
         middles = [((lower + upper) / 2, count) for lower, upper, count in self.buckets]
         mean = math.fsum(middle * count for middle, count in middles) / counted
@@ -64,7 +64,7 @@ def _bucket(lower: float, upper: float, count: int) -> Bucket:
 
 
 def merged(parts: Iterable[Distribution]) -> Distribution:
-    """All of the parts as one: every task of a kind cuts its buckets at the same places."""
+    """The sum of all parts; tasks of one kind use the same bucket bounds."""
     parts = tuple(parts)
     counts: Counter[tuple[float, float]] = Counter()
     for part in parts:
@@ -75,7 +75,7 @@ def merged(parts: Iterable[Distribution]) -> Distribution:
 
 
 def without(now: Distribution, before: Distribution) -> Distribution:
-    """What came after `before`, which is an earlier look at the same counters."""
+    """What was counted since `before`, which is an earlier look at the same counters."""
     counts = {(lower, upper): count for lower, upper, count in before.buckets}
     left = ((lower, upper, count - counts.get((lower, upper), 0)) for lower, upper, count in now.buckets)
     buckets = tuple(bucket for bucket in left if bucket[2] > 0)

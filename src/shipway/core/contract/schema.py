@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One input: a number within bounds (None: no bound), or a category of `values`; `nullable` may be missing."""
+    """One input: a number within bounds (None: no bound), or a category of `values`; `nullable`: it may be missing."""
 
     name: str
     type: str
@@ -116,7 +116,7 @@ def _narrower(new: Feature, old: Feature) -> Iterator[str]:
     if new.maximum is not None and (old.maximum is None or new.maximum < old.maximum):
         yield f"{old.name} ends at {new.maximum:g}, it ended at {_bound(old.maximum)}"
     gone = [value for value in old.values if value not in new.values]
-    # What a nullable category does not know counts as missing, so it takes everything.
+    # A nullable category takes an unknown value as missing, so it accepts everything.
     if gone and not new.nullable:
         more = f" and {len(gone) - 3:,} more" if len(gone) > 3 else ""
         yield f"{old.name} has no {', '.join(gone[:3])}{more} any more"

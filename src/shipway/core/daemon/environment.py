@@ -1,6 +1,6 @@
-"""Which environment variables the daemon takes along from whoever starts it: what it needs, and nothing else.
+"""Which environment variables the daemon keeps from the process that starts it: those it needs, and no others.
 
-Everything that runs as the same user may read a process's first environment, so a key that lay there would be open.
+Every process of the same user can read the environment that a process was started with: a secret in it is exposed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAMES = frozenset(
     }
 )
 _PREFIXES = ("LC_", "SHIPWAY_", "PYTHON", "UV_", "PIP_")
-# Keys to publish packages with; nothing here publishes any.
+# Credentials for publishing packages; Shipway publishes none.
 _NEVER = ("UV_PUBLISH_",)
 
 

@@ -1,18 +1,18 @@
-"""The daemon's loops: what each is for, and when one does not do its work."""
+"""The daemon's loops: what each is for, and when one does not work."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 FAILING_AFTER = 3.0
-"""Seconds for which looks may fail before it is said: what fails once succeeds the next time."""
+"""Seconds for which looks may fail before that is reported: after a single failure, the next look mostly succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One loop as it is now: `quiet` and `failing_for` are seconds, since its last look ended and since looks fail.
+    """One loop as it is now. `quiet`: seconds since its last look ended; `failing_for`: seconds that looks have failed.
 
-    `patience` is how long one look may last, however much there is to do.
+    `patience`: the most seconds that one look may last, however much there is to do.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Loop:
 
     @property
     def fault(self) -> str:
-        """What is wrong with it, in words; empty when it does its work."""
+        """What is wrong with it, in words; empty when it works."""
         if not self.alive:
             return "has ended"
         if self.quiet > self.patience:

@@ -1,4 +1,4 @@
-"""The command lines of `shipway.yaml`: lists of words, run without a shell. What only a shell understands is a mistake."""
+"""The command lines of `shipway.yaml`: lists of words, run without a shell. Shell syntax is reported as a mistake."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def mistakes(text: str, *, filled: bool = True) -> Iterator[str]:
 
 
 def value_mistakes(value: str) -> Iterator[str]:
-    """A sentence for each thing in a variable's value that looks filled in and is not."""
+    """A sentence for each thing in a variable's value that looks like a placeholder and would not be filled in."""
     allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     for word in dict.fromkeys(_BRACES.findall(value)):
         if word not in PLACEHOLDERS and word.lower() in PLACEHOLDERS:
@@ -121,7 +121,7 @@ def _placeholder_mistakes(text: str, *, filled: bool, lenient: bool) -> Iterator
 
 
 def _runs_code(argv: Sequence[str]) -> bool:
-    """Whether one of its words is a program for a shell or an interpreter, which has signs of its own."""
+    """Whether one of the words is code for a shell or an interpreter, which has a syntax of its own."""
     return "-c" in argv or any(
         program.rsplit("/", 1)[-1] in _SHELLS and re.fullmatch(r"-[a-z]*c[a-z]*", option)
         for program, option in pairwise(argv)

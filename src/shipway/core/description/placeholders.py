@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with each word in braces that has a value replaced by it; others stay, and values are not looked into.
+    """The text with each word in braces replaced by its value, if it has one. Braces inside of values are left alone.
 
     >>> filled("{data}/{port}", {"data": "/a {port} b"})
     '/a {port} b/{port}'

@@ -1,18 +1,18 @@
-"""The paths that `shipway.yaml` has requested of tasks: they go into requests and HAProxy's file as they stand."""
+"""The paths in `shipway.yaml` that are requested from tasks: they go unchanged into requests and HAProxy's file."""
 
 from __future__ import annotations
 
 import re
 
 _MOST = 1000
-# The characters of a path and a query (RFC 3986), but for the apostrophe, which quotes in HAProxy's file.
+# The characters of a path and a query (RFC 3986), except the apostrophe, which is a quotation mark in HAProxy's file.
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~!$&()*+,;=:@/?%]*")
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}")
 _DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 
 
 def checked(path: str) -> str:
-    """The path. Raises ValueError, with what to write instead, when it cannot be requested as it stands."""
+    """The path. Raises ValueError, with what to write instead, when it cannot be requested unchanged."""
     if len(path) > _MOST:
         raise ValueError(f"a path of more than {_MOST} characters")
     if path.startswith("//"):

@@ -28,7 +28,7 @@ class Stopped:
 class Experiment:
     """What an environment tries out beside model `version`, its release's own.
 
-    Each of `split` answers its percent of the cohorts, `shadow` only listens. Of no meaning while the release that
+    Each of `split` answers its percent of the cohorts, `shadow` only listens. It does not apply while the release that
     serves has another version. `since` is when it began or was changed (Unix time).
     """
 
@@ -43,7 +43,7 @@ class Experiment:
 
     @property
     def live(self) -> bool:
-        """Whether anything is tried out."""
+        """Whether there is a split or a shadow."""
         return bool(self.split) or self.shadow is not None
 
     @property
@@ -94,7 +94,7 @@ def check_percent(percent: float) -> None:
 
 
 def check_versions(experiment: Experiment) -> None:
-    """Refuse an experiment in which a version would have two parts."""
+    """Refuse an experiment in which a version would have two roles."""
     candidates = dict(experiment.split)
     if experiment.version in candidates:
         raise UsageError(
@@ -111,12 +111,12 @@ def check_versions(experiment: Experiment) -> None:
 
 
 def check_promotion(experiment: Experiment | None, version: str) -> None:
-    """Refuse to make a version current where others answer a part: of those, one may become all."""
+    """Refuse to make a version current during a split that it is no part of: one of the split's own may take all."""
     if experiment is None or not experiment.split or version in experiment.shares:
         return
     name, candidate = experiment.environment, experiment.split[0][0]
     raise Refused(
-        f"{name} is split between {', '.join(experiment.shares)}; promoting {version} would end that unseen",
+        f"{name} is split between {', '.join(experiment.shares)}; promoting {version} would end the split silently",
         fix=f"shipway model promote {candidate} --env {name}, or end the split first: shipway model split --off --env {name}",
         state="nothing changed",
     )

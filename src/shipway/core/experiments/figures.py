@@ -1,4 +1,4 @@
-"""What tasks count of the versions of an experiment, added up."""
+"""What tasks count for each version of an experiment, added up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTHING = Distribution()
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What a version did: `errors` are requests that it could not answer, `latency` is spread in seconds."""
+    """What a version did: `errors` are requests that it could not answer, `latency` is in seconds."""
 
     requests: int = 0
     errors: int = 0
@@ -46,15 +46,15 @@ class Figures:
     shadow: ShadowCounters = ShadowCounters()
 
     def of(self, version: str) -> Counters:
-        """A version's figures; none where it did nothing."""
+        """A version's figures; zeros where it did nothing."""
         return self.versions.get(version, Counters())
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFigures:
-    """One task's figures; they begin anew with every `epoch`. `shares` are the versions' percents that it follows.
+    """One task's figures; they start from zero with every `epoch`. `shares` are the versions' percents that it follows.
 
-    None of both where the task does not tell.
+    What the task does not report is None.
     """
 
     task: str
@@ -65,7 +65,7 @@ class TaskFigures:
 
 
 def together(parts: Iterable[Figures]) -> Figures:
-    """All of the parts as one."""
+    """The sum of all parts."""
     parts = tuple(parts)
     versions = {version for part in parts for version in part.versions}
     return Figures(
@@ -75,7 +75,7 @@ def together(parts: Iterable[Figures]) -> Figures:
 
 
 def since(now: Figures, before: Figures) -> Figures:
-    """What came after an earlier look at the same figures. Of the shadow nothing is told."""
+    """What was counted since an earlier look at the same figures. The shadow's figures are left out."""
     return Figures({version: _later(counters, before.of(version)) for version, counters in now.versions.items()})
 
 

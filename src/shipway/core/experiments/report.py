@@ -1,4 +1,4 @@
-"""How the versions of an experiment do beside one another, and whether one is bad."""
+"""How the versions of an experiment compare, and whether one is bad."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_LATENCIES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class VersionReport:
-    """How a version does: `p95` in seconds, `shift` of its predictions against stable's beyond chance, 0 to 1.
+    """A version's figures: `p95` in seconds; `shift` of its predictions from stable's, beyond chance, 0 to 1.
 
     What is not known yet is None; stable has no verdict.
     """
@@ -38,7 +38,7 @@ class VersionReport:
 
 @dataclass(frozen=True, slots=True)
 class ShadowReport:
-    """How a shadow does. `disagreement` is the share of compared rows, 0 to 1; what is not known yet is None."""
+    """A shadow's figures. `disagreement` is the share of compared rows, 0 to 1; what is not known yet is None."""
 
     version: str
     percent: float
@@ -57,7 +57,7 @@ class ShadowReport:
 def report_version(
     version: str, percent: float, counters: Counters, stable: Counters, verdict: Verdict | None
 ) -> VersionReport:
-    """The figures of a version in short; `verdict` is None for stable itself."""
+    """A version's counters in summary; `verdict` is None for stable itself."""
     predictions, compared = counters.predictions, stable.predictions
     known = verdict is not None and predictions.count > 0 and compared.count > 0
     return VersionReport(
@@ -73,7 +73,7 @@ def report_version(
 
 
 def report_shadow(shadow: Shadow, counters: ShadowCounters, verdict: Verdict) -> ShadowReport:
-    """The figures of a shadow in short."""
+    """A shadow's counters in summary."""
     compared = counters.compared
     return ShadowReport(
         version=shadow.version,
@@ -94,7 +94,7 @@ def report_shadow(shadow: Shadow, counters: ShadowCounters, verdict: Verdict) ->
 def judge_version(guard: Guard, quality: Quality, candidate: Counters, stable: Counters) -> Verdict:
     """Whether a candidate is bad beside stable: by the rules of a rollout, and by what it predicts.
 
-    Without requests to stable only the absolute floors speak.
+    Without requests to stable only the absolute limits apply.
     """
     traffic = _traffic(stable) if stable.requests else None
     verdict = judge(guard, _traffic(candidate), traffic, seen_in_step=candidate.requests)
@@ -107,7 +107,7 @@ def judge_version(guard: Guard, quality: Quality, candidate: Counters, stable: C
 
 
 def quantile(sketch: Distribution, share: float) -> float:
-    """The value below which this share of the values lies, as near as the buckets tell; 0 where there is none.
+    """The value below which this share of the values lies, as exactly as the buckets allow; 0 where there is none.
 
     >>> quantile(Distribution(4, 4.0, ((0.5, 0.5, 2), (1.0, 2.0, 2))), 0.95)
     1.5

@@ -1,4 +1,4 @@
-"""The figures of an experiment so far, kept together although tasks come, go and begin to count anew."""
+"""The figures of an experiment so far, kept although tasks come, go and restart their counters."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from shipway.core.experiments.experiment import Experiment
 from shipway.core.experiments.figures import Figures, TaskFigures, since, together
 
 WINDOW = 60.0
-"""Seconds after which what was just seen is no longer recent."""
+"""The most seconds that the recent figures cover."""
 
 
 class Totals:
-    """Adds up what the tasks of one experiment told. Times are Unix."""
+    """Adds up the figures that the tasks of one experiment report. Times are Unix."""
 
     def __init__(self, experiment: Experiment, now: float) -> None:
         self._shares: Mapping[str, float] = experiment.shares
@@ -23,27 +23,27 @@ class Totals:
         self.whole = Figures()
 
     def is_of(self, experiment: Experiment) -> bool:
-        """Whether the tasks go on counting what they counted: a change of the experiment makes them begin anew."""
+        """Whether these are the figures of `experiment`: after a change of it, tasks count from zero."""
         return self._shares == experiment.shares and self._shadow == (
             experiment.shadow.version if experiment.shadow else None
         )
 
     def take(self, seen: Sequence[TaskFigures], now: float) -> None:
-        """Add a look at every task there is. What a task told before it went, or began anew, still counts."""
+        """Take in the figures of all tasks. What a task counted before it ended, or restarted its counters, is kept."""
         there = {task.task for task in seen}
         for task in [task for task in self._told if task not in there]:
-            self._bury(task)
+            self._retire(task)
         for figures in seen:
             if figures.figures is None:
                 continue
-            # One that has not heard of the experiment yet, or came back without a version of it, counts something else.
+            # A task that does not know the experiment yet, or came back without a version of it, counts something else.
             if figures.shares != self._shares or figures.shadow != self._shadow:
                 if figures.task in self._told:
-                    self._bury(figures.task)
+                    self._retire(figures.task)
                 continue
             before = self._told.get(figures.task)
             if before is not None and before.epoch != figures.epoch:
-                self._bury(figures.task)
+                self._retire(figures.task)
             self._told[figures.task] = figures
         self.whole = together([self._gone, *(told.figures for told in self._told.values() if told.figures)])
         if now - self._window[0] > WINDOW:
@@ -51,7 +51,7 @@ class Totals:
 
     @property
     def recent(self) -> Figures:
-        """What came in the last minute or less."""
+        """What was counted in the last minute or less."""
         return since(self.whole, self._window[1])
 
     @property
@@ -59,7 +59,7 @@ class Totals:
         """How many tasks follow the experiment."""
         return len(self._told)
 
-    def _bury(self, task: str) -> None:
+    def _retire(self, task: str) -> None:
         figures = self._told.pop(task).figures
         if figures is not None:
             self._gone = together([self._gone, figures])

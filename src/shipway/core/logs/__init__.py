@@ -1,1 +1,1 @@
-"""Log lines, understood as far as they can be."""
+"""Log lines, parsed as far as their format is known."""

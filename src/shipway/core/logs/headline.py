@@ -1,4 +1,4 @@
-"""Which line of a log says why a program ended: seldom the last one, which may be chatter or a stack's end."""
+"""Which line of a log says why a program ended: rarely the last one, which may be noise or the end of a stack trace."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _SAYS_LESS = re.compile(
 
 
 def headline(lines: Sequence[str]) -> str:
-    """The last line that states an error; else the last one that mentions one; else the last that is no chatter.
+    """The last line that states an error; else the last one that mentions one; else the last that is not noise.
 
-    A line of JSON stands for its message. Empty where there is nothing but chatter.
+    A line of JSON stands for its message. Empty where there is nothing but noise.
 
     >>> headline(["Traceback (most recent call last):", "ValueError: no port", "", "npm notice New version!"])
     'ValueError: no port'
@@ -56,7 +56,7 @@ def headline(lines: Sequence[str]) -> str:
 
 
 def with_log(why: str, lines: Sequence[str]) -> str:
-    r"""Why something ended, with what its log says of it in the first line and the log's end below.
+    r"""Why something ended: the log's headline is added to the first line, the end of the log follows below.
 
     >>> with_log("exit code 1", ["ValueError: no port", "npm notice"])
     'exit code 1: ValueError: no port\nValueError: no port\nnpm notice'
@@ -68,7 +68,7 @@ def with_log(why: str, lines: Sequence[str]) -> str:
 
 
 def _said(line: str) -> str:
-    # What a progress bar wrote over itself is gone.
+    # Only what a progress bar wrote last is visible.
     shown = _ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2].strip()
     found = understood(shown)
     if not found.structured:

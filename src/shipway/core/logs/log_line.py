@@ -1,4 +1,4 @@
-"""One line that a service wrote, understood as far as it can be: JSON of any common logger, or an access log's line."""
+"""One line that a service wrote, parsed as far as its format is known: JSON of a common logger, or an access log."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _LONGEST_JSON = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """What a line says; what it does not say is None or empty. `at` is Unix time, `level` one word in lower case.
+    """What a line says; a field that it does not have is None or empty. `at` is Unix time, `level` a lower-case word.
 
-    `structured` says that it is JSON: then `message` is less than the whole line.
+    `structured` says that the line is JSON: then `message` is only a part of it.
     """
 
     message: str
@@ -54,11 +54,11 @@ class LogLine:
 
     @property
     def bad(self) -> bool:
-        """Whether it tells of an error."""
+        """Whether it reports an error."""
         return self.level in ("error", "fatal") or (self.status is not None and self.status >= 500) or bool(self.error)
 
     def is_check(self, paths: Iterable[str]) -> bool:
-        """Whether it is about a health check or a probe that went well: `paths` are those that are asked for health."""
+        """Whether it is about a health check or probe that succeeded; `paths` are those that checks request."""
         if not self.path or self.bad or (self.status or 0) >= 400:
             return False
         asks = self.method in ("GET", "HEAD", "") and self.path.split("?")[0] in set(paths)
@@ -66,7 +66,7 @@ class LogLine:
 
 
 def understood(line: str) -> LogLine:
-    """The line, whatever it is.
+    """The line, parsed as far as its format is known.
 
     >>> understood('{"ts": "2026-11-26T10:00:00Z", "severity": "WARN", "msg": "slow", "path": "/a", "duration_ms": 7}').ms
     7.0
@@ -114,7 +114,7 @@ def _first(found: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def _at(found: Mapping[str, Any], name: str) -> Any:
-    """The value under `a.b`, be it one key or one object inside another; objects themselves are no value."""
+    """The value of `a.b`, as one key or as a key inside of an object; of an object, its message."""
     value: Any = found.get(name)
     if value is None and "." in name:
         first, _, rest = name.partition(".")

@@ -19,7 +19,7 @@ TRANSITIONS: Mapping[ApprovalStatus, tuple[Decision, ...]] = {
     "rejected": ("approved",),
     "archived": ("approved",),
 }
-"""What a person may decide in each state. A promotion decides as well: it approves, but a pending version only."""
+"""What a person may decide in each state. A promotion also approves, but only a pending version."""
 
 MAX_REASON = 2000
 _COMMANDS: Mapping[Decision, str] = {
@@ -42,7 +42,7 @@ def check_decision(version: str, now: ApprovalStatus, decision: Decision, by: st
 
 
 def check_promotable(model: ModelVersion) -> None:
-    """Refuse to bring a version that was rejected or archived to where it does not serve yet."""
+    """Refuse to promote a rejected or archived version to an environment that does not serve it yet."""
     if model.approval_status in ("rejected", "archived"):
         said = f" ({model.approval_why})" if model.approval_why else ""
         by = f" by {model.approval_by}" if model.approval_by else ""
@@ -54,7 +54,7 @@ def check_promotable(model: ModelVersion) -> None:
 
 
 def check_unused(version: str, *, latest: bool, serves: tuple[str, ...]) -> None:
-    """Refuse to archive a version that is still in use: archived means that nobody needs it any more."""
+    """Refuse to archive a version that is still in use: archived means that it is not needed any more."""
     if serves:
         raise Refused(
             f"model {version} serves in {', '.join(serves)}; only what is not in use is archived",

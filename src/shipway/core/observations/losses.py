@@ -1,4 +1,4 @@
-"""How far predictions were from what came true."""
+"""How far predictions were from their labels."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class Losses:
 
     @property
     def variance(self) -> float:
-        """Of the mean, estimated from the sample; `count` > 1."""
+        """The variance of the mean, estimated from the sample; `count` > 1."""
         return max(0.0, self.squares - self.count * self.mean**2) / (self.count - 1) / self.count

@@ -62,7 +62,7 @@ class Observation:
     """One look at an environment. `now` is seconds on a clock that survives a restart (Unix time).
 
     `probes` are the app's own requests, sent to the candidate alone; they only count where clients sent too few, and
-    `probed` says that some were sent just now. `predictions` are empty unless every task that serves a model told its;
+    `probed` says that some were sent just now. `predictions` are empty unless every task with a model reports them;
     `losses` are those whose labels are known.
     """
 
@@ -126,7 +126,7 @@ def count_probes(before: Traffic, answers: tuple[ProbeAnswer, ...]) -> Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Lagging:
-    """A task that does not serve what is recorded: what it says instead; `refuses` tells that it tried and could not."""
+    """A task that does not serve what is recorded, and what it `says` instead; `refuses`: it tried to and could not."""
 
     task: str
     says: str

@@ -10,7 +10,7 @@ from shipway.core.contract.distribution import Distribution, merged, without
 
 @dataclass(frozen=True, slots=True)
 class TaskPredictions:
-    """What one task has predicted since its counters began; they begin anew with every `epoch`."""
+    """What one task has predicted since its counters began; they start from zero with every `epoch`."""
 
     task: str
     epoch: str
@@ -18,6 +18,6 @@ class TaskPredictions:
 
 
 def predicted_since(now: Iterable[TaskPredictions], baseline: Iterable[TaskPredictions]) -> Distribution:
-    """What the tasks predicted since the baseline; everything of a task that was not there then or began anew."""
+    """What the tasks predicted since the baseline; all predictions of a task that is new or restarted since then."""
     before = {(task.task, task.epoch): task.predictions for task in baseline}
     return merged(without(task.predictions, before.get((task.task, task.epoch), Distribution())) for task in now)

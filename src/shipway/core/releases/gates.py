@@ -1,4 +1,4 @@
-"""Whose turn it is in an environment, which runs a newer commit makes pointless, and what a gate takes."""
+"""Whose turn it is in an environment, which runs a newer commit makes pointless, and which runs wait at a gate."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def path_for(app: App, environment: str | None, branch: str | None) -> tuple[str
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a run does that is ready for an environment: enter, wait for `other`, or end because `other` took its place."""
+    """What a run that is ready for an environment does: enter, wait for `other`, or end because `other` replaced it."""
 
     kind: Literal["enter", "wait", "superseded"]
     other: Run | None = None
 
 
 def is_heading_for(run: Run, environment: str) -> bool:
-    """Whether a run will come to an environment without a person's word."""
+    """Whether a run will come to an environment without anybody's approval."""
     return run.live and run.status != "waiting" and environment in run.path and environment not in run.done
 
 
@@ -63,9 +63,9 @@ def makes_pointless(other: Run, run: Run) -> bool:
 
 
 def superseding(run: Run, environment: str, runs: Iterable[Run]) -> Run | None:
-    """The run that takes the place of one that waits at the environment's gate.
+    """The newer run that replaces one that waits at the environment's gate.
 
-    It has come as far itself: one that is still being tested may fail, and then the older commit is the last good one.
+    It must have come as far itself: while it is still tested it may fail, and the older commit is the last good one.
     """
     newer = [other for other in runs if makes_pointless(other, run) and _has_come_to(environment, other)]
     return max(newer, key=lambda other: other.order, default=None)
@@ -76,8 +76,8 @@ def turn_of(run: Run, environment: str, runs: Iterable[Run], at_work: str | None
 
     Runs enter in the order of their numbers. A deploy waits for older ones that are still being built, too, so that
     what was asked for last serves in the end. Of the deploys with the same last environment that are ready, only the
-    newest goes in; the others wait for what becomes of it: they are superseded when it serves, and have their turn
-    when it fails. Nobody waits for a run that waits for a person. A rollback goes first.
+    newest goes in; the others wait for its outcome: they are superseded when it serves, and have their turn
+    when it fails. No run waits for one that waits for a person. A rollback goes first.
     """
     if at_work == run.id:
         return Turn("enter")
@@ -90,10 +90,10 @@ def turn_of(run: Run, environment: str, runs: Iterable[Run], at_work: str | None
     return Turn("wait", ahead[0]) if ahead else Turn("enter")
 
 
-def needs_new_word(run: Run, environment: str, runs: Iterable[Run]) -> bool:
-    """Whether a newer order was carried out there since the run was asked for, and nobody approved it for there.
+def needs_new_approval(run: Run, environment: str, runs: Iterable[Run]) -> bool:
+    """Whether a newer order was carried out there since the run was requested, and the run has no approval for there.
 
-    If its commit is in what serves already, the run would go back to an older one, which takes a person's word.
+    If its commit is an ancestor of the one that serves, the run would go back, which takes a person's approval.
     """
     if run.kind != "deploy" or environment in run.approved:
         return False

@@ -12,7 +12,7 @@ from shipway.core.description.app import App
 class Commit:
     """A resolved git commit. `id` is the full hexadecimal object name.
 
-    `note` says what was meant where the name that was asked for fits something else, too.
+    `note` says what was chosen where the requested name is ambiguous.
     """
 
     id: str
@@ -104,7 +104,7 @@ class Release:
         return other is not None and self.models == other.models and self.same_code_in(environment, other)
 
     def same_code_in(self, environment: str, other: Release) -> bool:
-        """Whether both would run the same there but for the model that tasks take from the bucket."""
+        """Whether both would run the same there, apart from the model that tasks take from the bucket."""
         return (
             self.app.services == other.app.services
             and self._place(environment) == other._place(environment)

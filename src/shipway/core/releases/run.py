@@ -20,7 +20,7 @@ RunKind = Literal["deploy", "rollback", "model"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a person said at a gate, or why nobody needs to any more."""
+    """What a person answered at a gate, or why no answer is needed any more."""
 
     kind: str
     who: str
@@ -55,8 +55,8 @@ class Run:
     promotion's releases by environment. `asked` is the first run of a chain of retries: its number says how new the
     order is. `fault` is the exit code of the error that ended the run, if one did; `moves_latest` says that new
     releases take the promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap.
-    `notes` say what a person should know who asked for it. A rollback on request and a model promotion are runs as
-    well: as durable, as audited, without source and build.
+    `notes` are for the person who asked for it. A rollback on request and a model promotion are runs as well: durable
+    and audited like a deploy, but without source and build.
     """
 
     id: str
@@ -89,12 +89,12 @@ class Run:
 
     @property
     def order(self) -> tuple[int, int]:
-        """Grows with each order that a person gives; a retry carries out the old one again."""
+        """Grows with each order that a person gives; a retry repeats an old order."""
         return int(self.asked or self.retry_of or self.id), int(self.id)
 
     @property
     def live(self) -> bool:
-        """Whether it has still to end."""
+        """Whether it has not ended yet."""
         return self.status in LIVE
 
     @property
@@ -104,7 +104,7 @@ class Run:
 
 
 def status_of(error: ShipwayError) -> RunStatus:
-    """How a run ends that met this error."""
+    """The final status of a run that this error ended."""
     if isinstance(error, RolledBack):
         return "rolled_back"
     if isinstance(error, Superseded):

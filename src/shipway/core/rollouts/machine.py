@@ -22,7 +22,7 @@ Phase = Literal["starting", "probing", "shifting", "rolling_back", "promoted", "
 Command = Literal["pause", "resume", "promote", "abort"]
 TERMINAL: frozenset[Phase] = frozenset({"promoted", "rolled_back"})
 MIN_PROBES = 6
-"""Good answers of the app's own probes that a candidate gives before its first client."""
+"""How many of the app's own probes a candidate must answer well before its first client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ def decide(plan: Plan, state: State, seen: Observation, command: Command | None 
 
 
 def resumed(state: State, now: float) -> State:
-    """The state for a control plane that was away: nobody knows what clients met meanwhile, and whose fault it was.
+    """The state after the control plane was down: what clients met meanwhile, and whose fault it was, is unknown.
 
-    Evidence begins afresh once the tasks of both sides are ready again, and so does the time of the phase or step.
+    Evidence and the time of the phase or step start afresh once the tasks of both sides are ready again.
     """
     return replace(
         state,
@@ -114,9 +114,9 @@ def resumed(state: State, now: float) -> State:
 
 
 def moved(state: State, seconds: float) -> State:
-    """The state after the clock was set by so many seconds: as much of the phase or step has passed as before.
+    """The state after the clock was set by so many seconds: the time passed in the phase or step stays the same.
 
-    What is read back to the rollout's beginning (labels) is never read from too late a time.
+    `started` only moves back, so labels since the rollout's start are never read from too late a time.
     """
     return replace(state, since=state.since + seconds, started=state.started + min(0.0, seconds))
 
@@ -193,8 +193,8 @@ def _while_shifting(plan: Plan, state: State, seen: Observation, command: Comman
 def assess(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
     """The verdict now, and the candidate's requests in this step, probes included where they counted.
 
-    Clients are judged by themselves, so that good probes never outvote them. Only where nothing speaks against the
-    candidate but the number of requests do the probes, judged by themselves as well, make up for it.
+    Clients' requests are judged by themselves, so that good probes never outvote them. Where only their number is
+    too small, the probes, judged by themselves as well, make up for it.
     """
     verdict, in_step = _assess_traffic(plan, state, seen)
     model = assess_model(plan, state, seen)
@@ -208,7 +208,7 @@ def assess(plan: Plan, state: State, seen: Observation) -> tuple[Verdict, int]:
 
 
 def assess_model(plan: Plan, state: State, seen: Observation) -> Verdict | None:
-    """The verdict on the candidate's model alone; None where it is stable's model, or stable has nobody to compare."""
+    """The verdict on the candidate's model alone; None where it is stable's model, or no task of stable is ready."""
     stable = other(state.candidate)
     if plan.quality is None or not state.has_stable or seen.tasks_of(stable).ready == 0:
         return None
@@ -219,7 +219,7 @@ def assess_model(plan: Plan, state: State, seen: Observation) -> Verdict | None:
         predicted_since(seen.predictions.get(side, ()), baseline) for side in (state.candidate, stable)
     )
     verdict = judge_predictions(plan.quality, candidate, compared)
-    # Labels come late and seldom: they may speak against the candidate, and are never waited for.
+    # Labels come late and rarely: they can fail the candidate, but are never waited for.
     losses = (seen.losses.get(side, Losses()) for side in (state.candidate, stable))
     by_labels = judge_losses(plan.quality, plan.guard.confidence, *losses)
     return by_labels if by_labels.kind == "rollback" else verdict
@@ -240,7 +240,7 @@ def _assess_traffic(plan: Plan, state: State, seen: Observation) -> tuple[Verdic
 
 
 def since_baseline(now: Traffic, baseline: Traffic | None) -> Traffic:
-    """What came since the baseline; everything, when the router started anew in between."""
+    """The traffic since the baseline; all of it, when the router restarted in between."""
     if baseline is None or baseline.epoch != now.epoch or now.requests < baseline.requests:
         return now
     return replace(now, requests=now.requests - baseline.requests, errors=max(0, now.errors - baseline.errors))
@@ -284,7 +284,7 @@ def _paused(state: State, command: Command | None, seen: Observation) -> State:
 
 
 def _before_evidence(plan: Plan, state: State, seen: Observation, command: Command | None) -> State:
-    """Resumed: wait for the tasks of both sides. Until then, a failed request is nobody's fault but the restart's."""
+    """After a restart, wait for the tasks of both sides. Until then, failed requests are the restart's fault."""
     tasks, needed = seen.tasks_of(state.candidate), plan.steps[state.step].tasks
     if tasks.crash is not None:
         return _roll_back(state, seen, tasks.crash)
@@ -298,7 +298,7 @@ def _before_evidence(plan: Plan, state: State, seen: Observation, command: Comma
 
 
 def _on_this_router(state: State, seen: Observation) -> State:
-    """A router that started anew counts from nothing: so do the requests of the step."""
+    """A restarted router counts from zero, and so do the requests of the step."""
     now, baseline = seen.traffic_of(state.candidate), state.baseline_candidate
     if baseline is None or not now.epoch or now.epoch == baseline.epoch:
         return state
@@ -339,7 +339,7 @@ RESTORE_TIMEOUT = 120.0
 
 
 def _finish_rollback(state: State, seen: Observation) -> State:
-    """Back to stable at once if it stands at least as well; end when it has full capacity again."""
+    """All traffic to stable at once unless the candidate has more ready tasks; end when it has full capacity again."""
     if not state.has_stable:
         return replace(state, phase="rolled_back", since=seen.now)
     stable, candidate = seen.tasks_of(other(state.candidate)), seen.tasks_of(state.candidate)

@@ -20,7 +20,7 @@ class Line:
 
 
 def narrate(plan: Plan, before: State, after: State, seen: Observation) -> Line | None:
-    """The line that belongs to this change of state; None where nothing is worth a word."""
+    """The line that belongs to this change of state; None where there is nothing to tell."""
     took = seen.now - before.since
     if after.paused != before.paused:
         return Line("note", "paused; still watched" if after.paused else "resumed")

@@ -49,12 +49,12 @@ class Plan:
         return " → ".join(f"{step.weight / 100:g}" for step in self.steps) + " %"
 
     def held_until(self, step: int, since: float) -> float:
-        """When a step that began at `since` and still lacks something is given up."""
+        """The time at which a step that began at `since`, and still lacks something, is given up."""
         return since + self.steps[step].stay + self.guard.hold_timeout
 
 
 def make_plan(policy: Rollout, tasks: int, start_timeout: float, *, has_stable: bool) -> Plan:
-    """The plan for `tasks` tasks of each service. Without stable there is nobody to shift: one step."""
+    """The plan for `tasks` tasks of each service. Without stable there is no traffic to shift: one step."""
     last = Step(ALL, tasks, policy.bake, evidence=False)
     steps: tuple[Step, ...] = (last,)
     if has_stable:

@@ -1,4 +1,4 @@
-"""What is remembered of environments, their sides, rollouts and locks."""
+"""The stored records of environments, their sides, rollouts and locks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Warm:
 class EnvironmentRecord:
     """What an environment serves. `history` are the releases that were stable, oldest first; the last one serves.
 
-    `described_by` is a release that runs exactly the same and was let in since: its rollout policy holds.
+    `described_by` is a release that was let in later and runs exactly the same: its rollout policy applies.
     """
 
     name: str
@@ -75,7 +75,7 @@ class SideRecord:
 
 @dataclass(frozen=True, slots=True)
 class PendingCommand:
-    """A person's word to a rollout that it has not heard yet."""
+    """A person's command that the rollout has not taken up yet."""
 
     environment: str
     command: Command
@@ -85,7 +85,7 @@ class PendingCommand:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Who may change an environment. A lock whose owner stopped beating expires."""
+    """Who may change an environment. A lock whose owner's heartbeat stopped expires."""
 
     environment: str
     owner: str

@@ -1,4 +1,4 @@
-"""What is kept of what was built: the releases that may be needed without a build."""
+"""Which releases stay built, because they may be needed at once."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Served:
 
 
 def served(rollouts: Iterable[RolloutRecord], releases: Mapping[str, Release]) -> list[Served]:
-    """All that ever was stable, oldest first."""
+    """Every release that was ever stable, oldest first."""
     found: list[Served] = []
     newest: dict[str, int] = {}
     promoted = (record for record in rollouts if record.ended is not None and record.state.phase == "promoted")

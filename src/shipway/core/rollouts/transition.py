@@ -12,8 +12,8 @@ from shipway.core.rollouts.plan import Plan, flip_plan, make_plan
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutKind, RolloutRecord
 
 ModelWay = Literal["swap", "rollout", "canary"]
-"""How a release comes that differs by its model alone: into the running tasks, by the policy, or by the policy and with
-predictions enough to compare at each step."""
+"""How a release that differs only in its model is rolled out: in the running tasks; by the environment's policy; or by
+the policy and with enough predictions to compare at each step."""
 
 _START_MARGIN = 30.0
 
@@ -21,7 +21,7 @@ _START_MARGIN = 30.0
 def kind_of(
     environment: EnvironmentRecord, stable: Release | None, release: Release, *, back: bool, way: ModelWay
 ) -> RolloutKind:
-    """`swap` where only the model differs and that is its way, `flip` on the way back, otherwise a rollout.
+    """`swap` where only the model differs and `way` says so, `flip` on the way back, otherwise a rollout.
 
     Going back to a release that is still warm is a flip even where only the model differs: no task has to load it.
     """

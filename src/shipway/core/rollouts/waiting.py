@@ -11,7 +11,7 @@ from shipway.core.verdicts.verdict import Count, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a step lacks. `counts` is empty where no count is missing, but a clear verdict: `reason` says so.
+    """What a step lacks. `counts` is empty where a clear verdict is missing rather than a count: `reason` says so.
 
     The step's shortest stay lasts until `holds_from`; from then on nothing else holds it. Times are the observations'.
     """
@@ -29,7 +29,7 @@ def holds(step: Step, verdict: Verdict) -> bool:
 
 
 def waits_for(plan: Plan, step: int, since: float, ready: int, verdict: Verdict) -> Waiting | None:
-    """What the step that began at `since` lacks with so many tasks ready; None where only its stay is left."""
+    """What the step that began at `since` lacks with so many tasks ready; None where only its stay must pass."""
     asked = plan.steps[step]
     holds_from, until = since + asked.stay, plan.held_until(step, since)
     if ready < asked.tasks:

@@ -21,7 +21,7 @@ def ks_distance(a: Distribution, b: Distribution, slack: float = 0.0) -> float:
 
 
 def _lead(first: Distribution, second: Distribution, slack: float) -> float:
-    """By how much more of `first` than of `second` surely lies below some value, `second` being given `slack` more."""
+    """The most by which the share of `first` below some value surely exceeds that of `second` below it plus `slack`."""
     left, right = _Cumulated(first), _Cumulated(second)
     places = {bound for lower, upper, _ in first.buckets for bound in (lower, upper)}
     places |= {bound - slack for lower, upper, _ in second.buckets for bound in (lower, upper)}

@@ -12,8 +12,8 @@ _QUANTILE = 0.95
 def repeated_z(confidence: float, samples: int, first: int) -> float:
     """The one-sided normal quantile, corrected for looking again and again, `first` at that many samples.
 
-    A verdict is asked for several times a second, so a fixed level would sooner or later cry wolf. The error budget
-    is spent over doublings k of the sample, 1 / (k (k + 1)) each, which sums to one.
+    A verdict is asked for several times a second, so a fixed level would sooner or later raise a false alarm. The error
+    budget is spent over doublings k of the sample, 1 / (k (k + 1)) each, which sums to one.
     """
     doubling = 1 + max(0, int(math.log2(samples / first)))
     return NormalDist().inv_cdf(1 - (1 - confidence) / (doubling * (doubling + 1)))

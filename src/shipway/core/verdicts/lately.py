@@ -1,4 +1,4 @@
-"""What clients saw of a service in the last minutes, also while no rollout looks at it."""
+"""What clients saw of a service in the last minutes, also while no rollout is under way."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from shipway.core.verdicts.intervals import repeated_z, wilson
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """Requests of the last so many `seconds`, and how many of them failed: 5xx answers and requests that got none."""
+    """Requests of the last `seconds` seconds, and how many of them failed: 5xx answers and requests that got none."""
 
     seconds: float
     requests: int = 0
     errors: int = 0
 
     def fails(self, guard: Guard) -> bool:
-        """Whether that is surely more than the guard lets pass, whoever serves: a first release has nobody beside it."""
+        """Whether the error rate is surely above the guard's absolute limit, which needs no other release."""
         if self.requests < guard.min_requests_to_fail:
             return False
         low, _ = wilson(self.errors, self.requests, repeated_z(guard.confidence, self.requests, self.requests))
@@ -35,7 +35,7 @@ class SeenLately:
 
 
 def together(parts: Iterable[Lately]) -> Lately:
-    """Several services as one."""
+    """The sum of several services."""
     parts = list(parts)
     return Lately(
         max((part.seconds for part in parts), default=0.0),

@@ -19,8 +19,8 @@ from shipway.core.verdicts.verdict import Count, Verdict
 def proven_shift(candidate: Distribution, stable: Distribution) -> float:
     """The distance of two distributions that chance does not explain, 0 to 1; both counts are positive.
 
-    Moves by less than a tenth of stable's deviation, or a hundredth of its mean, are none: the leaves of a model with
-    few different predictions move with each training, all at once and by next to nothing.
+    Moves by less than a tenth of stable's deviation, or a hundredth of its mean, do not count: the leaves of a model
+    with few different predictions move with each training, all at once and very little.
     """
     slack = max(stable.deviation / 10, abs(stable.mean) / 100)
     chance = 1.8 * math.sqrt((candidate.count + stable.count) / (candidate.count * stable.count))
@@ -28,7 +28,7 @@ def proven_shift(candidate: Distribution, stable: Distribution) -> float:
 
 
 def judge_predictions(quality: Quality, candidate: Distribution, stable: Distribution) -> Verdict:
-    """`rollback` where the candidate's predictions are spread otherwise than stable's, beyond chance and tolerance."""
+    """`rollback` where the candidate's predictions are distributed unlike stable's, beyond chance and tolerance."""
     fewest = min(candidate.count, stable.count)
     if fewest < quality.min_predictions:
         whose = "candidate" if candidate.count <= stable.count else "stable"

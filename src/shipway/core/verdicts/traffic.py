@@ -3,8 +3,8 @@
 Error rates: Wilson's score interval (Wilson 1927) for one side, Newcombe's hybrid score interval for the difference
 (Newcombe 1998, method 10). Latency: order-statistic bounds of the 95th percentile (Conover 1999, 3.2).
 
-What is worse than allowed, though chance could still explain it, is no reason to go back and none to go on: it holds.
-A request that has waited longer than the longest allowed latency is a failure already, whatever becomes of it.
+Figures that are worse than allowed, but could still be chance, are no reason to roll back nor to go on: the step holds.
+A request that has waited longer than the longest allowed latency already counts as failed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from shipway.core.verdicts.verdict import Count, Verdict
 
 MIN_LATENCIES = 20
 _LIKELY = 1.0
-"""Standard errors beyond what is allowed from which on a difference is taken for more than an accident."""
+"""A difference that exceeds what is allowed by this many standard errors is probably not chance."""
 
 
 def judge(guard: Guard, candidate: Traffic, stable: Traffic | None, *, seen_in_step: int) -> Verdict:
     """The verdict on what clients saw since the candidate first took traffic.
 
-    `stable` is None when it is unhealthy or absent: then only the absolute floors speak. `seen_in_step` counts the
+    `stable` is None when it is unhealthy or absent: then only the absolute limits apply. `seen_in_step` counts the
     candidate's requests since the current step began; a step needs `min_requests` of its own to pass.
     """
     candidate, stable = _with_hanging(candidate, guard), _with_hanging(stable, guard) if stable else None
@@ -110,8 +110,8 @@ def _likely_failing(guard: Guard, candidate: Traffic, stable: Traffic | None) ->
 def _slowness(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str | None:
     """A 95th percentile beyond what is allowed, though it could still be chance.
 
-    Where stable's slow answers reach beyond the limit about as often, its percentile lies at a cliff, and the
-    candidate that was found on the other side of it is not slower.
+    Where about as many of stable's answers exceed the limit, its percentile lies just below a jump in the latencies;
+    a candidate whose percentile lies just above that jump is not slower.
     """
     if len(candidate.latencies) < MIN_LATENCIES:
         return None
@@ -133,7 +133,7 @@ def _slowness(guard: Guard, candidate: Traffic, stable: Traffic | None) -> str |
 def _until_now(traffic: Traffic) -> list[float]:
     """The latencies, with those of requests under way as far as they are known.
 
-    Latencies are sampled at high rates and the requests under way are not, so these are thinned in the same measure.
+    Latencies are sampled at high rates and the requests under way are not, so these are thinned in the same proportion.
     """
     share = min(1.0, len(traffic.latencies) / traffic.requests) if traffic.requests else 0.0
     return [*traffic.latencies, *traffic.waiting[: round(share * len(traffic.waiting))]]

@@ -1,4 +1,4 @@
-"""What a comparison says, and on how much it rests."""
+"""What a comparison says, and how much evidence it has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many of something were seen, and how many are needed; `probes` says that the app's own are among them."""
+    """How many of something were seen, and how many are needed; `probes`: the app's own probes are among them."""
 
     what: Literal["requests", "latencies", "predictions", "tasks"]
     seen: int
@@ -19,7 +19,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do, and why in one sentence. `counts` are what a hold that lacks something has seen of it."""
+    """What to do, and why in one sentence. `counts` are what a hold that lacks evidence has seen and needs."""
 
     kind: Literal["promote", "rollback", "hold"]
     reason: str

@@ -1,4 +1,4 @@
-"""Where an artifact of this machine lies, as the one text by which releases remember it."""
+"""Where an artifact of this machine lies, as the text that a release stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model version that lies in a built tree, as its own metadata tells."""
+"""The model version that lies in a built tree, read from its metadata."""
 
 from __future__ import annotations
 

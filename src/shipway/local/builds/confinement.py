@@ -18,7 +18,7 @@ from typing import Self
 
 _PROBE_TIMEOUT = 10.0
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/sys/devices/system/cpu")
-# Not all of /etc: some of it is for root alone, who may be the one that runs Shipway.
+# Not all of /etc: Shipway may run as root, and some of it only root may read.
 _ETC = (
     *("alternatives", "ca-certificates", "crypto-policies", "fonts", "group", "hosts", "ld.so.cache", "ld.so.conf"),
     *("ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "os-release", "pki/tls", "protocols", "services"),
@@ -32,7 +32,7 @@ SCRATCH = "/tmp"  # noqa: S108 - the confined program's own
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """Puts commands into a room of their own; without `bwrap` they run as they are. `hidden` is the app's folder."""
+    """Puts commands into a sandbox; without `bwrap` they run as they are. `hidden` is the app's folder."""
 
     hidden: Path
     bwrap: str | None = None
@@ -40,7 +40,7 @@ class Confinement:
 
     @classmethod
     def of_machine(cls, hidden: Path) -> Self:
-        """The confinement that works here. Decided once: what was confined must not run free after a failed look."""
+        """The confinement that works here. Decided once: a later check that fails must not end the confinement."""
         bwrap = shutil.which("bwrap")
         if bwrap is None:
             return cls(hidden, why_not="bubblewrap (bwrap) is not installed")
@@ -72,7 +72,7 @@ class Confinement:
     ) -> list[str]:
         """The command that runs `argv` with these paths and no others; `scratch` is its `/tmp`.
 
-        Without `network` it has a loopback of its own: it may listen on 127.0.0.1 and reach nobody but itself.
+        Without `network` it has a loopback of its own: it may listen on 127.0.0.1, but reaches only itself.
         """
         if self.bwrap is None:
             return list(argv)
@@ -80,7 +80,7 @@ class Confinement:
         passwd.write_text(_PASSWD)
         return [
             *(self.bwrap, "--die-with-parent", "--unshare-all", *(["--share-net"] if network else [])),
-            # An ordinary user to itself, whoever runs Shipway; PostgreSQL, for one, refuses to run as root.
+            # It runs as an ordinary user, even where root runs Shipway; PostgreSQL, for one, refuses to run as root.
             *("--uid", _USER, "--gid", _USER, "--hostname", "localhost"),
             *(word for path in _SYSTEM for word in ("--ro-bind-try", path, path)),
             *(word for name in _ETC for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")),

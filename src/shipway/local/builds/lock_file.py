@@ -1,7 +1,7 @@
-"""Lock files: the one kind that Shipway takes, and how to get it from what a folder has without other versions.
+"""Lock files: the one kind that Shipway takes, and how to get it from a folder's files without changing versions.
 
-Advice never resolves anew what somebody has locked already: another version of a library can answer otherwise, and
-nothing but the clients would notice.
+Advice never resolves versions anew that are locked already: another version of a library can answer differently, and
+only the clients would notice.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Folder:
 
 
 def check_hashed(lock: bytes, name: str, fix: str = _GENERAL.format(name="NAME")) -> None:
-    """Raise UsageError, with that fix, unless every requirement of a lock file stands for itself and carries a hash."""
+    """Raise UsageError, with that fix, unless each line of a lock file is a requirement with a hash."""
     try:
         text = lock.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -139,11 +139,11 @@ def _kind_of(file: str, content: bytes) -> _Kind:
 
 def _advice_without(file: str, folder: Folder, tests: bool) -> str:
     """What to do where the lock file is missing, from what else the folder holds."""
-    # Under the name of another tool's file it would be taken for that.
+    # A lock file under the name of another tool's file would be taken for that tool's.
     out = file if _kind_of(file, b"") is _REQUIREMENTS else None
     for kind in _KINDS:
         if found := sorted(name for name in folder.names if any(fnmatch(name, pattern) for pattern in kind.names)):
-            # Lists for development stand beside the one that is deployed.
+            # Lists for development lie beside the one that is deployed.
             chosen = min(found, key=len)
             if kind is _REQUIREMENTS and _is_good(chosen, folder):
                 return f"{chosen} has the hashes: say `{'test_lock' if tests else 'lock'}: {chosen}`"
@@ -204,7 +204,7 @@ def _for_list(file: str, content: bytes, out: str) -> tuple[str, str]:
 
 
 def _has_no_hash(requirement: str) -> bool:
-    """Whether it is no released file, so that nothing can be hashed."""
+    """Whether it is not a released file, so that it has no hash."""
     return bool(_VERSION_CONTROL.match(requirement) or re.match(r"(-e|--editable)\b", requirement))
 
 

@@ -34,7 +34,7 @@ _COMPLETE = ".complete"
 _TIMEOUT = 900.0
 _NEEDS_A_BUILD = re.compile(r"building (source distributions|from source) is disabled", re.IGNORECASE)
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-"""Where programs are looked up that an environment has not."""
+"""Where programs are looked up that an environment does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class PythonEnvironment:
 class PythonEnvironments:
     """The environments below `folder`, for the interpreter that runs this program.
 
-    Making one runs no code out of its packages, but for those that have no wheel: they are built in `confinement`.
+    Making one runs no code of its packages, except of those that have no wheel: they are built in `confinement`.
     """
 
     def __init__(self, folder: Path, confinement: Confinement | None = None) -> None:
@@ -61,7 +61,7 @@ class PythonEnvironments:
         """The environment of a lock file's bytes, made when it is not there yet; None is the bare interpreter.
 
         `name` says in messages whose lock it is. Raises UsageError for a lock without hashes, ShipwayError when
-        the packages cannot be had.
+        the packages cannot be fetched.
         """
         if lock is None:
             return PythonEnvironment(_digest(b""))
@@ -121,10 +121,10 @@ class PythonEnvironments:
         tell(f"{name}: environment {place.name[:6]} made in {time.monotonic() - started:.1f} s")
 
     def _build(self, sync: list[str], place: Path, name: str, held: int) -> subprocess.CompletedProcess[bytes]:
-        """Sync once more and build what has no wheel: code of strangers, which may write to this environment alone."""
+        """Sync once more and build what has no wheel. That runs foreign code; it may write to this environment only."""
         program = uv.find_uv_bin()
         with tempfile.TemporaryDirectory(prefix="shipway-build-") as scratch:
-            # A cache of its own: what is built must not reach other environments through the shared one.
+            # A separate cache: what is built must not reach other environments through the shared one.
             own = {"HOME": SCRATCH, "TMPDIR": SCRATCH, "UV_CACHE_DIR": f"{SCRATCH}/cache"}
             variables = _without_python(os.environ) | (own if self._confinement.works else {})
             argv = self._confinement.around(
@@ -133,9 +133,9 @@ class PythonEnvironments:
             return _run(argv, variables, name, held)
 
     def _compile(self, place: Path, held: int) -> None:
-        # -S: at its start the environment's own interpreter would run whatever packages put into their `.pth` files.
+        # -S: at its start the environment's own interpreter would run code from the packages' `.pth` files.
         compiler = [self._python, "-I", "-S", "-m", "compileall", "-q", "-q", "-j", "0", str(place / "lib")]
-        # Some packages carry files that are no valid Python; they are passed over.
+        # Some packages contain files that are not valid Python; they are skipped.
         _run(compiler, {}, "compiling", held)
 
     def _uv(self, arguments: list[str], name: str, held: int) -> subprocess.CompletedProcess[bytes]:
@@ -154,7 +154,7 @@ class PythonEnvironments:
 
 @cache
 def interpreter() -> str:
-    """The interpreter's implementation, version and platform, as digests take it in."""
+    """The interpreter's implementation, version and platform, as they go into digests."""
     return f"{platform.python_implementation()} {platform.python_version()} {sysconfig.get_platform()}"
 
 
@@ -165,7 +165,7 @@ def is_whole(place: Path) -> bool:
 
 
 def _run(argv: list[str], variables: Mapping[str, str], name: str, held: int) -> subprocess.CompletedProcess[bytes]:
-    # The program inherits the lock: should this process be killed, the next one waits for it before it starts afresh.
+    # The program inherits the lock: if this process is killed, the next one waits for the program to end.
     try:
         return subprocess.run(
             argv,
@@ -188,7 +188,7 @@ def _require_done(done: subprocess.CompletedProcess[bytes], name: str) -> None:
     if done.returncode != 0:
         raise ShipwayError(
             f"{name}: its environment could not be made: {_said(done)[-2000:] or f'uv ended with {done.returncode}'}",
-            fix="mend the lock file, or the way to the package index, then try again",
+            fix="correct the lock file, or the connection to the package index, then try again",
             state="nothing was built",
         )
 

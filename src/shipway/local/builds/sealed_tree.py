@@ -15,7 +15,7 @@ _SEALED = stat.S_IRUSR | stat.S_IXUSR
 
 
 def compile_tree(tree: Path, final: Path) -> None:
-    """Compile the Python files of `tree`, which will lie at `final`; files that are no valid Python are passed over.
+    """Compile the Python files of `tree`, which will lie at `final`; files that are not valid Python are skipped.
 
     The bytecode names no time and is not checked against its source: equal trees stay equal byte for byte, and
     tasks start without looking at the sources.
@@ -41,7 +41,7 @@ def differences(tree: Path, expected: Mapping[str, str]) -> list[str]:
 
 
 def seal(tree: Path) -> None:
-    """Leave its owner reading, and everyone else nothing."""
+    """Let its owner only read, and nobody else do anything."""
     for path in _files(tree):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & _SEALED)

@@ -20,7 +20,7 @@ from shipway.local.router.ports import draw_free
 from shipway.local.tasks.process_table import end_marked
 
 MARK = "SHIPWAY_BUILD"
-"""The variable by which everything that a build started is found again."""
+"""The environment variable by which everything that a build started is found again."""
 _MAX_LOG_BYTES = 100 * 1024 * 1024
 _PAUSE = 0.02
 
@@ -88,7 +88,7 @@ def _filled(env: Mapping[str, str], scratch: Path, seen_as: str) -> dict[str, st
 
 
 def _require_program(program: str, tree: Path, variables: Mapping[str, str]) -> None:
-    """Raise FileNotFoundError where there is none, whoever would have to look for it later."""
+    """Raise FileNotFoundError where there is none, before a shell or sandbox would have to look for it."""
     if shutil.which(str(tree / program) if "/" in program else program, path=variables.get("PATH")) is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 

@@ -1,1 +1,1 @@
-"""Files that are whole, locked, bounded and private."""
+"""Files: written atomically, locked, bounded in size, private."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Replace `path` with `content`; after a crash it holds the old bytes or the new, never a mixture.
 
-    The folder is made anew where somebody has removed it. What is not `lasting` need not outlive a power cut, and
-    costs no wait for the disk.
+    A folder that is missing is made again. What is not `lasting` need not survive a power cut, and does not wait for
+    the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -18,8 +18,8 @@ _PAUSE = 0.02
 def locked(path: Path, timeout: float, doing: str) -> Iterator[int]:
     """Hold the lock file at `path` and answer its descriptor.
 
-    A child that inherits the descriptor keeps the lock until it ends, so work that outlives a killed parent is
-    still seen. Raises ShipwayError when somebody else holds it for `timeout` seconds; `doing` says what waits.
+    A child that inherits the descriptor keeps the lock until it ends, so work that outlives a killed parent still
+    holds it. Raises ShipwayError when another process holds it for `timeout` seconds; `doing` says what waits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -39,7 +39,7 @@ def locked(path: Path, timeout: float, doing: str) -> Iterator[int]:
 
 @contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
-    """Hold the lock file at `path` if nobody else does; says whether it is held."""
+    """Hold the lock file at `path` if no other process does; says whether it is held."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         yield _try(descriptor)

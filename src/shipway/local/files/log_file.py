@@ -21,8 +21,8 @@ def open_for_append(path: Path) -> int:
 def rotate(path: Path, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> bool:
     """Once the file is larger than `max_bytes`, move its content to `NAME.1` (older: `.2`, …) and empty it.
 
-    Of a flood the newest `max_bytes` go along, from the start of a line. What a writer adds between the last
-    read and the cut is lost, be it the rest of a line: the price of not asking every task to open its log again.
+    Of a larger file only the newest `max_bytes` are kept, from the start of a line. What a writer adds between the
+    last read and the cut is lost, even half a line: so no task has to open its log again.
     """
     try:
         size = path.stat().st_size
@@ -34,7 +34,7 @@ def rotate(path: Path, max_bytes: int = MAX_BYTES, keep: int = KEEP) -> bool:
     try:
         _cut(path, fresh, size, max_bytes, keep)
     finally:
-        # Left over by a full disk, which half a copy would keep full.
+        # A copy that a full disk cut short would keep the disk full.
         fresh.unlink(missing_ok=True)
     return True
 

@@ -1,4 +1,4 @@
-"""The state belongs to one user: nobody else reads databases, captured requests, logs, parameters or models."""
+"""The state belongs to one user: no other user reads databases, captured requests, logs, parameters or models."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _SHARED = "environments"
-"""Packages out of uv's cache: their files may be links into it, and they are public anyway."""
+"""Packages from uv's cache: their files may be links into it, and they are public anyway."""
 
 
 def close_to_others(folder: Path) -> None:
-    """Take from group and others what an earlier Shipway, a service or another umask has left them in the state."""
+    """Remove the permissions that group and others have in the state, by an earlier Shipway, a service or an umask."""
     _close(folder)
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -23,7 +23,7 @@ def close_to_others(folder: Path) -> None:
 
 
 def _close(path: Path) -> None:
-    # What vanishes meanwhile is closed; what another user made in there lies behind a folder that only we enter.
+    # Files that vanish meanwhile need nothing; files of another user lie in a folder that only we can enter.
     with contextlib.suppress(FileNotFoundError, PermissionError):
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode) and mode & _OTHERS:

@@ -10,7 +10,7 @@ from shipway.core.errors import ShipwayError
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, and the one above it, ours alone. Raises ShipwayError when somebody else owns one of them."""
+    """Make the folder, and the one above it, private. Raises ShipwayError when another user owns one of them."""
     for place in (folder.parent, folder):
         place.mkdir(mode=0o700, exist_ok=True)
         found = os.lstat(place)

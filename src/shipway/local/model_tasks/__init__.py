@@ -1,1 +1,1 @@
-"""What tasks that serve a model are told, and what they tell."""
+"""What tasks that serve a model are told, and what they report."""

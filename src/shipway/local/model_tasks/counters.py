@@ -28,7 +28,7 @@ def counters_of(ports: Sequence[int]) -> list[dict[str, Any] | None]:
 
 
 def predictions_of(counters: Mapping[str, Any] | None, task: str, version: str) -> TaskPredictions | None:
-    """What the task predicted with a version; None where it does not tell, or does not serve that version."""
+    """What the task predicted with a version; None where it does not report it, or does not serve that version."""
     if counters is None:
         return None
     try:
@@ -41,7 +41,7 @@ def predictions_of(counters: Mapping[str, Any] | None, task: str, version: str) 
 def all_predictions(
     tasks: Sequence[tuple[TaskStatus, str]], read: Callable[[Sequence[int]], list[dict[str, Any] | None]] = counters_of
 ) -> tuple[TaskPredictions, ...] | None:
-    """What every task predicted with the version named beside it; None unless all of them tell."""
+    """What every task predicted with the version named beside it; None unless all of them report it."""
     answers = read([task.spec.port for task, _ in tasks])
     found = [
         predictions_of(answer, task.spec.id, version) for (task, version), answer in zip(tasks, answers, strict=True)

@@ -1,4 +1,4 @@
-"""What speaks for or against the models that two sides serve: the tasks' own counts, and captured predictions' labels."""
+"""The evidence for the models that two sides serve: the tasks' own counts, and the labels of captured predictions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ModelEvidence:
     _readings: dict[str, _Reading] = field(default_factory=dict)
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
-        """What the tasks of both sides have predicted, read at most `oldest` seconds ago; empty unless all of them tell."""
+        """What the tasks of both sides predicted, read at most `oldest` seconds ago; empty unless all report it."""
         read_at, known = self._predictions.get(environment, (-math.inf, {}))
         if time.monotonic() - read_at <= oldest:
             return known
@@ -57,7 +57,7 @@ class ModelEvidence:
         return whole
 
     def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
-        """What was read so far: a thread reads, because whoever asks decides about rollbacks and can't wait."""
+        """What was read so far. A thread reads, because the caller decides about rollbacks and can't wait."""
         reading = self._readings.get(environment)
         if reading is None or reading.since != since:
             reading = self._readings[environment] = _Reading(since)
@@ -69,7 +69,7 @@ class ModelEvidence:
 
     def _read(self, reading: _Reading, captures: Mapping[Side, set[_Capture]]) -> None:
         try:
-            # What both sides write to one place says nothing about either.
+            # Where both sides write to one place, their predictions cannot be told apart.
             shared = captures["blue"] & captures["green"]
             reading.found = {side: self._read_all(captures[side] - shared, reading.since) for side in SIDES}
         finally:

@@ -15,7 +15,7 @@ from shipway.local.tasks.supervisor import TaskStatus
 def figures_of(
     tasks: Sequence[TaskStatus], read: Callable[[Sequence[int]], list[dict[str, Any] | None]] = counters_of
 ) -> list[TaskFigures]:
-    """The figures of each task; without any where it tells none within a second."""
+    """The figures of each task; empty ones for a task that reports none within a second."""
     answers = read([task.spec.port for task in tasks])
     return [_figures(task.spec.id, answer) for task, answer in zip(tasks, answers, strict=True)]
 
@@ -36,7 +36,7 @@ def _figures(task: str, answer: Mapping[str, Any] | None) -> TaskFigures:
             ),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
-        # A service of the app's own that answers something else there: it tells nothing.
+        # A service of the app's own that answers something else there: it reports nothing.
         return TaskFigures(task)
 
 

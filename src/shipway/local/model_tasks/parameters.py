@@ -34,7 +34,7 @@ class FileParameters:
         except (FileExistsError, NotADirectoryError) as error:
             raise _taken(name, "a part of its path is a parameter itself") from error
         try:
-            # What a crash may leave begins with a dot, which no name does: it is never taken for a parameter.
+            # A file left by a crash begins with a dot, which no name does: it is never taken for a parameter.
             write_atomically(path, data)
         except IsADirectoryError as error:
             raise _taken(name, "it is the folder of other parameters") from error

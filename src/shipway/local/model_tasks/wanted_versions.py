@@ -1,4 +1,4 @@
-"""Which model versions the tasks of each side are to answer with, and whether they do."""
+"""Which model versions the tasks of each side should answer with, and whether they do."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class WantedVersions:
     supervisor: Supervisor
     parameters: FileParameters
     specs: TaskSpecs
-    # Held from reading what is recorded to writing the parameter, so that the newest record has the last word.
+    # Held from reading the records until the parameter is written, so that the newest record wins.
     _pointing: threading.Lock = field(default_factory=threading.Lock)
 
     def assign(self, environment: str) -> None:
-        """Tell the tasks of both sides what is recorded, where they were told something else."""
+        """Tell the tasks of both sides the recorded versions, where these have changed."""
         for side in SIDES:
             with self._pointing:
                 release = self.sides.release_on(environment, side)
@@ -40,7 +40,7 @@ class WantedVersions:
                     self._write(environment, side, release)
 
     def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
-        """The serving tasks that answer with something else than is recorded."""
+        """The serving tasks that answer with other versions than the recorded ones."""
         return [
             task
             for one in ([side] if side else SIDES)
@@ -60,7 +60,7 @@ class WantedVersions:
         )
 
     def point(self, environment: str, side: Side, release: Release) -> None:
-        """Tell the side's tasks, now and later, to answer with the release's model version and what is tried out."""
+        """Tell the side's tasks, now and later, to answer with the release's model version and its experiment's."""
         with self._pointing:
             self._write(environment, side, release)
 
@@ -70,7 +70,7 @@ class WantedVersions:
             self.parameters.delete(self.specs.parameter(environment, side))
 
     def _lagging(self, environment: str, side: Side, release: Release) -> list[Lagging]:
-        """The tasks that serve something else than the release's model version and what is tried out beside it."""
+        """The tasks that serve other versions than the release's and its experiment's."""
         if release.model_version is None:
             return []
         wanted = self._wanted(environment, release.model_version)

@@ -1,9 +1,9 @@
-"""HAProxy's access log: sampled latencies and the failures clients met, kept in bounded memory.
+"""HAProxy's access log: sampled latencies and the failures that clients saw, kept in bounded memory.
 
-A latency is what the service needs: from the moment that the whole request is here to the head of its answer. How long
+A latency is the time that the service needs: from the arrival of the whole request to the head of its answer. How long
 a client takes to send its request or to read the answer, and how long a stream of events or a WebSocket lasts, says
-nothing of the service. So a line gives no latency where the router could not wait for the body (chunked, or larger
-than its buffer) and where the answer is a 101. A client that gives up waiting gives one all the same: the router waits
+nothing about the service. So a line has no latency where the router could not wait for the body (chunked, or larger
+than its buffer) and where the answer is a 101. A client that gives up waiting still gives a latency: the router waits
 for the answer in its place.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from shipway.core.observations.observation import SIDES, Side
 
-# The most recent ones: a candidate that turns slow late must show.
+# The most recent ones: a candidate that becomes slow late must be noticed.
 KEPT_LATENCIES = 4096
 KEPT_FAILURES = 200
 _LONGEST_PATH = 120
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 class Line:
     """One request at its end: `seconds` until the answer's head, None where they are not known.
 
-    `failure` is empty for a request that the side has not failed.
+    `failure` is empty for a request that did not fail on the side.
     """
 
     environment: str
@@ -61,7 +61,7 @@ class AccessLog:
         self._closing = threading.Event()
 
     def watch(self, environments: Iterable[str]) -> None:
-        """Receive for these environments from now on. HAProxy finds the socket by its path, whoever listens."""
+        """Receive for these environments from now on. HAProxy finds the socket by its path."""
         with self._lock:
             wanted = [(name, side) for name in environments for side in SIDES]
             self._windows = {key: self._windows.get(key) or _Window() for key in wanted}
@@ -98,7 +98,7 @@ class AccessLog:
             return f"{failure} ×{count}"
 
     def forget(self, environment: str) -> None:
-        """Begin anew for the environment."""
+        """Drop what is known of the environment."""
         with self._lock:
             for side in SIDES:
                 if (environment, side) in self._windows:
@@ -121,7 +121,7 @@ class AccessLog:
                 if line is not None:
                     self._count(line)
             except Exception:
-                # One line less is no harm; a reader that ends leaves every candidate unjudged.
+                # A lost line does no harm; if the reader ended, no candidate could be judged.
                 if not closing.wait(_PAUSE):
                     _log.exception("a line of the access log was not read")
 

@@ -24,10 +24,10 @@ _RENEW_BEFORE = dt.timedelta(days=30)
 
 
 def ensure_certificates(folder: Path, now: dt.datetime) -> str:
-    """See to valid files in `folder` and answer the fingerprint of the certificate (hex SHA-256).
+    """Ensure that `folder` has valid files, and return the fingerprint of the certificate (hex SHA-256).
 
     `localhost.pem` holds certificate and key for localhost, 127.0.0.1 and ::1; clients trust `ca.pem`. What is
-    missing, unreadable or expires within 30 days is made anew. `now` carries a time zone.
+    missing, unreadable or expires within 30 days is made again. `now` carries a time zone.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority = _load_authority(folder, now)
@@ -68,7 +68,7 @@ def _issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bo
 
 def _make_authority(folder: Path, now: dt.datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
-    # The key's digest is in the name, so that authorities of two projects do not pass for each other.
+    # The key's digest is in the name, so that the authorities of two projects are not mixed up.
     mark = hashlib.sha256(_public_bytes(key)).hexdigest()[:8]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Shipway local authority {mark}")])
     certificate = (

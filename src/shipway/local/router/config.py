@@ -28,7 +28,7 @@ _FREE = Slot("", 1, draining=True)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the file refers to: sockets, the certificate with its fingerprint; threads to run, and what HAProxy can.
+    """What the file refers to: sockets, the certificate with its fingerprint, the number of threads.
 
     `count_socket`: where bodies of undeclared length are counted; None for a HAProxy without Lua.
     """
@@ -82,7 +82,7 @@ def slot_commands(pool: Pool, internal: bool, number: int, slot: Slot | None) ->
 
 
 def pool_commands(pool: Pool, internal: bool, slots: Mapping[int, Slot]) -> Iterator[str]:
-    """Whether requests that find no task wait for one: where there are none that could come back, they do not."""
+    """Let requests that find no task wait for one, unless the pool has no task that could come back."""
     for proxy in _proxies(pool, internal):
         yield f"set server {proxy}/nobody state {'ready' if slots else 'maint'}"
 
@@ -163,13 +163,13 @@ global
 # find the task that comes back, instead of being answered 503 at once. The price: a GET that kills each task that it
 # meets meets six.
 #
-# A frozen task accepts connections: a check that takes a second fails, and after three it gets no new requests. Those
-# that it has wait until it is killed, and are then sent again as above.
+# A frozen task still accepts connections: a check that takes a second fails, and after three it gets no new requests.
+# Those that it has wait until it is killed, and are then sent again as above.
 #
 # random(2), not leastconn: a task that fails at once always has the fewest connections and would draw nearly all of
 # the traffic; of two random ones it gets a bounded share.
 #
-# No on-marked-down: a failed check says nothing of requests in flight; they finish, and new ones go elsewhere.
+# No on-marked-down: a failed check says nothing about requests in flight; they finish, and new ones go elsewhere.
 _LIMIT = "the body may have at most %[var(txn.most)] bytes"
 _TOO_LARGE = "{ req.body_size,sub(txn.most) gt 0 }"
 _DEFAULTS = f"""defaults
@@ -197,10 +197,10 @@ _DEFAULTS = f"""defaults
 
 
 def _counting(socket: str, services: Sequence[ServiceRoutes]) -> str:
-    """The way round for a body whose length nobody knows yet.
+    """The detour for a body of unknown length.
 
     A request that declares its length is refused before its body comes. The filter that counts costs as much as all
-    the rest of a request, so only those take it that must.
+    the rest of a request, so only requests that need it take it.
     """
     answer = max(service.answer_timeout for service in services)
     session = max(service.longest_session for service in services)

@@ -26,7 +26,7 @@ _ERRORS = {
     503: ("unavailable", "no task of the service could take it; try again"),
     504: ("timeout", "the service did not answer in time"),
 }
-"""What HAProxy may answer by itself, but for 400: the code, and the message."""
+"""What HAProxy may answer by itself, except 400: the code, and the message."""
 
 _EARLY = {400: ("invalid_request", f"{_MALFORMED}, or its headers are too large")} | {
     status: _ERRORS[status] for status in (408, 422, 500, 501)
@@ -50,7 +50,7 @@ def all_answers() -> str:
 
 
 def early_answers() -> str:
-    """The lines for errors of what cannot be read as a request. HAProxy takes nothing but whole files there."""
+    """The lines for errors of what cannot be read as a request. HAProxy only takes whole files there."""
     return "\n".join(f"    errorfile {status} {name}" for status, (name, _) in zip(_EARLY, early_files(), strict=True))
 
 

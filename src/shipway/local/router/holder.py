@@ -5,8 +5,8 @@ queues. It is run by its path and imports the standard library alone, so that it
 It knows nothing of Shipway: it starts the command that it was given last.
 
 The sockets are HAProxy's own. After each start and reload they are asked of HAProxy (`expose-fd listeners`), and given
-to the next HAProxy in the same way (`-x`). So it does not matter who was there first: a holder that was killed is
-replaced beside a HAProxy that serves on.
+to the next HAProxy in the same way (`-x`). So it does not matter which of the two started first: a holder that was
+killed is replaced beside a HAProxy that goes on serving.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _START_TIMEOUT = 15.0
 _CLI_TIMEOUT = 2.0
 _PAUSE = 0.005
 _WATCH_PAUSE = 0.1
-"""Between two looks at a process, where the system can't tell of its end."""
+"""Seconds between two looks at a process, where the system can't notify us of its end."""
 _LONGEST_BACK_OFF = 5.0
 _STEADY_AFTER = 10.0
 _AT_ONCE = 200
@@ -40,7 +40,7 @@ _NO_NAMES = b"\0\0" + b"\0" * 4
 
 
 class Holder:
-    """Serves one command at a time: keep the HAProxy that it tells of, and answer once that serves."""
+    """Serves one command at a time: keep the HAProxy that it describes, and answer once that serves."""
 
     def __init__(self, runtime: Path) -> None:
         self._runtime = runtime
@@ -83,7 +83,7 @@ class Holder:
             connection.sendall(json.dumps({"error": error, "held": len(self._sockets)}).encode() + b"\n")
 
     def _keep(self) -> str:
-        """Watch the HAProxy that runs, or start one. Answers why there is none, or nothing."""
+        """Watch the HAProxy that runs, or start one. Returns why none runs, or an empty text."""
         self._due = None
         if self._pid is not None and not self._is_alive():
             self._forget()
@@ -174,7 +174,7 @@ class Holder:
         return True
 
     def _take_sockets(self) -> None:
-        """Hold what HAProxy listens on now, and nothing else. One that tells nothing changes nothing."""
+        """Hold what HAProxy listens on now, and nothing else. If it reports none, nothing changes."""
         try:
             found = _receive_sockets(self._runtime / WORKER_SOCKET)
         except (OSError, struct.error):

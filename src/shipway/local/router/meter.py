@@ -1,4 +1,4 @@
-"""How many requests the last minutes brought, from the router's counters looked at now and then."""
+"""How many requests came in the last minutes, from the router's counters read now and then."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from shipway.local.router.router import Counters, Router
 SPAN = 300.0
 _APART = 10.0
 Key = tuple[Side, str | None, str]
-"""A side, the release on it, and one of its services: what came before on that side is nobody's fault any more."""
+"""A side, the release on it, and one of its services: earlier requests on that side belong to another release."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    """An environment's counters at the last look, and what came between two looks: when, and for whom how much."""
+    """An environment's counters at the last look, and the requests between two looks: when, and how many for each."""
 
     began: float
     last: Counters
@@ -72,7 +72,7 @@ class Meter:
         gained: dict[Key, tuple[int, int]] = {}
         for (side, service), (requests, errors) in counters.by_service.items():
             old = before.get((side, service), (0, 0))
-            # What a side gained since the last look belongs to the release that it had then.
+            # The requests of a side since the last look belong to the release that it had then.
             gained[side, kept.last.releases.get(side), service] = (requests - old[0], errors - old[1])
         kept.last = counters
         if kept.gained and now - kept.gained[-1][0] < _APART:

@@ -1,4 +1,4 @@
-"""Requests under way that have no answer yet, as `show sess` tells of them."""
+"""Requests under way that have no answer yet, as `show sess` lists them."""
 
 from __future__ import annotations
 

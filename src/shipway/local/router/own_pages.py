@@ -1,7 +1,7 @@
 """HAProxy's built-in error pages, in JSON.
 
 Before version 3.2 HAProxy answers what it cannot read as a request from texts in its executable, whatever `errorfile`
-says (https://github.com/haproxy/haproxy/issues/3032). So that clients meet one shape of errors, the router runs a copy
+says (https://github.com/haproxy/haproxy/issues/3032). So that clients get one shape of errors, the router runs a copy
 in which these texts are replaced by others of the same length. Nothing else differs, and where a text is not found, or
 the copy does not run, the original runs.
 """
@@ -20,7 +20,7 @@ _PAGE = re.compile(rb"(HTTP/1\.1 (400|408|422|500|501) [^\r\0]+\r\n)[^\0]*?\r\n\
 
 
 def with_json_pages(binary: str, folder: Path) -> str:
-    """The HAProxy to run in place of `binary`: its copy in `folder`, made anew where it is out of date."""
+    """The HAProxy to run in place of `binary`: its copy in `folder`, made again where it is out of date."""
     original = Path(binary).read_bytes()
     changed = _PAGE.sub(_replaced, original)
     # Other systems refuse an executable that was changed after it was signed.

@@ -59,7 +59,7 @@ def holders(port: int) -> tuple[psutil.Process, ...]:
 
 
 def listening(processes: Iterable[psutil.Process]) -> frozenset[int]:
-    """The ports that these processes listen on; those that ended or hide theirs count for none."""
+    """The ports that these processes listen on; those that ended or hide theirs are left out."""
     ports: set[int] = set()
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -81,7 +81,7 @@ class Holder:
 
 
 def holder_of(port: int, root: Path) -> Holder:
-    """Who has the port. What another app's Shipway runs serves somebody: it is named and never to be ended."""
+    """Who has the port. A process of another app's Shipway serves that app's clients: never advise to end it."""
     found = holders(port)
     apps = [app for process in found if (app := app_of(process)) is not None]
     described = ", ".join(_describe(process) for process in found)

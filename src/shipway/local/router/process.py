@@ -50,8 +50,8 @@ def can_count() -> bool:
 class HAProxyProcess:
     """One HAProxy in master-worker mode and the holder of its sockets, in a session of their own.
 
-    They outlive whoever started them. Processes are recognised by their command lines, not by stored ids that may
-    belong to others by now.
+    They outlive the process that started them. Processes are recognised by their command lines, not by stored ids,
+    which may belong to other processes by now.
     """
 
     def __init__(self, folder: Path, runtime: Path) -> None:
@@ -84,9 +84,9 @@ class HAProxyProcess:
         candidate.replace(self._file)
 
     def keep(self) -> None:
-        """See to a holder and, through it, to a HAProxy on the installed file; returns once it serves.
+        """Ensure that a holder runs and, through it, a HAProxy on the installed file; returns once it serves.
 
-        Whoever of them runs stays. Raises ShipwayError with HAProxy's own words.
+        One that runs already stays. Raises ShipwayError with HAProxy's own words.
         """
         order = {
             "command": [
@@ -171,11 +171,11 @@ class HAProxyProcess:
 
     def stop(self) -> None:
         """End every process of this router; returns when none is left, or raises ShipwayError."""
-        # First, so that it starts nothing anew.
+        # The holder first, so that it does not start HAProxy again.
         self._end_holders()
         for send in (psutil.Process.terminate, psutil.Process.kill):
             for process in self.found():
-                # Ended by itself, or with its master.
+                # It ended by itself, or with its master.
                 with contextlib.suppress(psutil.NoSuchProcess):
                     send(process)
             deadline = time.monotonic() + _STOP_TIMEOUT

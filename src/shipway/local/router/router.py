@@ -25,7 +25,7 @@ from shipway.local.router.holder import WORKER_SOCKET
 from shipway.local.router.open_requests import OpenRequest, listed, without_head
 from shipway.local.router.ports import draw_free, listening, require_free
 from shipway.local.router.process import CONFIGURATION, HAProxyProcess, can_count
-from shipway.local.router.runtime_socket import RESTART, Processes, RouterAway, RuntimeSocket, parse_info, parse_stat
+from shipway.local.router.runtime_socket import RESTART, Processes, RouterDown, RuntimeSocket, parse_info, parse_stat
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import EnvironmentTopology, Pool, Topology
 
@@ -110,7 +110,7 @@ class Router:
                 self._start(topology)
 
     def plan(self, topology: Topology) -> None:
-        """Know the topology without serving it yet: what is changed from now on is stored, for `ensure_running`.
+        """Take in the topology without serving it yet: changes from now on are stored, for `ensure_running`.
 
         Raises ShipwayError as that does.
         """
@@ -122,11 +122,11 @@ class Router:
             self._held_back = True
 
     def has_state(self) -> bool:
-        """Whether anything is stored of what it routes where."""
+        """Whether a state is stored."""
         return self._state_file.exists()
 
     def recall(self, known: State) -> None:
-        """Take a state that was found out elsewhere, in place of one that is lost."""
+        """Take a state that was reconstructed, in place of one that is lost."""
         with self._lock:
             self._store(known)
 
@@ -134,12 +134,12 @@ class Router:
         """Whether HAProxy answers with a worker up."""
         try:
             self._runtime.processes()
-        except RouterAway:
+        except RouterDown:
             return False
         return True
 
     def is_held(self) -> bool:
-        """Whether HAProxy answers and would be started anew if it died."""
+        """Whether HAProxy answers and would be restarted if it died."""
         return self._process.is_held() and self.is_running()
 
     def stop(self) -> None:
@@ -150,7 +150,7 @@ class Router:
             self._log.close()
 
     def close(self) -> None:
-        """Let go of HAProxy, which goes on; the next Router adopts it."""
+        """Disconnect from HAProxy, which goes on; the next Router adopts it."""
         with self._lock:
             self._topology = None
             self._log.close()
@@ -164,7 +164,7 @@ class Router:
             if after == before and not self._behind:
                 return
             self._change(replace(self._state, slots={**self._state.slots, pool: after}))
-            # Arrivals first: the side is never without a task in between.
+            # New tasks first: the side is never without a task in between.
             changed = sorted((n for n in after if after[n] != before.get(n)), key=lambda n: (after[n].draining, n))
             commands = [c for n in changed for c in config.slot_commands(pool, internal, n, after[n])]
             self._tell([*commands, *config.pool_commands(pool, internal, after)])
@@ -248,7 +248,7 @@ class Router:
         }
 
     def _waiting(self, worker: int) -> list[OpenRequest]:
-        """Requests without an answer yet. Looked at once a second: their ages are told in seconds, too."""
+        """Requests without an answer yet. Looked at once a second, as HAProxy gives their ages in seconds."""
         now = time.monotonic()
         if now - self._looked_at >= 1.0:
             aged = listed(self._runtime.ask(worker, "show sess"))
@@ -257,7 +257,7 @@ class Router:
         return self._open
 
     def counters(self, environment: str) -> Counters:
-        """Requests and errors of each service since the present HAProxy worker started, and the releases they met."""
+        """Requests and errors of each service since the present HAProxy worker started, and their releases."""
         with self._lock:
             self._environment(environment)
             answer = self._runtime.ask(self._processes().worker, "show info", "show stat -1 2 -1")
@@ -360,7 +360,7 @@ class Router:
     def _write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             if self._written.get(name) != text:
-                # Every start of the daemon writes them anew.
+                # Every start of the daemon writes them again.
                 write_atomically(self._folder / name, text.encode(), lasting=False)
                 self._written[name] = text
 
@@ -369,7 +369,7 @@ class Router:
         self._state = new
 
     def _change(self, new: State) -> None:
-        """Store what HAProxy is about to be told, for it and for the HAProxy that the holder may start any time."""
+        """Store what HAProxy will be told, also for a HAProxy that the holder may start at any time."""
         self._store(new)
         if self._topology is not None and self._surrounded is not None:
             self._write(self._files(self._topology, self._surrounded))
@@ -388,7 +388,7 @@ class Router:
         """HAProxy's processes; for one that died, its successor's, which starts straight from the stored state."""
         try:
             return self._runtime.processes()
-        except RouterAway:
+        except RouterDown:
             if self._topology is None:
                 raise
             try:
@@ -426,6 +426,6 @@ def _by_service(answer: str, environment: str) -> dict[tuple[Side, str], Count]:
         for side in SIDES:
             service = row["pxname"].removeprefix(f"public.{environment}.{side}.")
             if service != row["pxname"]:
-                # A cut answer was counted by its good status, so it comes on top.
+                # An answer that was cut off was counted by its good status, so it is added.
                 counts[side, service] = Count(int(row["req_tot"]), int(row["hrsp_5xx"]) + int(row["srv_abrt"]))
     return counts

@@ -14,19 +14,19 @@ from shipway.core.errors import ShipwayError
 
 TIMEOUT = 10.0
 RESTART = "shipway down --keep-tasks, then shipway up --detach"
-"""How a person starts the daemon anew; what serves goes on."""
+"""How a person restarts the daemon while the app goes on serving."""
 _LONGEST_LINE = 8_000
 _LARGEST_ANSWER = 32 * 1024 * 1024
 _DONE = re.compile(r"^(no need to change|IP changed from|port changed from)\b")
 
 
-class RouterAway(ShipwayError):
+class RouterDown(ShipwayError):
     """No HAProxy answers on the socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Process ids of the master, the worker that takes connections, and workers finishing theirs after a reload."""
+    """Process ids of the master, the worker that takes connections, and workers that finish theirs after a reload."""
 
     master: int
     worker: int
@@ -40,7 +40,7 @@ class RuntimeSocket:
         self._path = path
 
     def processes(self) -> Processes:
-        """Who runs. Raises RouterAway when nobody does, or no worker is up yet."""
+        """The processes that run. Raises RouterDown when none does, or no worker is up yet."""
         masters: list[int] = []
         workers: list[int] = []
         former: list[int] = []
@@ -52,7 +52,7 @@ class RuntimeSocket:
             elif fields and fields[0].isdigit():
                 kept.append(int(fields[0]))
         if not masters or not workers:
-            raise RouterAway("the router has no worker")
+            raise RouterDown("the router has no worker")
         return Processes(masters[0], workers[-1], tuple(former))
 
     def ask(self, worker: int, *commands: str) -> str:
@@ -66,9 +66,9 @@ class RuntimeSocket:
     def tell(self, processes: Processes, commands: Sequence[str]) -> None:
         """Give the commands to every worker. Raises ShipwayError when the serving one refuses.
 
-        Workers left over from a reload still answer the connections they hold, so they follow too. What they do
-        not know (an environment added since) is nothing they route to, and one may just have left: their answers
-        do not matter.
+        Workers left over from a reload still answer the connections they hold, so they follow too. They do not
+        route to what they do not know (an environment added since), and one may just have ended: their answers do
+        not matter.
         """
         answer = self.ask(processes.worker, *commands)
         for worker in processes.former:
@@ -109,7 +109,7 @@ class RuntimeSocket:
                     fix="see whether the machine is overloaded; if not, restart everything: shipway down, then shipway up --detach",
                 ) from error
             except OSError as error:
-                raise RouterAway(f"no HAProxy answers on {self._path}: {error}", fix="shipway up --detach") from error
+                raise RouterDown(f"no HAProxy answers on {self._path}: {error}", fix="shipway up --detach") from error
         return answer.decode("utf-8", "replace")
 
 

@@ -71,7 +71,7 @@ def assign(slots: Mapping[int, Slot], ports: Mapping[str, int], capacity: int) -
 def fitted(stored: State, topology: Topology, draw_port: Callable[[Iterable[int]], int]) -> State:
     """The state for a topology: what it no longer has is dropped, new internal ports are drawn.
 
-    `draw_port` answers a port that is not among those given.
+    `draw_port` returns a port that is not among those given.
     """
     names = {environment.name for environment in topology.environments}
     pools = {pool: service for environment in topology.environments for pool, service in environment.pools()}

@@ -60,7 +60,7 @@ class ServiceRoutes:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentTopology:
-    """An environment's front door. `slots`: the most tasks a service has on one side."""
+    """An environment as clients reach it. `slots`: the most tasks a service has on one side."""
 
     name: str
     port: int

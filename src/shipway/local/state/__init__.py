@@ -1,1 +1,1 @@
-"""What this machine remembers, and what of it nobody needs any more."""
+"""What this machine stores, and what of it is not needed any more."""

@@ -1,4 +1,4 @@
-"""Lets go of what nobody needs any more, by the policy of shipway.yaml; says how much there is."""
+"""Removes what is not needed any more, by the policy of shipway.yaml, and measures the disk usage."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Pruning:
         self.usage: Usage | None = None
 
     def plan(self) -> list[Item]:
-        """What may go now, oldest first; nothing is touched."""
+        """What may be removed now, oldest first; nothing is touched."""
         policy = self._app().retention
         releases = self._store.all(Release)
         kept = kept_releases(

@@ -1,4 +1,4 @@
-"""What is known again at a start although its files are gone: tasks from their processes, the router's from both."""
+"""Reconstructs at a start what has lost its files: tasks from their processes, the router's state from both."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FoundTask:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Joins what is left; `artifacts` is the folder in whose trees tasks work. Call before anything is adopted."""
+    """Reconstructs what is lost; `artifacts` is the folder in whose trees tasks work. Call before tasks are adopted."""
 
     artifacts: Path
     store: Store
@@ -66,7 +66,7 @@ class Recovery:
     router: Router
 
     def find_again(self) -> None:
-        """Record again what runs and has lost its file."""
+        """Record again the running tasks, and the router's state, that have lost their files."""
         found = list(running_tasks(self.artifacts))
         lost = not self.router.has_state()
         if lost:
@@ -80,7 +80,7 @@ class Recovery:
             self._leave_room()
 
     def _leave_room(self) -> None:
-        """Where nothing at all is known of what serves, the next release comes up beside it, under a fresh number."""
+        """Where no record says what serves, let the next release start on the other side, under a fresh number."""
         specs = [record.spec for record in self.table.all()]
         numbers = [int(spec.release[1:]) for spec in specs if spec.release[1:].isdecimal()]
         if not numbers:
@@ -89,7 +89,7 @@ class Recovery:
         for name in {spec.environment for spec in specs}:
             candidate, weight = self.router.split(name)
             serving = candidate if weight >= _HALF else other(candidate)
-            # A first release goes to the side that is recorded, whose tasks make room for it.
+            # A first release goes to the recorded side, whose tasks make room for it.
             self.store.put(name, EnvironmentRecord(name, other(serving)))
         _log.warning(
             "nothing is recorded of what serves in %s", ", ".join(sorted({spec.environment for spec in specs}))
@@ -119,7 +119,7 @@ def recover_tasks(found: Sequence[FoundTask], table: TaskTable, specs: TaskSpecs
             continue
         record = None if task.id in ids else _record(task, specs, store)
         if record is None and not store.all(SideRecord):
-            continue  # nothing at all is known: what runs may well be what serves
+            continue  # no record says what serves: it may be this task
         if record is None:
             _log.warning("task %s (process %d) is nobody's any more: it is told to end", task.id, task.pid)
             send(task.pid, signal.SIGTERM)
@@ -130,7 +130,7 @@ def recover_tasks(found: Sequence[FoundTask], table: TaskTable, specs: TaskSpecs
 
 
 def router_state(store: Store, records: Sequence[TaskRecord], found: Sequence[FoundTask]) -> State:
-    """The router's state as the records have it; the addresses that tasks know of one another stay what they are."""
+    """The router's state as the records have it; the addresses by which tasks know each other stay the same."""
     internal: dict[Pool, int] = {}
     for task in found:
         release = store.get(Release, task.variables.get("SHIPWAY_RELEASE", ""))

@@ -1,4 +1,4 @@
-"""A copy of what serves, beside the database: whoever loses the database loses its history, not production."""
+"""A copy of what serves, beside the database: losing the database loses its history, but not production."""
 
 from __future__ import annotations
 

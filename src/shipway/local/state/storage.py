@@ -1,4 +1,4 @@
-"""How much `.shipway` holds, and what of it nobody needs any more."""
+"""How much disk `.shipway` takes, and what in it is not needed any more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shipway.local.files.file_lock import locked_if_free
 
 Kind = Literal["artifact", "environment", "log", "capture"]
 GRACE = 3600.0
-"""Seconds that a build stays untouched in any case: a run that makes a release of it may not have recorded it yet."""
+"""Seconds that a new build is always kept: a run that makes a release of it may not have recorded that yet."""
 _FOLDERS = ("artifacts", "environments", "logs", "builds")
 
 
@@ -34,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What stays: artifacts, the logs of tasks that there are, and the folders in which captured requests lie by age."""
+    """What stays: artifacts, the logs of existing tasks, and the folders in which captured requests lie by age."""
 
     artifacts: tuple[Artifact, ...] = ()
     logs: frozenset[Path] = frozenset()
@@ -56,7 +56,7 @@ class Storage:
         return found | {"all": sum(found.values())}
 
     def unneeded(self, policy: Retention, kept: Needed) -> list[Item]:
-        """What the policy lets go, oldest first."""
+        """What the policy lets us remove, oldest first."""
         now = time.time()
         builds = max(policy.builds, GRACE)
         digests = {artifact.digest for artifact in kept.artifacts}
@@ -95,7 +95,7 @@ class Storage:
 
     def _folders(self, name: str, needed: set[str]) -> Iterator[Path]:
         if (self._state / name).is_symlink():
-            # Shared with another app, whose needs are not known here.
+            # Shared with another app, whose needs are unknown here.
             return
         for entry in self._entries(self._state / name):
             if entry.is_dir(follow_symlinks=False) and entry.name not in needed and len(entry.name) == 64:

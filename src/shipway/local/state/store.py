@@ -42,7 +42,7 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 class Store:
     """Records by type and id. Every write is durable when it returns; thread-safe.
 
-    What SQLite can't do, such as write to a full disk, is a ShipwayError.
+    Raises ShipwayError for what SQLite can't do, such as writing to a full disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -145,8 +145,8 @@ class Store:
     def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
         """Take or keep the environment's lock; None on success, else the lock that stands in the way.
 
-        `now` comes from a clock that nobody sets, and that begins anew with the machine: a beat from later than now is
-        from before the machine's start, and its owner is gone.
+        `now` comes from a monotonic clock, which starts anew with the machine: a heartbeat later than `now` is from
+        before the machine's start, and its owner is gone.
         """
         with self.transaction():
             held = self.get(Lock, environment)
@@ -164,7 +164,7 @@ class Store:
                 self.delete(Lock, environment)
 
     def add_event(self, event: Event) -> None:
-        """Append to a run's story and wake those who follow it."""
+        """Append to a run's events and wake those who follow them."""
         body = _adapter(Event).dump_json(event).decode()
         with self._grown:
             self._do("INSERT INTO events (run, body) VALUES (?, ?)", (event.run, body))
@@ -214,14 +214,14 @@ class Store:
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether the file is no database any more, or one with damaged pages; no file is not damaged."""
+    """Whether the file is not a database, or has damaged pages; a missing file is not damaged."""
     if not path.exists():
         return False
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as db:
             return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
     except sqlite3.OperationalError:
-        # Locked, or a disk that fails: nothing is known of its content.
+        # Locked, or a failing disk: that says nothing about its content.
         return False
     except sqlite3.DatabaseError:
         return True

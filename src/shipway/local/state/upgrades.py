@@ -1,4 +1,4 @@
-"""How a database of an earlier Shipway becomes one of today's: numbered steps, each once, all in one transaction."""
+"""Upgrades the database of an earlier Shipway: numbered steps, each done once, all in one transaction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def with_addresses(release: dict[str, Any]) -> dict[str, Any]:
 
 
 UPGRADES = (_trials_are_experiments, _artifacts_have_an_address)
-"""Step n leads from version n to n + 1. The tables as they were first have version 0."""
+"""Step n leads from version n to n + 1. The first tables have version 0."""
 
 
 def upgrade(db: sqlite3.Connection, path: Path) -> None:

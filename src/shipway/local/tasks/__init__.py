@@ -1,1 +1,1 @@
-"""Tasks as processes: what starts them, watches them, asks them."""
+"""Tasks as processes: starting, watching and probing them."""

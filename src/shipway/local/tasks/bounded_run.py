@@ -20,7 +20,7 @@ def run_bounded(argv: Sequence[str], cwd: Path, variables: Mapping[str, str], ti
     Raises OSError when it can't be started, subprocess.TimeoutExpired when it takes too long.
     """
     mark = uuid.uuid4().hex
-    # A file, no pipe: what the program leaves running may hold a pipe open for ever.
+    # A file, not a pipe: a process that the program leaves running may hold a pipe open for ever.
     with tempfile.TemporaryFile() as output:
         try:
             code = subprocess.run(

@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine: the task that the port was given to, or somebody else."""
+"""Who listens on a port of this machine: the task that the port was given to, or another process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 _LISTENING = "0A"
-# 127.0.0.1, every address, and both again as IPv6 writes them.
+# 127.0.0.1, every address, and both as IPv6 writes them.
 _REACHED_BY_LOOPBACK = frozenset(
     {
         "0100007F",
@@ -60,7 +60,7 @@ def _sockets_of(pid: int) -> set[str] | None:
     """The inodes of the process's sockets: none for a process that has ended, None where we may not look."""
     found = set()
     try:
-        # A Path for each descriptor costs ten times as much.
+        # Building a Path for each descriptor costs ten times as much.
         descriptors = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208
     except FileNotFoundError:
         return set()

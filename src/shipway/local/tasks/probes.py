@@ -1,4 +1,4 @@
-"""The app's own requests to single tasks, in place of clients that are not there."""
+"""The app's own requests to single tasks, in place of missing clients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import suppress
 from shipway.core.description.app import Probe, Service
 from shipway.core.observations.observation import ProbeAnswer
 
-# Many, so that tasks that hang keep nobody waiting for a thread; only those that are needed are started.
+# Many, so that tasks that hang leave threads for the others; only those that are needed are started.
 _pool = ThreadPoolExecutor(max_workers=256, thread_name_prefix="probe")
 
 
@@ -25,7 +25,7 @@ class _Asked:
         self._service = service
         self._host = host
         self._probe = probe
-        # Longer than `ask_all` waits: this one is for connections that do not even come about.
+        # Longer than `ask_all` waits: it is for connections that are never established.
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2 * patience)
 
     def ask(self) -> ProbeAnswer:
@@ -60,7 +60,7 @@ class _Asked:
 def ask_all(tasks: Sequence[tuple[int, str, Service]], patience: float) -> list[ProbeAnswer]:
     """Every probe of every task once; a task is its port, its service's name and description.
 
-    What is not answered to its last byte after `patience` seconds has failed, so nothing takes longer than that.
+    A probe without a complete answer after `patience` seconds has failed, so the call takes no longer than that.
     """
     asked = [
         _Asked(port, name, service.check_host, probe, patience)

@@ -1,4 +1,4 @@
-"""The machine's processes: who runs since when, in whose session, carrying which mark."""
+"""The machine's processes: since when they run, in which session, with which mark in their environment."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from shipway.core.errors import ShipwayError
 _KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
 _OURSELVES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Errors by which this program lacks something, whatever it looks at."""
+"""Errors that mean that this program ran out of something, whichever process it looks at."""
 
 
 def children_of_all() -> dict[int, list[int]]:
-    """Every process with those that it started, or that were left to it."""
+    """Every process with its children, adopted ones included."""
     children: dict[int, list[int]] = {}
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error):
@@ -84,7 +84,7 @@ def marked(variable: str, value: str) -> Iterator[int]:
             continue
         except OSError as error:
             if error.errno in _OURSELVES:
-                # Not the process hides its environment: we can't look. "None is left" would be a guess.
+                # We could not look; the process does not hide its environment. "None is left" would be a guess.
                 raise
             continue
         if found and process.pid != os.getpid() and started_at(process.pid) is not None:

@@ -45,7 +45,7 @@ _LAUNCHER = (
 """Becomes the task, after PR_SET_CHILD_SUBREAPER (36): what the task's children leave behind becomes its own child,
 as with the first process of a container, so that whatever it started is found below it."""
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EIO})
-"""Errors that say nothing of the command: it can be started once the machine has room again."""
+"""Errors that say nothing about the command: it can be started once the machine has room again."""
 _COUNT_INTERVAL = 1.0
 _KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
@@ -94,7 +94,7 @@ class ProcessRunner(Runner):
                 fix=f"check `command:` of {spec.service} in shipway.yaml, and its lock file",
             ) from error
         try:
-            # Not yet waited for, the child cannot vanish before its start time is read.
+            # The child was not waited for yet, so it cannot vanish before its start time is read.
             handle = TaskHandle(str(child.pid), started_at(child.pid) or 0.0)
         except OSError:
             child.kill()
@@ -128,7 +128,7 @@ class ProcessRunner(Runner):
         return stranger_on(spec.port, self._members(spec, handle))
 
     def runs(self, spec: TaskSpec, handle: TaskHandle, /) -> str:
-        """Read off the folder that the process works in."""
+        """Read from the folder that the process works in."""
         try:
             works_in = psutil.Process(_pid(handle)).cwd()
         except psutil.Error:
@@ -155,7 +155,7 @@ class ProcessRunner(Runner):
                 self._families.pop(handle, None)
 
     def _left(self, spec: TaskSpec, handle: TaskHandle | None) -> set[int]:
-        """What is to be killed now: the leader last, as long as it lives every orphan of the task stays its child."""
+        """What to kill now: the leader last, because while it lives every orphan of the task becomes its child."""
         launch = spec.env.get(LAUNCH)
         left = set(marked(LAUNCH, launch)) if launch else set()
         if handle is None:
@@ -164,13 +164,13 @@ class ProcessRunner(Runner):
         left |= {pid for pid, started in self._families.get(handle, {}).items() if started_at(pid) == started}
         if not self._runs(handle):
             return left
-        # Held still, it starts no others meanwhile.
+        # A stopped process starts no others meanwhile.
         send(_pid(handle), signal.SIGSTOP)
         left |= descendants([_pid(handle)])
         return left - {_pid(handle)} or {_pid(handle)}
 
     def _members(self, spec: TaskSpec, handle: TaskHandle) -> Iterator[int]:
-        """The task's processes, those first that are found at the least cost."""
+        """The task's processes, the cheapest to find first."""
         yield _pid(handle)
         yield from descendants([_pid(handle)])
         yield from session_members(_pid(handle), handle.started)
@@ -178,7 +178,7 @@ class ProcessRunner(Runner):
             yield from marked(LAUNCH, launch)
 
     def _count_families(self) -> None:
-        """Remember what the tasks have started: when a task dies, nothing else tells whose its orphans were."""
+        """Remember what the tasks have started: when a task dies, nothing else tells whose orphans they are."""
         if time.monotonic() < self._counted_at + _COUNT_INTERVAL:
             return
         self._counted_at = time.monotonic()
@@ -214,7 +214,7 @@ def _with_starts(pids: Iterable[int]) -> dict[int, float]:
 
 
 def _require_program(program: str, folder: str, variables: Mapping[str, str]) -> None:
-    """Raise FileNotFoundError unless the program can be started: the launcher could only say so in the task's log."""
+    """Raise FileNotFoundError unless the program can be started: the launcher could only log it."""
     if os.sep in program:
         found = os.access(Path(folder, program), os.X_OK)
     else:

@@ -1,4 +1,4 @@
-"""The question to a task whether it can take traffic."""
+"""Asks a task whether it can take traffic."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_BYTES = 64 * 1024
 class Readiness:
     """What a task answered: `body` is its JSON object, if it was one; `said` tells the answer in words.
 
-    `answered` is false when it said nothing, neither yes nor no; `stranger` tells that somebody else answered.
+    `answered` is false when it gave no answer at all; `stranger` says that another process answered.
     """
 
     ready: bool
@@ -32,7 +32,7 @@ class Readiness:
 def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES, host: str = "localhost") -> Readiness:
     """GET `path` from 127.0.0.1; within `timeout` seconds altogether, however slowly the answer trickles in.
 
-    What is longer than `most` bytes is cut there, so that it has no `body`.
+    A longer answer is cut at `most` bytes, so that it has no `body`.
     """
     asked = f"GET {path}"
     try:
@@ -50,7 +50,7 @@ def ask(port: int, path: str, timeout: float, most: int = _MAX_BYTES, host: str 
 
 
 def ask_task(runner: Runner, spec: TaskSpec, handle: TaskHandle | None, timeout: float) -> Readiness:
-    """Whether the task is ready; the answer of somebody else on its port is not the task's."""
+    """Whether the task is ready; an answer of another process on its port does not count."""
     answer = ask(spec.port, spec.ready_path, timeout, host=spec.host)
     if not answer.answered and spec.health_path not in ("", spec.ready_path):
         # One slow dependency may hold up readiness; a task that still answers about itself is alive.
@@ -63,7 +63,7 @@ def ask_task(runner: Runner, spec: TaskSpec, handle: TaskHandle | None, timeout:
 
 
 def _meaning(status: int, location: str | None) -> str:
-    """What a wrong answer says of the path that shipway.yaml gives."""
+    """What a wrong answer says about the path in shipway.yaml."""
     if status in (404, 405, 410):
         return ": the app does not answer this path; set `ready:` of the service in shipway.yaml to one that it does"
     if status in (301, 302, 303, 307, 308):

@@ -35,7 +35,7 @@ _STARTING_INTERVAL = 0.05
 class Supervisor:
     """The tasks of this machine. Thread-safe; `on_change` is called without any lock held.
 
-    What a look can't do (a full disk, no descriptors) is tried again at the next one, and keeps it from nothing else.
+    What a look can't do (a full disk, no descriptors) is tried again at the next one, and does not stop the rest.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Supervisor:
         self._troubles = Troubles()
 
     def adopt(self) -> None:
-        """Take over the tasks that an earlier program left: call once, before anything else.
+        """Take over the tasks that an earlier daemon left: call once, before anything else.
 
-        Every task has had the time to answer when it returns: one that is slow to say so is no less ready.
+        When it returns, every task had time to answer: a task that is slow to answer is still ready.
         """
         with self._lock:
             for record in self._table.all():
@@ -70,8 +70,8 @@ class Supervisor:
     def want(self, specs: Sequence[TaskSpec]) -> None:
         """Start those of `specs` that are not known yet; never stops anything.
 
-        A known id is left as it is, crashed ones too. Raises UsageError when it is taken by another artifact. What
-        else is raised was only too early: all of `specs` are looked after by then.
+        A known id is left as it is, crashed ones too. Raises UsageError when it is taken by another artifact. After
+        any other error all of `specs` are supervised, and their starts are tried again.
         """
         failed: OSError | ShipwayError | None = None
         with self._lock:
@@ -137,7 +137,7 @@ class Supervisor:
                 with self._troubles.noting(f"the record of task {task.spec.id}"):
                     self._catch_up(task)
             asked = [probe for task in self._tasks.values() if (probe := self._probe(task)) is not None]
-        # Most tasks answer within milliseconds: their answers count in this very look.
+        # Most tasks answer within milliseconds: their answers count in this look.
         wait(asked, timeout=patience)
         with self._lock:
             for task in list(self._tasks.values()):
@@ -173,7 +173,7 @@ class Supervisor:
             if handle is not None:
                 self._learn(task, handle=handle)
             else:
-                # Its start was wanted and never happened, or left nothing but children: it happens now.
+                # Its start was wanted and never happened, or left only children: it is started now.
                 task.become("backing_off", "was about to start")
                 self._runner.kill(record.spec, None)
         task.started = now
@@ -181,10 +181,10 @@ class Supervisor:
             self._drain(task)
 
     def _start(self, task: Task, port: int) -> None:
-        """Start the task's process. What is raised has left none behind: the task goes on backing off."""
+        """Start the task's process. After an error there is none: the task goes on backing off."""
         launch = {LAUNCH: uuid.uuid4().hex}
         spec = replace(task.spec, port=port, env=dict(task.spec.env) | launch)
-        # Stored before the start: a process that is not recorded any more is found by its launch mark.
+        # Stored before the start: a process that was not recorded is found by its launch mark.
         self._store(task, replace(task.record, spec=spec, handle=None, serves=False))
         try:
             handle = self._runner.start(spec)
@@ -210,7 +210,7 @@ class Supervisor:
             else:
                 self._look_at_process(task, handle)
             if task.state == "backing_off" and self._clock() >= task.restart_at:
-                # A fresh port: the old one may be held by a connection, or by whoever took it meanwhile.
+                # A fresh port: the old one may be held by a connection, or by another process meanwhile.
                 self._start(task, free_port())
 
     def _look_at_process(self, task: Task, handle: TaskHandle) -> None:
@@ -226,7 +226,7 @@ class Supervisor:
             self._ended(task, handle, f"not ready within {task.spec.start_timeout:g} s: {task.reason or 'no answer'}")
 
     def _one_comes_back(self, task: Task) -> bool:
-        """Whether a task of the same service is on its way back."""
+        """Whether another task of the same service is about to be ready."""
         place = (task.spec.environment, task.spec.side, task.spec.service)
         return any(
             (t.spec.environment, t.spec.side, t.spec.service) == place and t.state in ("starting", "backing_off")
@@ -236,7 +236,7 @@ class Supervisor:
     def _ended(self, task: Task, handle: TaskHandle, why: str) -> None:
         if task.state == "ready":
             task.become("unready", why)
-        # Before its children go: what else listens there now is none of the task's.
+        # Before its children are killed: then what listens there besides them is not the task's.
         stranger = self._runner.stranger(task.spec, handle) if not task.record.was_ready else None
         self._runner.kill(task.spec, handle)
         reason = with_log(why, self._runner.log.tail(task.spec, _LOG_LINES))
@@ -244,7 +244,7 @@ class Supervisor:
             task.back_off(self._clock(), reason)
             self._learn(task, handle=None, restarts=task.record.restarts + 1)
         elif stranger is not None and task.moves < _MOST_MOVES:
-            # Somebody took the port before the task could: that says nothing of the task.
+            # Another process took the port first: that says nothing about the task.
             task.moves += 1
             task.back_off(self._clock(), f"port {task.spec.port} was taken by {stranger}")
             self._learn(task, handle=None)
@@ -269,7 +269,7 @@ class Supervisor:
         if task.state not in ("starting", "ready", "unready"):
             return
         if answer.stranger and task.record.handle is not None:
-            # It is started anew on another port: on this one, somebody else would get its requests.
+            # It is restarted on another port: on this one, the other process would get its requests.
             self._ended(task, task.record.handle, answer.said)
             return
         task.heard(self._clock(), answer)
@@ -282,7 +282,7 @@ class Supervisor:
         task.become("draining", task.reason)
         self._learn(task, draining=True)
         if task.record.handle is not None:
-            # What does not hear of it is killed at the drain's end.
+            # A task that cannot be told is killed at the drain's end.
             with self._troubles.noting(f"the end of task {task.spec.id}"):
                 self._runner.terminate(task.spec, task.record.handle)
 
@@ -290,7 +290,7 @@ class Supervisor:
         handle = task.record.handle
         if handle is not None:
             in_time = self._runner.exit_reason(task.spec, handle) is None and self._clock() < task.kill_at
-            # What is held still does not hear that it should end, and finishes nothing.
+            # A stopped process does not get the signal to end, and finishes nothing.
             if in_time and not self._runner.is_stopped(task.spec, handle):
                 return
             self._runner.kill(task.spec, handle)
@@ -306,12 +306,12 @@ class Supervisor:
             return any(task_id in self._tasks for task_id in task_ids)
 
     def _store(self, task: Task, record: TaskRecord) -> None:
-        """Write what is intended, then intend it."""
+        """Write the record first, then use it: for what is about to be done."""
         self._table.put(record)
         task.record = task.stored = record
 
     def _learn(self, task: Task, **facts: Any) -> None:
-        """Take in what has happened already. Where it can't be written, it is so all the same; a later look writes it."""
+        """Take in what has happened already, even if it can't be written now: a later look writes it."""
         task.record = replace(task.record, **facts)
         with self._troubles.noting(f"the record of task {task.spec.id}"):
             self._catch_up(task)
@@ -332,7 +332,7 @@ class Supervisor:
         return [task.spec for task in self._tasks.values()]
 
     def _tell_changes(self) -> None:
-        """Tell of every change. What could not be told, such as to a router that is away, is told at the next look."""
+        """Report every change. A report that fails, such as to a router that is down, is repeated at the next look."""
         with self._lock:
             changed = [
                 (task, seen, task.status())

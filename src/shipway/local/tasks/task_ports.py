@@ -16,8 +16,8 @@ _given: dict[int, float] = {}
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on; the same is not given again for a minute.
 
-    Taken from below the range out of which the kernel serves outgoing connections (those would take a port between
-    this answer and the task's own bind), and apart from the ports on which the router listens.
+    Taken from below the range that the kernel uses for outgoing connections (those would take a port between this
+    answer and the task's own bind), and apart from the ports on which the router listens.
     """
     with _lock:
         now = time.monotonic()

@@ -62,7 +62,7 @@ class TaskSpecs:
         )
 
     def capture(self, environment: str, release: Release, service: str) -> tuple[str, str] | None:
-        """Where the service's tasks write what they were asked and answered: address and endpoint; None if nowhere."""
+        """Where the service's tasks capture requests and answers: address and endpoint; None if nowhere."""
         described = release.app.services[service]
         own = described.env | release.app.environments[environment].env
         address = self._filled(own.get("CAPTURE", ""), environment, release, service)
@@ -84,12 +84,12 @@ class TaskSpecs:
                 BEFORE_TRAFFIC_TIMEOUT,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise Refused(f"{service}: before_traffic could not run: {error}", fix="mend it in shipway.yaml") from error
+            raise Refused(f"{service}: before_traffic could not run: {error}", fix="edit it in shipway.yaml") from error
         if code != 0:
             last = said.strip().splitlines()[-15:]
             raise Refused(
                 with_log(f"{service}: before_traffic failed with exit code {code}", last),
-                fix=f"mend `{command}` and deploy again",
+                fix=f"correct `{command}` and deploy again",
             )
 
     def _variables(self, environment: str, side: Side, release: Release, service: str) -> dict[str, str]:

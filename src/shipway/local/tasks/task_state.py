@@ -26,8 +26,8 @@ class TaskStatus:
     """One task as it is now.
 
     `since` is the Unix time of the last change of state, `body` the JSON object of its last readiness answer,
-    `reason` why it is not ready, with its last log lines when it ended. `silent` says that it answers nothing at all,
-    neither yes nor no: it hangs, or was stopped.
+    `reason` why it is not ready, with its last log lines when it ended. `silent` says that it does not answer at all:
+    it hangs, or was stopped.
     """
 
     spec: TaskSpec
@@ -41,14 +41,14 @@ class TaskStatus:
 
     @property
     def serving(self) -> bool:
-        """Whether it was ready since its last start: it may be asked, also while it is not ready for a moment."""
+        """Whether it was ready since its last start: it may get requests, also while it is not ready for a moment."""
         return self.state in ("ready", "unready")
 
 
 class Task:
     """The supervisor's own notes on a task; times are readings of its clock.
 
-    `stored` is the record as the table has it: what could not be written yet differs from `record`.
+    `stored` is the record as the table has it: it differs from `record` while that could not be written.
     """
 
     def __init__(self, record: TaskRecord, state: State, now: float, stored: TaskRecord | None = None) -> None:
@@ -87,7 +87,7 @@ class Task:
         self.reason = reason
 
     def begin(self, now: float) -> None:
-        """A new process: what the one before said does not count."""
+        """A new process: the answers of the previous one do not count."""
         self.forget_answers()
         self.started = now
         self.become("starting", self.reason)
@@ -117,9 +117,9 @@ class Task:
         self.become("ready")
 
     def frozen(self, now: float, *, stopped: bool, one_comes_back: bool) -> str | None:
-        """Why a task that served is as good as dead: it is held still, or has said nothing for long.
+        """Why a task that served counts as dead: it was stopped by a signal, or has not answered for long.
 
-        While another task of its service is on its way back, it has more time: where all are slow, they are not ended
+        While another task of its service is starting, it has more time: where all are slow, they are not ended
         together.
         """
         if not stopped:
@@ -137,7 +137,7 @@ class Task:
         return None
 
     def back_off(self, now: float, why: str) -> None:
-        """Wait before the next start: not at all after a first death, longer after each one in a row."""
+        """Wait before the next start: not at all after a first failure, longer after each one in a row."""
         pause = self._back_off if self._settled else max(_FIRST_BACK_OFF, self._back_off)
         self.restart_at = now + pause
         self._back_off = min(max(_FIRST_BACK_OFF, 2 * pause), _LONGEST_BACK_OFF)

@@ -1,4 +1,4 @@
-"""What is known of every task, kept so that no process is forgotten when the daemon is killed."""
+"""The records of all tasks in files, so that no process is forgotten when the daemon is killed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def read_record(file: Path) -> TaskRecord:
 
 
 def _as_today(stored: dict[str, Any]) -> dict[str, Any]:
-    """A record as an earlier Shipway wrote it, as it is written today: its tasks run on, and are adopted."""
+    """An earlier Shipway's record in today's form: tasks that it started run on, and are adopted."""
     spec, handle = stored["spec"], stored["handle"]
     if "cwd" in spec:
         address = Address(spec["cwd"], spec["env"].get("VIRTUAL_ENV", ""))

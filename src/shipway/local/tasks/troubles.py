@@ -1,4 +1,4 @@
-"""What a loop could not do and tries again: remembered, and told in the log once for as long as it lasts."""
+"""What a loop could not do and tries again: remembered, and logged once for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _log = logging.getLogger(__name__)
 
 
 class Troubles:
-    """By what could not be done. Not thread-safe by itself."""
+    """What failed, by the name of what was to be done. Not thread-safe by itself."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
     @contextmanager
     def noting(self, what: str) -> Iterator[None]:
-        """Let nothing that fails inside end the look."""
+        """Note an error inside, so that it does not end the look."""
         try:
             yield
         except Exception as error:
@@ -35,6 +35,6 @@ class Troubles:
         self._known = {what: why for what, why in self._known.items() if name not in what}
 
     def check(self) -> None:
-        """Raise ShipwayError with one of what could not be done, if anything could not."""
+        """Raise ShipwayError with the first thing that could not be done, if there is one."""
         if found := sorted(f"{what}: {why}" for what, why in self._known.items()):
             raise ShipwayError(found[0] + (f" (and {len(found) - 1} more)" if len(found) > 1 else ""))
