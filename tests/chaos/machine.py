@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 
 from benchmarks.throwaway import Hello
-from shipway.cli.client import Client
+from shipway.cli.client.over_socket import SocketClient
 from shipway.core.errors import ShipwayError
-from shipway.core.places import places_of
 from shipway.demo.leftovers import processes_in
+from shipway.local.places import places_of
 from tests.waiting import wait_for
 
 
@@ -25,7 +25,7 @@ class Machine:
     def __init__(self, app: Hello) -> None:
         self.app = app
         self._places = places_of(app.stage.app, os.getuid())
-        self._client = Client(self._places.socket)
+        self._client = SocketClient(str(self._places.socket))
 
     # -- what is there -------------------------------------------------------------------------------------------
 

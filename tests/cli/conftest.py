@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.places import Places, places_of
+from shipway.local.places import Places, places_of
 from tests.cli.daemon_double import DaemonDouble
 
 

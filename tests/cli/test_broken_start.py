@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from shipway.cli import daemon, ownership
 from shipway.core.errors import Refused
-from shipway.core.places import Places
+from shipway.local import daemon, ownership
+from shipway.local.places import Places
 from shipway.local.whose import user_name
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shipway.cli.daemon import is_left_serving
 from shipway.cli.main import run as shipway
-from shipway.core.places import Places
+from shipway.local.daemon import LocalDaemon
+from shipway.local.places import Places
 from tests.cli.answers import Json, environment, event, rollout, run, status, succeeded, waiting
 from tests.cli.daemon_double import DaemonDouble
 from tests.waiting import wait_for
@@ -406,15 +406,16 @@ def test_reload_says_whether_anything_changed(app: Places, daemon: DaemonDouble,
 
 def test_a_router_that_was_left_alone_is_seen(app: Places) -> None:
     """After the daemon has ended, the router's socket tells that the app still serves."""
-    assert not is_left_serving(app)
+    daemon = LocalDaemon(app, [])
+    assert not daemon.is_left_serving()
     app.runtime.mkdir(parents=True)
     (app.runtime / "left.sock").touch()
-    assert not is_left_serving(app)
+    assert not daemon.is_left_serving()
     with socket.socket(socket.AF_UNIX) as router:
         router.bind(str(app.runtime / "router.sock"))
         router.listen()
-        assert is_left_serving(app)
-    assert not is_left_serving(app)
+        assert daemon.is_left_serving()
+    assert not daemon.is_left_serving()
 
 
 def test_a_part_of_the_daemon_that_is_stuck_shows_in_status(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:

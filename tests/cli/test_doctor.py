@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from shipway.cli import doctor
-from shipway.cli.client import Client
-from shipway.cli.doctor import Check
+from shipway.cli.commands.checks import AskedDaemon
 from shipway.cli.main import run as shipway
-from shipway.core.places import Places
+from shipway.core.checks import Check
+from shipway.local import doctor
+from shipway.local.places import Places
 from shipway.local.router.ports import Holder
+from shipway.wiring import local
 from tests.cli.answers import environment, status
 from tests.cli.daemon_double import DaemonDouble
 
@@ -43,6 +44,10 @@ def commit(app: Places, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
             subprocess.run(["git", *words], cwd=app.root, check=True)
 
     return commit
+
+
+def description(app: Places, *own_ports: int) -> list[Check]:
+    return list(doctor.description(app, local.LocalWiring(app.root).described, own_ports))
 
 
 def _free_port() -> int:
@@ -123,17 +128,20 @@ def test_a_taken_port_is_a_fault_and_our_own_is_not(app: Places, daemon: DaemonD
         holder.listen()
         port = holder.getsockname()[1]
         (app.root / "shipway.yaml").write_text(YAML.replace("PORT", str(port)))
-        described, taken = doctor.description(app, None)
+        described, taken = description(app)
         assert Check("shipway.yaml", "good", "toy: web in dev") == described
         assert "bad" == taken.state
         assert re.fullmatch(rf"dev: taken by .+, process {os.getpid()}", taken.found)
-        ours = status(environment("dev", url=f"http://127.0.0.1:{port}"))
-        assert Check(f"port {port}", "good", "dev: ours") == list(doctor.description(app, ours))[1]
+        daemon.answer("GET", "/v1/status", status(environment("dev", url=f"http://127.0.0.1:{port}")))
+        asked = AskedDaemon()
+        assert set() == asked.ports()
+        list(asked.checks())
+        assert Check(f"port {port}", "good", "dev: ours") == description(app, *asked.ports())[1]
 
 
 def test_a_malformed_description_is_a_finding(app: Places) -> None:
     """The doctor goes on; the mistake is told as `validate` tells it."""
-    (found,) = doctor.description(app, None)
+    (found,) = description(app)
     assert "bad" == found.state
     assert "shipway.yaml:1: environments: missing" in found.found
 
@@ -141,11 +149,10 @@ def test_a_malformed_description_is_a_finding(app: Places) -> None:
 def test_the_daemon_may_be_away_but_not_broken(app: Places, daemon: DaemonDouble) -> None:
     """Not running is no fault; nonsense is."""
     daemon.answer("GET", "/v1/status", b"?", status(environment()))
-    client = Client(app.socket)
-    assert "bad" == doctor.running(client)[1].state
-    assert Check("daemon", "good", "pid 4711, Shipway 0.1.0") == doctor.running(client)[1]
+    assert ["bad"] == [check.state for check in AskedDaemon().checks()]
+    assert Check("daemon", "good", "pid 4711, Shipway 0.1.0") == next(AskedDaemon().checks())
     daemon.stop()
-    assert (None, Check("daemon", "optional", "not running", "shipway up --detach")) == doctor.running(client)
+    assert [Check("daemon", "optional", "not running", "shipway up --detach")] == list(AskedDaemon().checks())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -180,14 +187,14 @@ def test_validate(app: Places, capsys: pytest.CaptureFixture[str]) -> None:
     assert {"dev": ["dev"]} == json.loads(capsys.readouterr().out)["paths"]
 
 
-def test_a_part_of_the_daemon_that_does_not_work_is_a_fault() -> None:
-    """Doctor names what it is for and what is wrong; without a daemon there is nothing to say."""
+def test_a_part_of_the_daemon_that_does_not_work_is_a_fault(app: Places, daemon: DaemonDouble) -> None:
+    """Doctor names what it is for and what is wrong."""
     loops = [{"name": name, "purpose": f"keeps {name}", "quiet": 0.0, "fault": ""} for name in ("tasks", "router")]
-    assert ["good"] == [check.state for check in doctor.loops(status(loops=loops))]
-    loops[0]["fault"] = "has ended"
-    (check,) = doctor.loops(status(loops=loops))
-    assert ("bad", "what keeps tasks has ended") == (check.state, check.found)
-    assert [] == list(doctor.loops(None))
+    daemon.answer("GET", "/v1/status", status(loops=loops))
+    daemon.answer("GET", "/v1/status", status(loops=[loops[0], loops[1] | {"fault": "has ended"}]))
+    assert ["good", "good"] == [check.state for check in AskedDaemon().checks()]
+    _, check = AskedDaemon().checks()
+    assert ("bad", "what keeps router has ended") == (check.state, check.found)
 
 
 def test_what_cannot_be_confined_is_said_to_be_trusted(app: Places, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +208,7 @@ def test_what_cannot_be_confined_is_said_to_be_trusted(app: Places, monkeypatch:
 def test_the_port_of_a_router_without_its_control_plane_is_ours(app: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the daemon has ended the router serves on; that is no stranger, and nothing is to be mended."""
     own = Holder("this app's own haproxy, process 7", "shipway repair", own=True)
-    monkeypatch.setattr("shipway.local.router.ports.holder_of", lambda port, root: own)
+    monkeypatch.setattr("shipway.local.doctor.holder_of", lambda port, root: own)
     with socket.create_server(("127.0.0.1", 0)) as router:
         port = router.getsockname()[1]
         found = doctor._port("dev", port, set(), app.root)
@@ -223,7 +230,7 @@ def test_the_description_is_compared_with_the_newest_commit(
     told = capsys.readouterr().err
     assert "shipway.yaml:4: services.web.path: commit " in told
     assert "has no web; commit it: git add web && git commit" in told
-    (check,) = [check for check in doctor.description(app, None) if check.name == "shipway.yaml"]
+    (check,) = [check for check in description(app) if check.name == "shipway.yaml"]
     assert ("bad", True) == (check.state, "services.web.path" in check.found)
     commit("2026-01-02T00:00:00Z")
     (app.root / "shipway.yaml").write_text(text + "# more\n")

@@ -10,7 +10,7 @@ import pytest
 from shipway.cli.main import run as shipway
 from shipway.cli.render.experiments import experiment_lines
 from shipway.cli.render.status import environment_lines
-from shipway.core.places import Places
+from shipway.local.places import Places
 from tests.cli.answers import NOW, Json, environment, status
 from tests.cli.daemon_double import DaemonDouble
 

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from shipway.cli import follow as following
-from shipway.cli.client import Client, NotRunning
+from shipway.cli.client.over_socket import SocketClient
+from shipway.cli.client.protocol import NotRunning
 from shipway.cli.commands import daemon as house
 from shipway.cli.follow import follow
 from shipway.cli.main import run as shipway
 from shipway.cli.tail import new_lines
-from shipway.core.places import Places
+from shipway.local.places import Places
 from tests.cli.answers import Json, count, environment, event, rollout, run, status, succeeded, waits
 from tests.cli.daemon_double import HANG_UP, DaemonDouble
 
@@ -27,7 +28,7 @@ def test_a_daemon_that_is_killed_and_comes_back_loses_no_event(
     daemon.answer("GET", path, {"run": succeeded(), "events": [event(2, "done", "two"), event(3, "end", "end")]})
     daemon.answer("GET", "/v1/runs/12", {"run": succeeded(), "rollouts": []})
     daemon.answer("GET", "/v1/status", status(environment()))
-    assert 0 == follow(Client(app.socket), run(), as_json=False)
+    assert 0 == follow(SocketClient(str(app.socket)), run(), as_json=False)
     said = capsys.readouterr()
     assert ["  ✔ one", "  ✔ two"] == said.out.splitlines()[1:3]
     assert "waiting up to 60 s for it to come back" in said.err
@@ -40,7 +41,7 @@ def test_a_daemon_that_stays_away_is_given_up(
     monkeypatch.setattr(following, "PATIENCE", 0.0)
     daemon.stop()
     with pytest.raises(NotRunning) as raised:
-        follow(Client(app.socket), run(), as_json=False)
+        follow(SocketClient(str(app.socket)), run(), as_json=False)
     assert "run 12 goes on once Shipway runs again" == raised.value.state
     assert "shipway up --detach, then shipway run follow 12" == raised.value.fix
 
@@ -54,7 +55,7 @@ def test_the_events_behind_the_last_look_are_told_before_the_end(
     daemon.answer("GET", path, {"run": succeeded(), "events": [event(2, "done", "two"), event(3, "end", "end")]})
     daemon.answer("GET", "/v1/runs/12", {"run": succeeded(), "rollouts": []})
     daemon.answer("GET", "/v1/status", status(environment()))
-    assert 0 == follow(Client(app.socket), run(), as_json=False)
+    assert 0 == follow(SocketClient(str(app.socket)), run(), as_json=False)
     assert "  ✔ two" in capsys.readouterr().out
 
 
@@ -69,7 +70,7 @@ def test_in_a_pipe_a_wait_is_told_rarely(app: Places, daemon: DaemonDouble, caps
     daemon.answer("GET", "/v1/runs/12", {"run": succeeded(), "rollouts": []})
     daemon.answer("GET", "/v1/status", *[status(environment(rollout=rollout(waiting=step))) for step in steps])
     daemon.answer("GET", "/v1/status", status(environment()))
-    assert 0 == follow(Client(app.socket), run(), as_json=as_json)
+    assert 0 == follow(SocketClient(str(app.socket)), run(), as_json=as_json)
     said = capsys.readouterr()
     told = [line for line in said.err.splitlines() if "waits" in line]
     assert ["0 of 50", "13 of 50", "25 of 50", "38 of 50"] == [

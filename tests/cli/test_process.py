@@ -10,11 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from shipway.core.places import Places
+from shipway.local.places import Places
 from tests.cli.answers import environment, run, status
 from tests.cli.daemon_double import DaemonDouble
 
-HEAVY = ("pydantic", "yaml", "sqlite3", "rich", "http.client", "shipway.core.description.app", "shipway.wiring")
+HEAVY = (
+    "pydantic",
+    "yaml",
+    "sqlite3",
+    "rich",
+    "http.client",
+    "shipway.core.description.app",
+    "shipway.wiring.local_platform",
+)
 
 
 def _start(*arguments: str, **options: object) -> subprocess.Popen[bytes]:

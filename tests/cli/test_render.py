@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.cli.doctor import Check
 from shipway.cli.render.changes import changes
 from shipway.cli.render.doctor import check_lines, conclusion
 from shipway.cli.render.errors import error_lines, error_object
@@ -16,6 +15,7 @@ from shipway.cli.render.status import status_lines
 from shipway.cli.render.story import event_lines, outcome, progress_line
 from shipway.cli.render.text import clock_time, duration, paragraph, plain, table
 from shipway.cli.terminal import Style, clip
+from shipway.core.checks import Check
 from shipway.core.errors import Refused
 from tests.cli.answers import NOW, clients, environment, event, rollout, run, service, status, succeeded, waiting
 

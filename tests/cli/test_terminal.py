@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from shipway.core.places import Places
+from shipway.local.places import Places
 from tests.cli.answers import NOW, count, environment, event, rollout, run, status, succeeded, waiting, waits
 from tests.cli.daemon_double import DaemonDouble
 from tests.waiting import PATIENCE

@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from shipway.core.errors import Refused
+from shipway.core.views import Publishing
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.metadata import Metadata
 from shipway.registry.packer import Packer
@@ -86,12 +87,12 @@ def test_the_examples_rows_are_what_its_model_computes(example: Path, tmp_path: 
     lock = ROOT / "model-packaging" / "requirements-test.lock"
     python = environments.python(lock, "model packaging's tests", lambda line: None)
     registry = ModelRegistry(tmp_path / "ml-models-bucket", Packer(lambda lock, tell: python, ROOT))
-    assert "v1.0" == registry.publish(example, None, "maria", check=True).version
+    assert "v1.0" == registry.publish(example, None, "maria", Publishing(check=True)).version
     document = json.loads((example / "metadata.json").read_text())
     document["golden"][0]["prediction"] = 0.5
     (example / "metadata.json").write_text(json.dumps(document))
     with pytest.raises(Refused, match="recorded differ"):
-        registry.publish(example, None, "maria", check=True)
+        registry.publish(example, None, "maria", Publishing(check=True))
 
 
 def test_every_key_that_the_platform_reads_is_on_the_page(documented: dict[str, str]) -> None:

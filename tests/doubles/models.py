@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
+from shipway.core.contract.version import next_version
 from shipway.core.errors import Refused, UsageError
 from shipway.core.models.approval import Decision, check_decision, check_promotable
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Models
+from shipway.core.ports import Models, Tell
+from shipway.core.views import Publishing
 
 NAMES = ("v1.0", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v2.0", "v3.0", "v4.0", "v5.0", "v5.1", "v6.6")
 """All pending at first, but for v1.0, which is approved; the files of v6.6 do not have their digests."""
@@ -19,9 +22,9 @@ class FakeModels(Models):
 
     def __init__(self) -> None:
         self.current: str | None = "v1.0"
-        self.versions = {name: version(name) for name in NAMES}
+        self.versions = {name: a_version(name) for name in NAMES}
         self.damaged = {"v6.6"}
-        self.baked: tuple[str, Path] | None = None
+        self.baked: tuple[str, str] | None = None
         self.promoted("v1.0")
 
     def promoted(self, version: str) -> None:
@@ -48,6 +51,26 @@ class FakeModels(Models):
     def latest_name(self) -> str | None:
         return self.current
 
+    def list(self) -> tuple[ModelVersion, ...]:
+        return tuple(self.versions.values())
+
+    def metadata(self, version: str) -> Mapping[str, Any]:
+        model = self.get(version)
+        return {"name": model.name, "version": version, "approval": {"status": model.approval_status}}
+
+    def publish(self, folder: str, version: str | None, author: str, how: Publishing, tell: Tell) -> ModelVersion:
+        name = version or next_version(tuple(self.versions))
+        tell(f"published {folder} as it is")
+        made = replace(self.versions.get(name) or a_version(name), author=author)
+        if not how.check:
+            self.versions[name] = made
+        return made
+
+    def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
+        self.get(a), self.get(b)
+        tell("both answer")
+        return {"rows": 10}
+
     def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
         model = self.verified(version) if decision == "approved" else self.get(version)
         if model.approval_status != decision:
@@ -56,10 +79,10 @@ class FakeModels(Models):
         self.versions[version] = model
         return model
 
-    def bake(self, version: str, target: Path) -> ModelVersion:
+    def bake(self, version: str, folder: str) -> ModelVersion:
         model = self.verified(version)
         check_promotable(model)
-        self.baked = (version, target)
+        self.baked = (version, folder)
         return model
 
     def make_latest(self, version: str, by: str, why: str, at: float) -> None:
@@ -78,6 +101,6 @@ class FakeModels(Models):
         return model
 
 
-def version(name: str, status: str = "pending") -> ModelVersion:
+def a_version(name: str, status: str = "pending") -> ModelVersion:
     """A version that takes what every other takes."""
     return ModelVersion(name, "m", "model.txt", f"digest of {name}", "schema", "", "", "ann", status)  # type: ignore[arg-type]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
+from pathlib import Path
 
 from shipway.core.errors import UsageError
 from shipway.core.ports import Source
@@ -15,9 +17,16 @@ class FakeSource(Source):
     `files` are in every commit; `dirty` is the commit that is checked out with a new file in each folder.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path = Path("/app")) -> None:
+        self.root = root
         self.files = {"shipway.yaml": b""}
         self.dirty: str | None = "dirty"
+
+    def folder(self, path: str, start: str = "") -> str:
+        found = posixpath.normpath(self.root / path)
+        if not found.startswith(f"{self.root}/"):
+            raise UsageError(f"{found} is outside of {self.root}", fix="name a folder of a service")
+        return posixpath.relpath(found, self.root / start)
 
     def resolve(self, revision: str) -> Commit:
         if revision == "unknown" or not revision.strip():

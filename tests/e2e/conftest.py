@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from shipway.core.places import places_of
+from shipway.local.places import places_of
 from tests.ports import free_port
 from tests.waiting import wait_for
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shipway.core.places import places_of
+from shipway.local.places import places_of
 from tests.e2e.conftest import Shipway
 from tests.waiting import wait_for
 

@@ -6,8 +6,8 @@ import os
 import stat
 from pathlib import Path
 
-from shipway.core.places import places_of
 from shipway.local.builds.confinement import Confinement
+from shipway.local.places import places_of
 from tests.e2e.conftest import Shipway
 
 SNOOP = """

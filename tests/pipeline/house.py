@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from shipway.core.errors import Refused
 from shipway.core.experiments.experiment import Experiment
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
+from shipway.local.logs import LocalLogs
+from shipway.local.places import Places
 from shipway.local.state.store import Store
-from shipway.pipeline.control import Control
+from shipway.pipeline.desk.desk import PipelineDesk
 from shipway.pipeline.engine import Engine
+from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
@@ -103,12 +106,15 @@ class House:
         target: Any = MortalTarget(self.target, self.store)
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
-            self.store, FakeSource(), self.workshop, self.registry, rollouts, time.time,
-            read_app=lambda _: self.described, operator_app=lambda: self.app, root=folder,
+            self.store, FakeSource(folder), self.workshop, self.registry, rollouts, time.time,
+            read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)
         self.engine = Engine(self._carry_out, self.stopping)
-        self.control = Control(parts, self.engine)
+        self.experiments = Experiments(parts, target, self.stopping)
+        self.control = PipelineDesk(
+            parts, self.engine, target, self.experiments, LocalLogs(Places(folder, folder / "run"))
+        )
         self.rollouts = rollouts
 
     def killed(self) -> House:
@@ -123,11 +129,19 @@ class House:
         with suppress(Killed):
             self.runs.carry_out(id)
 
+    def run(self, id: str) -> Run:
+        """The run's record."""
+        return self.control.run(id).run
+
+    def all_runs(self) -> Sequence[Run]:
+        """Every run, the newest first."""
+        return self.control.runs(1000)
+
     def until(self, id: str, *statuses: str) -> Run:
         """The run, once it has one of the statuses."""
 
         def there() -> Run | None:
-            run = self.control.run(id)
+            run = self.run(id)
             assert run.live or run.status in statuses, f"run {id} is {run.status}: {run.reason}"
             return run if run.status in statuses else None
 
@@ -145,8 +159,8 @@ class House:
 
     def close(self) -> None:
         """Reject what waits for a person, and see every run end."""
-        for run in [] if self.store.dead else self.control.runs():
-            while self.control.run(run.id).live:
+        for run in [] if self.store.dead else self.all_runs():
+            while self.run(run.id).live:
                 # What has only just begun to wait may find its gate answered before we answer.
                 with suppress(Refused):
                     self.control.answer(run.id, approved=False, who="ann", why="end of the test")

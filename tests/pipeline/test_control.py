@@ -34,7 +34,7 @@ def test_without_the_role_nobody_approves(house: House) -> None:
     house.until(run.id, "waiting")
     with pytest.raises(Refused, match="one of the roles lead"):
         house.control.answer(run.id, approved=True, who="bob", why="mine")
-    assert "waiting" == house.control.run(run.id).status
+    assert "waiting" == house.run(run.id).status
 
 
 def test_rejected(house: House) -> None:
@@ -85,7 +85,7 @@ def test_a_model_that_was_damaged_since_its_promotion_was_asked_for_makes_no_rel
     promotion = Run("77", "model", "", "promote v6.6", None, ("dev",), "ann", time.time(), model_version="v6.6")
     house.store.put("77", promotion)
     house.runs.carry_out("77")
-    ended = house.control.run("77")
+    ended = house.run("77")
     assert ("refused", "model v6.6: model.txt has another sha256") == (ended.status, ended.reason)
     assert ["r1"] == [release.id for release in house.store.all(Release)]
 
@@ -124,7 +124,7 @@ def test_an_unknown_commit_starts_nothing(house: House) -> None:
     """A usage error leaves no run behind."""
     with pytest.raises(UsageError):
         house.control.deploy("unknown", None, "bob")
-    assert [] == house.control.runs()
+    assert [] == house.all_runs()
 
 
 @pytest.mark.parametrize(("commit", "environment"), [("", None), (" ", None), ("c1", "")])
@@ -132,7 +132,7 @@ def test_an_empty_name_deploys_nothing(house: House, commit: str, environment: s
     """It is asked for as it was written; only where nothing was written the newest commit is meant."""
     with pytest.raises(UsageError):
         house.control.deploy(commit, environment, "bob")
-    assert [] == house.control.runs()
+    assert [] == house.all_runs()
 
 
 def test_a_bad_candidate_ends_the_run_as_rolled_back(house: House) -> None:
@@ -245,14 +245,14 @@ def test_rollback_needs_the_role(house: House) -> None:
 def test_a_model_is_promoted_everywhere_and_back(house: House) -> None:
     """Each environment swaps; `latest` follows; a rollback brings the version before back."""
     house.release("c1")
-    assert house.control.models.promote("v1.0", [], "ann", "first") is not None
+    assert house.control.models.promote("v1.0", [], "ann", "first").run is not None
     house.until("2", "succeeded")
-    run = house.control.models.promote("v1.1", [], "ann", "better")
+    run = house.control.models.promote("v1.1", [], "ann", "better").run
     assert run is not None
     house.until(run.id, "succeeded")
     assert ("v1.1", {"v1.1"}) == (house.registry.current, set(house.target.models.values()))
     assert "new releases take model v1.1, which ann approves by that" in [e.text for e in house.store.events(run.id, 0)]
-    back = house.control.models.roll_back([], "ann", "worse")
+    back = house.control.models.roll_back([], "ann", "worse").run
     assert back is not None
     house.until(back.id, "succeeded")
     assert ("v1.0", {"v1.0"}) == (house.registry.current, set(house.target.models.values()))
@@ -261,7 +261,7 @@ def test_a_model_is_promoted_everywhere_and_back(house: House) -> None:
 def test_a_model_promoted_in_dev_alone_is_not_what_new_releases_take(house: House) -> None:
     """Dev may try a model without deciding what production gets next."""
     house.release("c1")
-    run = house.control.models.promote("v1.1", ["dev"], "bob", "an experiment")
+    run = house.control.models.promote("v1.1", ["dev"], "bob", "an experiment").run
     assert run is not None
     house.until(run.id, "succeeded")
     assert "v1.0" == house.registry.current
@@ -274,7 +274,7 @@ def test_a_broken_model_changes_nothing(house: House) -> None:
     with pytest.raises(Refused, match="sha256"):
         house.control.models.promote("v6.6", [], "ann", "")
     house.target.broken_models = frozenset({"v1.1"})
-    run = house.control.models.promote("v1.1", [], "ann", "")
+    run = house.control.models.promote("v1.1", [], "ann", "").run
     assert run is not None
     assert 4 == house.until(run.id, "rolled_back").exit_code
     assert "v1.0" == house.registry.current
@@ -319,7 +319,7 @@ def test_a_commit_without_the_environment_is_refused(house: House) -> None:
     house.control._parts = replace(house.control._parts, read_app=lambda _: less)
     with pytest.raises(UsageError, match="knows no environment 'prod'"):
         house.control.deploy("c1", None, "bob")
-    assert [] == house.control.runs()
+    assert [] == house.all_runs()
 
 
 def test_a_retry_does_not_bring_back_an_older_commit(house: House) -> None:
@@ -363,7 +363,7 @@ def test_a_run_that_waits_for_its_turn_says_for_whom(house: House) -> None:
     first = house.control.deploy("c1", "dev", "bob")
     house.reached(lambda: house.rollouts.under_way("dev") is not None)
     second = house.control.deploy("d1", None, "bob")
-    house.reached(lambda: house.control.run(second.id).enters == "dev")
+    house.reached(lambda: house.run(second.id).enters == "dev")
     house.reached(lambda: "waits for dev: run 1 is at work there" in [e.text for e in house.store.events(second.id, 0)])
     house.target.hold.set()
     house.until(first.id, "succeeded")

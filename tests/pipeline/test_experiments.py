@@ -69,7 +69,7 @@ class Bench:
         nothing: Any = None
         parts = Parts(
             self.store, nothing, nothing, Registry(), rollouts, self.clock,  # type: ignore[arg-type]
-            read_app=lambda _: self.app, operator_app=lambda: self.app, root=folder,
+            read_app=lambda _: self.app, operator_app=lambda: self.app,
         )  # fmt: skip
         self.parts = parts
         self.experiments = self.restarted()
@@ -469,16 +469,16 @@ def test_of_a_split_one_version_may_become_all(house: House) -> None:
     """Another one is refused with what to do; on the way back nothing stands in the way."""
     house.release("c1")
     for version in ("v1.0", "v1.1"):
-        run = house.control.models.promote(version, [], "ann", "")
+        run = house.control.models.promote(version, [], "ann", "").run
         assert run is not None
         house.until(run.id, "succeeded")
     house.store.put("prod", Experiment("prod", "v1.1", (("v1.2", 10.0),)))
     with pytest.raises(Refused, match="prod is split between"):
         house.control.models.promote("v1.3", ["prod"], "ann", "")
-    run = house.control.models.promote("v1.2", ["prod"], "ann", "it is better")
+    run = house.control.models.promote("v1.2", ["prod"], "ann", "it is better").run
     assert run is not None
     house.until(run.id, "succeeded")
-    back = house.control.models.roll_back([], "ann", "it is not")
+    back = house.control.models.roll_back([], "ann", "it is not").run
     assert back is not None
     house.until(back.id, "succeeded")
 

@@ -130,7 +130,7 @@ def test_only_what_nobody_uses_is_archived(house: House) -> None:
             house.control.models.decide(version, "archived", "ann", "old")
     assert "archived" == house.control.models.decide("v1.4", "archived", "ann", "old").model.approval_status
     house.target.hold.clear()
-    run = house.control.models.promote("v1.6", ["dev"], "bob", "an experiment", canary=True)
+    run = house.control.models.promote("v1.6", ["dev"], "bob", "an experiment", canary=True).run
     house.reached(lambda: house.rollouts.under_way("dev") is not None)
     with pytest.raises(Refused, match="serves in dev"):
         house.control.models.decide("v1.6", "archived", "ann", "old")
@@ -143,7 +143,7 @@ def test_a_canary_takes_the_other_side_and_the_policys_steps(house: House) -> No
     describe(house, environments=environments(rollout=CANARY))
     house.release("c1")
     house.target.calls.clear()
-    run = ended(house, house.control.models.promote("v1.1", [], "ann", "better", canary=True))
+    run = ended(house, house.control.models.promote("v1.1", [], "ann", "better", canary=True).run)
     assert ("succeeded", "v1.1") == (run.status, house.registry.current)
     shares = dict.fromkeys(call[3] for call in house.target.calls if call[:2] == ("shift", "prod"))
     assert [0, 2000, 10_000] == list(shares)
@@ -159,7 +159,7 @@ def test_a_canary_with_shifted_predictions_is_rolled_back(house: House) -> None:
     describe(house, environments=environments(rollout=CANARY))
     house.release("c1")
     house.target.shifted_models = frozenset({"v1.1"})
-    run = ended(house, house.control.models.promote("v1.1", [], "ann", "better", canary=True))
+    run = ended(house, house.control.models.promote("v1.1", [], "ann", "better", canary=True).run)
     assert "rolled_back" == run.status
     assert "predictions shifted by more than" in run.reason
     assert ("r1", "v1.0") == (house.rollouts.record_of("dev").stable, house.registry.current)
@@ -173,7 +173,7 @@ def test_a_canary_that_labels_speak_against_is_rolled_back(house: House) -> None
     describe(house, environments=environments(rollout=CANARY))
     house.release("c1")
     house.target.lossy_models = frozenset({"v1.1"})
-    run = ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True))
+    run = ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True).run)
     assert "squared error 0.3, stable 0.2: worse by more than" in run.reason
 
 
@@ -185,7 +185,7 @@ def test_a_canary_whose_predictions_nobody_tells_does_not_pass(house: House) -> 
     describe(house, environments=environments(rollout={**CANARY, "guard": {"hold_timeout": 2}}))
     house.release("c1")
     house.target.predicts = False
-    run = ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True))
+    run = ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True).run)
     assert "rolled_back" == run.status
     assert "not every task with a model tells its predictions (GET /variants)" in run.reason
 
@@ -195,7 +195,7 @@ def test_a_canary_that_lacks_predictions_says_how_many(house: House) -> None:
     model = {"name": "m", "quality": {"min_predictions": 10**9}}
     describe(house, model=model, environments=environments(rollout=CANARY))
     house.release("c1")
-    run = house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True)
+    run = house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True).run
     assert run is not None
     held = waiting_in(house, "dev")
     assert ["candidate", "stable"] == [count.side for count in held.counts]
@@ -221,7 +221,7 @@ def test_a_changed_policy_holds_for_the_next_canary(house: House) -> None:
     house.target.calls.clear()
     house.release("c1")
     assert [] == house.target.calls
-    ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True))
+    ended(house, house.control.models.promote("v1.1", ["dev"], "ann", "better", canary=True).run)
     assert ["canary"] == [record.plan.strategy for record in house.store.all(RolloutRecord)][-1:]
     back = ended(house, house.control.roll_back("dev", "bob", "worse"))
     assert ("succeeded", "r1") == (back.status, house.rollouts.record_of("dev").stable)
@@ -322,7 +322,7 @@ def test_the_same_inputs_swap_whatever_their_digest(house: House) -> None:
     house.registry.versions = {"v1.0": takes("v1.0", "temp"), "v1.1": wide}
     house.release("c1")
     house.target.calls.clear()
-    ended(house, house.control.models.promote("v1.1", [], "ann", "better"))
+    ended(house, house.control.models.promote("v1.1", [], "ann", "better").run)
     assert ["take_model", "label"] * 2 == [call[0] for call in house.target.calls]
 
 
@@ -374,9 +374,9 @@ def test_where_a_version_is_baked(
 ) -> None:
     """By default where shipway.yaml serves it from; what the description lacks for that is told."""
     describe(house, services=services)
-    baked = house.control.models.bake("v1.1", service, into(house) if into else None, "ann")
+    baked = house.control.models.bake("v1.1", service, str(into(house)) if into else None, "ann")
     assert (folder, to_describe) == (baked.folder, baked.to_describe)
-    assert ("v1.1", house.root / folder) == house.registry.baked
+    assert ("v1.1", folder) == house.registry.baked
     assert "bake model" == house.store.audit(1)[0].action
 
 
@@ -386,7 +386,7 @@ def test_a_version_is_baked_into_the_repository_alone(house: House) -> None:
         house.control.models.bake("v1.1", "other", None, "ann")
     for place in (house.root.parent / "elsewhere", house.root, house.root / "hello" / ".." / ".." / "out"):
         with pytest.raises(UsageError, match="is outside of"):
-            house.control.models.bake("v1.1", None, place, "ann")
+            house.control.models.bake("v1.1", None, str(place), "ann")
     assert None is house.registry.baked
 
 

@@ -87,13 +87,13 @@ class Story:
             held[number % len(held)].set()
 
     def approve(self, number: int) -> None:
-        waiting = [run for run in self.house.control.runs() if run.status == "waiting"]
+        waiting = [run for run in self.house.all_runs() if run.status == "waiting"]
         with suppress(Refused):
             if waiting:
                 self.house.control.answer(waiting[number % len(waiting)].id, approved=True, who="ann", why="fine")
 
     def retry(self, number: int) -> None:
-        ended = [run for run in self.house.control.runs() if not run.live]
+        ended = [run for run in self.house.all_runs() if not run.live]
         with suppress(Refused):
             self.house.control.retry(ended[number % len(ended)].id, "bob")
 
@@ -105,8 +105,8 @@ class Story:
         for number in range(len(self.fates)):
             self.build(number)
         deadline = time.monotonic() + 60
-        while any(run.live for run in self.house.control.runs()):
-            assert time.monotonic() < deadline, [run for run in self.house.control.runs() if run.live]
+        while any(run.live for run in self.house.all_runs()):
+            assert time.monotonic() < deadline, [run for run in self.house.all_runs() if run.live]
             heard = self.house.rollouts.bell.heard
             self.approve(0)
             self.house.rollouts.bell.wait(heard, 0.01)
@@ -115,7 +115,7 @@ class Story:
     def entered(self, environment: str) -> list[tuple[Run, RolloutRecord]]:
         """The runs that began a rollout there, in that order."""
         records = [record for record in self.house.store.all(RolloutRecord) if record.environment == environment]
-        return [(self.house.control.run(r.run or ""), r) for r in sorted(records, key=lambda record: record.started)]
+        return [(self.house.run(r.run or ""), r) for r in sorted(records, key=lambda record: record.started)]
 
     def serves(self, environment: str) -> str:
         record = self.house.rollouts.record_of(environment)
@@ -125,7 +125,7 @@ class Story:
 
 
 def check(story: Story) -> None:
-    runs = story.house.control.runs()
+    runs = story.house.all_runs()
     for environment in ("dev", "prod"):
         latest: dict[str, Run] = {}
         for run, record in story.entered(environment):

@@ -14,15 +14,15 @@ from tests.pipeline.house import House, Killed
 
 def to_the_end(house: House, ask: str) -> Run:
     """Ask for it, if nobody has yet, and approve whatever waits until the newest run has ended."""
-    if not house.control.runs() or house.control.runs()[0].kind != ask:
+    if not house.all_runs() or house.all_runs()[0].kind != ask:
         asked = {
             "deploy": lambda: house.control.deploy("c1", None, "bob"),
             "rollback": lambda: house.control.roll_back("prod", "ann", "worse"),
-            "model": lambda: house.control.models.promote("v1.1", [], "ann", "better"),
+            "model": lambda: house.control.models.promote("v1.1", [], "ann", "better").run,
         }
         asked[ask]()
-    (run, *_) = house.control.runs()
-    while (run := house.control.run(run.id)).live:
+    (run, *_) = house.all_runs()
+    while (run := house.run(run.id)).live:
         heard = house.rollouts.bell.heard
         if house.store.dead:
             raise Killed

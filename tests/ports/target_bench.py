@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from shipway.core.description.app import App
 from shipway.core.experiments.experiment import Experiment
-from shipway.core.places import Places
 from shipway.core.ports import Store, Target
 from shipway.core.releases.release import Artifact, Release
 from shipway.local.builds.address import Address
@@ -24,6 +23,7 @@ from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.evidence import ModelEvidence
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.model_tasks.wanted_versions import WantedVersions
+from shipway.local.places import Places
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.routes import Routes

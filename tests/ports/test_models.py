@@ -10,9 +10,10 @@ import pytest
 
 from shipway.core.errors import Refused, UsageError
 from shipway.core.ports import Models
+from shipway.core.views import Publishing
 from shipway.registry.bucket import Bucket
 from shipway.registry.registry import ModelRegistry
-from tests.doubles.models import FakeModels, version
+from tests.doubles.models import FakeModels, a_version
 from tests.model_folders import write_model
 
 AT = 1_790_000_000.0
@@ -33,6 +34,9 @@ class Bench(Protocol):
     def baked(self) -> str | None:
         """Which version lies in the folder that `bake` was told."""
 
+    def trained(self) -> str:
+        """A folder that a training wrote."""
+
 
 @dataclass
 class InMemory:
@@ -49,6 +53,9 @@ class InMemory:
 
     def baked(self) -> str | None:
         return self.models.baked[0] if self.models.baked else None
+
+    def trained(self) -> str:
+        return "trained"
 
 
 @dataclass
@@ -70,10 +77,13 @@ class OverABucket:
         files = list((self.folder / "baked").glob("model.txt"))
         return f"v1.{files[0].read_text().strip()}" if files else None
 
+    def trained(self) -> str:
+        return str(write_model(self.folder.parent / "trained", b"tree\n"))
+
 
 def in_memory(folder: Path) -> Bench:
     models = FakeModels()
-    models.current, models.versions = None, {name: version(name) for name in ("v1.0", "v1.1")}
+    models.current, models.versions = None, {name: a_version(name) for name in ("v1.0", "v1.1")}
     return InMemory(folder, models)
 
 
@@ -141,7 +151,7 @@ def test_only_a_person_s_own_decision_brings_a_version_back(bench: Bench, decisi
     ):
         bench.models.make_latest("v1.1", "bob", "again", AT)
     with pytest.raises(Refused, match=f"was {decision}"):
-        bench.models.bake("v1.1", tmp_path / "bucket" / "baked")
+        bench.models.bake("v1.1", str(tmp_path / "bucket" / "baked"))
     assert (None, None) == (bench.models.latest_name(), bench.baked())
     bench.models.decide("v1.1", "approved", "ann", "measured again", AT)
     bench.models.make_latest("v1.1", "bob", "again", AT)
@@ -169,7 +179,7 @@ def test_files_without_their_digests_go_nowhere(bench: Bench, tmp_path: Path) ->
         lambda: bench.models.verified("v1.1"),
         lambda: bench.models.decide("v1.1", "approved", "mei", "fine", AT),
         lambda: bench.models.make_latest("v1.1", "mei", "", AT),
-        lambda: bench.models.bake("v1.1", tmp_path / "bucket" / "baked"),
+        lambda: bench.models.bake("v1.1", str(tmp_path / "bucket" / "baked")),
     ):
         with pytest.raises(Refused, match=r"model v1\.1: model\.txt has"):
             call()
@@ -199,3 +209,31 @@ def test_baking_leaves_the_version_in_the_folder(bench: Bench, tmp_path: Path) -
     for name in ("v1.0", "v1.1"):
         assert name == bench.models.bake(name, tmp_path / "bucket" / "baked").version
         assert name == bench.baked()
+
+
+def test_versions_are_listed_with_what_is_known_of_them(bench: Bench) -> None:
+    """Oldest first; an unknown one has no metadata."""
+    assert ["v1.0", "v1.1"] == [model.version for model in bench.models.list()]
+    assert "v1.1" == bench.models.metadata("v1.1")["version"]
+    with pytest.raises(UsageError):
+        bench.models.metadata("v9.9")
+
+
+def test_a_published_version_waits_for_a_decision(bench: Bench) -> None:
+    """By default it is the next one, of whoever published it; new releases go on with what they take."""
+    found = bench.models.publish(bench.trained(), None, "jonas", Publishing(), lambda line: None)
+    assert ("v1.2", "pending", "v1.2") == (found.version, found.approval_status, bench.models.list()[-1].version)
+    assert None is bench.models.latest_name()
+
+
+def test_two_versions_are_compared(bench: Bench) -> None:
+    """Both have to be there."""
+    assert bench.models.compare("v1.0", "v1.1", lambda line: None)
+    with pytest.raises(UsageError):
+        bench.models.compare("v1.0", "v9.9", lambda line: None)
+
+
+def test_a_version_is_baked_as_it_is(bench: Bench, tmp_path: Path) -> None:
+    """Its files lie in the folder then."""
+    assert "v1.1" == bench.models.bake("v1.1", str(tmp_path / "bucket" / "baked")).version
+    assert "v1.1" == bench.baked()

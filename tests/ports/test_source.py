@@ -110,3 +110,13 @@ def test_what_is_not_committed_is_told_of_the_commit_that_is_checked_out(bench: 
     checked_out, older = (bench.source.resolve(bench.id(name)) for name in ("c2", "c1"))
     assert ["web/new"] == bench.source.uncommitted(checked_out, ["web"])
     assert [] == bench.source.uncommitted(older, ["web"])
+
+
+def test_a_folder_has_a_name_from_the_root_and_from_elsewhere(bench: Bench) -> None:
+    """However it is written; only what lies inside has one."""
+    folder = bench.source.folder
+    assert ("web/models", "web") == (folder("web/./models"), folder("web/models/.."))
+    assert ("models", "../web") == (folder("web/models", "web"), folder("web", "other"))
+    for outside in ("", ".", "..", "web/../../elsewhere", "/elsewhere"):
+        with pytest.raises(UsageError, match="is outside of"):
+            folder(outside)

@@ -14,9 +14,10 @@ import pytest
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Tell
+from shipway.core.views import Publishing
 from shipway.registry.bucket import Bucket
 from shipway.registry.packer import Packer
-from shipway.registry.publish import How, publish
+from shipway.registry.publish import publish
 from shipway.registry.registry import ModelRegistry
 from shipway.registry.scoring import threshold
 
@@ -55,7 +56,7 @@ def publishing(tmp_path: Path, bucket: Path) -> Publish:
         tell: Tell = how.pop("tell", lambda line: None)
         converted, started = how.pop("converted", b"graph"), how.pop("started", None)
         made = packer(tmp_path, done, converted, started)
-        return publish(Bucket(bucket), made, folder, version, "jonas", How(**how), tell)
+        return publish(Bucket(bucket), made, folder, version, "jonas", Publishing(**how), tell)
 
     return run
 
@@ -72,7 +73,7 @@ def test_lightgbm_waits_for_no_environment(registry: ModelRegistry, make_model: 
     for asked in ({"check": True}, {"golden": []}):
         with pytest.raises(Refused, match="this registry keeps files and converts no models"):
             registry.publish(
-                make_model(**asked) if "golden" in asked else folder, None, "jonas", check="check" in asked
+                make_model(**asked) if "golden" in asked else folder, None, "jonas", Publishing(check="check" in asked)
             )
     assert "v1.0" == registry.publish(folder, None, "jonas").version
 
@@ -82,12 +83,12 @@ def test_a_pickle_needs_its_digest(registry: ModelRegistry, make_model: MakeMode
     folder = make_model(model_format="sklearn-pickle")
     for accepted, why in ((None, "decides what runs on this machine"), ("0" * 64, "not the pickle that you accept")):
         with pytest.raises(Refused, match=why) as raised:
-            registry.publish(folder, None, "jonas", pickle_sha256=accepted)
+            registry.publish(folder, None, "jonas", Publishing(pickle_sha256=accepted))
         assert "sha256sum model.txt" in raised.value.fix
         assert PICKLE not in raised.value.fix
         assert "nothing was loaded" == raised.value.state
     with pytest.raises(UsageError, match="this model is onnx"):
-        registry.publish(make_model(model_format="onnx"), None, "jonas", pickle_sha256=PICKLE)
+        registry.publish(make_model(model_format="onnx"), None, "jonas", Publishing(pickle_sha256=PICKLE))
 
 
 def test_a_converted_pickle_leaves_its_digest_only(

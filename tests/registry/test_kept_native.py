@@ -17,6 +17,7 @@ import pytest
 
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
+from shipway.core.views import Publishing
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
@@ -130,10 +131,10 @@ def test_a_kept_pickle_from_training_to_answers(bucket: Path, tmp_path: Path) ->
     folder = _trained(python, tmp_path / "trained")
     digest = hashlib.sha256((folder / "model.pkl").read_bytes()).hexdigest()
     with pytest.raises(Refused, match="no form that can be served is faithful") as refused:
-        registry.publish(folder, None, "jonas", pickle_sha256=digest)
+        registry.publish(folder, None, "jonas", Publishing(pickle_sha256=digest))
     assert "--keep-native" in refused.value.fix
     told: list[str] = []
-    kept = registry.publish(folder, None, "jonas", pickle_sha256=digest, keep_native=True, tell=told.append)
+    kept = registry.publish(folder, None, "jonas", Publishing(pickle_sha256=digest, keep_native=True), told.append)
     assert ("v1.0", "sklearn-pickle") == (kept.version, registry.metadata("v1.0")["model_format"])
     assert "it serves only where the environment variable MODEL_PICKLES names this bucket" == told[-1]
 

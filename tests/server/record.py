@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.doubles.api import Api, Json, age
+from tests.doubles.models import a_version
 
 _MOVING = frozenset({"bytes", "requests", "seconds", "quiet", "age", "pid", "uptime"})
 """What differs from play to play, besides times."""
@@ -35,6 +36,8 @@ class Recording:
 def play(folder: Path) -> Json:
     """Every verb, where it succeeds and where it is refused."""
     api = Api(folder)
+    api.house.registry.versions = {name: a_version(name) for name in ("v1.0", "v1.1", "v1.3", "v1.4", "v1.5", "v6.6")}
+    api.house.registry.promoted("v1.0")
     try:
         recording = Recording(api)
         for part in (_nothing_yet, _runs, _steering, _models, _experiments, _logs, _daemon):
@@ -117,7 +120,8 @@ def _steering(api: Api, ask: Ask) -> None:
 def _models(api: Api, ask: Ask) -> None:
     ask("GET", "models/v1.0")
     ask("GET", "models/v1.0/compare/v1.1")
-    ask("POST", "models", {"folder": str(api.places.root), "version": "v1.2", "check": True})
+    ask("POST", "models", {"folder": str(api.places.root), "version": "v1.2"})
+    ask("POST", "models", {"folder": str(api.places.root), "check": True})
     ask("POST", "models", {"folder": "somewhere"})
     ask("POST", "models/v1.1/approve", {})
     ask("POST", "models/v1.1/approve", {"why": "tried"})

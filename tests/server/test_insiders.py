@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shipway.server.insiders import is_insider
+from shipway.local.tasks.insiders import is_insider
 
 STARTS_ANOTHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], env={{}}, cwd='/')"
 SAYS_ITS_ID = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"

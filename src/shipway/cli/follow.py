@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from shipway.cli.client import Client, Lost, NotRunning
+from shipway.cli.client.protocol import Client, Lost, NotRunning
 from shipway.cli.render.runs import title
 from shipway.cli.render.story import event_lines, outcome, progress_line
 from shipway.cli.render.waiting import SparseNews

@@ -10,8 +10,7 @@ from typing import TextIO
 import click
 
 from shipway import __version__
-from shipway.cli.commands import daemon as house
-from shipway.cli.commands import disk, machine, model, records, runs, steer
+from shipway.cli.commands import checks, daemon, demo, disk, model, records, runs, steer
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.terminal import say_json, tell
@@ -23,11 +22,11 @@ INTERRUPTED = 130
 SECTIONS = {
     "Deliver": (runs.deploy, runs.approve, runs.reject, runs.retry, steer.rollback),
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
-    "Look": (house.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
+    "Look": (daemon.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
     "Model": (model.model,),
     "Run Shipway": (
-        *(house.up, house.down, house.reload, house.repair, disk.prune),
-        *(machine.validate, machine.doctor, machine.demo),
+        *(daemon.up, daemon.down, daemon.reload, daemon.repair, disk.prune),
+        *(checks.validate, checks.doctor, demo.demo),
     ),
 }
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -35,7 +34,8 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 @click.group(cls=Group, sections=SECTIONS, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="shipway")
-def shipway() -> None:
+@click.option("--target", metavar="TARGET", help="Where the app runs; default: SHIPWAY_TARGET, or this machine.")
+def shipway(target: str | None) -> None:
     """From commit to production without dropping a request.
 
     Every command works on the app whose shipway.yaml lies in this folder or above it. `--json` prints one object for
@@ -48,7 +48,7 @@ def main() -> None:
     """The program `shipway`."""
     if sys.argv[1:2] == ["up"]:
         # It may stay as long as the daemon does, and what it was started with could be read as long.
-        from shipway.local.clean_start import start_clean
+        from shipway.server.clean_start import start_clean
 
         start_clean()
     sys.exit(run(sys.argv[1:]))

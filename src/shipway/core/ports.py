@@ -1,16 +1,16 @@
-"""What the rules and the pipeline need from the world. Targets implement these; `wiring.py` joins them."""
+"""What the rules and the pipeline need from the world. Targets implement these; `wiring` joins them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from shipway.core.description.app import Service
 from shipway.core.events import AuditEntry, Event
 from shipway.core.experiments.figures import TaskFigures
+from shipway.core.logs.asked import Asked
 from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.observations.losses import Losses
@@ -19,6 +19,7 @@ from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.rollouts.records import Lock
 from shipway.core.verdicts.lately import SeenLately
+from shipway.core.views import Publishing, TaskLine
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -42,6 +43,13 @@ class Source(Protocol):
 
     def is_in(self, commit: str, newer: str) -> bool:
         """Whether `commit` is `newer` or one of its ancestors, as far as the repository knows."""
+        ...
+
+    def folder(self, path: str, start: str = "") -> str:
+        """A folder's name as seen from the folder `start` of the work tree, by default its root.
+
+        `path` is absolute, or begins at the root. Raises UsageError for the root itself and what lies outside of it.
+        """
         ...
 
     def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
@@ -90,8 +98,24 @@ class Models(Protocol):
         """
         ...
 
-    def bake(self, version: str, target: Path) -> ModelVersion:
-        """Copy what serves of the version into a folder. Raises UsageError or Refused."""
+    def list(self) -> Sequence[ModelVersion]:
+        """All versions, oldest first. Raises Refused when one's metadata is damaged."""
+        ...
+
+    def metadata(self, version: str) -> Mapping[str, Any]:
+        """The version's whole metadata. Raises as `get` does."""
+        ...
+
+    def publish(self, folder: str, version: str | None, author: str, how: Publishing, tell: Tell) -> ModelVersion:
+        """Add the folder that a training wrote. Raises UsageError or Refused."""
+        ...
+
+    def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
+        """What differs between two versions, on the same held-out rows where both can be scored. Raises as `get`."""
+        ...
+
+    def bake(self, version: str, folder: str) -> ModelVersion:
+        """Copy what serves of the version into a folder of the work tree. Raises UsageError or Refused."""
         ...
 
     def make_latest(self, version: str, by: str, why: str, at: float) -> None:
@@ -222,6 +246,22 @@ class Target(Protocol):
 
     def is_routing(self) -> bool:
         """Whether the part that takes clients' requests is up."""
+        ...
+
+
+class Logs(Protocol):
+    """What tasks and builds wrote. Never more lines are kept in memory than are asked for."""
+
+    def owners(self) -> Sequence[Mapping[str, str]]:
+        """Whose logs there are: `environment`, `service`, `release`, `task` of each, of tasks that are gone as well."""
+        ...
+
+    def tasks(self, asked: Asked, owner: Mapping[str, str], checks: Collection[str]) -> Sequence[TaskLine]:
+        """The lines of the tasks that have these owners, oldest first. `checks` are the paths of health checks."""
+        ...
+
+    def build(self, commit: str, asked: Asked) -> Sequence[str]:
+        """What the builds and tests of a commit wrote."""
         ...
 
 

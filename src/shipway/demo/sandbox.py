@@ -20,8 +20,10 @@ import psutil
 import uv
 import yaml
 
+from shipway import wiring
+from shipway.core.daemon.outside import Daemon
+from shipway.core.description import DESCRIPTION
 from shipway.core.errors import ShipwayError
-from shipway.core.places import DESCRIPTION, places_of
 from shipway.demo.commands import ShipwayCommand, must
 from shipway.demo.fitting import export, newest_fitting_commit, unfit_patch
 from shipway.demo.leftovers import PREFIX, processes_in, sign
@@ -74,7 +76,7 @@ class Stage:
     def train(self, checkout: Path, training: Training) -> None:
         """Make every model version of the story. Raises ShipwayError when a command fails."""
         folder = self.app / training.folder
-        python = _training_python(places_of(checkout, os.getuid()).state / "demo-training", self.app / training.lock)
+        python = _training_python(_state(checkout) / "demo-training", self.app / training.lock)
 
         def one(version: str, command: str) -> None:
             words = [word.format(python=python, output=self.models / version) for word in shlex.split(command)]
@@ -123,7 +125,8 @@ class Stage:
         """Stop everything and remove the folder. Answers what still ran `patience` seconds after `shipway down`."""
         for command in self._commands:
             command.kill()
-        if places_of(self.app, os.getuid()).daemon_lock.exists():
+        daemon = daemon_of(self.app)
+        if daemon.process() is not None or daemon.is_left_serving():
             self.shipway("down", "--yes").ended(timeout=60.0)
         # `down` answers when the daemon has stopped listening; its process ends a moment later.
         _, left = psutil.wait_procs(processes_in(self.folder), timeout=patience)
@@ -132,7 +135,7 @@ class Stage:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(left, timeout=5)
-        shutil.rmtree(places_of(self.app, os.getuid()).runtime, ignore_errors=True)
+        daemon.forget()
         _make_writable(self.folder)
         shutil.rmtree(self.folder)
         return names
@@ -166,14 +169,28 @@ class Stage:
 
     def _share_environments(self, checkout: Path) -> None:
         """Environments are named by their content, so the checkout's serve here too: only the first time installs."""
-        shared = places_of(checkout, os.getuid()).state / "environments"
+        shared = _state(checkout) / "environments"
         shared.mkdir(parents=True, exist_ok=True)
-        mine = places_of(self.app, os.getuid()).state
+        mine = _state(self.app)
         mine.mkdir()
         (mine / "environments").symlink_to(shared)
 
     def _git(self, *words: str) -> None:
         must(["git", "-c", f"core.hooksPath={os.devnull}", *words], self.app, _GIT_ENVIRONMENT)
+
+
+def daemon_of(app: Path) -> Daemon:
+    """The daemon of an app. Raises ShipwayError where its target has none: the story kills one."""
+    daemon = wiring.target(app).daemon()
+    if daemon is None:
+        raise ShipwayError(
+            "the story is about a control plane, and this target has none", fix="leave out SHIPWAY_TARGET"
+        )
+    return daemon
+
+
+def _state(app: Path) -> Path:
+    return Path(daemon_of(app).state)
 
 
 def _training_python(environment: Path, lock: Path) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.core.places import DESCRIPTION
 from shipway.description import reader as description_file
 from shipway.local.source.committed import CommittedService
 from shipway.local.source.git_source import GitSource

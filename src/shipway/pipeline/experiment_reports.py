@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from shipway.core.description.app import Guard, Quality
 from shipway.core.experiments.experiment import Experiment
-from shipway.core.experiments.report import ShadowReport, VersionReport, judge_version, report_shadow, report_version
+from shipway.core.experiments.report import ExperimentReport, judge_version, report_shadow, report_version
 from shipway.core.experiments.totals import Totals
 from shipway.core.ports import Target
 from shipway.core.verdicts.model_quality import judge_disagreement
@@ -16,16 +15,6 @@ from shipway.core.verdicts.verdict import Verdict
 
 # Each minute is judged by itself as well, for days: so rarely may chance alone make one look bad.
 _WINDOW_RISK = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class ExperimentReport:
-    """An experiment and how its versions do, stable first; `tasks` have told their figures."""
-
-    experiment: Experiment
-    versions: tuple[VersionReport, ...] = ()
-    shadow: ShadowReport | None = None
-    tasks: int = 0
 
 
 class ExperimentReports:

@@ -11,15 +11,17 @@ from dataclasses import replace
 from shipway.core.access.roles import check_known, check_role
 from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import App
+from shipway.core.desk import ExperimentDesk
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event, EventKind
 from shipway.core.experiments.experiment import Experiment, Stopped, check_percent, check_versions, read_shares
+from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.approval import check_promotable
 from shipway.core.ports import Target
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, Lock
 from shipway.pipeline.environment_lock import EnvironmentLocks
-from shipway.pipeline.experiment_reports import ExperimentReport, ExperimentReports
+from shipway.pipeline.experiment_reports import ExperimentReports
 from shipway.pipeline.following import Following
 from shipway.pipeline.model_fit import schema_differences
 from shipway.pipeline.parts import Parts
@@ -28,7 +30,7 @@ PLATFORM = "shipway"
 _REMEMBERED = 9
 
 
-class Experiments:
+class Experiments(ExperimentDesk):
     """Splits and shadows of every environment."""
 
     def __init__(

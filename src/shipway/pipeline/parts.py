@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from shipway.core.description.app import App
 from shipway.core.ports import Builder, Models, Source, Store
@@ -13,7 +12,7 @@ from shipway.pipeline.rollouts import Rollouts
 
 @dataclass(frozen=True)
 class Parts:
-    """What a run works with. `read_app` parses a committed description, `root` is the repository's folder."""
+    """What a run works with. `read_app` parses a committed description."""
 
     store: Store
     source: Source
@@ -23,4 +22,3 @@ class Parts:
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]
     operator_app: Callable[[], App]
-    root: Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from shipway.core.contract.version import VERSION, next_version
 from shipway.core.errors import Refused, UsageError
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Tell
+from shipway.core.views import Publishing
 from shipway.registry import forms, metadata
 from shipway.registry.bucket import METADATA, Bucket, files_in, read_bounded
 from shipway.registry.metadata import Metadata
@@ -18,21 +18,8 @@ from shipway.registry.packer import Packer, work_folder
 _PENDING = {"status": "pending", "by": None, "at": None, "why": None}
 
 
-@dataclass(frozen=True, slots=True)
-class How:
-    """Options of publishing.
-
-    `pickle_sha256` accepts the pickle with this digest. `keep_native` publishes a pickle unchanged where it cannot be
-    converted. `check` compares the model with its library row by row, whatever its format, and stores nothing.
-    """
-
-    pickle_sha256: str | None = None
-    keep_native: bool = False
-    check: bool = False
-
-
 def publish(
-    bucket: Bucket, packer: Packer | None, folder: Path, version: str | None, author: str, how: How, tell: Tell
+    bucket: Bucket, packer: Packer | None, folder: Path, version: str | None, author: str, how: Publishing, tell: Tell
 ) -> ModelVersion:
     """Copy the folder into the bucket as `version` (default: the next free one), waiting for approval.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ from shipway.core.errors import Refused
 from shipway.core.models.approval import Decision, check_promotable
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Models, Tell
+from shipway.core.views import Publishing
 from shipway.registry import baking, decisions, metadata, publish
 from shipway.registry.bucket import METADATA, Bucket, digest_of, files_in
 from shipway.registry.comparison import Comparison, compared
 from shipway.registry.metadata import Metadata
 from shipway.registry.packer import Packer
 from shipway.registry.scoring import scored
+
+_AS_IT_COMES = Publishing()
 
 
 def _silently(line: str) -> None:
@@ -27,29 +31,22 @@ class ModelRegistry(Models):
     Without a packer it keeps files only: what has to be loaded is refused, the rest is published unread.
     """
 
-    def __init__(self, folder: Path, packer: Packer | None = None) -> None:
+    def __init__(self, folder: Path, packer: Packer | None = None, work_tree: Path = Path()) -> None:
         self._bucket, self._packer = Bucket(folder), packer
+        self._work_tree = work_tree
 
     def publish(
         self,
-        folder: Path,
+        folder: str | PathLike[str],
         version: str | None,
         author: str,
-        *,
-        pickle_sha256: str | None = None,
-        keep_native: bool = False,
-        check: bool = False,
+        how: Publishing = _AS_IT_COMES,
         tell: Tell = _silently,
     ) -> ModelVersion:
-        """Add the folder that a training wrote; see `publish.publish` and `publish.How` for the options and errors.
-
-        With `check` nothing is stored: the answer is the version that the folder would become.
-        """
-        how = publish.How(pickle_sha256, keep_native, check)
-        return publish.publish(self._bucket, self._packer, folder, version, author, how, tell)
+        """As `publish.publish` says. With `how.check` the answer is the version that it would become."""
+        return publish.publish(self._bucket, self._packer, Path(folder), version, author, how, tell)
 
     def list(self) -> tuple[ModelVersion, ...]:
-        """All versions, oldest first. Raises Refused when one's metadata is damaged."""
         return tuple(self.get(version) for version in self._bucket.versions())
 
     def get(self, version: str) -> ModelVersion:
@@ -57,7 +54,6 @@ class ModelRegistry(Models):
         return metadata.described(version, self._read(version)[1])
 
     def metadata(self, version: str) -> dict[str, Any]:
-        """The version's whole metadata. Raises as `get` does."""
         return self._read(version)[0]
 
     def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
@@ -93,14 +89,14 @@ class ModelRegistry(Models):
             self.decide(version, "approved", by, f"promoted: {why}" if why else "promoted", at)
         self.set_latest(version)
 
-    def bake(self, version: str, target: Path) -> ModelVersion:
-        """Copy the version's model and metadata into a service's folder; see `baking.bake`.
+    def bake(self, version: str, folder: str | PathLike[str]) -> ModelVersion:
+        """Copy the version's model and metadata into a folder of the work tree; see `baking.bake`.
 
         Raises as `verified` does, and Refused for a version that was rejected or archived.
         """
         model = self.verified(version)
         check_promotable(model)
-        baking.bake(self._bucket.path(version), target)
+        baking.bake(self._bucket.path(version), self._work_tree / folder)
         return model
 
     def latest_name(self) -> str | None:
@@ -143,7 +139,6 @@ class ModelRegistry(Models):
         return metadata.described(version, checked)
 
     def compare(self, a: str, b: str, tell: Tell = _silently) -> Comparison:
-        """What differs between two versions, on the same held-out rows where both can be scored. Raises as `get`."""
         first, second = self._read(a)[1], self._read(b)[1]
         sides = (self._bucket.path(a), first), (self._bucket.path(b), second)
         scores, note = scored(self._packer, *sides, tell)

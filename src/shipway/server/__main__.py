@@ -1,4 +1,4 @@
-"""The daemon: `python -m shipway.server --root FOLDER`."""
+"""The daemon: `python -m shipway.server --root FOLDER [--target NAME]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from shipway.core.errors import ShipwayError
-from shipway.local.clean_start import start_clean
+from shipway.server.clean_start import start_clean
 
 
 def main() -> int:
@@ -22,9 +22,11 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(prog="python -m shipway.server")
     parser.add_argument("--root", type=Path, required=True, help="the folder that holds shipway.yaml")
+    parser.add_argument("--target", help="where the app runs")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        serve(parser.parse_args().root.resolve())
+        arguments = parser.parse_args()
+        serve(arguments.root.resolve(), arguments.target)
     except ShipwayError as error:
         told = {"what": error.what, "fix": error.fix, "state": error.state, "exit_code": error.exit_code}
         print(json.dumps({"error": told}), file=sys.stderr)

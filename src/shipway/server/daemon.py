@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
 
 from shipway import wiring
+from shipway.core.daemon.outside import Daemon
+from shipway.core.description import DESCRIPTION
 from shipway.core.errors import ShipwayError
-from shipway.core.places import places_of
-from shipway.local.files.private_state import close_to_others
-from shipway.local.files.runtime_folder import make_private
-from shipway.server.api import make_api
+from shipway.server.http import make_api
 from shipway.server.peer import PeerProtocol
 
 _LOOKS_EVERY = 10
 _log = logging.getLogger(__name__)
 
 
-def serve(root: Path) -> None:
+def serve(root: Path, target: str | None) -> None:
     """Run the daemon for the app in `root` until it is told to stop. Raises ShipwayError when it can't start."""
-    places = places_of(root, os.getuid())
-    if not (root / "shipway.yaml").is_file():
-        raise ShipwayError(f"{root} has no shipway.yaml", fix="start shipway in the folder that has it")
-    places.state.mkdir(mode=0o700, exist_ok=True)
-    close_to_others(places.state)
-    (places.state / ".gitignore").write_text("*\n")
-    with _only_one(places.daemon_lock):
-        platform = wiring.build(root)
-        platform.start()
+    if not (root / DESCRIPTION).is_file():
+        raise ShipwayError(f"{root} has no {DESCRIPTION}", fix="start shipway in the folder that has it")
+    chosen = wiring.target(root, target)
+    daemon = chosen.daemon()
+    if daemon is None:
+        raise ShipwayError("this target has no daemon", fix="call the command that was meant: it needs none")
+    with daemon.alone():
+        control = chosen.control_plane()
+        control.start()
         server = _Server(
             uvicorn.Config(
-                make_api(platform, stop=lambda: os.kill(os.getpid(), signal.SIGTERM)),
+                make_api(control, end=lambda: os.kill(os.getpid(), signal.SIGTERM)),
                 http=PeerProtocol,
                 lifespan="off",
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=2,
             ),
-            places.socket,
+            daemon,
         )
-        server.run(sockets=[_listen(places.socket)])
-        platform.stopping.set()
+        server.run(sockets=[socket.socket(fileno=daemon.listen())])
+        control.stop(keep_tasks=True)
         # Threads of runs under way are parked: they go on in the next daemon, so nothing waits for them here.
         os._exit(0)
 
@@ -56,15 +52,16 @@ def serve(root: Path) -> None:
 class _Server(uvicorn.Server):
     """Listens anew where its socket was removed, as cleaners of `/tmp` do; requests under way go on."""
 
-    def __init__(self, config: uvicorn.Config, path: Path) -> None:
+    def __init__(self, config: uvicorn.Config, daemon: Daemon) -> None:
         super().__init__(config)
-        self._path = path
+        self._daemon = daemon
+        self._path = Path(daemon.socket)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
         if counter % _LOOKS_EVERY == 0 and not self._path.exists():
             try:
-                fresh = _listen(self._path)
+                fresh = socket.socket(fileno=self._daemon.listen())
             except (OSError, ShipwayError):
                 _log.exception("%s is gone and can't be made again; tried again", self._path)
             else:
@@ -78,33 +75,3 @@ class _Server(uvicorn.Server):
         """Called by uvicorn, which ends the process itself where a signal was the reason."""
         await super().shutdown(sockets)
         self._path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            pid = file.read(20).strip() or "unknown"
-            raise ShipwayError(
-                f"Shipway is already running here (daemon {pid})",
-                fix="shipway status; shipway down stops it",
-                state="nothing changed",
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _listen(path: Path) -> socket.socket:
-    """Listen on the daemon's socket. A file that a dead daemon left is in nobody's way: we hold the lock."""
-    make_private(path.parent)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    path.chmod(0o600)
-    listener.listen(128)
-    return listener

@@ -10,13 +10,11 @@ from typing import cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from shipway.local.whose import user_name
-
 _CREDENTIALS = struct.Struct("3i")
 
 
 class PeerProtocol(H11Protocol):
-    """Puts the caller's user name and process where the client's address and port would stand in the ASGI scope."""
+    """Puts the caller's user id, as text, and process where the client's address and port would stand in the ASGI scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by the event loop."""
@@ -26,10 +24,10 @@ class PeerProtocol(H11Protocol):
 
 
 def _caller_of(connection: socket.socket) -> tuple[str, int]:
-    """User name and process id; 0 where the system does not tell."""
+    """User and process id; 0 for a process that the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         # Elsewhere than on Linux the folder's mode lets in the owner alone.
-        return user_name(os.getuid()), 0
+        return str(os.getuid()), 0
     packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    process, user_id, _ = _CREDENTIALS.unpack(packed)
-    return user_name(user_id), process
+    process, user, _ = _CREDENTIALS.unpack(packed)
+    return str(user), process

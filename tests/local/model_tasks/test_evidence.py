@@ -15,12 +15,12 @@ import pytest
 from shipway.core.description.app import App
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import Side
-from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.records import SideRecord
 from shipway.local.model_tasks import evidence as model_evidence
 from shipway.local.model_tasks.evidence import LossReader, ModelEvidence
 from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.places import Places
 from shipway.local.sides import Sides
 from shipway.local.state.store import Store
 from shipway.local.tasks.task_specs import TaskSpecs

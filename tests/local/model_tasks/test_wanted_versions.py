@@ -11,12 +11,12 @@ from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import App
 from shipway.core.experiments.experiment import Experiment
 from shipway.core.observations.observation import Side
-from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.records import SideRecord
 from shipway.core.tasks import TaskSpec
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.model_tasks.wanted_versions import WantedVersions
+from shipway.local.places import Places
 from shipway.local.sides import Sides
 from shipway.local.state.store import Store
 from shipway.local.tasks.supervisor import TaskStatus

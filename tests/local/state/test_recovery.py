@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from shipway.core.description.app import App
-from shipway.core.places import Places
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
 from shipway.core.tasks import TaskRecord, TaskSpec
 from shipway.local.builds.address import Address
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.places import Places
 from shipway.local.router.router import Router
 from shipway.local.router.state import Slot, Split
 from shipway.local.router.topology import Pool

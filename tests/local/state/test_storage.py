@@ -30,7 +30,7 @@ def _make(path: Path, days: float, content: str = "x" * 10_000) -> Path:
 
 
 def _unneeded(state: Path, needed: Needed = NOTHING) -> set[tuple[str, str]]:
-    return {(i.kind, i.path.relative_to(state).as_posix()) for i in Storage(state).unneeded(POLICY, needed)}
+    return {(i.kind, Path(i.path).relative_to(state).as_posix()) for i in Storage(state).unneeded(POLICY, needed)}
 
 
 @pytest.mark.parametrize("kind", ["artifact", "environment"])
@@ -48,7 +48,7 @@ def test_a_policy_of_no_days_leaves_what_a_run_may_be_about_to_record(tmp_path: 
     _make(tmp_path / "artifacts" / OLD / "file", 0)
     _make(tmp_path / "artifacts" / NEW / "file", 1.1 * GRACE / DAY)
     policy = Retention(releases=2, builds=0)
-    assert [NEW] == [item.path.name for item in Storage(tmp_path).unneeded(policy, Needed())]
+    assert [NEW] == [Path(item.path).name for item in Storage(tmp_path).unneeded(policy, Needed())]
 
 
 def test_environments_that_another_app_shares_stay(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_captured_requests_go_by_age_and_ground_truth_stays(tmp_path: Path) -> N
     _make(bucket / "ground-truth" / "ontime" / "2026" / "01" / "02" / "03" / "c.jsonl", 40)
     storage, needed = Storage(tmp_path), Needed(captured=frozenset({bucket / "ontime"}))
     (item,) = storage.unneeded(POLICY, needed)
-    assert ("capture", old) == (item.kind, item.path)
+    assert ("capture", str(old)) == (item.kind, item.path)
     assert storage.remove(item)
     assert ["03"] == [path.name for path in (bucket / "ontime" / "v1-0" / "2026").iterdir()]
 

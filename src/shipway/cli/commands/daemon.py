@@ -8,17 +8,14 @@ from typing import Any
 
 import click
 
-from shipway.cli import daemon, options
-from shipway.cli.client import Client
-from shipway.cli.here import client as client_here
-from shipway.cli.here import client_of
-from shipway.cli.here import places as places_here
-from shipway.cli.ownership import require_own
+from shipway.cli import here, options
+from shipway.cli.client.protocol import Client, NotRunning
 from shipway.cli.render.changes import changes
 from shipway.cli.render.status import loop_faults, status_lines
 from shipway.cli.render.text import plain
 from shipway.cli.render.waiting import SparseNews
 from shipway.cli.terminal import LiveBlock, confirm, is_live, say, say_json, tell
+from shipway.core.daemon.outside import DaemonProcess
 
 _REDRAW = 1.0
 _STOP_TIMEOUT = 20.0
@@ -33,15 +30,15 @@ def up(detach: bool, as_json: bool) -> int:
     Restores every environment as it was. Ctrl-C ends the view and the control plane that this command started;
     the app goes on serving. `shipway down` stops everything.
     """
-    places = places_here()
-    client = client_of(places)
-    status = daemon.status_if_running(client)
-    process = None
+    daemon, process = here.daemon(), None
+    client = here.client_of(daemon)
+    status = _status_if_running(client)
     if status is not None:
         tell(f"Shipway already runs here (pid {status['pid']})")
     else:
         tell("starting Shipway …")
-        process, status = daemon.start(places)
+        process = daemon.start()
+        status = client.get("status")
         tell(f"✔ Shipway runs (pid {status['pid']})")
     if as_json:
         say_json(status)
@@ -70,18 +67,19 @@ def down(keep_tasks: bool, yes: bool, as_json: bool) -> int:
 
     Releases, runs and the audit log stay: `shipway up` restores what served. Stopping what is stopped is no error.
     """
-    places = places_here()
-    client = client_of(places)
-    status = daemon.status_if_running(client)
-    if status is None and not keep_tasks and daemon.is_left_serving(places):
+    daemon = here.daemon()
+    client = here.client_of(daemon)
+    status = _status_if_running(client)
+    if status is None and not keep_tasks and daemon.is_left_serving():
         tell("the app serves without its control plane; starting that first, to stop everything in order")
-        _, status = daemon.start(places)
+        daemon.start()
+        status = client.get("status")
     if status is not None:
         serving = [environment["name"] for environment in status["environments"] if environment["release"]]
         if serving and not keep_tasks:
             confirm(f"{', '.join(serving)} will answer no more. Stop everything?", yes)
         client.post("down", keep_tasks=keep_tasks)
-        daemon.wait_until_gone(places)
+        daemon.wait_until_gone()
     if as_json:
         say_json({"stopped": status is not None, "keep_tasks": keep_tasks})
     elif status is None:
@@ -102,7 +100,7 @@ def status(as_json: bool) -> int:
     is 0 all the same: the status was told. Programs look at `clients.failing` of `--json`. It is 1 when a part of the
     control plane does not do its work.
     """
-    answer = client_here().get("status")
+    answer = here.client().get("status")
     if as_json:
         say_json(answer)
     else:
@@ -119,7 +117,7 @@ def reload(uncommitted: bool, as_json: bool) -> int:
     They come from shipway.yaml of the working copy. Roles and approvals must be committed; what changes of them is in
     the audit log. What a release runs comes from its own commit and does not change.
     """
-    answer = client_here().post("reload", uncommitted=uncommitted)
+    answer = here.client().post("reload", uncommitted=uncommitted)
     if as_json:
         say_json(answer)
         return 0
@@ -137,24 +135,27 @@ def repair(dry_run: bool, as_json: bool) -> int:
     Moves damaged files aside (they are kept, with the date), ends a daemon that answers nothing, starts the next one,
     which finds tasks, router and what serves again. Clients notice nothing.
     """
-    from shipway.cli import repair as work  # psutil and sqlite3: only where they are needed
-
-    places = places_here()
-    require_own(places)
-    steps = work.plan(places)
-    done = steps if dry_run else []
-    for step in [] if dry_run else work.carry_out(places, steps):
-        done.append(step)
+    steps = here.target().repairs()
+    for step in () if dry_run else steps:
+        step.do()
         if not as_json:
             say(f"✔ {step.found}: {step.does}")
     if as_json:
-        told = [{"found": step.found, "does": step.does, "path": str(step.path or "")} for step in done]
+        told = [{"found": step.found, "does": step.does, "path": step.path} for step in steps]
         say_json({"dry_run": dry_run, "steps": told})
     elif dry_run and steps:
         say(f"· {step.found}: to be {step.does}" for step in steps)
     elif not steps:
         say("– nothing is broken here")
     return 0
+
+
+def _status_if_running(client: Client) -> dict[str, Any] | None:
+    """The daemon's status; None when there is no daemon."""
+    try:
+        return client.get("status")
+    except NotRunning:
+        return None
 
 
 def _watch(client: Client, status: dict[str, Any]) -> None:
@@ -169,7 +170,7 @@ def _watch(client: Client, status: dict[str, Any]) -> None:
             say(f"· {line}" for line in news.lines(status, time.time()))
 
 
-def _end_control_plane(client: Client, process: subprocess.Popen[bytes]) -> None:
+def _end_control_plane(client: Client, process: DaemonProcess) -> None:
     """Stop the daemon that this command started. Tasks and router stay."""
     client.post("down", keep_tasks=True)
     try:

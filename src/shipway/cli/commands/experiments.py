@@ -7,7 +7,7 @@ import time
 import click
 
 from shipway.cli import options
-from shipway.cli.client import Client
+from shipway.cli.client.protocol import Client
 from shipway.cli.here import client as client_here
 from shipway.cli.render.experiments import experiment_lines
 from shipway.cli.terminal import confirm, say, say_json

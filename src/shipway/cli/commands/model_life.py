@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from shipway.cli import options
-from shipway.cli.client import Client
+from shipway.cli.client.protocol import Client
 from shipway.cli.follow import hand_over
 from shipway.cli.here import client as client_here
 from shipway.cli.render.models import decided_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from shipway.cli import options
-from shipway.cli.client import Client
+from shipway.cli.client.protocol import Client
 from shipway.cli.follow import hand_over
 from shipway.cli.here import client as client_here
 from shipway.cli.render.status import rollout_line

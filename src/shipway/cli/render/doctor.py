@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shipway.cli.render.text import paragraph, plain
 
 if TYPE_CHECKING:
-    from shipway.cli.doctor import Check
+    from shipway.core.checks import Check
 
 _MARKS = {"good": "✔", "bad": "✘", "optional": "–"}
 _COLUMN = 14

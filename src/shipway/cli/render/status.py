@@ -14,17 +14,18 @@ from shipway.cli.render.waiting import waits
 def status_lines(status: dict[str, Any], now: float) -> list[str]:
     """All of `shipway status`."""
     router = "router running" if status["router"]["running"] else "✘ router not running"
-    lines = [
-        f"{plain(status['app'])}: Shipway {plain(status['version'])}, pid {status['pid']}, "
-        f"up {duration(status['uptime'])}, {router}"
-    ]
-    lines += loop_faults(status)
-    lines += _authority_lines(status["authority"])
+    head = f"{plain(status['app'])}: Shipway {plain(status['version'])}"
+    if "pid" in status:
+        # A desk without a daemon knows neither this nor what else only a daemon has.
+        head += f", pid {status['pid']}, up {duration(status['uptime'])}"
+    lines = [f"{head}, {router}", *loop_faults(status)]
+    if "authority" in status:
+        lines += _authority_lines(status["authority"])
     for environment in status["environments"]:
         lines += ["", *environment_lines(environment, now)]
     if status["runs"]:
         lines += ["", *run_table(status["runs"], now)]
-    if status["disk"]:
+    if status.get("disk"):
         lines += ["", f"{disk_line(status['disk'])}; remove what is old: shipway prune"]
     return lines
 

@@ -1,1 +1,1 @@
-"""What the daemon is made of that has no I/O: its loops and its environment."""
+"""The daemon, without I/O: seen from outside, its environment, its loops, and what it keeps on disk."""

@@ -10,6 +10,7 @@ from itertools import accumulate
 from shipway.core.contract.distribution import Distribution
 from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import Guard, Quality
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.experiments.figures import Counters, ShadowCounters
 from shipway.core.observations.observation import Traffic
 from shipway.core.verdicts.model_quality import judge_predictions, proven_shift
@@ -52,6 +53,16 @@ class ShadowReport:
     mean: float | None
     stable_mean: float | None
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentReport:
+    """An experiment and how its versions do, stable first; `tasks` have told their figures."""
+
+    experiment: Experiment
+    versions: tuple[VersionReport, ...] = ()
+    shadow: ShadowReport | None = None
+    tasks: int = 0
 
 
 def report_version(

@@ -54,6 +54,12 @@ class GitSource(Source):
             raise ShipwayError(f"{self._folder} is not a git repository that can be read: {message(found)}", fix=fix)
         self._prefix = os.fsdecode(found.stdout.rstrip(b"\n")).rstrip("/")
 
+    def folder(self, path: str, start: str = "") -> str:
+        found = (self._folder / path).resolve()
+        if not found.is_relative_to(self._folder) or found == self._folder:
+            raise UsageError(f"{found} is outside of {self._folder}", fix="name a folder of a service")
+        return os.path.relpath(found, self._folder / start)
+
     def resolve(self, revision: str) -> Commit:
         named = git_names.resolve(self._git, revision)
         shown = self._git.must(

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from shipway.core.daemon.disk import Item, Usage
 from shipway.core.description.app import App
+from shipway.core.events import AuditEntry
 from shipway.core.ports import Store
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord, SideRecord
 from shipway.core.rollouts.retention import kept_releases
-from shipway.local.state.storage import Item, Needed, Storage
+from shipway.local.state.storage import Needed, Storage, total
 from shipway.local.tasks.supervisor import Supervisor
 from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.local.tasks.task_specs import TaskSpecs
 
 EVERY = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Bytes on disk by what they are for, `all` included; `at` is when they were counted (Unix time)."""
-
-    bytes: dict[str, int]
-    at: float
 
 
 class Pruning:
@@ -67,13 +60,20 @@ class Pruning:
             frozenset(self._captured(staying)),
         )
         running = {task.spec.artifact.digest for task in tasks}
-        return [item for item in self._storage.unneeded(policy, needed) if item.path.name not in running]
+        return [item for item in self._storage.unneeded(policy, needed) if Path(item.path).name not in running]
 
-    def carry_out(self, items: Sequence[Item]) -> list[Item]:
-        """Remove them; those that are gone."""
+    def carry_out(self) -> list[Item]:
+        """Remove what may go now; what is gone."""
         self._storage.sweep()
-        gone = [item for item in items if self._storage.remove(item)]
+        gone = [item for item in self.plan() if self._storage.remove(item)]
         self.measure()
+        return gone
+
+    def asked(self, who: str) -> list[Item]:
+        """Remove what may go now, because a person wants it."""
+        gone = self.carry_out()
+        detail = {"bytes": dict(total(gone)), "count": len(gone)}
+        self._store.add_audit(AuditEntry(time.time(), who, "prune", None, "", detail))
         return gone
 
     def measure(self) -> Usage:
@@ -85,7 +85,7 @@ class Pruning:
         """Prune and count, once an hour."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + EVERY
-            self.carry_out(self.plan())
+            self.carry_out()
 
     def _captured(self, releases: Sequence[Release]) -> set[Path]:
         found = set()

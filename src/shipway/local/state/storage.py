@@ -8,28 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from shipway.core.daemon.disk import Item, Kind
 from shipway.core.description.app import Retention
 from shipway.core.releases.release import Artifact
 from shipway.local.builds.address import address_of
 from shipway.local.builds.sealed_tree import remove_tree
 from shipway.local.files.file_lock import locked_if_free
 
-Kind = Literal["artifact", "environment", "log", "capture"]
 GRACE = 3600.0
 """Seconds that a new build is always kept: a run that makes a release of it may not have recorded that yet."""
 _FOLDERS = ("artifacts", "environments", "logs", "builds")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Something that may go. `age` is in seconds, since its last use."""
-
-    kind: Kind
-    path: Path
-    bytes: int
-    age: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +60,20 @@ class Storage:
 
     def remove(self, item: Item) -> bool:
         """Remove it, unless it is in use at this moment; says whether it is gone."""
+        path = Path(item.path)
         if item.kind in ("log", "capture"):
-            item.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             with suppress(OSError):
                 # An hour's folder, and those above it, go with their last file.
-                for folder in item.path.parents[:4] if item.kind == "capture" else ():
+                for folder in path.parents[:4] if item.kind == "capture" else ():
                     folder.rmdir()
             return True
-        with locked_if_free(item.path.parent / f".{item.path.name}.lock") as held:
+        with locked_if_free(path.parent / f".{path.name}.lock") as held:
             if not held:
                 return False
             # Renamed first: what is half removed must not look whole to a build that begins meanwhile.
-            going = item.path.with_name(f".going-{item.path.name}")
-            item.path.rename(going)
+            going = path.with_name(f".going-{path.name}")
+            path.rename(going)
             remove_tree(going)
         return True
 
@@ -139,7 +129,7 @@ def _older(paths: Iterator[Path], kind: Kind, age: float, now: float) -> Iterato
         with suppress(FileNotFoundError):
             since = now - path.stat().st_mtime
             if since >= age:
-                yield Item(kind, path, _size(path, set()), since)
+                yield Item(kind, str(path), _size(path, set()), since)
 
 
 def _size(path: Path, seen: set[tuple[int, int]]) -> int:

@@ -10,17 +10,23 @@ from shipway.core.description.placeholders import filled
 from shipway.core.errors import Refused
 from shipway.core.logs.headline import with_log
 from shipway.core.observations.observation import Side
-from shipway.core.places import Places
 from shipway.core.ports import Tell
 from shipway.core.releases.release import Release
 from shipway.core.tasks import TaskSpec
 from shipway.local.builds.address import address_of
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.places import Places
 from shipway.local.router.router import Router
 from shipway.local.tasks.bounded_run import run_bounded
 
 BEFORE_TRAFFIC_TIMEOUT = 300.0
+
+
+def owner_of(task: str, environment: str) -> dict[str, str]:
+    """Whose a task of the environment is by its id: the other half of what `TaskSpecs.make` writes."""
+    _, release, rest = [*task.removeprefix(f"{environment}-").split("-", 2), "", ""][:3]
+    return {"environment": environment, "service": rest.rpartition("-")[0], "task": task, "release": release}
 
 
 class TaskSpecs:

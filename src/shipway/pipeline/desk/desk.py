@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import App
+from shipway.core.desk import Desk
 from shipway.core.errors import Refused, UsageError
-from shipway.core.events import AuditEntry
+from shipway.core.events import AuditEntry, Event
+from shipway.core.logs.asked import Asked
+from shipway.core.ports import Logs, Target
 from shipway.core.releases.gates import check_waiting, path_for, turn_of
+from shipway.core.releases.release import Release
 from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
-from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.core.views import ReleaseView, RolloutView, RunView, StatusView, TaskLine
+from shipway.pipeline.desk.models import PipelineModels
+from shipway.pipeline.desk.views import Views
 from shipway.pipeline.engine import Engine
-from shipway.pipeline.model_life import ModelLife
+from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.remarks import remarks
 from shipway.pipeline.waits import check_newer, superseded
 
+_CHECKED = frozenset({"/health", "/healthz", "/ready", "/readyz", "/livez", "/live", "/ping", "/up"})
+_NEWEST = 5
 
-class Control:
-    """The verbs of the command line and of the web page; `models` are those of model versions."""
 
-    def __init__(self, parts: Parts, engine: Engine) -> None:
-        self.models = ModelLife(parts, engine)
+class PipelineDesk(Desk):
+    """The verbs over this pipeline."""
+
+    def __init__(self, parts: Parts, engine: Engine, target: Target, experiments: Experiments, logs: Logs) -> None:
         self._parts = parts
         self._store = parts.store
         self._engine = engine
+        self._target = target
+        self._models = PipelineModels(parts, engine)
+        self._experiments = experiments
+        self._logs = logs
+        self._views = Views(parts, target, experiments)
+
+    @property
+    def models(self) -> PipelineModels:
+        return self._models
+
+    @property
+    def experiments(self) -> Experiments:
+        return self._experiments
 
     def resume(self) -> None:
         """Go on with every run that has not ended."""
@@ -36,7 +58,6 @@ class Control:
                 self._engine.start(run.id)
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
-        """Start a run for a commit. Raises UsageError for an unknown commit, environment or branch."""
         commit = self._parts.source.resolve("HEAD" if revision is None else revision)
         branch = commit.branch or self._parts.source.current_branch()
         path = path_for(self._app, environment, branch)
@@ -55,8 +76,7 @@ class Control:
         return run
 
     def retry(self, id: str, who: str) -> Run:
-        """Start a new run for what an ended run was to do. What is built is not built again."""
-        old = self.run(id)
+        old = self._run(id)
         if old.live:
             raise Refused(f"run {id} has not ended: it is at {old.stage}", fix=f"shipway run show {id}")
         if old.status == "succeeded":
@@ -75,9 +95,8 @@ class Control:
         return run
 
     def answer(self, id: str, approved: bool, who: str, why: str) -> Run:
-        """Approve or reject the gate a run waits at. Of two answers at the same moment the second is refused."""
         with self._store.transaction():
-            run = self.run(id)
+            run = self._run(id)
             check_waiting(run, self._parts.clock())
             assert run.gate is not None
             environment = run.gate.environment
@@ -92,14 +111,13 @@ class Control:
         return run
 
     def roll_back(self, environment: str, who: str, why: str) -> Run:
-        """Go back to the release before. While a rollout is under way, that is to abort it: its run is answered."""
         check_known(self._app, environment)
         check_role(self._app, environment, who, "roll back")
         rollouts = self._parts.rollouts
         under_way = rollouts.under_way(environment)
         if under_way is not None and under_way.run is not None:
             rollouts.command(environment, "abort", who, why)
-            return self.run(under_way.run)
+            return self._run(under_way.run)
         record = rollouts.record_of(environment)
         if len(record.history) < 2:
             raise Refused(
@@ -111,26 +129,74 @@ class Control:
         self._engine.start(run.id)
         return run
 
-    def steer(self, environment: str, command: Command, who: str, why: str) -> None:
-        """Pause, resume, promote or abort the rollout under way."""
+    def steer(self, environment: str, command: Command, who: str, why: str) -> RolloutView | None:
         check_known(self._app, environment)
         check_role(self._app, environment, who, command)
         self._parts.rollouts.command(environment, command, who, why)
+        return self._views.rollout(environment)
 
-    def run(self, id: str) -> Run:
-        """A run by its number. Raises UsageError for an unknown one."""
+    # -- what is shown -------------------------------------------------------------------------------------------
+
+    def status(self) -> StatusView:
+        return StatusView(
+            app=self._app.app,
+            routing=self._target.is_routing(),
+            environments=tuple(self._views.environments()),
+            runs=tuple(self.runs(_NEWEST)),
+        )
+
+    def runs(self, limit: int) -> Sequence[Run]:
+        return sorted(self._store.all(Run), key=lambda run: -int(run.id))[:limit]
+
+    def run(self, id: str) -> RunView:
+        return self._views.run(self._run(id))
+
+    def events(self, run: str, after: int, wait: float) -> tuple[Run, Sequence[Event]]:
+        events = self._store.events(self._run(run).id, after, wait)
+        return self._run(run), events
+
+    def releases(self, limit: int) -> Sequence[ReleaseView]:
+        return self._views.releases(limit)
+
+    def logs(self, asked: Asked, owner: Mapping[str, str]) -> Sequence[TaskLine]:
+        self._check_owner(owner)
+        services = self._app.services.values()
+        checks = _CHECKED | {path for service in services for path in (service.health, service.ready)}
+        return self._logs.tasks(asked, owner, checks)
+
+    def build_log(self, run: str, asked: Asked) -> Sequence[str]:
+        found = self._run(run)
+        lines = [*self._logs.build(found.commit, asked)] if found.commit else []
+        if found.reason and found.release is None:
+            known = set(lines)
+            lines += [line for line in found.reason.splitlines() if line not in known]
+        return lines[-asked.lines :] if asked.lines else []
+
+    def audit(self, limit: int) -> Sequence[AuditEntry]:
+        return self._store.audit(limit)
+
+    def _run(self, id: str) -> Run:
         run = self._store.get(Run, id)
         if run is None:
             raise UsageError(f"no run {id!r}", fix="shipway runs")
         return run
 
-    def runs(self) -> list[Run]:
-        """All runs, newest first."""
-        return sorted(self._store.all(Run), key=lambda run: -int(run.id))
-
-    def environments(self) -> list[EnvironmentRecord]:
-        """What every environment of shipway.yaml serves, in its order."""
-        return [self._parts.rollouts.record_of(name) for name in self._app.environments]
+    def _check_owner(self, asked: Mapping[str, str]) -> None:
+        """Raise UsageError for a name that nothing here has, or ever had: no line is not the same as no such place."""
+        releases = [release.id for release in self._store.all(Release)]
+        releases.sort(key=lambda name: int(name[1:]) if name[1:].isdecimal() else 0)
+        allowed = {
+            "environment": list(self._app.environments),
+            "service": list(self._app.services),
+            "release": releases[-10:],
+            "task": [],
+        }
+        known = {**allowed, "release": releases}
+        owners = self._logs.owners()
+        for key, name in asked.items():
+            if name not in known[key] and all(owner[key] != name for owner in owners):
+                names = ", ".join(allowed[key]) or "none yet"
+                raise UsageError(f"no {key} {name!r}; there are: {names}", fix="shipway logs --help")
 
     @property
     def _app(self) -> App:

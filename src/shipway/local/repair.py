@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
-from shipway.cli import daemon
-from shipway.cli.client import Client, NotRunning, Unreachable
-from shipway.cli.daemon_lock import holder
+from shipway.core.checks import Repair
 from shipway.core.errors import ShipwayError
-from shipway.core.places import Places
+from shipway.local.daemon import LocalDaemon
+from shipway.local.places import Places
 from shipway.local.router import state as router_state
 from shipway.local.state import serving_copy
 from shipway.local.state.store import is_damaged
@@ -28,81 +26,50 @@ from shipway.local.tasks.task_table import read_record
 
 _SOCKET_PATIENCE = 8.0
 """A daemon that is about to start, or makes its socket anew, is waited for so long."""
+_PATIENCE = 5.0
+"""Seconds of silence after which a daemon that listens is taken for one that has stopped."""
 _END_TIMEOUT = 10.0
 _PAUSE = 0.05
 _FOLDERS = ("artifacts", "logs", "router", "tasks")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that was found, and what is done about it."""
-
-    kind: Literal["end", "aside", "remove", "make", "start"]
-    found: str
-    does: str
-    path: Path | None = None
-    to: Path | None = None
-    pid: int = 0
-
-
-def plan(places: Places) -> list[Step]:
+def plan(places: Places, daemon: LocalDaemon) -> list[Repair]:
     """What has to be done, in order. Looks only."""
-    pid, answers = _daemon(places)
+    pid, answers = _look(places, daemon)
     damaged = list(_damaged(places, time.strftime("%Y%m%d-%H%M%S")))
     ends = pid is not None and (not answers or bool(damaged))
     steps = []
     if ends:
-        found = "answers nothing" if not answers else "works on damaged files"
-        steps.append(Step("end", f"the daemon (process {pid or 'unknown'}) {found}", "ended", pid=pid or 0))
+        found = f"the daemon (process {pid or 'unknown'}) {'works on damaged files' if answers else 'answers nothing'}"
+        steps.append(Repair(found, "ended", partial(_end, daemon, pid or 0)))
     steps += damaged
     if pid is None and places.socket.exists():
-        steps.append(Step("remove", f"{places.socket} is left of a daemon that has ended", "removed", places.socket))
-    if places.state.exists():
+        left = f"{places.socket} is left of a daemon that has ended"
+        steps.append(Repair(left, "removed", partial(places.socket.unlink, missing_ok=True), daemon.socket))
+    if (places.state / "state.db").exists():
         missing = [places.state / name for name in _FOLDERS if not (places.state / name).exists()]
         steps += [
-            Step("make", f"{path} is missing", "made", path) for path in missing if (places.state / "state.db").exists()
+            Repair(f"{path} is missing", "made", partial(path.mkdir, mode=0o700, exist_ok=True), str(path))
+            for path in missing
         ]
-    if ends or (pid is None and (steps or daemon.is_left_serving(places))):
-        steps.append(Step("start", "the control plane does not run" if pid is None else "it is needed", "started"))
+    if ends or (pid is None and (steps or daemon.is_left_serving())):
+        found = "the control plane does not run" if pid is None else "it is needed"
+        steps.append(Repair(found, "started", daemon.start))
     return steps
 
 
-def carry_out(places: Places, steps: Sequence[Step]) -> Iterator[Step]:
-    """Do them; each is answered once it is done. Raises ShipwayError at the first that fails."""
-    for step in steps:
-        match step.kind:
-            case "end":
-                _end(places, step.pid)
-            case "aside" if step.path is not None and step.to is not None:
-                step.path.rename(step.to)
-            case "remove" if step.path is not None:
-                step.path.unlink(missing_ok=True)
-            case "make" if step.path is not None:
-                step.path.mkdir(mode=0o700, exist_ok=True)
-            case "start":
-                daemon.start(places)
-        yield step
-
-
-def _daemon(places: Places) -> tuple[int | None, bool]:
+def _look(places: Places, daemon: LocalDaemon) -> tuple[int | None, bool]:
     """The daemon's process, if there is one, and whether it answers."""
     deadline = time.monotonic() + _SOCKET_PATIENCE
-    while True:
-        try:
-            Client(places.socket, places.daemon_lock).get("alive")
-        except NotRunning:
-            return holder(places.daemon_lock), False
-        except Unreachable:
-            if places.socket.exists() or time.monotonic() > deadline:
-                return holder(places.daemon_lock), False
-            time.sleep(_PAUSE)
-        except ShipwayError:
-            return holder(places.daemon_lock), True
-        else:
-            return holder(places.daemon_lock), True
+    while not daemon.answers(_PATIENCE):
+        pid = daemon.process()
+        if pid is None or places.socket.exists() or time.monotonic() > deadline:
+            return pid, False
+        time.sleep(_PAUSE)
+    return daemon.process(), True
 
 
-def _damaged(places: Places, stamp: str) -> Iterator[Step]:
+def _damaged(places: Places, stamp: str) -> Iterator[Repair]:
     state = places.state
     if is_damaged(state / "state.db"):
         # Its journal goes with it: SQLite would play it into the new one.
@@ -119,19 +86,19 @@ def _damaged(places: Places, stamp: str) -> Iterator[Step]:
             yield _put_aside(path, stamp, "is damaged")
 
 
-def _put_aside(path: Path, stamp: str, found: str) -> Step:
+def _put_aside(path: Path, stamp: str, found: str) -> Repair:
     to = path.with_name(f"{path.name}.damaged-{stamp}")
-    return Step("aside", f"{path} {found}", f"kept as {to.name}", path, to)
+    return Repair(f"{path} {found}", f"kept as {to.name}", partial(path.rename, to), str(path))
 
 
-def _end(places: Places, pid: int) -> None:
+def _end(daemon: LocalDaemon, pid: int) -> None:
     """End the daemon's process: asked first, then forced, for one that is stopped hears nothing."""
     for number in (signal.SIGKILL,) if _is_stopped(pid) else (signal.SIGTERM, signal.SIGKILL):
         if _is_daemon(pid):
             os.kill(pid, number)
         deadline = time.monotonic() + (_END_TIMEOUT if number == signal.SIGKILL else _END_TIMEOUT / 4)
         while time.monotonic() < deadline:
-            if holder(places.daemon_lock) is None:
+            if daemon.process() is None:
                 return
             time.sleep(_PAUSE)
     raise ShipwayError(

@@ -1,4 +1,4 @@
-"""Looks at what Shipway needs on this machine. Each check only looks; what it finds is told by `render.doctor`."""
+"""Looks at what Shipway needs on this machine. Each check only looks; the command line tells what it finds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
 
-from shipway.cli.client import Client
-from shipway.cli.ownership import require_own
+from shipway.core.checks import Check
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.places import Places
+from shipway.local.builds.confinement import Confinement
+from shipway.local.ownership import require_own
+from shipway.local.places import Places
+from shipway.local.router.ports import holder_of
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 35)
@@ -27,21 +28,18 @@ OLDEST_HAPROXY = (2, 8)
 NEEDED_DISK = 1 << 30
 _TIMEOUT = 10.0
 _CLOCK_SLACK = 300.0
-State = Literal["good", "bad", "optional"]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. `bad` is needed and missing; `optional` is worth a word, not a fault."""
+def examine(
+    places: Places,
+    described: Callable[[], App],
+    daemon: Iterable[Check],
+    own_ports: Callable[[], Collection[int]],
+) -> Iterator[Check]:
+    """All checks, in the order in which a fault is best repaired; each is made when it is asked for.
 
-    name: str
-    state: State
-    found: str
-    fix: str = ""
-
-
-def examine(places: Places) -> Iterator[Check]:
-    """All checks, in the order in which a fault is best mended."""
+    `described` reads and checks shipway.yaml, `daemon` asks the daemon, which knows its `own_ports` then.
+    """
     yield python()
     yield sqlite()
     yield git()
@@ -49,19 +47,15 @@ def examine(places: Places) -> Iterator[Check]:
     yield clock(places.root)
     yield haproxy()
     yield disk(places.root)
-    status = None
     try:
         require_own(places)
     except Refused as somebody:
         yield Check("owner", "bad", somebody.what, somebody.fix)
     else:
         yield writing(places)
-        status, daemon = running(Client(places.socket, places.daemon_lock))
-        yield daemon
-        yield from loops(status)
-    yield from description(places, status)
+        yield from daemon
+    yield from description(places, described, own_ports())
     yield containers()
-    yield from demos()
     yield confinement(places)
 
 
@@ -156,42 +150,14 @@ def writing(places: Places) -> Check:
     return Check("writing", "good", str(places.state))
 
 
-def running(client: Client) -> tuple[dict[str, Any] | None, Check]:
-    """The daemon's status if it answers, and what to say of it. Not running is no fault."""
-    try:
-        status = client.get("status", timeout=_TIMEOUT)
-    except ShipwayError as error:
-        if error.fix:
-            return None, Check("daemon", "bad", error.what, error.fix)
-        return None, Check("daemon", "optional", "not running", "shipway up --detach")
-    return status, Check("daemon", "good", f"pid {status['pid']}, Shipway {status['version']}")
-
-
-def loops(status: dict[str, Any] | None) -> Iterator[Check]:
-    """Whether every part of the daemon does its work: one that is stuck or has ended leaves tasks or router alone."""
-    if status is None or "loops" not in status:
-        return
-    faults = [f"what {loop['purpose']} {loop['fault']}" for loop in status["loops"] if loop["fault"]]
-    for fault in faults:
-        yield Check("control plane", "bad", fault, "shipway logs --daemon; shipway down --keep-tasks, then shipway up")
-    if not faults:
-        yield Check("control plane", "good", f"{len(status['loops'])} loops look after tasks, router and rollouts")
-
-
-def description(places: Places, status: dict[str, Any] | None) -> Iterator[Check]:
+def description(places: Places, described: Callable[[], App], ours: Collection[int]) -> Iterator[Check]:
     """shipway.yaml, and the ports of its environments: free, or taken by this very app."""
-    from shipway.description import committed_app
-    from shipway.description.reader import load
-
-    path = places.root / "shipway.yaml"
     try:
-        app = load(path)
-        committed_app.check(path, app)
+        app = described()
     except ShipwayError as error:
         yield Check("shipway.yaml", "bad", error.what, error.fix)
         return
     yield Check("shipway.yaml", "good", f"{app.app}: {', '.join(app.services)} in {', '.join(app.environments)}")
-    ours = _ports_of(status)
     for name, environment in app.environments.items():
         for port in filter(None, (environment.port, environment.https_port)):
             yield _port(name, port, ours, places.root)
@@ -205,20 +171,8 @@ def containers() -> Check:
     return Check("containers", "optional", "no docker or podman answers", "not needed: tasks run as processes")
 
 
-def demos() -> Iterator[Check]:
-    """Demos that were killed before they could clean up. Those that were kept on purpose are no fault."""
-    from shipway.demo.leftovers import leftovers  # heavy: only where it is needed
-
-    for left in leftovers():
-        if not left.kept:
-            found = f"{left.folder} was left by a killed demo, {left.running} processes run in it"
-            yield Check("demo", "optional", found, "shipway demo --clear")
-
-
 def confinement(places: Places) -> Check:
     """Whether a commit's builds and tests, which run before anybody approves, are kept away from Shipway itself."""
-    from shipway.local.builds.confinement import Confinement
-
     found = Confinement.of_machine(places.root)
     if found.works:
         return Check("confinement", "good", "builds and tests run under bubblewrap")
@@ -228,7 +182,7 @@ def confinement(places: Places) -> Check:
     )  # fmt: skip
 
 
-def _port(environment: str, port: int, ours: set[int], root: Path) -> Check:
+def _port(environment: str, port: int, ours: Collection[int], root: Path) -> Check:
     name = f"port {port}"
     if port in ours:
         return Check(name, "good", f"{environment}: ours")
@@ -241,20 +195,11 @@ def _port(environment: str, port: int, ours: set[int], root: Path) -> Check:
             if error.errno != errno.EADDRINUSE:
                 why = (error.strerror or str(error)).lower()
                 return Check(name, "bad", f"{environment}: {why}", f"change environments.{environment} in shipway.yaml")
-            from shipway.local.router.ports import holder_of  # psutil: only where it is needed
-
             holder = holder_of(port, root)
             if holder.own:
                 return Check(name, "good", f"{environment}: ours, whether or not the control plane runs")
             return Check(name, "bad", f"{environment}: taken by {holder.who}", holder.fix)
     return Check(name, "good", f"{environment}: free")
-
-
-def _ports_of(status: dict[str, Any] | None) -> set[int]:
-    if status is None or not status["router"]["running"]:
-        return set()
-    urls = [environment[key] for environment in status["environments"] for key in ("url", "https_url")]
-    return {int(url.rsplit(":", 1)[1]) for url in urls if url}
 
 
 def _haproxy() -> str | None:

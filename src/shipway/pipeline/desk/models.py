@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import App, Model
+from shipway.core.desk import ModelDesk, Tell
 from shipway.core.errors import Refused, UsageError
 from shipway.core.events import AuditEntry
 from shipway.core.experiments.experiment import Experiment, check_promotion
@@ -17,7 +16,9 @@ from shipway.core.models.history import ModelHistory
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
-from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
+from shipway.core.rollouts.served import served
+from shipway.core.views import Baked, Decided, ModelInUse, ModelsView, ModelView, Promoted, Publishing
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_fit import requests_refused_by
 from shipway.pipeline.new_run import new_run
@@ -28,45 +29,37 @@ BAKED = "models"
 _ACTIONS = {"approved": "approve", "rejected": "reject", "archived": "archive"}
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A version after a decision: whether that changed it, where it serves and whether new releases take it.
-
-    `run` promotes it where `model.on_approval` says so; `not_promoted` tells why that was refused.
-    """
-
-    model: ModelVersion
-    changed: bool
-    serves: tuple[str, ...]
-    latest: bool
-    run: Run | None = None
-    not_promoted: Refused | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Baked:
-    """A version in a folder of the work tree; `to_describe` is what shipway.yaml lacks for it to be served there."""
-
-    model: ModelVersion
-    folder: str
-    to_describe: str
-
-
-class ModelLife:
-    """The verbs of model versions."""
+class PipelineModels(ModelDesk):
+    """The verbs of model versions over this pipeline."""
 
     def __init__(self, parts: Parts, engine: Engine) -> None:
         self._parts = parts
         self._store = parts.store
         self._engine = engine
-        self._root = parts.root.resolve()
+
+    def list(self) -> ModelsView:
+        serving, models = self.serving(), self._parts.models
+        return ModelsView(
+            models.latest_name(), tuple(ModelInUse(one, serving.get(one.version, ())) for one in models.list())
+        )
+
+    def show(self, version: str) -> ModelView:
+        releases = {release.id: release for release in self._store.all(Release)}
+        history = served(self._store.all(RolloutRecord), releases)
+        return ModelView(
+            metadata=self._parts.models.metadata(version),
+            latest=self._parts.models.latest_name() == version,
+            serves=self.serving().get(version, ()),
+            served=tuple(one for one in history if version in one.models),
+        )
+
+    def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
+        return self._parts.models.compare(a, b, tell)
+
+    def publish(self, folder: str, version: str | None, who: str, how: Publishing, tell: Tell) -> ModelVersion:
+        return self._parts.models.publish(folder, version, who, how, tell)
 
     def decide(self, version: str, decision: Decision, who: str, why: str) -> Decided:
-        """Approve, reject or archive a version. What serves goes on serving; the same decision again changes nothing.
-
-        Raises UsageError without a reason, Refused where the person or the version's state does not allow it, and for
-        archiving what is in use.
-        """
         action = _ACTIONS[decision]
         check_decider(self._app, who, action)
         before = self._parts.models.get(version)
@@ -96,8 +89,8 @@ class ModelLife:
         *,
         canary: bool = False,
         back: bool = False,
-    ) -> Run | None:
-        """Make a version the current one in each environment that runs, or in those named. None if none runs.
+    ) -> Promoted:
+        """Make a version the current one in each environment that runs, or in those named. No run if none runs.
 
         Running tasks swap to it; as a `canary` it comes by the environment's own rollout instead. New releases take
         it as well, unless a running environment with an approval policy was left out: who may change dev alone does
@@ -136,16 +129,15 @@ class ModelLife:
         self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
         if not running:
             make_latest(self._parts, version, who, why)
-            return None
+            return self._promoted()
         run = new_run(
             self._parts, "model", tuple(running), who, subject=f"model {version}" + (" as a canary" if canary else ""),
             model_version=version, why=why, moves_latest=guarded <= set(running), canary=canary,
         )  # fmt: skip
         self._engine.start(run.id)
-        return run
+        return self._promoted(run)
 
-    def promote_for_releases(self, version: str, who: str, why: str) -> None:
-        """Let new releases take a version, while what runs keeps its own: for a model that takes other requests."""
+    def promote_for_releases(self, version: str, who: str, why: str) -> Promoted:
         self._model()
         check_promotable(self._parts.models.verified(version))
         for environment in self._app.environments:
@@ -153,9 +145,9 @@ class ModelLife:
         detail = {"version": version, "environments": []}
         self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
         make_latest(self._parts, version, who, why)
+        return self._promoted()
 
-    def roll_back(self, environments: Sequence[str], who: str, why: str) -> Run | None:
-        """Promote the model version that was current before. Raises Refused when it was rejected or archived since."""
+    def roll_back(self, environments: Sequence[str], who: str, why: str) -> Promoted:
         history = self._store.get(ModelHistory, "models") or ModelHistory()
         if len(history.versions) < 2:
             raise Refused(
@@ -163,23 +155,17 @@ class ModelLife:
             )
         return self.promote(history.versions[-2], environments, who, why, back=True)
 
-    def bake(self, version: str, service: str | None, into: Path | None, who: str) -> Baked:
-        """Copy a version into a service's folder in the work tree, to be committed and deployed like code.
-
-        Default: the service that has a model baked in, or else the one that serves the model, and its `models`.
-        """
+    def bake(self, version: str, service: str | None, into: str | None, who: str) -> Baked:
+        """Default: the service that has a model baked in, or else the one that serves the model, and its `models`."""
         name, folder = self._baked_into(service)
-        target = (into or self._root / folder).resolve()
-        if not target.is_relative_to(self._root) or target == self._root:
-            raise UsageError(f"{target} is outside of {self._root}", fix="bake into a folder of a service")
-        model = self._parts.models.bake(version, target)
-        inside = str(target.relative_to(self._root))
+        inside = self._parts.source.folder(into or folder)
+        model = self._parts.models.bake(version, inside)
         detail = {"version": version, "folder": inside}
         self._store.add_audit(AuditEntry(self._parts.clock(), who, "bake model", None, "", detail))
         described = self._app.services[name]
         missing = ""
-        if described.baked is None or (self._root / described.path / described.baked).resolve() != target:
-            missing = f"services.{name}: `baked: {os.path.relpath(target, self._root / described.path)}`"
+        if described.baked is None or self._parts.source.folder(f"{described.path}/{described.baked}") != inside:
+            missing = f"services.{name}: `baked: {self._parts.source.folder(inside, described.path)}`"
             missing += " in place of `model: true`" if described.model else ""
         return Baked(model, inside, missing)
 
@@ -196,6 +182,9 @@ class ModelLife:
             for version, _ in experiment.split if experiment is not None else ():
                 found.setdefault(version, {})[name] = None
         return {version: tuple(names) for version, names in found.items()}
+
+    def _promoted(self, run: Run | None = None) -> Promoted:
+        return Promoted(self._parts.models.latest_name(), run)
 
     @property
     def _app(self) -> App:
@@ -227,7 +216,7 @@ class ModelLife:
     def _promote_on_approval(self, version: str, who: str, why: str) -> Run | None:
         wanted = self._app.model.on_approval if self._app.model is not None else ()
         running = [name for name in wanted if self._record(name).stable is not None]
-        return self.promote(version, running, who, f"on approval: {why}") if running else None
+        return self.promote(version, running, who, f"on approval: {why}").run if running else None
 
     def _check_fits(self, environment: str, version: str) -> None:
         release = self._store.get(Release, self._record(environment).stable or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from shipway.core.errors import Refused
-from shipway.core.places import Places
+from shipway.local.places import Places
 
 
 def require_own(places: Places) -> None:

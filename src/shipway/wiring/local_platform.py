@@ -1,29 +1,35 @@
-"""The one place that reads the configuration and builds a target."""
+"""The one-machine target with everything that the daemon runs: joined here, and nowhere else."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import shipway
+from shipway.core.daemon.disk import Item
+from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
+from shipway.core.errors import Refused
 from shipway.core.events import AuditEntry
-from shipway.core.places import DESCRIPTION, Places, places_of
+from shipway.core.logs.asked import Asked
 from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.core.views import DaemonView
 from shipway.description import reader as description_file
 from shipway.local.builds.builder import LocalBuilder
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.files import log_file
 from shipway.local.files.runtime_folder import make_private
+from shipway.local.logs import LocalLogs
 from shipway.local.model_tasks.evidence import ModelEvidence
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.model_tasks.wanted_versions import WantedVersions
+from shipway.local.places import Places
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.routes import Routes
@@ -36,6 +42,7 @@ from shipway.local.state.serving_copy import ServingCopy
 from shipway.local.state.storage import Storage
 from shipway.local.state.store import Store
 from shipway.local.target import LocalTarget
+from shipway.local.tasks.insiders import is_insider
 from shipway.local.tasks.processes import ProcessRunner
 from shipway.local.tasks.supervisor import Supervisor
 from shipway.local.tasks.task_logs import FileTaskLog
@@ -43,7 +50,7 @@ from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.local.tasks.task_table import FileTaskTable
 from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
-from shipway.pipeline.control import Control
+from shipway.pipeline.desk.desk import PipelineDesk
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.loops import Loops
@@ -55,22 +62,18 @@ from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 
 RESUME_EVERY = 60.0
-_log = logging.getLogger(__name__)
 
 
 @dataclass
-class Platform:
-    """Everything that runs in the daemon, joined."""
+class LocalPlatform:
+    """The `ControlPlane` of one machine."""
 
+    desk: PipelineDesk
     places: Places
     app: App
-    store: Store
     target: LocalTarget
     routes: Routes
-    models: ModelRegistry
     rollouts: Rollouts
-    control: Control
-    experiments: Experiments
     supervisor: Supervisor
     pruning: Pruning
     meter: Meter
@@ -80,10 +83,10 @@ class Platform:
     recalled: list[EnvironmentRecord]
     stopping: threading.Event
     loops: Loops
+    logs: LocalLogs
     started: float = field(default_factory=time.time)
 
     def start(self) -> None:
-        """Take over what runs, then go on with the runs that were under way."""
         self.recovery.find_again()
         self.target.restore()
         for record in self.recalled:
@@ -92,23 +95,51 @@ class Platform:
         start("tasks", "starts and watches tasks", self.supervisor.look, self.supervisor.interval, 30.0)
         start("router", "keeps the router running", self.routes.keep_running, _every_second, 60.0)
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
-        start("experiments", "judges models that are tried out", self.experiments.tend, self._watch, 120.0)
+        start("experiments", "judges models that are tried out", self.desk.experiments.tend, self._watch, 120.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
         start("copy", "keeps a copy of what serves", self.copy.keep, _every_second, 60.0)
         # Again and again: a run that had no thread to be carried out by is not left behind.
-        start("runs", "goes on with runs under way", self.control.resume, lambda: RESUME_EVERY, 300.0)
+        start("runs", "goes on with runs under way", self.desk.resume, lambda: RESUME_EVERY, 300.0)
 
     def reload(self, who: str, uncommitted: bool) -> tuple[bool, dict[str, str]]:
-        """Read shipway.yaml again; answers whether anything changed, and what of roles and approvals.
-
-        Raises Refused for roles and approvals that were never committed, unless `uncommitted` asks for them.
-        """
         before = self.app
         found = description_file.load(self.places.root / DESCRIPTION)
         changes = self.operator.reload(found, who, uncommitted, self._go_by)
         return before != self.app, changes
+
+    def caller(self, user: int, process: int, *, decides: bool) -> str:
+        if decides and process and is_insider(process, self.places.state):
+            raise Refused(
+                f"process {process} was started by Shipway itself: a release may not decide about releases",
+                state="nothing changed",
+            )
+        return user_name(user)
+
+    def life(self) -> DaemonView:
+        return DaemonView(
+            root=str(self.places.root),
+            started=self.started,
+            committed=self.operator.committed,
+            held_back=self.operator.held_back,
+            loops=tuple(self.loops.now()),
+            disk=self.pruning.usage,
+        )
+
+    def log(self, asked: Asked) -> Sequence[str]:
+        return self.logs.daemon(asked)
+
+    def prunable(self) -> Sequence[Item]:
+        return self.pruning.plan()
+
+    def prune(self, who: str) -> Sequence[Item]:
+        return self.pruning.asked(who)
+
+    def stop(self, *, keep_tasks: bool) -> None:
+        self.stopping.set()
+        if not keep_tasks:
+            self.target.stop_everything()
 
     def _go_by(self, app: App) -> None:
         if app != self.app:
@@ -140,9 +171,9 @@ def _programs() -> Path:
     return installed if installed.is_dir() else package.parent.parent
 
 
-def build(root: Path) -> Platform:
-    """The platform for the app whose `shipway.yaml` lies in `root`. Raises ShipwayError when a part is missing."""
-    places = places_of(root, os.getuid())
+def build(places: Places) -> LocalPlatform:
+    """The platform of the app that has these places. Raises ShipwayError when a part is missing."""
+    root = places.root
     found = description_file.load(root / DESCRIPTION)
     source = GitSource(root)
     make_private(places.runtime)
@@ -166,8 +197,8 @@ def build(root: Path) -> Platform:
     specs = TaskSpecs(places, environments, router, parameters)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
     table = FileTaskTable(places.state / "tasks")
-    logs = FileTaskLog(places.state / "logs")
-    runner = ProcessRunner(logs)
+    task_logs = FileTaskLog(places.state / "logs")
+    runner = ProcessRunner(task_logs)
     supervisor = Supervisor(
         table,
         runner,
@@ -182,6 +213,7 @@ def build(root: Path) -> Platform:
     models = ModelRegistry(
         places.state / (app.model.bucket if app.model else "ml-models-bucket"),
         Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
+        root,
     )
     stopping = threading.Event()
     rollouts = Rollouts(store, target, builder, time.time, stopping)
@@ -194,14 +226,25 @@ def build(root: Path) -> Platform:
         clock=time.time,
         read_app=read_app,
         operator_app=lambda: platform.app,
-        root=root,
     )
-    control = Control(parts, Engine(Runs(parts).carry_out, stopping))
-    experiments = Experiments(parts, target, stopping)
-    pruning = Pruning(Storage(places.state), store, supervisor, specs, logs, lambda: platform.app)
-    platform = Platform(
-        places, app, store, target, routes, models, rollouts, control, experiments, supervisor, pruning, meter, operator,
-        copy, Recovery(places.state / "artifacts", store, table, specs, router), recalled, stopping,
-        Loops(stopping, time.monotonic),
-    )  # fmt: skip
+    engine, experiments = Engine(Runs(parts).carry_out, stopping), Experiments(parts, target, stopping)
+    pruning = Pruning(Storage(places.state), store, supervisor, specs, task_logs, lambda: platform.app)
+    platform = LocalPlatform(
+        desk=PipelineDesk(parts, engine, target, experiments, LocalLogs(places)),
+        places=places,
+        app=app,
+        target=target,
+        routes=routes,
+        rollouts=rollouts,
+        supervisor=supervisor,
+        pruning=pruning,
+        meter=meter,
+        operator=operator,
+        copy=copy,
+        recovery=Recovery(places.state / "artifacts", store, table, specs, router),
+        recalled=recalled,
+        stopping=stopping,
+        loops=Loops(stopping, time.monotonic),
+        logs=LocalLogs(places),
+    )
     return platform

@@ -6,8 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-DESCRIPTION = "shipway.yaml"
-
 
 @dataclass(frozen=True, slots=True)
 class Places:

@@ -3,57 +3,43 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from shipway.cli.daemon_lock import holder
+from shipway.cli.client.protocol import CALL_TIMEOUT, Client, Lost, NotRunning, Unreachable
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 
-CALL_TIMEOUT = 60.0
 PATIENCE = 2.5
 """Seconds of silence after which it is asked whether the daemon still moves; twice that bounds the wait for it."""
 MAX_ANSWER = 64 << 20
 _KINDS: dict[int, type[ShipwayError]] = {2: UsageError, 3: Refused, 4: RolledBack}
 
 
-class NotRunning(ShipwayError):
-    """No daemon listens here."""
-
-    def __init__(self) -> None:
-        super().__init__("Shipway is not running here. Start it: shipway up --detach")
+def _none() -> None:
+    """No daemon is known."""
 
 
-class Lost(ShipwayError):
-    """The daemon went away in the middle of a call; whether it was carried out is not known."""
-
-
-class Unreachable(Lost):
-    """The daemon's process is there, and nobody can talk to it."""
-
-
-class Client:
+class SocketClient(Client):
     """Calls the daemon whose socket lies at `path`. An answer is the JSON object that the daemon sent.
 
-    By its `lock` a daemon without a socket is told from no daemon.
+    By the process id that `process` answers, 0 for an unknown one, a daemon without a socket is told from no daemon.
     """
 
-    def __init__(self, path: Path, lock: Path | None = None, patience: float = PATIENCE) -> None:
+    def __init__(self, path: str, process: Callable[[], int | None] = _none, patience: float = PATIENCE) -> None:
         self._path = path
-        self._lock = lock
+        self._process_id = process
         self._patience = patience
 
     def get(self, *segments: str, timeout: float = CALL_TIMEOUT, **query: str | int | float | None) -> dict[str, Any]:
-        """GET /v1/segments…?query, where None leaves a word of the query out. Raises ShipwayError."""
         words = urlencode({key: value for key, value in query.items() if value is not None})
         return self._call("GET", _target(segments) + (f"?{words}" if words else ""), None, timeout)
 
     def post(self, *segments: str, timeout: float = CALL_TIMEOUT, **body: Any) -> dict[str, Any]:
-        """POST the body as a JSON object to /v1/segments…. Raises ShipwayError."""
         return self._call("POST", _target(segments), json.dumps(body).encode(), timeout)
 
     def _call(self, method: str, target: str, body: bytes | None, timeout: float) -> dict[str, Any]:
-        from shipway.cli.unix_http import Broken, Unresponsive, exchange  # `--help` does without http.client
+        from shipway.cli.client.unix_http import Broken, Unresponsive, exchange  # `--help` does without http.client
 
         try:
             status, data = exchange(
@@ -87,8 +73,8 @@ class Client:
         )
 
     def _process(self) -> str:
-        """` (process 4711)` while one holds the lock."""
-        pid = holder(self._lock) if self._lock is not None else None
+        """` (process 4711)` while there is one."""
+        pid = self._process_id()
         return "" if pid is None else f" (process {pid or 'unknown'})"
 
 

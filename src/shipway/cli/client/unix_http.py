@@ -1,4 +1,4 @@
-"""One HTTP exchange over a Unix socket. Apart from `client`, because `http.client` takes a while to import."""
+"""One HTTP exchange over a Unix socket. Apart from `over_socket`, because `http.client` takes a while to import."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import http.client
 import select
 import socket
 import time
-from pathlib import Path
 
 
 class Broken(Exception):
@@ -18,18 +17,18 @@ class Unresponsive(Exception):
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        self.sock.connect(self._path)
 
 
 def exchange(
-    path: Path, method: str, target: str, body: bytes | None, *, timeout: float, most: int, patience: float
+    path: str, method: str, target: str, body: bytes | None, *, timeout: float, most: int, patience: float
 ) -> tuple[int, bytes]:
     """Status and the first `most` bytes of the answer; `timeout` seconds bound each wait.
 
@@ -53,7 +52,7 @@ def exchange(
         connection.close()
 
 
-def _await_answer(waiting: socket.socket, path: Path, timeout: float, patience: float) -> None:
+def _await_answer(waiting: socket.socket, path: str, timeout: float, patience: float) -> None:
     deadline = time.monotonic() + timeout
     while not _is_readable(waiting, min(patience, max(0.0, deadline - time.monotonic()))):
         if time.monotonic() >= deadline:
@@ -62,7 +61,7 @@ def _await_answer(waiting: socket.socket, path: Path, timeout: float, patience: 
             raise Unresponsive
 
 
-def _is_there(path: Path, patience: float) -> bool:
+def _is_there(path: str, patience: float) -> bool:
     """Whether a fresh connection gets any answer."""
     connection = _UnixConnection(path, patience)
     try:

@@ -1,0 +1,178 @@
+"""The verbs that people have. A target has a desk; whoever carries a verb there knows `who` asks, and tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from shipway.core.daemon.disk import Item
+from shipway.core.events import AuditEntry, Event
+from shipway.core.experiments.report import ExperimentReport
+from shipway.core.logs.asked import Asked
+from shipway.core.models.approval import Decision
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.machine import Command
+from shipway.core.views import (
+    Baked,
+    DaemonView,
+    Decided,
+    ModelsView,
+    ModelView,
+    Promoted,
+    Publishing,
+    ReleaseView,
+    RolloutView,
+    RunView,
+    StatusView,
+    TaskLine,
+)
+
+Tell = Callable[[str], None]
+
+
+class Desk(Protocol):
+    """What a person can ask of Shipway. Every verb raises ShipwayError: UsageError, or Refused by roles and rules."""
+
+    @property
+    def models(self) -> ModelDesk:
+        """The verbs of model versions."""
+
+    @property
+    def experiments(self) -> ExperimentDesk:
+        """The verbs of splits and shadows."""
+
+    def status(self) -> StatusView:
+        """What serves where, what is under way, the newest runs."""
+
+    def runs(self, limit: int) -> Sequence[Run]:
+        """The newest runs first."""
+
+    def run(self, id: str) -> RunView:
+        """A run with its release and rollouts. Raises UsageError for an unknown one."""
+
+    def events(self, run: str, after: int, wait: float) -> tuple[Run, Sequence[Event]]:
+        """What happened after an event's number, and the run then; waits up to `wait` seconds for the first."""
+
+    def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
+        """Start a run for a commit. Raises UsageError for an unknown commit, environment or branch."""
+
+    def retry(self, id: str, who: str) -> Run:
+        """Start a new run for what an ended run was to do. What is built is not built again."""
+
+    def answer(self, id: str, approved: bool, who: str, why: str) -> Run:
+        """Approve or reject the gate that a run waits at. Of two answers at the same moment the second is refused."""
+
+    def steer(self, environment: str, command: Command, who: str, why: str) -> RolloutView | None:
+        """Pause, resume, promote or abort the rollout under way, and look at it."""
+
+    def roll_back(self, environment: str, who: str, why: str) -> Run:
+        """Go back to the release before. While a rollout is under way, that is to abort it: its run is answered."""
+
+    def releases(self, limit: int) -> Sequence[ReleaseView]:
+        """The newest releases and where they serve."""
+
+    def logs(self, asked: Asked, owner: Mapping[str, str]) -> Sequence[TaskLine]:
+        """Lines of tasks, of those that are gone too, oldest first. Never more are kept in memory than are asked for.
+
+        `owner` narrows them by `environment`, `service`, `release`, `task`. Raises UsageError for a name that nothing
+        here has or ever had.
+        """
+
+    def build_log(self, run: str, asked: Asked) -> Sequence[str]:
+        """The last lines of a run's builds, and what ended it where they do not say so: a command that is not there."""
+
+    def audit(self, limit: int) -> Sequence[AuditEntry]:
+        """Who did what, the newest first."""
+
+
+class ModelDesk(Protocol):
+    """What a person can ask about model versions."""
+
+    def list(self) -> ModelsView:
+        """Every version with where it serves."""
+
+    def show(self, version: str) -> ModelView:
+        """All that is known of a version."""
+
+    def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
+        """Both on the same held-out rows, as docs/model-bucket.md describes it."""
+
+    def publish(self, folder: str, version: str | None, who: str, how: Publishing, tell: Tell) -> ModelVersion:
+        """Add a training's output as a version."""
+
+    def decide(self, version: str, decision: Decision, who: str, why: str) -> Decided:
+        """Approve, reject or archive a version. What serves goes on serving; the same decision again changes nothing.
+
+        Raises UsageError without a reason, Refused where the person or the version's state does not allow it, and for
+        archiving what is in use.
+        """
+
+    def promote(self, version: str, environments: Sequence[str], who: str, why: str, *, canary: bool) -> Promoted:
+        """Make a version the current one in each environment that runs, or in those named, and for new releases."""
+
+    def promote_for_releases(self, version: str, who: str, why: str) -> Promoted:
+        """Let new releases take a version, while what runs keeps its own: for a model that takes other requests."""
+
+    def roll_back(self, environments: Sequence[str], who: str, why: str) -> Promoted:
+        """Promote the version that was current before. Raises Refused when it was rejected or archived since."""
+
+    def bake(self, version: str, service: str | None, into: str | None, who: str) -> Baked:
+        """Copy a version into a service's folder in the work tree, to be committed and deployed like code."""
+
+
+class ExperimentDesk(Protocol):
+    """Versions tried out beside a release's own. Every verb answers how the experiment does then."""
+
+    def show(self, environment: str) -> ExperimentReport:
+        """How the versions do, asked of the tasks now."""
+
+    def split(self, environment: str, shares: Sequence[str], who: str, why: str) -> ExperimentReport:
+        """Let versions answer their shares (`v1.2=10%`); what is not named answers nobody any more."""
+
+    def end_split(self, environment: str, who: str, why: str) -> ExperimentReport:
+        """Let stable answer everyone."""
+
+    def shadow(self, environment: str, version: str, percent: float, who: str, why: str) -> ExperimentReport:
+        """Let a version see a share of the requests without answering any."""
+
+    def end_shadow(self, environment: str, who: str, why: str) -> ExperimentReport:
+        """Let no version listen in any more."""
+
+
+class ControlPlane(Protocol):
+    """A desk with a life of its own, on a machine: what only the daemon has."""
+
+    @property
+    def desk(self) -> Desk:
+        """Its verbs."""
+
+    def life(self) -> DaemonView:
+        """How it is."""
+
+    def start(self) -> None:
+        """Take over what runs, then go on with the runs that were under way."""
+
+    def caller(self, user: int, process: int, *, decides: bool) -> str:
+        """The name of the user of this machine who asks by that process, 0 where the system does not tell which.
+
+        Raises Refused where Shipway itself has started it and it `decides` something.
+        """
+
+    def reload(self, who: str, uncommitted: bool) -> tuple[bool, Mapping[str, str]]:
+        """Read shipway.yaml again: whether anything changed, and what of roles and approvals.
+
+        Raises Refused for roles and approvals that were never committed, unless `uncommitted` asks for them.
+        """
+
+    def prunable(self) -> Sequence[Item]:
+        """What nobody needs any more, oldest first."""
+
+    def prune(self, who: str) -> Sequence[Item]:
+        """Remove it; what is gone."""
+
+    def log(self, asked: Asked) -> Sequence[str]:
+        """Its own last lines."""
+
+    def stop(self, *, keep_tasks: bool) -> None:
+        """Begin nothing more; without `keep_tasks` the app stops serving, too."""

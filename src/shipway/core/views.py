@@ -1,0 +1,245 @@
+"""What a desk answers that is no record: frozen, and in every target's words. No paths, no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shipway.core.daemon.disk import Usage
+from shipway.core.daemon.loops import Loop
+from shipway.core.errors import Refused
+from shipway.core.experiments.report import ExperimentReport
+from shipway.core.models.model_version import ModelVersion
+from shipway.core.observations.observation import Side
+from shipway.core.releases.release import BakedModel
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import RolloutKind, Warm
+from shipway.core.rollouts.served import Served
+from shipway.core.rollouts.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class ClientsView:
+    """What the clients of an environment saw in the last `seconds`; `failing` as in each service.
+
+    `p95` in seconds, None where too few requests were timed; `worst` is the most frequent failure.
+    """
+
+    seconds: float
+    requests: int
+    errors: int
+    failing: bool
+    p95: float | None
+    worst: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """A service of an environment: its artifact in short, its tasks, and what clients saw of it in the last `seconds`.
+
+    `state_note` says why a task is not ready; `failing` is worse than the environment's guard allows.
+    """
+
+    name: str
+    artifact: str
+    ready: int
+    wanted: int
+    restarts: int
+    state_note: str
+    seconds: float
+    requests: int
+    errors: int
+    failing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """A rollout as it is now: `step` of `steps`, `weight` in ten-thousandths, times in Unix time."""
+
+    id: str
+    environment: str
+    release: str
+    previous: str | None
+    kind: RolloutKind
+    strategy: str
+    phase: str
+    step: int
+    steps: int
+    shares: str
+    weight: int
+    paused: bool
+    reason: str
+    verdict: str
+    waiting: Waiting | None
+    run: str | None
+    since: float
+    started: float
+    ended: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentView:
+    """An environment: what serves there with which tasks, and what is under way. `approval` are the roles that may."""
+
+    name: str
+    branch: str
+    url: str
+    approval: tuple[str, ...] | None
+    https_url: str | None
+    side: Side
+    release: str | None
+    previous: str | None
+    commit: str | None
+    subject: str | None
+    model_version: str | None
+    services: tuple[ServiceView, ...]
+    candidate_services: tuple[ServiceView, ...]
+    clients: ClientsView | None
+    warm: Warm | None
+    rollout: RolloutView | None
+    experiment: ExperimentReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """What serves where, and the newest runs. `routing` says whether what takes the clients' requests is up."""
+
+    app: str
+    routing: bool
+    environments: tuple[EnvironmentView, ...]
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactView:
+    """What was built of a service; `model` is the version that is baked in, if one is."""
+
+    service: str
+    digest: str
+    model: BakedModel | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """A release, and the environments that it serves. `model_version` names all of its versions.
+
+    `commit` is that of its description, `commits` are those that its services were built from.
+    """
+
+    id: str
+    commit: str
+    commits: Mapping[str, str]
+    artifacts: Mapping[str, ArtifactView]
+    model_version: str | None
+    model_digest: str | None
+    request_schema: str | None
+    created_at: float
+    serves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with its release and rollouts."""
+
+    run: Run
+    release: ReleaseView | None
+    rollouts: tuple[RolloutView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLine:
+    """A line that a task wrote; its owners' names are empty where nobody knows them any more."""
+
+    environment: str
+    service: str
+    task: str
+    release: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInUse:
+    """A model version, and the environments that it serves."""
+
+    model: ModelVersion
+    serves: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsView:
+    """Every version, oldest first; new releases take `latest`."""
+
+    latest: str | None
+    models: tuple[ModelInUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """All that is known of a version: its whole metadata, where it serves, and where it ever did."""
+
+    metadata: Mapping[str, Any]
+    latest: bool
+    serves: tuple[str, ...]
+    served: tuple[Served, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """What the publisher of a version asks for.
+
+    `pickle_sha256` accepts the pickle that has this digest; `keep_native` publishes a pickle that cannot be converted
+    as it is; `check` looks at the model row by row, whatever its format, and stores nothing.
+    """
+
+    pickle_sha256: str | None = None
+    keep_native: bool = False
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A version after a decision: whether that changed it, where it serves and whether new releases take it.
+
+    `run` promotes it where `model.on_approval` says so; `not_promoted` tells why that was refused.
+    """
+
+    model: ModelVersion
+    changed: bool
+    serves: tuple[str, ...]
+    latest: bool
+    run: Run | None = None
+    not_promoted: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What new releases take now, and the run that brings the version to where it is asked for, if one does."""
+
+    latest: str | None
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Baked:
+    """A version in a folder of the work tree; `to_describe` is what shipway.yaml lacks for it to be served there."""
+
+    model: ModelVersion
+    folder: str
+    to_describe: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonView:
+    """A daemon on its machine: the app's folder, since when it runs (Unix time), its loops, and what it holds on disk.
+
+    `committed` says whether the roles and approvals in force ever stood in a commit; `held_back` are those of the
+    working copy that wait for one.
+    """
+
+    root: str
+    started: float
+    committed: bool
+    held_back: Mapping[str, str]
+    loops: tuple[Loop, ...]
+    disk: Usage | None

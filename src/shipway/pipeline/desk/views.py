@@ -1,0 +1,181 @@
+"""What people are shown of records: what serves where, with whom, and what is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shipway.core.observations.observation import Side, other
+from shipway.core.ports import Target
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
+from shipway.core.verdicts.intervals import quantile
+from shipway.core.verdicts.lately import SeenLately, together
+from shipway.core.verdicts.traffic import MIN_LATENCIES
+from shipway.core.views import (
+    ArtifactView,
+    ClientsView,
+    EnvironmentView,
+    ReleaseView,
+    RolloutView,
+    RunView,
+    ServiceView,
+)
+from shipway.pipeline.experiments import Experiments
+from shipway.pipeline.parts import Parts
+
+
+class Views:
+    """Looks at one app."""
+
+    def __init__(self, parts: Parts, target: Target, experiments: Experiments) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._target = target
+        self._experiments = experiments
+
+    def environments(self) -> Iterator[EnvironmentView]:
+        """Every environment of shipway.yaml, in its order."""
+        runs = self._store.all(Run)
+        for name in self._parts.operator_app().environments:
+            yield self._environment(self._parts.rollouts.record_of(name), runs)
+
+    def run(self, run: Run) -> RunView:
+        """The run with its release and rollouts."""
+        release = self._store.get(Release, run.release or "")
+        rollouts = (rollout_view(record) for record in self._store.all(RolloutRecord) if record.run == run.id)
+        return RunView(run, self._release(release, ()) if release is not None else None, tuple(rollouts))
+
+    def rollout(self, environment: str) -> RolloutView | None:
+        """The rollout under way in an environment."""
+        record = self._parts.rollouts.under_way(environment)
+        return rollout_view(record) if record is not None else None
+
+    def releases(self, limit: int) -> list[ReleaseView]:
+        """The newest releases and where they serve."""
+        serves: dict[str, tuple[str, ...]] = {}
+        for name in self._parts.operator_app().environments:
+            stable = self._parts.rollouts.record_of(name).stable or ""
+            serves[stable] = (*serves.get(stable, ()), name)
+        found = sorted(self._store.all(Release), key=lambda release: -int(release.id[1:]))[:limit]
+        return [self._release(release, serves.get(release.id, ())) for release in found]
+
+    @staticmethod
+    def _release(release: Release, serves: tuple[str, ...]) -> ReleaseView:
+        return ReleaseView(
+            id=release.id,
+            commit=release.commit,
+            commits={name: release.commit_of(name) for name in release.artifacts},
+            artifacts={
+                name: ArtifactView(name, artifact.digest, artifact.model)
+                for name, artifact in release.artifacts.items()
+            },
+            model_version=_models(release),
+            model_digest=release.model_digest,
+            request_schema=release.request_schema,
+            created_at=release.created_at,
+            serves=serves,
+        )
+
+    def _environment(self, record: EnvironmentRecord, runs: list[Run]) -> EnvironmentView:
+        name, described = record.name, self._parts.operator_app().environments[record.name]
+        release = self._store.get(Release, record.stable or "")
+        under_way = self.rollout(name)
+        coming = self._store.get(Release, under_way.release) if under_way is not None else None
+        url, https_url = self._target.addresses(name)
+        services: tuple[ServiceView, ...] = ()
+        clients = None
+        if release is not None:
+            seen = self._target.lately(name, record.side, release)
+            services = self._services(name, record.side, release, seen)
+            clients = self._clients(name, seen, services)
+        candidate_services: tuple[ServiceView, ...] = ()
+        if coming is not None:
+            side = other(record.side) if release is not None else record.side
+            candidate_services = self._services(name, side, coming, self._target.lately(name, side, coming))
+        return EnvironmentView(
+            name=name,
+            branch=described.branch,
+            url=url,
+            approval=described.approval.roles if described.approval else None,
+            https_url=https_url,
+            side=record.side,
+            release=record.stable,
+            previous=record.history[-2] if len(record.history) > 1 else None,
+            commit=release.commit if release else None,
+            subject=next((run.subject for run in runs if release and run.commit == release.commit), None),
+            model_version=_models(release) if release else None,
+            services=services,
+            candidate_services=candidate_services,
+            clients=clients,
+            warm=record.warm,
+            rollout=under_way,
+            experiment=self._experiments.last_report(name),
+        )
+
+    def _services(self, environment: str, side: Side, release: Release, seen: SeenLately) -> tuple[ServiceView, ...]:
+        guard = self._parts.operator_app().environments[environment].rollout.guard
+        wanted = release.app.environments[environment].tasks.min
+        everyone = self._target.tasks(environment, side)
+        found = []
+        for name, artifact in release.artifacts.items():
+            tasks, lately = [task for task in everyone if task.service == name], seen.services[name]
+            found.append(
+                ServiceView(
+                    name=name,
+                    artifact=artifact.short,
+                    ready=sum(task.state == "ready" for task in tasks),
+                    wanted=wanted,
+                    restarts=sum(task.restarts for task in tasks),
+                    state_note=next((task.note for task in tasks if task.state != "ready" and task.note), ""),
+                    seconds=lately.seconds,
+                    requests=lately.requests,
+                    errors=lately.errors,
+                    failing=lately.fails(guard),
+                )
+            )
+        return tuple(found)
+
+    def _clients(self, environment: str, seen: SeenLately, services: tuple[ServiceView, ...]) -> ClientsView:
+        """All services of what serves together, with their latency."""
+        whole = together(seen.services.values())
+        guard = self._parts.operator_app().environments[environment].rollout.guard
+        failing = whole.fails(guard) or any(service.failing for service in services)
+        return ClientsView(
+            seconds=whole.seconds,
+            requests=whole.requests,
+            errors=whole.errors,
+            failing=failing,
+            p95=quantile(seen.latencies) if len(seen.latencies) >= MIN_LATENCIES else None,
+            worst=seen.worst if failing else "",
+        )
+
+
+def rollout_view(record: RolloutRecord) -> RolloutView:
+    """A rollout as people see it."""
+    state = record.state
+    return RolloutView(
+        id=record.id,
+        environment=record.environment,
+        release=record.release,
+        previous=record.previous,
+        kind=record.kind,
+        strategy=record.plan.strategy,
+        phase=state.phase,
+        step=state.step + 1,
+        steps=len(record.plan.steps),
+        shares=record.plan.shares(),
+        weight=state.weight,
+        paused=state.paused,
+        reason=state.reason,
+        verdict=state.verdict,
+        waiting=state.waiting if state.phase == "shifting" else None,
+        run=record.run,
+        since=state.since,
+        started=record.started,
+        ended=record.ended,
+    )
+
+
+def _models(release: Release) -> str | None:
+    return ", ".join(release.models) or None

@@ -1,0 +1,236 @@
+"""Every command over a real desk with a target in memory: through a daemon's socket, and within the process.
+
+A command never asks which of them it is. What only a daemon has is asked for in `DAEMONS`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import uvicorn
+
+from shipway import wiring
+from shipway.cli.group import Group
+from shipway.cli.main import run as shipway
+from shipway.cli.main import shipway as program
+from shipway.local.daemon import LocalDaemon
+from shipway.local.places import places_of
+from shipway.server.http import make_api
+from shipway.server.peer import PeerProtocol
+from tests.doubles import memory
+from tests.doubles.platform import platform_over
+from tests.pipeline.house import House
+from tests.waiting import wait_for
+
+DAEMONS = {"up", "down", "reload", "repair", "prune"}
+NO_DESK = {"validate", "doctor", "demo"}
+Json = dict[str, Any]
+
+
+class CommandLine:
+    """Runs commands in the app of a house."""
+
+    def __init__(self, house: House, capture: pytest.CaptureFixture[str]) -> None:
+        self.house = house
+        self._capture = capture
+
+    def text(self, typed: str, *, code: int = 0) -> str:
+        """What a command prints, once it has ended with this code."""
+        self._capture.readouterr()
+        ended = shipway(typed.split())
+        said = self._capture.readouterr()
+        assert code == ended, said.err
+        return said.out if code == 0 else said.err
+
+    def json(self, typed: str) -> Any:
+        """The object that it prints with `--json`."""
+        return json.loads(self.text(f"{typed} --json"))
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """An app whose c1 serves in dev and in prod."""
+    house = House(tmp_path.resolve())
+    monkeypatch.chdir(house.root)
+    yield house
+    house.target.hold.set()
+    house.close()
+
+
+@pytest.fixture(params=["socket", "process"])
+def cli(
+    request: pytest.FixtureRequest,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[CommandLine]:
+    """The command line over each of the two carriers."""
+    platform = platform_over(house)
+    house.release("c1")
+    if request.param == "process":
+        monkeypatch.setitem(wiring.TARGETS, "memory", "tests.doubles.memory")
+        monkeypatch.setenv("SHIPWAY_TARGET", "memory")
+        monkeypatch.setitem(memory.HOUSES, house.root, house)
+        yield CommandLine(house, capsys)
+        return
+    daemon = LocalDaemon(places_of(house.root, os.getuid()), [])
+    config = uvicorn.Config(make_api(platform, lambda: None), http=PeerProtocol, lifespan="off", log_level="warning")
+    server = uvicorn.Server(config)
+    listener = socket.socket(fileno=daemon.listen())
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        yield CommandLine(house, capsys)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        daemon.forget()
+
+
+def test_status(cli: CommandLine) -> None:
+    """What serves where."""
+    prod = next(one for one in cli.json("status")["environments"] if one["name"] == "prod")
+    assert ("r1", "c1", 2) == (prod["release"], prod["commit"], prod["services"][0]["ready"])
+    assert "prod" in cli.text("status")
+
+
+def test_a_commit_goes_as_far_as_its_gate_and_is_let_through(cli: CommandLine) -> None:
+    """Followed to the gate; approved, it goes on to the end."""
+    assert 'Approve: shipway approve 2 --why "…"' in cli.text("deploy c2")
+    assert ("waiting", "prod") == ((run := cli.json("run show 2"))["run"]["status"], run["run"]["gate"]["environment"])
+    assert "prod serves r2" in cli.text("approve 2 --yes --why fine")
+    assert "succeeded" == cli.json("run follow 2")["run"]["status"]
+    assert ["2", "1"] == [run["id"] for run in cli.json("runs")["runs"]]
+    assert [("r2", ["dev", "prod"]), ("r1", [])] == [
+        (release["id"], release["serves"]) for release in cli.json("releases")["releases"]
+    ]
+    assert "fine" in [entry["why"] for entry in cli.json("audit")["entries"]]
+
+
+def test_what_a_person_refuses(cli: CommandLine) -> None:
+    """A rejected run ends, and can be asked for again."""
+    cli.text("deploy c2")
+    assert "rejected; nothing was rolled out" in cli.text("reject 2 --why friday")
+    cli.house.until("2", "rejected")
+    assert "running" == cli.json("retry 2 --detach")["run"]["status"]
+    cli.house.until("3", "waiting")
+
+
+def test_a_rollout_is_steered(cli: CommandLine) -> None:
+    """Each word reaches it, and is answered with what it does."""
+    cli.house.target.hold.clear()
+    cli.json("deploy c2 --env dev --detach")
+    wait_for(lambda: cli.house.rollouts.under_way("dev") is not None)
+    for typed in ("pause --env dev", "resume --env dev", "abort --env dev --yes"):
+        assert "2-dev" == cli.json(typed)["rollout"]["id"]
+    assert "✘ dev: the candidate is starting" in cli.text("promote --env dev --now --yes", code=3)
+    cli.house.target.hold.set()
+    cli.house.until("2", "rolled_back")
+
+
+def test_the_way_back(cli: CommandLine) -> None:
+    """To the release before; where there is none, that is refused."""
+    assert "has no release before it" in cli.text("rollback --env dev --yes", code=3)
+    cli.text("deploy c2 --env dev")
+    assert "dev serves r1" in cli.text("rollback --env dev --yes")
+
+
+def test_logs(cli: CommandLine) -> None:
+    """Of tasks and of builds; a name that nothing has is usage."""
+    logs = cli.house.root / ".shipway" / "logs" / "prod"
+    logs.mkdir(parents=True)
+    (logs / "prod-blue-r1-hello-0.log").write_text("hello\nworld\n")
+    assert ["world"] == [line["line"] for line in cli.json("logs r1 --env prod -n 1")["lines"]]
+    assert [] == cli.json("logs --build 1")["lines"]
+    assert "no environment 'moon'; there are: dev, prod" in cli.text("logs --env moon", code=2)
+
+
+def test_versions_of_the_model(cli: CommandLine) -> None:
+    """What there is, and what becomes of it."""
+    assert "v1.1" in [model["version"] for model in cli.json("model list")["models"]]
+    assert ["dev", "prod"] == cli.json("model show v1.0")["serves"]
+    assert {"a": "v1.0", "b": "v1.1", "rows": 10, "told": ["both answer"]} == cli.json("model compare v1.0 v1.1")
+    assert "v7.0" == cli.json("model publish . --version v7.0")["version"]
+    assert "hello/models" == cli.json("model bake v1.1")["folder"]
+    for typed in ("model approve v1.1", "model reject v1.2", "model archive v1.3"):
+        assert cli.json(f"{typed} --why tried")["changed"]
+    assert "no model version 'v9.9'" in cli.text("model show v9.9", code=2)
+
+
+def test_a_model_is_promoted_and_taken_back(cli: CommandLine) -> None:
+    """Both are runs that are followed."""
+    for typed in ("model promote v1.1", "model promote v1.2"):
+        assert "succeeded" == cli.json(f"{typed} --yes --why better")["run"]["status"]
+    assert "succeeded" == cli.json("model rollback --yes --why worse")["run"]["status"]
+    assert ["dev", "prod"] == cli.json("model show v1.1")["serves"]
+
+
+def test_experiments(cli: CommandLine) -> None:
+    """Begun, looked at, ended."""
+    assert {"v1.1": 10.0} == cli.json("model split v1.1=10% --env prod --yes")["split"]
+    assert "v1.2" == cli.json("model shadow v1.2 --percent 50 --env prod --yes")["shadow"]["version"]
+    assert {"v1.1": 10.0} == cli.json("model split --env prod")["split"]
+    assert {} == cli.json("model split --off --env prod")["split"]
+    assert None is cli.json("model shadow --off --env prod")["shadow"]
+
+
+def test_a_follower_is_told_in_its_own_words(cli: CommandLine) -> None:
+    """An error is what the desk says, whoever carries it."""
+    assert "✘ no run '77'\n  Next: shipway runs\n" == cli.text("run follow 77", code=2)
+
+
+@pytest.fixture
+def no_daemon(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app's desk lies in this process."""
+    platform_over(house)
+    monkeypatch.setitem(wiring.TARGETS, "memory", "tests.doubles.memory")
+    monkeypatch.setitem(memory.HOUSES, house.root, house)
+
+
+@pytest.mark.usefixtures("no_daemon")
+def test_doctor_looks_at_what_the_target_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a daemon there is nothing to say of one."""
+    assert 0 == shipway(["--target", "memory", "doctor", "--json"])
+    found = [check["name"] for check in json.loads(capsys.readouterr().out)["checks"] if check["name"] != "demo"]
+    assert ["memory"] == found
+
+
+@pytest.mark.usefixtures("no_daemon")
+@pytest.mark.parametrize("typed", ["up --detach", "down --yes", "reload", "prune --yes", "logs --daemon"])
+def test_what_only_a_daemon_has_is_usage_without_one(capsys: pytest.CaptureFixture[str], typed: str) -> None:
+    """A clear error, never a traceback."""
+    assert 2 == shipway(["--target", "memory", *typed.split()])
+    assert "daemon" in capsys.readouterr().err
+
+
+def test_an_unknown_target_is_usage(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """What there is, is named."""
+    platform_over(house)
+    assert 2 == shipway(["--target", "moon", "status"])
+    assert (
+        "✘ no target 'moon'; there is: local\n  Next: name one of them by --target or SHIPWAY_TARGET\n"
+        == capsys.readouterr().err
+    )
+
+
+def test_every_command_is_here() -> None:
+    """A new command is tried over both carriers, or is one that needs a daemon, or no desk."""
+    tried = Path(__file__).read_text()
+    leaves = set(_leaves(program)) - DAEMONS - NO_DESK
+    assert [] == [leaf for leaf in leaves if f'"{leaf}' not in tried]
+
+
+def _leaves(command: click.Command, above: str = "") -> Iterator[str]:
+    if isinstance(command, Group):
+        for name, inner in command.commands.items():
+            yield from _leaves(inner, f"{above} {name}".strip())
+    else:
+        yield above
