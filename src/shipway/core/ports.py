@@ -31,30 +31,24 @@ class Source(Protocol):
 
     def resolve(self, revision: str) -> Commit:
         """The commit that `revision` names. Raises UsageError for an unknown one."""
-        ...
 
     def current_branch(self) -> str | None:
         """The branch checked out, or None on a detached head."""
-        ...
 
     def read(self, commit: Commit, path: str) -> bytes:
         """A file's bytes as committed. Raises UsageError when the commit has no such file."""
-        ...
 
     def is_in(self, commit: str, newer: str) -> bool:
         """Whether `commit` is `newer` or one of its ancestors, as far as the repository knows."""
-        ...
 
     def folder(self, path: str, start: str = "") -> str:
         """A folder's name as seen from the folder `start` of the work tree, by default its root.
 
         `path` is absolute, or begins at the root. Raises UsageError for the root itself and what lies outside of it.
         """
-        ...
 
     def uncommitted(self, commit: Commit, paths: Sequence[str]) -> list[str]:
         """The uncommitted files at or below `paths`; none unless the commit is the one checked out."""
-        ...
 
 
 class Builder(Protocol):
@@ -65,11 +59,9 @@ class Builder(Protocol):
 
         Raises Refused when the service's tests fail, UsageError when its lock file or folder is missing.
         """
-        ...
 
     def verify(self, artifact: Artifact) -> None:
         """Raise Refused unless the artifact is still what its digest says."""
-        ...
 
 
 class Models(Protocol):
@@ -77,50 +69,39 @@ class Models(Protocol):
 
     def latest(self) -> ModelVersion:
         """The version new releases take. Raises Refused when none was promoted."""
-        ...
 
     def verified(self, version: str) -> ModelVersion:
         """The version, after its files' digests were checked. Raises UsageError or Refused."""
-        ...
 
     def get(self, version: str) -> ModelVersion:
         """The version as its metadata describes it; its files are not checked. Raises UsageError or Refused."""
-        ...
 
     def latest_name(self) -> str | None:
         """The version that new releases take, if one was promoted, even if it was rejected or archived since."""
-        ...
 
     def decide(self, version: str, decision: Decision, by: str, why: str, at: float) -> ModelVersion:
         """Note a decision on the version, `at` being Unix time; the same one again changes nothing.
 
         Raises UsageError without a reason, Refused where the version's state does not allow it.
         """
-        ...
 
     def list(self) -> Sequence[ModelVersion]:
         """All versions, oldest first. Raises Refused when one's metadata is damaged."""
-        ...
 
     def metadata(self, version: str) -> Mapping[str, Any]:
         """The version's whole metadata. Raises as `get` does."""
-        ...
 
     def publish(self, folder: str, version: str | None, author: str, how: Publishing, tell: Tell) -> ModelVersion:
         """Add the folder that a training wrote. Raises UsageError or Refused."""
-        ...
 
     def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
         """What differs between two versions, on the same held-out rows where both can be scored. Raises as `get`."""
-        ...
 
     def bake(self, version: str, folder: str) -> ModelVersion:
         """Copy what serves of the version into a folder of the work tree. Raises UsageError or Refused."""
-        ...
 
     def make_latest(self, version: str, by: str, why: str, at: float) -> None:
         """Approve a pending version and let new releases take it. `at` is Unix time. Raises Refused or UsageError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,58 +133,46 @@ class Target(Protocol):
     @property
     def pace(self) -> Pace:
         """How often it can be looked at, and how long to wait for it."""
-        ...
 
     # -- moving an environment -----------------------------------------------------------------------------------
 
     def prepare(self, environment: str, side: Side, release: Release) -> None:
         """Make the side ready to start `release`: routes, addresses, model versions."""
-        ...
 
     def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
         """Run each service's `before_traffic` once. Raises Refused with its last lines when one fails."""
-        ...
 
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
         """Ask for `tasks` tasks of each service on the side; returns before they are ready. It never stops one."""
-        ...
 
     def shift(self, environment: str, candidate: Side, weight: int) -> None:
         """Send `weight` ten-thousandths of the devices to `candidate`, the rest to the other side."""
-        ...
 
     def begin_window(self, environment: str) -> None:
         """Forget the latencies seen so far: a candidate is about to take its first client."""
-        ...
 
     def retire(self, environment: str, side: Side) -> None:
         """Drain the side's tasks and stop them. Returns when none is left; does nothing where none runs."""
-        ...
 
     # -- observing it --------------------------------------------------------------------------------------------
 
     def observe(self, environment: str, wanted: Mapping[Side, int]) -> Observation:
         """What the tasks and the router say now. `wanted`: how many tasks of each of its services a side needs."""
-        ...
 
     def probe(self, environment: str, side: Side, release: Release) -> Sequence[ProbeAnswer]:
         """Send every ready task of the side each probe of its service once."""
-        ...
 
     def read_back(self, environment: str, side: Side) -> Sequence[TaskReport]:
         """What serves now, asked of the running tasks themselves."""
-        ...
 
     def predictions(self, environment: str, oldest: float) -> Mapping[Side, tuple[TaskPredictions, ...]]:
         """What the tasks of both sides that serve a model have predicted with their release's version.
 
         Read at most `oldest` seconds ago. Empty unless all of these tasks report it.
         """
-        ...
 
     def losses(self, environment: str, since: float) -> Mapping[Side, Losses]:
         """The losses of each side's predictions since then (Unix time), as far as their labels are known."""
-        ...
 
     # -- model versions of running tasks -------------------------------------------------------------------------
 
@@ -212,41 +181,32 @@ class Target(Protocol):
 
         They switch by themselves. Their answers name the previous release until `label`.
         """
-        ...
 
     def assign(self, environment: str) -> None:
         """Tell the tasks of both sides the recorded versions (release, experiment) unless they know them already."""
-        ...
 
     def lagging(self, environment: str, side: Side | None = None) -> Sequence[Lagging]:
         """The serving tasks that do not answer with the recorded versions."""
-        ...
 
     def label(self, environment: str, side: Side, release: Release) -> None:
         """From now on answers of the side name `release`."""
-        ...
 
     def figures(self, environment: str) -> Sequence[TaskFigures]:
         """What each task that serves a model has counted; tasks that report nothing are listed too."""
-        ...
 
     # -- what people are shown -----------------------------------------------------------------------------------
 
     def tasks(self, environment: str, side: Side) -> Sequence[TaskView]:
         """The side's tasks."""
-        ...
 
     def lately(self, environment: str, side: Side, release: Release) -> SeenLately:
         """What clients saw in the last minutes of the release on that side."""
-        ...
 
     def addresses(self, environment: str) -> tuple[str, str | None]:
         """Where clients reach it: by HTTP, and by HTTPS if it has that."""
-        ...
 
     def is_routing(self) -> bool:
         """Whether the part that takes clients' requests is up."""
-        ...
 
 
 class Logs(Protocol):
@@ -254,15 +214,12 @@ class Logs(Protocol):
 
     def owners(self) -> Sequence[Mapping[str, str]]:
         """Whose logs there are: `environment`, `service`, `release`, `task` of each, of tasks that are gone as well."""
-        ...
 
     def tasks(self, asked: Asked, owner: Mapping[str, str], checks: Collection[str]) -> Sequence[TaskLine]:
         """The lines of the tasks that have these owners, oldest first. `checks` are the paths of health checks."""
-        ...
 
     def build(self, commit: str, asked: Asked) -> Sequence[str]:
         """What the builds and tests of a commit wrote."""
-        ...
 
 
 class Store(Protocol):
@@ -270,55 +227,42 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """All writes inside become visible together, or not at all."""
-        ...
 
     def get(self, kind: type[T], id: str) -> T | None:
         """The record, or None."""
-        ...
 
     def put(self, id: str, record: object) -> None:
         """Write a record; the last one wins."""
-        ...
 
     def delete(self, kind: type[Any], id: str) -> None:
         """Forget a record; one that is not there is no error."""
-        ...
 
     def all(self, kind: type[T]) -> list[T]:
         """Every record of a type, by id."""
-        ...
 
     def change(self, kind: type[T], id: str, change: Callable[[T], T]) -> T:
         """Read, change and write a record in one transaction. Raises KeyError when there is none."""
-        ...
 
     def next_number(self, name: str) -> int:
         """1, 2, 3, …: never the same one twice."""
-        ...
 
     def take_lock(self, environment: str, owner: str, now: float, expiry: float) -> Lock | None:
         """Take or keep the environment's lock; None on success, else the lock that stands in the way.
 
         `now` is a reading of a monotonic clock.
         """
-        ...
 
     def release_lock(self, environment: str, owner: str) -> None:
         """Give the lock back, if `owner` holds it."""
-        ...
 
     def add_event(self, event: Event) -> None:
         """Append to a run's events."""
-        ...
 
     def events(self, run: str, after: int, wait: float = 0.0) -> list[Event]:
         """A run's events after a number; waits up to `wait` seconds for the first."""
-        ...
 
     def add_audit(self, entry: AuditEntry) -> None:
         """Append to the audit log."""
-        ...
 
     def audit(self, limit: int) -> list[AuditEntry]:
         """The newest entries, newest first."""
-        ...

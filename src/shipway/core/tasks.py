@@ -67,15 +67,12 @@ class TaskTable(Protocol):
 
     def put(self, record: TaskRecord) -> None:
         """Store the record in place of the one its task had."""
-        ...
 
     def remove(self, task_id: str) -> None:
         """Forget the task; fine when it is not known."""
-        ...
 
     def all(self) -> Sequence[TaskRecord]:
         """Every record."""
-        ...
 
 
 class TaskLog(Protocol):
@@ -83,11 +80,9 @@ class TaskLog(Protocol):
 
     def tail(self, spec: TaskSpec, lines: int) -> Sequence[str]:
         """The task's last lines, oldest first, also once it is gone."""
-        ...
 
     def keep_bounded(self, spec: TaskSpec) -> None:
         """Drop the oldest lines where there are too many."""
-        ...
 
 
 class Runner(Protocol):
@@ -96,7 +91,6 @@ class Runner(Protocol):
     @property
     def log(self) -> TaskLog:
         """What its tasks write."""
-        ...
 
     def start(self, spec: TaskSpec, /) -> TaskHandle:
         """Start the task.
@@ -104,32 +98,24 @@ class Runner(Protocol):
         Raises ShipwayError when its command cannot be started, OSError when the machine is short of something,
         such as descriptors or memory; nothing runs then.
         """
-        ...
 
     def find(self, spec: TaskSpec, /) -> TaskHandle | None:
         """The running task that was started from exactly this spec, if there is one."""
-        ...
 
     def exit_reason(self, spec: TaskSpec, handle: TaskHandle, /) -> str | None:
         """How it ended, such as `exit code 3`; None while it runs."""
-        ...
 
     def is_stopped(self, spec: TaskSpec, handle: TaskHandle, /) -> bool:
         """Whether it is alive, but stopped by a signal such as SIGSTOP."""
-        ...
 
     def stranger(self, spec: TaskSpec, handle: TaskHandle, /) -> str | None:
         """The other process that listens on the task's port; None when it is the task, nobody, or unknown."""
-        ...
 
     def runs(self, spec: TaskSpec, handle: TaskHandle, /) -> str:
         """The digest of the artifact that it really runs; "unknown" for another one, "gone" for a task that ended."""
-        ...
 
     def terminate(self, spec: TaskSpec, handle: TaskHandle, /) -> None:
         """Ask it to finish what is in flight and exit; returns at once."""
-        ...
 
     def kill(self, spec: TaskSpec, handle: TaskHandle | None, /) -> None:
         """End it and everything it started, now. Fine for a task that is gone, or of which no handle is known."""
-        ...
