@@ -81,6 +81,17 @@ def test_of_the_ready_ones_with_one_destination_the_newest_goes_in() -> None:
     assert NEWER.id == waits_for(ready(TO_DEV), ready(OLDER), ready(NEWER))
 
 
+def test_none_is_passed_over_while_another_branch_s_run_stands_between() -> None:
+    """Should the newest fail, the one passed over would come after the other branch's, which was asked for later."""
+    between, newest = replace(TO_DEV, id="10"), ready(replace(NEWER, id="11"))
+    for other in (between, ready(between)):
+        assert waits_for(ready(OLDER), other, newest) is None
+        assert OLDER.id == waits_for(ready(between), ready(OLDER), newest)
+        assert OLDER.id == waits_for(newest, ready(OLDER), other)
+    for gone in (replace(between, status="failed"), replace(between, done=("dev",)), at_gate(between)):
+        assert newest.id == waits_for(ready(OLDER), gone, newest)
+
+
 def test_a_newer_run_that_is_not_ready_holds_nobody_up() -> None:
     """It may fail its tests: the older commit goes in meanwhile, and commits that never cease starve nothing."""
     assert waits_for(ready(OLDER), NEWER) is None

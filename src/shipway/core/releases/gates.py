@@ -77,7 +77,8 @@ def turn_of(run: Run, environment: str, runs: Iterable[Run], at_work: str | None
     Runs enter in the order of their numbers. A deploy waits for older ones that are still being built, too, so that
     what was asked for last serves in the end. Of the deploys with the same last environment that are ready, only the
     newest goes in; the others wait for its outcome: they are superseded when it serves, and have their turn
-    when it fails. No run waits for one that waits for a person. A rollback goes first.
+    when it fails. None is passed over while a deploy to another environment stands between the two: should the newest
+    fail, the passed one would come after that. No run waits for one that waits for a person. A rollback goes first.
     """
     if at_work == run.id:
         return Turn("enter")
@@ -106,15 +107,25 @@ def _goes_first(other: Run, run: Run, environment: str, live: Iterable[Run]) -> 
     ready, earlier = other.enters == environment, int(other.id) < int(run.id)
     if other.kind == "rollback" or run.kind == "rollback":
         return ready and other.kind == "rollback" and (earlier or run.kind != "rollback")
+    known = (*live, run)
     if makes_pointless(other, run):
-        return ready
-    if not earlier or any(_is_ready_instead(newer, other, environment) for newer in (*live, run)):
+        return _passes(other, run, environment, known)
+    if not earlier or any(_passes(newer, other, environment, known) for newer in known):
         return False
     return ready or other.kind == run.kind == "deploy"
 
 
-def _is_ready_instead(newer: Run, run: Run, environment: str) -> bool:
-    return makes_pointless(newer, run) and newer.enters == environment
+def _passes(newer: Run, run: Run, environment: str, live: Iterable[Run]) -> bool:
+    """Whether a newer run that is ready goes in before `run`, which is then tried only if the newer one fails."""
+    if not makes_pointless(newer, run) or newer.enters != environment:
+        return False
+    return not any(
+        int(run.id) < int(other.id) < int(newer.id)
+        and other.path[-1] != run.path[-1]
+        and other.kind == "deploy"
+        and is_heading_for(other, environment)
+        for other in live
+    )
 
 
 def _has_come_to(environment: str, run: Run) -> bool:
