@@ -1,0 +1,17 @@
+variable "file" {
+  description = "Path of shipway.yaml."
+  type        = string
+  default     = "../../../shipway.yaml"
+}
+
+variable "overrides" {
+  description = "Settings that differ from the size's (modules/description/sizes.tf), such as { nat = \"instance\" }."
+  type        = any
+  default     = {}
+}
+
+variable "cidr" {
+  description = "Addresses of the VPC."
+  type        = string
+  default     = "10.20.0.0/16"
+}

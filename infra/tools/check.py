@@ -1,0 +1,117 @@
+"""`make infra-test`: format, validity, Terraform's own tests, rendered policies, checkov. Nothing here needs an account."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools import policies, terraform
+
+LISTS = terraform.INFRA / "tests"
+AT_ONCE = 2
+
+
+def main() -> int:
+    """Runs the steps; says what failed, in full, at its end."""
+    steps: list[tuple[str, Callable[[], str]]] = [
+        ("format", _format),
+        ("init and validate", _validate),
+        ("tests, policies", _tests),
+        ("checkov", _checkov),
+    ]
+    failed = 0
+    for name, step in steps:
+        started = time.monotonic()
+        try:
+            said, mark = step(), "✔"
+        except terraform.Failed as problem:
+            said, mark, failed = str(problem), "✘", failed + 1
+        print(f"{mark} {name}: {said}  ({time.monotonic() - started:.0f} s)", flush=True)
+    return 1 if failed else 0
+
+
+def _format() -> str:
+    done = subprocess.run(
+        [terraform.program(), "fmt", "-check", "-recursive", "-diff", str(terraform.INFRA)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise terraform.Failed(f"not formatted (terraform fmt -recursive infra)\n{done.stdout}")
+    return "all files"
+
+
+def _validate() -> str:
+    """Roots alone are validated by themselves: they hold all modules, and each start of the provider takes seconds."""
+
+    def one(folder: Path) -> None:
+        terraform.init(folder)
+        if folder.parent.name != "modules":
+            terraform.run(folder, "validate")
+
+    folders = terraform.folders()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(one, folders))
+    return f"{len(folders)} modules and roots"
+
+
+def _tests() -> str:
+    """Terraform's tests with a mocked AWS; then every policy that they rendered."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        done = list(pool.map(_test, terraform.folders()))
+    problems = [problem for problem, _, _ in done if problem]
+    resources = [resource for _, _, made in done for resource in made]
+    rendered = policies.policies(resources)
+    stars: dict[str, str] = yaml.safe_load((LISTS / "stars.yaml").read_text())
+    problems += sorted({finding for policy in rendered for finding in policies.findings(policy, stars)})
+    problems += [
+        f"tests/stars.yaml says that {action} has no resource; AWS knows one"
+        for action, reason in stars.items()
+        if reason.startswith("no resource") and not policies.without_resource(action)
+    ]
+    if problems:
+        raise terraform.Failed("\n".join(["", *problems]))
+    runs = sum(int(summary.split()[1]) for _, summary, _ in done if summary.split()[1].isdigit())
+    kinds = len({resource["type"] for resource in resources})
+    return f"{runs} runs over {kinds} resource types, {len(rendered)} policies"
+
+
+def _test(folder: Path) -> tuple[str, str, list[dict[str, Any]]]:
+    try:
+        # Roots render every policy as it will be; the pipeline's own tests render CodeCommit's beside them.
+        return "", *terraform.test(folder, resources=folder.parent.name != "modules" or folder.name == "pipeline")
+    except terraform.Failed as failed:
+        return str(failed), "Failure! 0", []
+
+
+def _checkov() -> str:
+    skipped: dict[str, str] = yaml.safe_load((LISTS / "checkov.yaml").read_text())
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("checkov")), "--directory", str(terraform.INFRA), "--framework", "terraform",
+            "--skip-download", "--quiet", "--compact", "--output", "json", "--skip-check", ",".join(skipped),
+            "--skip-path", r"\.terraform",
+        ],
+        capture_output=True, text=True, check=False, env=os.environ | {"BC_SKIP_MAPPING": "TRUE"},
+    )  # fmt: skip
+    try:
+        report = json.loads(done.stdout)
+    except ValueError as error:
+        raise terraform.Failed(f"checkov said no JSON\n{done.stdout}{done.stderr}") from error
+    found = report["results"]["failed_checks"]
+    if found:
+        lines = sorted({f"{one['check_id']} {one['resource']} ({one['file_path']}): {one['check_name']}" for one in found})
+        raise terraform.Failed("\n".join(["", *lines]))
+    return f"{report['summary']['passed']} passed, {len(skipped)} checks skipped with their reasons"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
