@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging
 
-.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean
+.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -59,12 +59,26 @@ $(VENV)/training/.ready: training/requirements.lock $(VENV)/.ready
 	@$(BIN)/uv pip sync --quiet --python $(VENV)/training/bin/python --require-hashes training/requirements.lock
 	@touch $@
 
+# The app on AWS: what can be checked without an account, and what it costs. Needs Terraform.
+infra-test: $(VENV)/infra/.ready
+	@cd infra && ../$(VENV)/infra/bin/python -m tools.check
+
+infra-cost: $(VENV)/infra/.ready
+	@cd infra && ../$(VENV)/infra/bin/python -m tools.cost --write && echo "docs/aws/costs.md"
+
+$(VENV)/infra/.ready: infra/requirements.lock $(VENV)/.ready
+	@echo "setting up $(VENV)/infra (once)" >&2
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/infra
+	@$(BIN)/uv pip sync --quiet --python $(VENV)/infra/bin/python --require-hashes infra/requirements.lock
+	@touch $@
+
 # Locks carry hashes, not addresses: the same file serves uv, pip and any package index.
 COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url pyproject.toml
 lock:
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra dev -o requirements-dev.lock
+	cd infra && $(COMPILE) -o requirements.lock
 	for part in $(PARTS); do (cd $$part && $(COMPILE) -o requirements.lock && $(COMPILE) --extra test -o requirements-test.lock) || exit 1; done
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml

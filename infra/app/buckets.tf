@@ -60,7 +60,9 @@ module "buckets" {
   source       = "../modules/bucket"
   name         = each.value.name
   key_arn      = module.key.arn
-  access_logs  = module.access_logs.name
+  access_logs  = module.app.names.access # by name: the bucket's own attributes are unknown while Terraform plans
   expire       = each.value.expire
   old_versions = each.value.old_versions
+
+  depends_on = [module.access_logs]
 }

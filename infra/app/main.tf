@@ -43,6 +43,7 @@ module "pipeline" {
   subscribers  = var.subscribers
 
   source_code = merge(module.app.source, {
+    codecommit = module.app.source.connection == "codecommit"
     connection = try(aws_codestarconnections_connection.this["this"].arn, module.app.source.connection)
   })
 

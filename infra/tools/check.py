@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from tools import policies, terraform
 
 LISTS = terraform.INFRA / "tests"
 AT_ONCE = 2
+# These render every policy as it will be, and CodeCommit's beside them.
+RENDERED = ("bootstrap", "app", "dev", "stage", "prod", "pipeline")
 
 
 def main() -> int:
@@ -70,13 +73,8 @@ def _tests() -> str:
     problems = [problem for problem, _, _ in done if problem]
     resources = [resource for _, _, made in done for resource in made]
     rendered = policies.policies(resources)
-    stars: dict[str, str] = yaml.safe_load((LISTS / "stars.yaml").read_text())
-    problems += sorted({finding for policy in rendered for finding in policies.findings(policy, stars)})
-    problems += [
-        f"tests/stars.yaml says that {action} has no resource; AWS knows one"
-        for action, reason in stars.items()
-        if reason.startswith("no resource") and not policies.without_resource(action)
-    ]
+    problems += sorted({finding for policy in rendered for finding in policies.findings(policy)})
+    problems += _stars(rendered)
     if problems:
         raise terraform.Failed("\n".join(["", *problems]))
     runs = sum(int(summary.split()[1]) for _, summary, _ in done if summary.split()[1].isdigit())
@@ -84,21 +82,40 @@ def _tests() -> str:
     return f"{runs} runs over {kinds} resource types, {len(rendered)} policies"
 
 
+def _stars(rendered: list[policies.Policy]) -> list[str]:
+    """Each `*` stands in tests/stars.yaml, and nothing else stands there."""
+    file = yaml.safe_load((LISTS / "stars.yaml").read_text())
+    actions: dict[str, str] = file["actions"]
+    statements: dict[str, str] = file["statements"]
+    found = {star: policy.of for policy in rendered for star in policies.stars(policy)}
+    problems = [
+        f"{of}, {sid}: {action} on * stands in no list"
+        for (sid, action), of in sorted(found.items())
+        if sid not in statements and action not in actions
+    ]
+    used = {name for star in found for name in star}
+    problems += [f"tests/stars.yaml: no policy needs {name}" for name in sorted({*actions, *statements} - used)]
+    problems += [
+        f"tests/stars.yaml says that {action} has no resource; AWS knows one"
+        for action, reason in actions.items()
+        if reason.startswith("no resource") and not policies.without_resource(action)
+    ]
+    return problems
+
+
 def _test(folder: Path) -> tuple[str, str, list[dict[str, Any]]]:
     try:
-        # Roots render every policy as it will be; the pipeline's own tests render CodeCommit's beside them.
-        return "", *terraform.test(folder, resources=folder.parent.name != "modules" or folder.name == "pipeline")
+        return "", *terraform.run_tests(folder, resources=folder.name in RENDERED)
     except terraform.Failed as failed:
         return str(failed), "Failure! 0", []
 
 
 def _checkov() -> str:
-    skipped: dict[str, str] = yaml.safe_load((LISTS / "checkov.yaml").read_text())
+    allowed: dict[str, dict[str, str]] = yaml.safe_load((LISTS / "checkov.yaml").read_text())
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("checkov")), "--directory", str(terraform.INFRA), "--framework", "terraform",
-            "--skip-download", "--quiet", "--compact", "--output", "json", "--skip-check", ",".join(skipped),
-            "--skip-path", r"\.terraform",
+            "--skip-download", "--quiet", "--compact", "--output", "json", "--skip-path", r"\.terraform",
         ],
         capture_output=True, text=True, check=False, env=os.environ | {"BC_SKIP_MAPPING": "TRUE"},
     )  # fmt: skip
@@ -106,11 +123,20 @@ def _checkov() -> str:
         report = json.loads(done.stdout)
     except ValueError as error:
         raise terraform.Failed(f"checkov said no JSON\n{done.stdout}{done.stderr}") from error
-    found = report["results"]["failed_checks"]
-    if found:
-        lines = sorted({f"{one['check_id']} {one['resource']} ({one['file_path']}): {one['check_name']}" for one in found})
-        raise terraform.Failed("\n".join(["", *lines]))
-    return f"{report['summary']['passed']} passed, {len(skipped)} checks skipped with their reasons"
+    # The address without the modules around it: module.network.aws_instance.nat → aws_instance.nat
+    found = {
+        (one["check_id"], re.sub(r"^(?:module\.\w+\.)*", "", one["resource"])): one["check_name"]
+        for one in report["results"]["failed_checks"]
+    }
+    known = {(check, resource) for check, resources in allowed.items() for resource in resources}
+    problems = [f"{check} {resource}: {found[check, resource]}" for check, resource in sorted(found.keys() - known)]
+    problems += [
+        f"tests/checkov.yaml: {check} {resource} finds nothing any more"
+        for check, resource in sorted(known - found.keys())
+    ]
+    if problems:
+        raise terraform.Failed("\n".join(["", *problems]))
+    return f"{report['summary']['passed']} passed, {len(known)} findings left with their reasons"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -120,7 +119,10 @@ def render(sizes: dict[str, Any], file: dict[str, Any]) -> str:
     }
     order = ["minimal", "recommended", "highly-available"]
     text = [_HEAD.format(date=file["date"])]
-    text += ["| size | dev | stage | prod | once | **a month** | with a SageMaker endpoint |", "|---|---|---|---|---|---|---|"]
+    text += [
+        "| size | dev | stage | prod | once | **a month** | with a SageMaker endpoint |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for size in order:
         parts = " | ".join(f"{sum(bills[size][area].values()):,.0f}" for area in (*AREAS, "once"))
         text.append(f"| {size} | {parts} | **${totals[size]:,.0f}** | ${totals[size] + endpoint[size]:,.0f} |")

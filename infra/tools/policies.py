@@ -43,35 +43,35 @@ def policies(resources: Iterable[dict[str, Any]]) -> list[Policy]:
     return sorted(found, key=lambda policy: (policy.of, policy.text))
 
 
-def findings(policy: Policy, allowed: dict[str, str]) -> Iterator[str]:
-    """What is wrong with the policy. `allowed`: action (or pattern) that may be or have a `*` → the reason."""
+def findings(policy: Policy) -> Iterator[str]:
+    """What AWS's own data say against the policy, but for its stars."""
     for statement in policy.statements:
         place = f"{policy.of}, {statement.get('Sid', 'a statement without Sid')}"
         actions = _list(statement["Action"])
-        for action in actions:
-            yield from (f"{place}: {problem}" for problem in _unknown(action, statement["Effect"], allowed))
+        yield from (f"{place}: AWS has no action {action}" for action in actions if not _expand(action))
         if policy.trust:
             yield from (f"{place}: {problem}" for problem in _open_trust(statement))
             continue
         resources = _list(statement.get("Resource", statement.get("NotResource", [])))
         if not resources:
             yield f"{place}: names no resource"
-        if "*" in resources and statement["Effect"] == "Allow":
-            yield from (f"{place}: {action} on *, which stands in no list" for action in actions if action not in allowed)
         yield from (f"{place}: {problem}" for problem in _misfits(actions, [arn for arn in resources if arn != "*"]))
         yield from (f"{place}: {problem}" for problem in _unknown_keys(actions, statement.get("Condition", {})))
+
+
+def stars(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Sid and action of everything that is allowed on `*`, or by an action with a `*` in it."""
+    for statement in policy.statements:
+        if statement["Effect"] == "Allow" and not policy.trust:
+            on_all = "*" in _list(statement.get("Resource", []))
+            for action in _list(statement["Action"]):
+                if on_all or "*" in action:
+                    yield statement.get("Sid", ""), action
 
 
 def without_resource(action: str) -> bool:
     """Whether AWS knows no resource for the action, so that its policy can only say `*`."""
     return not any(_types(name) for name in _expand(action))
-
-
-def _unknown(action: str, effect: str, allowed: dict[str, str]) -> Iterator[str]:
-    if not _expand(action):
-        yield f"AWS has no action {action}"
-    elif "*" in action and effect == "Allow" and action not in allowed:
-        yield f"{action} stands in no list"
 
 
 def _open_trust(statement: dict[str, Any]) -> Iterator[str]:
@@ -96,8 +96,9 @@ def _misfits(actions: list[str], arns: list[str]) -> Iterator[str]:
                 yield f"{action} knows no resource: it needs *"
             elif not any(_fits(arn, kind.pattern) for arn in arns for kind in kinds):
                 yield f"{action} has no resource like {', '.join(arns)}"
-            missing = [kind.name for kind in kinds if kind.required and not any(_fits(arn, kind.pattern) for arn in arns)]
-            if missing:
+            # listener-rule/app and listener-rule/net are both called required: one of such a family will do.
+            held = {kind.family for kind in kinds for arn in arns if _fits(arn, kind.pattern)}
+            if missing := sorted({kind.family for kind in kinds if kind.required} - held):
                 yield f"{action} needs a resource of the kind {', '.join(missing)}"
 
 
@@ -131,7 +132,7 @@ def _expand(action: str) -> list[str]:
 class _Kind:
     """A kind of resource that an action takes."""
 
-    name: str
+    family: str
     pattern: str
     required: bool
 
@@ -140,7 +141,11 @@ def _types(action: str) -> list[_Kind]:
     service, name = action.split(":")
     kinds = _AWS.actions.get_action_details(service, name)["resourceTypes"]
     return [
-        _Kind(kind["name"], _AWS.resources.get_resource_type_details(service, kind["name"])["arn"], kind["required"])
+        _Kind(
+            kind["name"].split("/")[0],
+            _AWS.resources.get_resource_type_details(service, kind["name"])["arn"],
+            kind["required"],
+        )
         for kind in kinds
     ]
 

@@ -52,7 +52,7 @@ def init(folder: Path) -> None:
     run(folder, *words)
 
 
-def test(folder: Path, *, resources: bool = False) -> tuple[str, list[dict[str, Any]]]:
+def run_tests(folder: Path, *, resources: bool) -> tuple[str, list[dict[str, Any]]]:
     """What `terraform test` says in its last line, and, if asked for, every resource of its runs. Raises Failed."""
     done = run(folder, "test", "-json", *(["-verbose"] if resources else []), check=False)
     # A state's line holds the provider's whole schema, 13 MB: of those only the resources are read.

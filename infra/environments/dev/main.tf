@@ -19,7 +19,7 @@ module "network" {
   name           = "${module.app.app}-dev"
   region         = module.app.region
   cidr           = var.cidr
-  zones          = slice(data.aws_availability_zones.here.names, 0, 2)
+  zones          = [for letter in var.zones : "${module.app.region}${letter}"]
   nat            = module.app.settings.nat
   nat_per_zone   = module.app.settings.nat_per_zone
   endpoints      = module.app.settings.endpoints
@@ -61,12 +61,7 @@ module "environment" {
   }
 }
 
-data "aws_availability_zones" "here" {
-  state = "available"
-}
-
 output "records" {
   description = "DNS records to write where the zone is not Terraform's."
   value       = flatten([for edge in module.edge : edge.records])
 }
-

@@ -7,16 +7,12 @@ module "app" {
   overrides   = var.overrides
 }
 
-data "aws_availability_zones" "here" {
-  state = "available"
-}
-
 module "network" {
   source         = "../../modules/network"
   name           = "${module.app.app}-prod"
   region         = module.app.region
   cidr           = var.cidr
-  zones          = slice(data.aws_availability_zones.here.names, 0, 2)
+  zones          = [for letter in var.zones : "${module.app.region}${letter}"]
   nat            = module.app.settings.nat
   nat_per_zone   = module.app.settings.nat_per_zone
   endpoints      = module.app.settings.endpoints

@@ -13,17 +13,13 @@ locals {
   hosts  = [for name in ["dev", "stage"] : module.app.environments[name].host if contains(keys(module.app.environments), name)]
 }
 
-data "aws_availability_zones" "here" {
-  state = "available"
-}
-
 module "network" {
   for_each       = local.shared
   source         = "../../modules/network"
   name           = local.name
   region         = module.app.region
   cidr           = var.cidr
-  zones          = slice(data.aws_availability_zones.here.names, 0, 2)
+  zones          = [for letter in var.zones : "${module.app.region}${letter}"]
   nat            = module.app.settings.nat
   nat_per_zone   = module.app.settings.nat_per_zone
   endpoints      = module.app.settings.endpoints

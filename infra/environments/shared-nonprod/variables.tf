@@ -10,6 +10,12 @@ variable "overrides" {
   default     = {}
 }
 
+variable "zones" {
+  description = "Letters of the two availability zones; both must be on offer to the account."
+  type        = list(string)
+  default     = ["a", "b"]
+}
+
 variable "cidr" {
   description = "Addresses of the VPC."
   type        = string

@@ -46,15 +46,15 @@ resource "aws_vpc_security_group_ingress_rule" "routed" {
   to_port                      = var.port
 }
 
-# --- service → service. Service Connect's proxies choose their port themselves.
+# --- service → service. On Fargate the proxy of Service Connect listens on the task's own port.
 resource "aws_vpc_security_group_egress_rule" "uses" {
   for_each                     = local.uses
   security_group_id            = aws_security_group.service[each.value.from].id
   description                  = each.value.to
   referenced_security_group_id = aws_security_group.service[each.value.to].id
   ip_protocol                  = "tcp"
-  from_port                    = 1024
-  to_port                      = 65535
+  from_port                    = var.port
+  to_port                      = var.port
 }
 
 resource "aws_vpc_security_group_ingress_rule" "uses" {
@@ -63,8 +63,8 @@ resource "aws_vpc_security_group_ingress_rule" "uses" {
   description                  = each.value.from
   referenced_security_group_id = aws_security_group.service[each.value.from].id
   ip_protocol                  = "tcp"
-  from_port                    = 1024
-  to_port                      = 65535
+  from_port                    = var.port
+  to_port                      = var.port
 }
 
 # --- service → AWS, by endpoints or the NAT: images, secrets, logs, models

@@ -43,7 +43,7 @@ resource "aws_iam_role_policy_attachment" "github_reads" {
   policy_arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 }
 
-# ReadOnlyAccess may read objects and parameters: not models, captures and state of every app in the account.
+# ReadOnlyAccess may read every object of the account: of those the state is enough.
 resource "aws_iam_role_policy" "github_plan" {
   for_each = local.github
   name     = "plan"
@@ -53,10 +53,16 @@ resource "aws_iam_role_policy" "github_plan" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid         = "NothingButState"
+        Sid         = "NoObjectButState"
         Effect      = "Deny"
-        Action      = ["s3:GetObject", "secretsmanager:GetSecretValue"]
+        Action      = "s3:GetObject"
         NotResource = "arn:aws:s3:::${var.buckets.state}/*"
+      },
+      {
+        Sid      = "NoSecret"
+        Effect   = "Deny"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = "*"
       },
       {
         Sid      = "LockTheState"

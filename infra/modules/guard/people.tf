@@ -70,10 +70,13 @@ resource "aws_iam_role_policy" "approver" {
         Resource = [for pipeline in var.environments[each.value].pipelines : "arn:aws:codepipeline:${local.arn}:${pipeline}/${each.value}/approve"]
       },
       {
-        Sid      = "Steer"
-        Effect   = "Allow"
-        Action   = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
-        Resource = [for kind in ["service", "service-deployment"] : "arn:aws:ecs:${local.arn}:${kind}/${var.app}-${each.value}/*"]
+        Sid    = "Steer"
+        Effect = "Allow"
+        Action = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
+        Resource = [
+          "arn:aws:ecs:${local.arn}:service/${var.app}-${each.value}/*",
+          "arn:aws:ecs:${local.arn}:service-deployment/${var.app}-${each.value}/*/*",
+        ]
       },
       {
         Sid      = "Command"
@@ -163,8 +166,8 @@ locals {
       Sid    = "LookAtRollouts"
       Effect = "Allow"
       Action = ["ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions", "ecs:DescribeTasks"]
-      Resource = flatten([for name in keys(var.environments) : [for kind in ["service-deployment", "service-revision", "task"] :
-        "arn:aws:ecs:${local.arn}:${kind}/${var.app}-${name}/*"
+      Resource = flatten([for name in keys(var.environments) : [for kind in ["service/%s/*", "service-deployment/%s/*/*", "service-revision/%s/*/*", "task/%s/*"] :
+        "arn:aws:ecs:${local.arn}:${format(kind, "${var.app}-${name}")}"
       ]])
     },
     {

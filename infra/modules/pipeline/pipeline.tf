@@ -1,5 +1,5 @@
 locals {
-  codecommit = var.source_code.connection == "codecommit"
+  codecommit = var.source_code.codecommit
 
   # Repositories: the one with shipway.yaml, and those of services that have one of their own.
   sources = merge({ app = var.source_code.repository }, var.source_code.repositories)

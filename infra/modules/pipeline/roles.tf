@@ -154,13 +154,19 @@ resource "aws_iam_role_policy" "rollout" {
         Sid    = "SteerRollouts"
         Effect = "Allow"
         Action = ["ecs:ContinueServiceDeployment", "ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment"]
-        Resource = [for kind in ["service", "service-deployment"] : "arn:aws:ecs:${local.arn}:${kind}/${var.app}-${each.key}/*"]
+        Resource = [
+          "arn:aws:ecs:${local.arn}:service/${var.app}-${each.key}/*",
+          "arn:aws:ecs:${local.arn}:service-deployment/${var.app}-${each.key}/*/*",
+        ]
       },
       {
-        Sid      = "ReadWhatRuns"
-        Effect   = "Allow"
-        Action   = "ecs:DescribeServiceRevisions"
-        Resource = "arn:aws:ecs:${local.arn}:service-revision/${var.app}-${each.key}/*"
+        Sid    = "ReadWhatRuns"
+        Effect = "Allow"
+        Action = "ecs:DescribeServiceRevisions"
+        Resource = [
+          "arn:aws:ecs:${local.arn}:service/${var.app}-${each.key}/*",
+          "arn:aws:ecs:${local.arn}:service-revision/${var.app}-${each.key}/*/*",
+        ]
       },
       {
         Sid      = "ReadTasks"

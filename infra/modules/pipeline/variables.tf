@@ -14,16 +14,17 @@ variable "region" {
 }
 
 variable "source_code" {
-  description = "Where commits come from. connection: ARN of a connection, or codecommit. repository: that of shipway.yaml, owner/name (CodeCommit: name). repositories: services that have one of their own."
+  description = "Where commits come from. codecommit: CodeCommit, else by the connection whose ARN is given. repository: that of shipway.yaml, owner/name (CodeCommit: name). repositories: services that have one of their own."
   type = object({
-    connection   = string
+    codecommit   = bool
+    connection   = optional(string)
     repository   = string
     repositories = optional(map(string), {})
   })
 
   validation {
-    condition     = var.source_code.connection == "codecommit" || startswith(var.source_code.connection, "arn:aws:")
-    error_message = "source_code.connection is codecommit or the ARN of a connection."
+    condition     = var.source_code.codecommit || try(startswith(var.source_code.connection, "arn:aws:"), false)
+    error_message = "source_code.connection is the ARN of a connection, unless commits come from CodeCommit."
   }
 }
 

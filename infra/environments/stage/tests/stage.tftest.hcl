@@ -14,16 +14,3 @@ run "shares_a_network_in_the_size_minimal" {
     error_message = "both services"
   }
 }
-
-run "has_one_of_its_own_in_other_sizes" {
-  command = apply
-
-  variables {
-    overrides = { shared_network = false }
-  }
-
-  assert {
-    condition     = length(module.shared) == 0 && length(module.network) == 1 && length(module.edge) == 1
-    error_message = "made, not found"
-  }
-}

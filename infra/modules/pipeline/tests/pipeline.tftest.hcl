@@ -10,6 +10,7 @@ variables {
   boundary = "arn:aws:iam::123456789012:policy/ontime-boundary"
   buckets  = { artifacts = "ontime-artifacts", releases = "ontime-releases", models = "ontime-models" }
   source_code = {
+    codecommit = false
     connection = "arn:aws:codeconnections:us-east-1:123456789012:connection/11111111-2222-3333-4444-555555555555"
     repository = "example/ontime"
   }
@@ -110,7 +111,7 @@ run "codecommit_starts_by_events" {
   command = apply
 
   variables {
-    source_code = { connection = "codecommit", repository = "ontime" }
+    source_code = { codecommit = true, repository = "ontime" }
   }
 
   assert {
@@ -128,6 +129,7 @@ run "a_service_may_have_a_repository_of_its_own" {
 
   variables {
     source_code = {
+      codecommit   = false
       connection   = "arn:aws:codeconnections:us-east-1:123456789012:connection/11111111-2222-3333-4444-555555555555"
       repository   = "example/ontime"
       repositories = { ml-model-service = "example/ontime-model" }
@@ -148,7 +150,7 @@ run "a_connection_that_is_none_is_refused" {
   command = plan
 
   variables {
-    source_code = { connection = "gitlab", repository = "example/ontime" }
+    source_code = { codecommit = false, connection = "gitlab", repository = "example/ontime" }
   }
 
   expect_failures = [var.source_code]
