@@ -44,9 +44,9 @@ def run(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedPr
     return done
 
 
-def init(folder: Path) -> None:
-    """Raises Failed. From a mirror on this machine without a network, else from Terraform's registry."""
-    words = ["init", "-backend=false", "-input=false"]
+def init(folder: Path, *, backend: bool = False) -> None:
+    """Raises Failed. Without the place of the state, unless asked for. From a mirror on this machine without a network, else from Terraform's registry."""
+    words = ["init", f"-backend={str(backend).lower()}", "-input=false"]
     if mirror := _mirror():
         words.append(f"-plugin-dir={mirror}")
     run(folder, *words)

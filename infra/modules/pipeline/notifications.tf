@@ -34,7 +34,7 @@ resource "aws_cloudwatch_event_rule" "failed" {
   event_pattern = jsonencode({
     source      = ["aws.codepipeline"]
     detail-type = ["CodePipeline Pipeline Execution State Change"]
-    detail      = { state = ["FAILED"], pipeline = [for pipeline in aws_codepipeline.branch : pipeline.name] }
+    detail      = { state = ["FAILED"], pipeline = [for name in keys(var.environments) : "${var.app}-${name}"] }
   })
 }
 
