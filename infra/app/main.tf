@@ -17,11 +17,12 @@ module "key" {
   name        = module.app.app
   description = "Buckets, images, artifacts and build logs of ${module.app.app}"
   account     = module.app.account
-  services    = ["logs.${module.app.region}.amazonaws.com", "events.amazonaws.com"]
+  logs_region = module.app.region
+  publishers  = ["events.amazonaws.com"]
 }
 
 # A connection is made here but confirmed by a person, once, in the console: until then it is PENDING.
-resource "aws_codestarconnections_connection" "this" {
+resource "aws_codeconnections_connection" "this" {
   for_each      = toset(module.app.source.connection == "github" ? ["this"] : [])
   name          = module.app.app
   provider_type = "GitHub"
@@ -44,7 +45,7 @@ module "pipeline" {
 
   source_code = merge(module.app.source, {
     codecommit = module.app.source.connection == "codecommit"
-    connection = try(aws_codestarconnections_connection.this["this"].arn, module.app.source.connection)
+    connection = try(aws_codeconnections_connection.this["this"].arn, module.app.source.connection)
   })
 
   depends_on = [module.buckets]

@@ -115,7 +115,7 @@ def _checkov() -> str:
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("checkov")), "--directory", str(terraform.INFRA), "--framework", "terraform",
-            "--skip-download", "--quiet", "--compact", "--output", "json", "--skip-path", r"\.terraform",
+            "--skip-download", "--quiet", "--compact", "--output", "json", "--skip-path", r"\.terraform|rehearsal",
         ],
         capture_output=True, text=True, check=False, env=os.environ | {"BC_SKIP_MAPPING": "TRUE"},
     )  # fmt: skip

@@ -78,7 +78,8 @@ def _open_trust(statement: dict[str, Any]) -> Iterator[str]:
     principal = statement["Principal"]
     if principal == "*" or "*" in _list(principal.get("AWS", [])):
         yield "everybody may take the role"
-    if not statement.get("Condition"):
+    # AWS documents the trust of ECS's infrastructure role without one.
+    if not statement.get("Condition") and principal != {"Service": "ecs.amazonaws.com"}:
         yield "the role is taken without a condition"
 
 

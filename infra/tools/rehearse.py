@@ -158,12 +158,13 @@ def _unchanged(copy: Path, root: str, allowed: dict[str, str]) -> str:
     known: list[str] = []
     new: list[str] = []
     for change in plan.get("resource_changes", ()):
-        actions, before, after = (change["change"][key] for key in ("actions", "before", "after"))
+        change_of = change["change"]
+        actions, before, after = (change_of[key] or {} for key in ("actions", "before", "after"))
         if actions in (["no-op"], ["read"]):
             continue
-        keys = sorted(
-            key for key in {**(before or {}), **(after or {})} if (before or {}).get(key) != (after or {}).get(key)
-        )
+        # Of a replacement only what forces it: all else is made anew with it.
+        forces = {path[0] for path in change_of.get("replace_paths", ())}
+        keys = sorted(forces or {key for key in {**before, **after} if before.get(key) != after.get(key)})
         for key in keys or actions:
             (known if f"{change['type']}.{key}" in allowed else new).append(f"{change['address']}.{key} ({actions[0]})")
     if new:
@@ -176,6 +177,13 @@ def _roll_out(environment: str) -> str:
     app = yaml.safe_load((terraform.INFRA.parent / "shipway.yaml").read_text())
     ecs, elb, ssm = (boto3.client(name, region_name="us-east-1") for name in ("ecs", "elbv2", "ssm"))
     cluster = f"{app['app']}-{environment}"
+    balancers = elb.describe_load_balancers()["LoadBalancers"]
+    listeners = [
+        one
+        for each in balancers
+        for one in elb.describe_listeners(LoadBalancerArn=each["LoadBalancerArn"])["Listeners"]
+    ]
+    rules = [rule for one in listeners for rule in elb.describe_rules(ListenerArn=one["ListenerArn"])["Rules"]]
     for service in app["services"]:
         family = f"{cluster}-{service}"
         first = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
@@ -197,13 +205,7 @@ def _roll_out(environment: str) -> str:
             cluster=cluster, service=service, taskDefinition=new["taskDefinitionArn"], desiredCount=0,
             deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": False}, "maximumPercent": 150},
         )  # fmt: skip
-        listener = elb.describe_listeners(LoadBalancerArn=groups["blue"]["LoadBalancerArns"][0])["Listeners"]
-        https = next(one["ListenerArn"] for one in listener if one["Port"] == 443)
-        mine = [
-            rule
-            for rule in elb.describe_rules(ListenerArn=https)["Rules"]
-            if groups["blue"]["TargetGroupArn"] in json.dumps(rule)
-        ]
+        mine = [rule for rule in rules if groups["blue"]["TargetGroupArn"] in json.dumps(rule)]
         for rule in mine:
             weights = [
                 {"TargetGroupArn": groups[side]["TargetGroupArn"], "Weight": weight}

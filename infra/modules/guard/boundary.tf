@@ -15,7 +15,7 @@ resource "aws_iam_policy" "boundary" {
           "codebuild:UpdateReport", "codebuild:BatchPutTestCases",
           "codecommit:GetBranch", "codecommit:GetCommit", "codecommit:GitPull", "codecommit:UploadArchive",
           "codecommit:GetUploadArchiveStatus",
-          "codeconnections:UseConnection", "codestar-connections:UseConnection",
+          "codeconnections:UseConnection",
           "codepipeline:*",
           "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
           "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage",

@@ -7,7 +7,7 @@ locals {
       Effect = "Allow"
       Action = [
         "acm:*", "application-autoscaling:*", "budgets:*", "cloudwatch:*", "codebuild:*", "codeconnections:*",
-        "codepipeline:*", "codestar-connections:*", "ec2:*", "ecr:*", "ecs:*", "elasticloadbalancing:*", "events:*",
+        "codepipeline:*", "ec2:*", "ecr:*", "ecs:*", "elasticloadbalancing:*", "events:*",
         "kms:*", "logs:*", "rds:*", "route53:*", "s3:*", "servicediscovery:*", "sns:*", "wafv2:*",
       ]
       Resource = "*"

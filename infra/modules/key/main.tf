@@ -14,13 +14,21 @@ resource "aws_kms_key" "this" {
         Action    = "kms:*"
         Resource  = "*"
       }],
-      [for services in [var.services] : {
-        Sid       = "ServicesEncrypt"
+      [for region in var.logs_region == null ? [] : [var.logs_region] : {
+        Sid       = "LogsEncrypt"
         Effect    = "Allow"
-        Principal = { Service = services }
+        Principal = { Service = "logs.${region}.amazonaws.com" }
         Action    = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey"]
         Resource  = "*"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account } }
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${region}:${var.account}:log-group:*" } }
+      }],
+      # Without a condition, as AWS documents it: these services name no account when they ask for the key.
+      [for services in [var.publishers] : {
+        Sid       = "PublishersEncrypt"
+        Effect    = "Allow"
+        Principal = { Service = services }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
       } if length(services) > 0],
     )
   })

@@ -13,8 +13,14 @@ variable "account" {
   type        = string
 }
 
-variable "services" {
-  description = "AWS services that use the key by themselves, such as logs.us-east-1.amazonaws.com; for this account's resources only."
+variable "logs_region" {
+  description = "Region whose log groups of this account are encrypted with it; null for none."
+  type        = string
+  default     = null
+}
+
+variable "publishers" {
+  description = "AWS services that publish to topics encrypted with it, such as cloudwatch.amazonaws.com. The topics' own policies say which account's."
   type        = list(string)
   default     = []
 }

@@ -23,8 +23,8 @@ variable "source_code" {
   })
 
   validation {
-    condition     = var.source_code.codecommit || try(startswith(var.source_code.connection, "arn:aws:"), false)
-    error_message = "source_code.connection is the ARN of a connection, unless commits come from CodeCommit."
+    condition     = var.source_code.codecommit || try(startswith(var.source_code.connection, "arn:aws:codeconnections:"), false)
+    error_message = "source_code.connection is the ARN of a connection (arn:aws:codeconnections:…), unless commits come from CodeCommit."
   }
 }
 

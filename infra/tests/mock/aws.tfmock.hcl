@@ -56,7 +56,7 @@ mock_resource "aws_codebuild_project" {
 mock_resource "aws_codepipeline" {
   defaults = { arn = "arn:aws:codepipeline:us-east-1:123456789012:ontime-mock" }
 }
-mock_resource "aws_codestarconnections_connection" {
+mock_resource "aws_codeconnections_connection" {
   defaults = { arn = "arn:aws:codeconnections:us-east-1:123456789012:connection/11111111-2222-3333-4444-555555555555" }
 }
 mock_resource "aws_service_discovery_http_namespace" {

@@ -55,7 +55,7 @@ class Aws(Strict):
     repositories: dict[Name, Repository] = Field(default={}, description="services with a repository of their own")
     connection: str = Field(
         default="github",
-        pattern=r"^(github|codecommit|arn:aws:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[a-f0-9-]+)$",
+        pattern=r"^(github|codecommit|arn:aws:codeconnections:[a-z0-9-]+:[0-9]{12}:connection/[a-f0-9-]+)$",
         description="github, codecommit, or the ARN of a connection",
     )
     size: Literal["minimal", "recommended", "highly-available"] = "minimal"
