@@ -27,6 +27,7 @@ def main() -> int:
     """Runs the steps; says what failed, in full, at its end."""
     steps: list[tuple[str, Callable[[], str]]] = [
         ("format", _format),
+        ("the policy check itself", _bad_policies),
         ("init and validate", _validate),
         ("tests, policies", _tests),
         ("checkov", _checkov),
@@ -50,6 +51,16 @@ def _format() -> str:
     if done.returncode != 0:
         raise terraform.Failed(f"not formatted (terraform fmt -recursive infra)\n{done.stdout}")
     return "all files"
+
+
+def _bad_policies() -> str:
+    bad = yaml.safe_load((LISTS / "bad_policies.yaml").read_text())
+    for one in bad:
+        text = json.dumps({"Statement": [{"Effect": "Allow", "Sid": "Bad"} | one["statement"]]})
+        said = list(policies.findings(policies.Policy("a role", text, trust=one.get("trust", False))))
+        if not any(one["says"] in finding for finding in said):
+            raise terraform.Failed(f"{one['statement']}: expected {one['says']!r}, found {said}")
+    return f"finds {len(bad)} kinds of mistakes"
 
 
 def _validate() -> str:

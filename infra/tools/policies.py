@@ -118,7 +118,8 @@ def _has_key(action: str, key: str) -> bool:
     for kind in details["resourceTypes"]:
         keys |= set(kind.get("conditionKeys", ()))
         keys |= set(_AWS.resources.get_resource_type_details(service, kind["name"]).get("conditionKeys", ()))
-    return any(key.lower() == known.lower().split("${")[0] for known in keys)
+    # kms:EncryptionContext:${EncryptionContextKey} stands for every key that begins so.
+    return any(key == known or ("${" in known and key.startswith(known.split("${")[0])) for known in keys)
 
 
 def _expand(action: str) -> list[str]:

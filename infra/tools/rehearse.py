@@ -59,7 +59,7 @@ def main(chosen: list[str]) -> int:
                 _step(problems, f"{root}: plan again", _unchanged, copy, root, allowed)
         for root in applied:
             if root.startswith("environments/") and not root.endswith("shared-nonprod"):
-                _step(problems, f"{root}: a rollout's calls", _roll_out, Path(root).name)
+                _step(problems, f"{root}: a rollout's calls", _roll_out, copy, root)
                 _step(problems, f"{root}: plan after them", _unchanged, copy, root, allowed)
         for root in reversed(applied):
             _step(problems, f"{root}: destroy", _destroy, copy, root)
@@ -172,49 +172,29 @@ def _unchanged(copy: Path, root: str, allowed: dict[str, str]) -> str:
     return f"nothing changes, but for {len(known)} that stand in rehearsal/drift.yaml" if known else "nothing changes"
 
 
-def _roll_out(environment: str) -> str:
+def _roll_out(copy: Path, root: str) -> str:
     """What a rollout and a promotion do, as far as the emulator knows the calls."""
-    app = yaml.safe_load((terraform.INFRA.parent / "shipway.yaml").read_text())
+    app = yaml.safe_load((copy / "shipway.yaml").read_text())["app"]
+    environment = Path(root).name
+    services = json.loads(terraform.run(copy / "infra" / root, "output", "-json", "services").stdout)
     ecs, elb, ssm = (boto3.client(name, region_name="us-east-1") for name in ("ecs", "elbv2", "ssm"))
-    cluster = f"{app['app']}-{environment}"
-    balancers = elb.describe_load_balancers()["LoadBalancers"]
-    listeners = [
-        one
-        for each in balancers
-        for one in elb.describe_listeners(LoadBalancerArn=each["LoadBalancerArn"])["Listeners"]
-    ]
-    rules = [rule for one in listeners for rule in elb.describe_rules(ListenerArn=one["ListenerArn"])["Rules"]]
-    for service in app["services"]:
-        family = f"{cluster}-{service}"
-        first = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
-        kept = (
-            "family",
-            "networkMode",
-            "containerDefinitions",
-            "requiresCompatibilities",
-            "cpu",
-            "memory",
-            "executionRoleArn",
-        )
+    for name, service in services.items():
+        first = ecs.describe_task_definition(taskDefinition=service["family"])["taskDefinition"]
+        kept = ("family", "networkMode", "containerDefinitions", "requiresCompatibilities", "cpu", "memory")
         new = ecs.register_task_definition(**{key: first[key] for key in kept if key in first})["taskDefinition"]
-        groups = {
-            side: elb.describe_target_groups(Names=[f"{family}-{side}"])["TargetGroups"][0]
-            for side in ("blue", "green")
-        }
+        breaker = {"enable": True, "rollback": False}
         ecs.update_service(
-            cluster=cluster, service=service, taskDefinition=new["taskDefinitionArn"], desiredCount=0,
-            deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": False}, "maximumPercent": 150},
-        )  # fmt: skip
-        mine = [rule for rule in rules if groups["blue"]["TargetGroupArn"] in json.dumps(rule)]
-        for rule in mine:
-            weights = [
-                {"TargetGroupArn": groups[side]["TargetGroupArn"], "Weight": weight}
-                for side, weight in (("blue", 0), ("green", 100))
-            ]
-            elb.modify_rule(
-                RuleArn=rule["RuleArn"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}]
-            )
-    ssm.put_parameter(Name=f"/{app['app']}/{environment}/model-version", Value="v1.1", Type="String", Overwrite=True)
+            cluster=f"{app}-{environment}",
+            service=name,
+            taskDefinition=new["taskDefinitionArn"],
+            deploymentConfiguration={"deploymentCircuitBreaker": breaker, "maximumPercent": 150},
+        )
+        groups = service["target_groups"]
+        weights = [{"TargetGroupArn": groups[side], "Weight": weight} for side, weight in (("blue", 0), ("green", 100))]
+        elb.modify_rule(
+            RuleArn=service["rule"], Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}]
+        )
+    ssm.put_parameter(Name=f"/{app}/{environment}/model-version", Value="v1.1", Type="String", Overwrite=True)
     return "task definitions, services, weights, the model's version"
 
 

@@ -52,3 +52,8 @@ output "records" {
   description = "DNS records to write where the zone is not Terraform's."
   value       = module.edge.records
 }
+
+output "services" {
+  description = "What a rollout moves: each service's family, target groups, rule, and the alarms that roll back."
+  value       = module.environment.services
+}

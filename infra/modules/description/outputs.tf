@@ -10,7 +10,7 @@ output "app" {
     condition = alltrue([for pair in setproduct(keys(local.yaml.services), keys(local.yaml.environments)) :
       length("${local.yaml.app}-${pair[1]}-${pair[0]}") <= 50
     ])
-    error_message = "The names of app, environment and service are together longer than 48 letters: roles on AWS have 64 in all. Shorten one."
+    error_message = "The names of app, environment and service are together longer than 50 letters: a role's name has 64 in all. Shorten one."
   }
   precondition {
     condition     = alltrue([for name, earlier in local.three : earlier == null || try(local.before[earlier], null) == null])
