@@ -70,6 +70,7 @@ output "services" {
   description = "The services, with what the chosen environment says of them."
   value = { for name, service in local.yaml.services : name => {
     path      = service.path
+    include   = try(service.include, [])
     routes    = try(service.routes, [])
     health    = try(service.health, "/health")
     ready     = try(service.ready, service.health, "/health")

@@ -5,7 +5,9 @@ locals {
   sources = merge({ app = var.source_code.repository }, var.source_code.repositories)
   watched = { for name in keys(local.sources) : name => (
     name == "app"
-    ? concat(["shipway.yaml"], [for service, it in var.services : "${it.path}/**" if !contains(keys(var.source_code.repositories), service)])
+    ? concat(["shipway.yaml"], [for folder in distinct(flatten([for service, it in var.services : concat([it.path], it.include)
+      if !contains(keys(var.source_code.repositories), service)
+    ])) : "${folder}/**"])
     : ["**"]
   ) }
 }

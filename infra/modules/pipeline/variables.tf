@@ -29,8 +29,8 @@ variable "source_code" {
 }
 
 variable "services" {
-  description = "The services: folder, and whether something runs before the traffic (migrations)."
-  type        = map(object({ path = string, migrates = bool, database = optional(string) }))
+  description = "The services: folder and what it includes, and whether something runs before the traffic (migrations)."
+  type        = map(object({ path = string, include = optional(list(string), []), migrates = bool, database = optional(string) }))
 }
 
 variable "environments" {

@@ -16,7 +16,7 @@ variables {
   }
   services = {
     backend-api      = { path = "backend-api", migrates = true, database = "DATABASE_URL" }
-    ml-model-service = { path = "ml-model-service", migrates = false }
+    ml-model-service = { path = "ml-model-service", include = ["shared/contract"], migrates = false }
   }
   environments = {
     dev   = { branch = "develop", path = ["dev"], approval = false, expires_minutes = 10080 }
@@ -41,7 +41,7 @@ run "a_branch_has_a_pipeline_up_to_its_environment" {
     error_message = "dev goes by itself"
   }
   assert {
-    condition     = one(one(aws_codepipeline.branch["prod"].trigger).git_configuration[0].push[0].branches).includes == tolist(["main"]) && contains(one(one(aws_codepipeline.branch["prod"].trigger).git_configuration[0].push[0].file_paths).includes, "backend-api/**")
+    condition     = one(one(aws_codepipeline.branch["prod"].trigger).git_configuration[0].push[0].branches).includes == tolist(["main"]) && contains(one(one(aws_codepipeline.branch["prod"].trigger).git_configuration[0].push[0].file_paths).includes, "shared/contract/**")
     error_message = "pushes to its branch that touch a service start it"
   }
   assert {
