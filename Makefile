@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging
 
-.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean
+.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -59,12 +59,32 @@ $(VENV)/training/.ready: training/requirements.lock $(VENV)/.ready
 	@$(BIN)/uv pip sync --quiet --python $(VENV)/training/bin/python --require-hashes training/requirements.lock
 	@touch $@
 
+# The app on AWS: what can be checked without an account, and what it costs. Needs Terraform.
+infra-test: $(VENV)/infra/.ready
+	@cd infra && ../$(VENV)/infra/bin/python -m tools.check
+
+infra-cost: $(VENV)/infra/.ready
+	@cd infra && ../$(VENV)/infra/bin/python -m tools.cost --write && echo "docs/aws/costs.md"
+
+# Everything applied to an emulator, planned again and destroyed: half an hour. ROOTS names some: environments/dev
+infra-rehearse: $(VENV)/infra-rehearsal/.ready
+	@cd infra && ../$(VENV)/infra-rehearsal/bin/python -m tools.rehearse $(ROOTS)
+
+$(VENV)/infra/.ready: infra/requirements.lock
+$(VENV)/infra-rehearsal/.ready: infra/rehearsal/requirements.lock
+$(VENV)/infra/.ready $(VENV)/infra-rehearsal/.ready: $(VENV)/.ready
+	@echo "setting up $(@D) (once)" >&2
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $(filter %.lock,$^)
+	@touch $@
+
 # Locks carry hashes, not addresses: the same file serves uv, pip and any package index.
 COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url pyproject.toml
 lock:
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra dev -o requirements-dev.lock
+	for folder in infra infra/rehearsal; do (cd $$folder && $(COMPILE) -o requirements.lock) || exit 1; done
 	for part in $(PARTS); do (cd $$part && $(COMPILE) -o requirements.lock && $(COMPILE) --extra test -o requirements-test.lock) || exit 1; done
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml

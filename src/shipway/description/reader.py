@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shipway.core.description.app import NAME, App
+from shipway.core.description.app import App
+from shipway.core.description.values import NAME
 from shipway.core.errors import UsageError
 from shipway.description import strict_yaml
 from shipway.description.strict_yaml import Document, Place, Problem

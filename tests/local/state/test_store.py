@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from shipway.core.description.app import STORED, App
+from shipway.core.description.app import App
+from shipway.core.description.values import STORED
 from shipway.core.errors import ShipwayError
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import Lock, Warm

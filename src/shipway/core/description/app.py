@@ -9,94 +9,28 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_validator
 
 from shipway.core.description.command_line import mistakes, value_mistakes
-from shipway.core.description.request_path import checked
-
-NAME = r"^[a-z][a-z0-9-]{0,39}$"
-HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$"
-"""A name or an IPv4 address, and maybe a port."""
-
-_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
-_SIZES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _seconds(value: object) -> object:
-    """`500ms`, `30s`, `10m`, `24h`, `7d`, or a number of seconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("expected a duration such as 500ms, 30s, 10m, 24h or 7d")
-    return float(match[1]) * _UNITS[match[2]]
+from shipway.core.description.on_aws import Aws, Resources, size_mistakes
+from shipway.core.description.values import (
+    VARIABLE,
+    Bytes,
+    Days,
+    Host,
+    Name,
+    Percent,
+    Port,
+    RequestPath,
+    Seconds,
+    Strategy,
+    Strict,
+    seconds,
+    was_stored,
+)
 
 
-def _share(value: object) -> object:
-    """`5%` or a number of percent."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%", value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("expected a percentage such as 5%")
-    return float(match[1])
-
-
-def _bytes(value: object) -> object:
-    """`512KiB`, `10MiB`, `1GiB`, or a number of bytes."""
-    size = value if isinstance(value, int) and not isinstance(value, bool) else 0
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,9}) ?(KiB|MiB|GiB)", value)):
-        size = int(match[1]) * _SIZES[match[2]]
-    if not 1 <= size <= 100 * _SIZES["GiB"]:
-        raise ValueError("expected a size such as 512KiB, 10MiB or 1GiB, from 1 byte to 100GiB")
-    return size
-
-
-def _host(value: object) -> object:
-    """A name or an IPv4 address, and maybe a port."""
-    if not isinstance(value, str) or not re.fullmatch(HOST, value):
-        raise ValueError("expected a host, such as localhost, shop.example or shop.example:8000")
-    return value
-
-
-Seconds = Annotated[float, Field(ge=0, le=30 * 86400), BeforeValidator(_seconds)]
-Days = Annotated[float, Field(ge=0, le=3650 * 86400), BeforeValidator(_seconds)]
-Bytes = Annotated[int, BeforeValidator(_bytes)]
-Host = Annotated[str, BeforeValidator(_host)]
-Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
-Name = Annotated[str, Field(pattern=NAME)]
-STORED = {"stored": True}
-"""The validation context of a description that a release was made with: rules that came later do not make it unreadable."""
-
-
-def _was_stored(info: ValidationInfo) -> bool:
-    return info.context == STORED
-
-
-def _request_path(path: str, info: ValidationInfo) -> str:
-    return path if _was_stored(info) else checked(path)
-
-
-RequestPath = Annotated[str, Field(pattern=r"^/"), AfterValidator(_request_path)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Strategy = Literal["all_at_once", "rolling", "blue_green", "canary", "linear"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Probe(_Strict):
+class Probe(Strict):
     """A request of the app's own that stands in for clients when there is too little traffic."""
 
     method: Literal["GET", "POST", "PUT"] = "GET"
@@ -105,7 +39,7 @@ class Probe(_Strict):
     status: int = Field(default=200, ge=100, le=599, description="the answer that counts as good")
 
 
-class Service(_Strict):
+class Service(Strict):
     """One deployable. Its folder and what it includes are all that a build may see.
 
     Commands are lists of words, run in the folder without a shell: see `core/description/command_line.py`.
@@ -130,11 +64,11 @@ class Service(_Strict):
     env: dict[str, str] = Field(default={}, description="environment variables; {port} {data} {bucket} {buckets} …")
     before_traffic: str | None = Field(default=None, description="once for each rollout, before its tasks start")
     check_host: Host = Field(default="localhost", description="Host header of checks and probes")
-    answer_timeout: Annotated[float, BeforeValidator(_seconds)] = Field(
+    answer_timeout: Annotated[float, BeforeValidator(seconds)] = Field(
         default=60.0, ge=1, le=3600, description="then the answer is 504"
     )
     largest_body: Bytes = Field(default=10 * 1024**2, description="of a request; more is answered 413")
-    longest_session: Annotated[float, BeforeValidator(_seconds)] = Field(
+    longest_session: Annotated[float, BeforeValidator(seconds)] = Field(
         default=3600.0,
         ge=1,
         le=7 * 86400,
@@ -142,15 +76,22 @@ class Service(_Strict):
     )
     start_timeout: Seconds = 60.0
     drain_timeout: Seconds = 30.0
+    secrets: tuple[str, ...] = Field(default=(), description="variables whose values are secrets")
+    database: str | None = Field(default=None, description="AWS: variable that carries the database's address")
+    cpu: float | None = Field(default=None, description="AWS: vCPUs of a task; default: what aws.size says")
+    memory: Bytes | None = Field(default=None, description="AWS: memory of a task, goes with cpu")
+    log_group: str | None = Field(
+        default=None, pattern=r"^/[A-Za-z0-9_./-]{1,200}$", description="AWS: default /ecs/NAME"
+    )
 
     @model_validator(mode="after")
     def _patterns(self, info: ValidationInfo) -> Self:
-        if not _was_stored(info) and (findings := list(_check_service(self))):
+        if not was_stored(info) and (findings := list(_check_service(self))):
             raise ValueError("\n".join(findings))
         return self
 
 
-class Quality(_Strict):
+class Quality(Strict):
     """When a candidate's model is bad: bounds on what it predicts beside stable's. Every figure has a default."""
 
     max_prediction_shift: Percent = Field(default=25.0, description="distance of the two distributions, beyond chance")
@@ -159,7 +100,7 @@ class Quality(_Strict):
     min_predictions: int = Field(default=200, ge=1, description="of each side; fewer never roll back")
 
 
-class Model(_Strict):
+class Model(Strict):
     """The app's model and where its versions lie."""
 
     name: Name
@@ -168,7 +109,7 @@ class Model(_Strict):
     quality: Quality = Quality()
 
 
-class Tasks(_Strict):
+class Tasks(Strict):
     """How many tasks of each service an environment runs."""
 
     min: int = Field(ge=1, le=100)
@@ -181,7 +122,7 @@ class Tasks(_Strict):
         return self
 
 
-class Guard(_Strict):
+class Guard(Strict):
     """When a candidate is bad: bounds on what clients saw. Every figure has a default."""
 
     confidence: float = Field(default=0.99, gt=0.5, lt=1, description="of a rollback verdict")
@@ -196,7 +137,7 @@ class Guard(_Strict):
     on_timeout: Literal["rollback", "promote"] = "rollback"
 
 
-class Rollout(_Strict):
+class Rollout(Strict):
     """How a candidate replaces stable."""
 
     strategy: Strategy
@@ -222,14 +163,14 @@ class Rollout(_Strict):
         return self
 
 
-class Approval(_Strict):
+class Approval(Strict):
     """Who must say yes before a release enters the environment."""
 
     roles: tuple[Name, ...] = Field(min_length=1, description="any one of these roles approves")
     expires: Seconds = Field(default=7 * 86400.0, description="a gate that nobody answers is refused after this")
 
 
-class Environment(_Strict):
+class Environment(Strict):
     """A place where a release runs."""
 
     branch: str = Field(min_length=1, description="commits on this branch go as far as here")
@@ -240,22 +181,23 @@ class Environment(_Strict):
     rollout: Rollout
     approval: Approval | None = None
     env: dict[str, str] = Field(default={}, description="variables for every task in this environment")
+    resources: dict[Name, Resources] = Field(default={}, description="AWS: cpu and memory of a service's tasks here")
 
     @model_validator(mode="after")
     def _variables(self, info: ValidationInfo) -> Self:
-        if _was_stored(info):
+        if was_stored(info):
             return self
         bad = [
             f"{name!r} is not the name of an environment variable"
             for name in self.env
-            if not re.fullmatch(_VARIABLE, name)
+            if not re.fullmatch(VARIABLE, name)
         ]
         if findings := [*bad, *_check_placeholders(self.env)]:
             raise ValueError("\n".join(findings))
         return self
 
 
-class Retention(_Strict):
+class Retention(Strict):
     """What of the past stays on disk. What serves or is kept warm stays in any case."""
 
     releases: int = Field(default=10, ge=2, le=1000, description="newest releases of each environment, kept built")
@@ -264,7 +206,7 @@ class Retention(_Strict):
     capture: Days = Field(default=90 * 86400.0, description="captured requests and answers")
 
 
-class App(_Strict):
+class App(Strict):
     """All of `shipway.yaml`."""
 
     app: Name
@@ -272,12 +214,15 @@ class App(_Strict):
     model: Model | None = None
     environments: dict[Name, Environment] = Field(min_length=1)
     retention: Retention = Retention()
+    aws: Aws | None = Field(default=None, description="where it lives on AWS")
     roles: dict[Name, tuple[str, ...]] = Field(default={}, description="role → user names; `*` is everyone")
 
     @model_validator(mode="after")
     def _whole(self, info: ValidationInfo) -> Self:
         # Every finding at once, one a line, each beginning with the path of what it is about.
-        if not _was_stored(info) and (findings := [*_check_services(self), *_check_environments(self)]):
+        if not was_stored(info) and (
+            findings := [*_check_services(self), *_check_environments(self), *_check_aws(self)]
+        ):
             raise ValueError("\n".join(findings))
         return self
 
@@ -315,9 +260,12 @@ def _check_service(service: Service) -> Iterator[str]:
         name: str | None = getattr(service, key)
         if name is not None and not _is_inside(name):
             yield f"{key}: {name!r} is not a file inside the service's folder, such as requirements.lock"
-    for variable in (*service.env, *service.uses.values()):
-        if not re.fullmatch(_VARIABLE, variable):
+    for variable in (*service.env, *service.uses.values(), *service.secrets, *filter(None, [service.database])):
+        if not re.fullmatch(VARIABLE, variable):
             yield f"{variable!r} is not the name of an environment variable"
+    yield from size_mistakes(service.cpu, service.memory)
+    for secret in sorted(set(service.secrets) & {*service.env, *service.uses.values()}):
+        yield f"secrets: {secret} has a value in env or uses already; take it out of one of them"
     yield from _check_placeholders(service.env)
 
 
@@ -400,3 +348,13 @@ def _returns(app: App, name: str) -> bool:
             break
         after = app.environments[after].after
     return after == name
+
+
+def _check_aws(app: App) -> Iterator[str]:
+    for name, environment in app.environments.items():
+        for service in environment.resources:
+            if service not in app.services:
+                yield f"environments.{name}.resources: no service {service!r}; allowed: {', '.join(app.services)}"
+    if app.aws is not None:
+        routes = {name: service.routes for name, service in app.services.items()}
+        yield from app.aws.misfits(app.app, routes, tuple(app.environments))

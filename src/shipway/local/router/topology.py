@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shipway.core.description.app import HOST, NAME
+from shipway.core.description.values import HOST, NAME
 from shipway.core.errors import UsageError
 from shipway.core.observations.observation import SIDES, Side
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from shipway.core.access.authority import Authority
-from shipway.core.description.app import STORED
+from shipway.core.description.values import STORED
 from shipway.core.errors import ShipwayError
 from shipway.core.experiments.experiment import Experiment
 from shipway.core.models.history import ModelHistory

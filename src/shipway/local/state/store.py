@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from shipway.core.description.app import STORED
+from shipway.core.description.values import STORED
 from shipway.core.errors import ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.rollouts.records import Lock

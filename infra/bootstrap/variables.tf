@@ -1,0 +1,5 @@
+variable "file" {
+  description = "Path of shipway.yaml."
+  type        = string
+  default     = "../../shipway.yaml"
+}

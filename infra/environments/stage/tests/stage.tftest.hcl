@@ -1,0 +1,16 @@
+mock_provider "aws" {
+  source = "../../tests/mock"
+}
+
+run "shares_a_network_in_the_size_minimal" {
+  command = apply
+
+  assert {
+    condition     = length(module.shared) == 1 && length(module.network) == 0
+    error_message = "found, not made"
+  }
+  assert {
+    condition     = toset(keys(module.environment.services)) == toset(["backend-api", "ml-model-service"])
+    error_message = "both services"
+  }
+}

@@ -1,0 +1,205 @@
+# Roles of people. Each is taken by the named ARNs alone, and only with a second factor.
+locals {
+  arn      = "${var.region}:${var.account}"
+  approved = { for name, environment in var.environments : name => environment if environment.approval }
+
+  roles = merge(
+    { for role in ["deployer", "infra"] : "${var.app}-${role}" => role if length(lookup(var.people, role, [])) > 0 },
+    { for name in keys(local.approved) : "${var.app}-${name}-approver" => "approver" if length(lookup(var.people, "approver", [])) > 0 },
+    { for role in ["model-owner"] : "${var.app}-${role}" => role if length(lookup(var.people, role, [])) > 0 },
+  )
+}
+
+resource "aws_iam_role" "person" {
+  for_each             = local.roles
+  name                 = each.key
+  max_session_duration = 3600
+  # Terraform's own role makes roles, which the boundary forbids: its policy asks for the boundary instead.
+  permissions_boundary = each.value == "infra" ? null : aws_iam_policy.boundary.arn
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "NamedPeople"
+      Effect    = "Allow"
+      Principal = { AWS = var.people[each.value] }
+      Action    = "sts:AssumeRole"
+      Condition = { Bool = { "aws:MultiFactorAuthPresent" = "true" } }
+    }]
+  })
+}
+
+# --- deployer: starts pipelines and looks. It writes nothing in ECS: that is the rollout's.
+resource "aws_iam_role_policy" "deployer" {
+  for_each = { for name, role in local.roles : name => role if role == "deployer" }
+  name     = "deploy"
+  role     = aws_iam_role.person[each.key].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(local.look, [
+      {
+        Sid      = "Deploy"
+        Effect   = "Allow"
+        Action   = ["codepipeline:StartPipelineExecution", "codepipeline:StopPipelineExecution"]
+        Resource = "arn:aws:codepipeline:${local.arn}:${var.app}-*"
+      },
+      {
+        Sid      = "Retry"
+        Effect   = "Allow"
+        Action   = "codepipeline:RetryStageExecution"
+        Resource = "arn:aws:codepipeline:${local.arn}:${var.app}-*/*"
+      },
+    ])
+  })
+}
+
+# --- approver of one environment: says yes or no there, and stops or goes on with its rollout.
+resource "aws_iam_role_policy" "approver" {
+  for_each = { for name in keys(local.approved) : "${var.app}-${name}-approver" => name if contains(keys(local.roles), "${var.app}-${name}-approver") }
+  name     = "approve"
+  role     = aws_iam_role.person[each.key].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(local.look, [
+      {
+        Sid      = "Answer"
+        Effect   = "Allow"
+        Action   = "codepipeline:PutApprovalResult"
+        Resource = [for pipeline in var.environments[each.value].pipelines : "arn:aws:codepipeline:${local.arn}:${pipeline}/${each.value}/approve"]
+      },
+      {
+        Sid    = "Steer"
+        Effect = "Allow"
+        Action = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
+        Resource = [
+          "arn:aws:ecs:${local.arn}:service/${var.app}-${each.value}/*",
+          "arn:aws:ecs:${local.arn}:service-deployment/${var.app}-${each.value}/*/*",
+        ]
+      },
+      {
+        Sid      = "Command"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "arn:aws:s3:::${var.buckets.releases}/${each.value}/command.json"
+      },
+      local.use_key,
+    ])
+  })
+}
+
+# --- model owner: publishes versions and sets them where no approval is asked for. Where one is, the approver does.
+resource "aws_iam_role_policy" "model_owner" {
+  for_each = { for name, role in local.roles : name => role if role == "model-owner" }
+  name     = "models"
+  role     = aws_iam_role.person[each.key].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Publish"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = "arn:aws:s3:::${var.buckets.models}/*"
+      },
+      {
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::${var.buckets.models}"
+      },
+      {
+        Sid      = "Promote"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter"]
+        Resource = [for name, environment in var.environments : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version" if !environment.approval]
+      },
+      local.use_key,
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "model_approver" {
+  for_each = aws_iam_role_policy.approver
+  name     = "models"
+  role     = each.value.role
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Promote"
+      Effect   = "Allow"
+      Action   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter"]
+      Resource = [for name in keys(local.approved) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version" if each.key == "${var.app}-${name}-approver"]
+    }]
+  })
+}
+
+locals {
+  use_key = {
+    Sid       = "UseTheBucketsKey"
+    Effect    = "Allow"
+    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource  = var.app_key_arn
+    Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
+  }
+
+  # What `shipway status`, `runs`, `logs` and `releases` ask.
+  look = [
+    {
+      Sid      = "LookAtPipelines"
+      Effect   = "Allow"
+      Action   = ["codepipeline:GetPipelineExecution", "codepipeline:GetPipelineState", "codepipeline:ListActionExecutions", "codepipeline:ListPipelineExecutions"]
+      Resource = "arn:aws:codepipeline:${local.arn}:${var.app}-*"
+    },
+    {
+      Sid    = "LookAtServices"
+      Effect = "Allow"
+      Action = ["ecs:DescribeServices", "ecs:ListServiceDeployments"]
+      Resource = [
+        for name in keys(var.environments) : "arn:aws:ecs:${local.arn}:service/${var.app}-${name}/*"
+      ]
+    },
+    {
+      Sid    = "LookAtRollouts"
+      Effect = "Allow"
+      Action = ["ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions", "ecs:DescribeTasks"]
+      Resource = flatten([for name in keys(var.environments) : [for kind in ["service/%s/*", "service-deployment/%s/*/*", "service-revision/%s/*/*", "task/%s/*"] :
+        "arn:aws:ecs:${local.arn}:${format(kind, "${var.app}-${name}")}"
+      ]])
+    },
+    {
+      Sid      = "LookAtHealth"
+      Effect   = "Allow"
+      Action   = ["elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth", "cloudwatch:GetMetricData", "ecs:ListTasks"]
+      Resource = "*"
+    },
+    {
+      Sid      = "ReadLogs"
+      Effect   = "Allow"
+      Action   = ["logs:FilterLogEvents", "logs:StartLiveTail"]
+      Resource = ["arn:aws:logs:${local.arn}:log-group:/ecs/*", "arn:aws:logs:${local.arn}:log-group:/aws/codebuild/*"]
+    },
+    {
+      Sid      = "ReadReleases"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = "arn:aws:s3:::${var.buckets.releases}/*"
+    },
+    {
+      Sid      = "ListReleases"
+      Effect   = "Allow"
+      Action   = "s3:ListBucket"
+      Resource = "arn:aws:s3:::${var.buckets.releases}"
+    },
+    {
+      Sid      = "ReadModelVersions"
+      Effect   = "Allow"
+      Action   = ["ssm:GetParameter", "ssm:GetParameters"]
+      Resource = [for name in keys(var.environments) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version"]
+    },
+    merge(local.use_key, { Sid = "ReadWithTheKey", Action = "kms:Decrypt" }),
+  ]
+}

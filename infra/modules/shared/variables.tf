@@ -1,0 +1,4 @@
+variable "name" {
+  description = "Name of the VPC and load balancer that shared-nonprod made."
+  type        = string
+}

@@ -1,0 +1,1 @@
+"""Checks, prices and rehearses what `infra/` describes. None of it is part of Shipway."""
