@@ -96,6 +96,12 @@ class LocalBuilder(Builder):
     def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
         """Test and build what `commit` holds in the service's folder; see `Builder`."""
         started = time.monotonic()
+        if service.secrets:
+            raise UsageError(
+                f"{name}: `secrets` ({', '.join(service.secrets)}) are read on AWS only so far: tasks on this machine would "
+                "start without them",
+                fix="leave `secrets` out of the service while it is deployed here",
+            )
         committed = CommittedService(self._source, commit, name, service)
         lock = committed.lock()
         check = None if service.test is None else _Check(service.test, committed.test_lock(), service.env)
