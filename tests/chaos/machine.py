@@ -57,7 +57,7 @@ class Machine:
             with suppress(OSError, ValueError, psutil.NoSuchProcess):
                 record = json.loads(file.read_text())
                 if record["spec"]["side"] == side and record["handle"] and not record["draining"]:
-                    found.append(psutil.Process(record["handle"]["pid"]))
+                    found.append(psutil.Process(int(record["handle"]["id"])))
         return found
 
     # -- what it says --------------------------------------------------------------------------------------------
