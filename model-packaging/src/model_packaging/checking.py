@@ -101,7 +101,7 @@ def rows_to_check(
     )
     predictions = original.predict(matrix)
     if not np.all(np.isfinite(predictions)):
-        raise Refusal("the model predicts a number that is not finite", "mend the model")
+        raise Refusal("the model predicts a number that is not finite", "correct the model")
     hard, beside = _accepted(original, hard, tell)
     # An exponential has no finite answer for a large number: there is nothing to compare.
     hard, beside = hard[np.isfinite(beside)], beside[np.isfinite(beside)]

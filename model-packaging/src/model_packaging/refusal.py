@@ -16,5 +16,5 @@ def would_not_serve(why: object) -> Refusal:
     """The refusal of a version that the model server's own code does not load."""
     return Refusal(
         f"the model server would not serve it: {why}",
-        "mend what it names, and write the folder again as docs/model-bucket.md says",
+        "correct what it names, and write the folder again as docs/model-bucket.md says",
     )

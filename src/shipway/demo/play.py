@@ -265,8 +265,6 @@ class Player:
                 result.swap_seconds = swap_seconds(part, step.model, rollout["started"])
             self.result.broken += check_step(step, part, rollout, self._story.load.devices)
 
-    # -- the small print -----------------------------------------------------------------------------------------
-
     def _follow(self, *words: str) -> ShipwayCommand:
         """A command whose progress is shown as it comes."""
         self._screen.say(f"  $ {shlex.join(['shipway', *words])}")

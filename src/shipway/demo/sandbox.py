@@ -148,7 +148,7 @@ class Stage:
         if commit is None:
             raise ShipwayError(
                 f"demo/{unfit} does not fit the app, neither as it lies here nor as any of its last commits has it",
-                fix=f"mend demo/{unfit}, or play the story in an unchanged clone",
+                fix=f"correct demo/{unfit}, or play the story in an unchanged clone",
                 state="nothing was started",
             )
         shutil.rmtree(self.app)

@@ -125,11 +125,11 @@ def read_story(checkout: Path) -> Story:
         fix = "run it in a checkout of an app that has a story; Shipway's own repository has one"
         raise UsageError(f"no {STORY} in {checkout}", fix=fix) from error
     except yaml.YAMLError as error:
-        raise UsageError(f"{STORY}: {' '.join(str(error).split())}", fix="mend the file") from error
+        raise UsageError(f"{STORY}: {' '.join(str(error).split())}", fix="correct the file") from error
     try:
         return Story.model_validate(data)
     except ValidationError as error:
-        raise UsageError("\n".join(_lines(error)), fix=f"mend {STORY}") from error
+        raise UsageError("\n".join(_lines(error)), fix=f"correct {STORY}") from error
 
 
 def _lines(error: ValidationError) -> list[str]:

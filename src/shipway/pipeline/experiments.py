@@ -264,8 +264,6 @@ class Experiments(ExperimentDesk):
                 state="nothing changed",
             )
 
-    # -- the small print -----------------------------------------------------------------------------------------
-
     @property
     def _app(self) -> App:
         return self._parts.operator_app()

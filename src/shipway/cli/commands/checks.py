@@ -52,7 +52,7 @@ def validate(file: Path | None, as_json: bool) -> int:
 def doctor(as_json: bool) -> int:
     """Look whether this machine has all it needs.
 
-    Each line says what was found and how to mend what is missing; exit code 1 when something needed is.
+    Each line says what was found and how to get what is missing; exit code 1 when something needed is.
     """
     daemon, checks = AskedDaemon(), []
     for check in chain(here.target().checks(daemon.checks(), daemon.ports), _demos()):

@@ -130,7 +130,7 @@ def reload(uncommitted: bool, as_json: bool) -> int:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @options.as_json()
 def repair(dry_run: bool, as_json: bool) -> int:
-    """Mend what is broken in Shipway's own state.
+    """Repair what is broken in Shipway's own state.
 
     Moves damaged files aside (they are kept, with the date), ends a daemon that answers nothing, starts the next one,
     which finds tasks, router and what serves again. Clients notice nothing.

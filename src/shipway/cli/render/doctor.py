@@ -24,4 +24,4 @@ def check_lines(check: Check) -> list[str]:
 def conclusion(checks: Sequence[Check]) -> str:
     """The last line."""
     missing = [check.name for check in checks if check.state == "bad"]
-    return f"✘ to mend first: {', '.join(missing)}" if missing else "✔ everything that Shipway needs is here"
+    return f"✘ to be fixed first: {', '.join(missing)}" if missing else "✔ everything that Shipway needs is here"

@@ -206,7 +206,7 @@ class LocalBuilder(Builder):
             said = with_log(wrong, log_file.tail(log, _LOG_LINES))
             raise Refused(
                 f"{job.name} at {job.commit.short} failed its tests: {said}",
-                fix=f"mend it and commit; the whole log: {log}",
+                fix=f"correct it and commit; the whole log: {log}",
                 state="nothing was built and nothing was deployed",
             )
         passed = home / "passed" / job.check.key
