@@ -22,7 +22,7 @@ from typing import NoReturn
 import pytest
 
 from tests.contracts.programs import ROOT, Service, kept
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 BASE_IMAGE, BUILD_OPTIONS = "SHIPWAY_TEST_BASE_IMAGE", "SHIPWAY_TEST_BUILD_OPTIONS"
 _ANSWER, _BUILD, _RUN = 20.0, 600.0, 180.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from shipway.local.builds.python_environment import PythonEnvironments
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 _START = 60.0

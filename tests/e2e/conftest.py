@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from shipway.local.places import places_of
-from tests.ports import free_port
+from tests.free_ports import free_port
 from tests.waiting import wait_for
 
 SERVICE = """

@@ -14,7 +14,7 @@ import pytest
 from shipway.core.errors import ShipwayError
 from shipway.local.router.ports import holder_of, require_free
 from shipway.local.whose import app_of, apps_running
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 LISTEN = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); sys.stdin.read()"
 

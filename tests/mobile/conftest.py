@@ -14,8 +14,8 @@ from shipway.local.router import Router
 from shipway.local.router.topology import EnvironmentTopology, ServiceRoutes, Topology
 from tests.contracts.conftest import bucket, model_service, trained, training  # noqa: F401
 from tests.contracts.programs import Program, Service
+from tests.free_ports import free_port
 from tests.mobile.app import MOBILE, App, find_node, package_file
-from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

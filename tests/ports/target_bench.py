@@ -37,7 +37,7 @@ from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.local.tasks.task_table import FileTaskTable
 from shipway.pipeline.loops import Loops
 from tests.doubles.target import FakeTarget
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 BROKEN = "v6.6"
 """A model version that no task loads."""

@@ -21,7 +21,7 @@ from shipway.core.views import Publishing
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
-from tests.ports import free_port
+from tests.free_ports import free_port
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent.parent

@@ -12,7 +12,7 @@ from router_harness import Loop, Task, topology
 
 from shipway.core.observations.observation import SIDES, Side
 from shipway.local.router import Router
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 
 @pytest.fixture(scope="session")

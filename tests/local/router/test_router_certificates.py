@@ -13,7 +13,7 @@ from router_harness import DEADLINE, Task, topology
 
 from shipway.local.router import Router
 from shipway.local.router.certificates import AUTHORITY, CERTIFICATE, ensure_certificates
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 NOW = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 

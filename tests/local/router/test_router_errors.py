@@ -18,7 +18,7 @@ from router_harness import DEADLINE, topology
 from shipway.local.router import Router
 from shipway.local.router.error_answers import all_answers, early_files
 from shipway.local.router.own_pages import with_json_pages
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 _GET = b"GET /api/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"
 _POST = b"POST /api/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n"

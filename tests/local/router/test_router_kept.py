@@ -18,7 +18,7 @@ from shipway.core.observations.observation import Side
 from shipway.local.router import Router
 from shipway.local.router.process import find_haproxy
 from shipway.local.router.runtime_socket import RuntimeSocket
-from tests.ports import free_port
+from tests.free_ports import free_port
 from tests.waiting import wait_for
 
 

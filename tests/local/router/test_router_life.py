@@ -20,7 +20,7 @@ from shipway.core.observations.observation import Side
 from shipway.local.router import Router, Topology
 from shipway.local.router import process as process_module
 from shipway.local.router.runtime_socket import RuntimeSocket
-from tests.ports import free_port
+from tests.free_ports import free_port
 from tests.waiting import wait_for
 
 

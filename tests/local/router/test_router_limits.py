@@ -19,7 +19,7 @@ from router_harness import DEADLINE, Task, ask, topology
 from shipway.core.description.app import Service
 from shipway.local.router import Router, Topology
 from shipway.local.tasks.probes import ask_all
-from tests.ports import free_port
+from tests.free_ports import free_port
 from tests.waiting import wait_for
 
 

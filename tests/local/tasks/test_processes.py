@@ -23,7 +23,7 @@ from shipway.local.tasks import processes, task_ports
 from shipway.local.tasks.process_table import started_at
 from shipway.local.tasks.processes import ProcessRunner
 from shipway.local.tasks.readiness import ask
-from tests.ports import free_port
+from tests.free_ports import free_port
 from tests.waiting import wait_for
 
 SAY = (

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipway.local.tasks.readiness import Readiness, ask
-from tests.ports import free_port
+from tests.free_ports import free_port
 
 
 @contextmanager

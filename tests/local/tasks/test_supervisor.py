@@ -24,7 +24,7 @@ from shipway.local.tasks.processes import ProcessRunner
 from shipway.local.tasks.supervisor import Supervisor, TaskStatus
 from shipway.local.tasks.task_table import FileTaskTable
 from shipway.pipeline.loops import Loops
-from tests.ports import free_port
+from tests.free_ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 ID = "dev-blue-r1-web-0"

@@ -1,4 +1,7 @@
-"""The router as the local target uses it: state is stored first, then HAProxy is told."""
+"""The router as the local target uses it: state is stored first, then HAProxy is told.
+
+It is one file, though long: every call here holds the one lock over the stored state, and is read beside the others.
+"""
 
 from __future__ import annotations
 

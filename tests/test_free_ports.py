@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.ports import free_port
+from tests.free_ports import free_port
 
-DRAW = "import sys; from tests import ports; ports._PORTS = range(port := int(sys.argv[1]), port + 1); print(ports.free_port())"
+DRAW = "import sys; from tests import free_ports as ports; ports._PORTS = range(port := int(sys.argv[1]), port + 1); print(ports.free_port())"
 
 
 def drawn_elsewhere(port: int) -> subprocess.CompletedProcess[str]:
