@@ -17,6 +17,9 @@ from shipway.core.errors import ShipwayError
 
 _KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
+_TRIES = 1000
+_KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD among the flags in /proc/PID/stat."""
 _OURSELVES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors that mean that this program ran out of something, whichever process it looks at."""
 
@@ -77,18 +80,43 @@ def _fields(pid: int) -> list[bytes] | None:
 
 def marked(variable: str, value: str) -> Iterator[int]:
     """The processes that were started with the environment variable, by us or by their parents."""
-    for process in psutil.process_iter():
+    seen = {os.getpid()}
+    # A process may start another and end while we look: the new one is in a later list only.
+    while new := set(psutil.pids()) - seen:
+        seen |= new
+        for pid in sorted(new):
+            if _environment(pid).get(variable) == value and started_at(pid) is not None:
+                yield pid
+
+
+def _environment(pid: int) -> Mapping[str, str]:
+    """The environment that a process was started with; empty when there is none that we may read."""
+    for _ in range(_TRIES):
         try:
-            found = process.environ().get(variable) == value
+            found: Mapping[str, str] = psutil.Process(pid).environ()
         except psutil.Error:
-            continue
+            return {}
         except OSError as error:
             if error.errno in _OURSELVES:
                 # We could not look; the process does not hide its environment. "None is left" would be a guess.
                 raise
-            continue
-        if found and process.pid != os.getpid() and started_at(process.pid) is not None:
-            yield process.pid
+            return {}
+        if found or _has_no_environment(pid):
+            return found
+        time.sleep(_PAUSE / 10)
+    return {}
+
+
+def _has_no_environment(pid: int) -> bool:
+    """Whether that nothing was read is the truth, not a moment between two programs of the process.
+
+    While it replaces its program, the old environment is gone and the new one's bounds in /proc/PID/stat are 0 (proc(5)).
+    """
+    fields = _fields(pid)
+    if fields is None or fields[0] in b"ZX" or int(fields[6]) & _KERNEL_THREAD:
+        return True
+    start, end = int(fields[47]), int(fields[48])
+    return start == end != 0
 
 
 def end_marked(variable: str, value: str) -> None:
