@@ -205,6 +205,17 @@ def test_a_baseline_may_be_a_table(tmp_path):
     assert "rows.csv: line 3: 1 values; the header has 2" == (tmp_path / "base" / "output" / "message").read_text()
 
 
+def test_held_out_rows_are_a_baseline_with_its_quality(tmp_path):
+    """`prediction` becomes the schema's name, labels are judged and are no column."""
+    (tmp_path / "schema.json").write_text(json.dumps({"feature_schema": SCHEMA}))
+    (tmp_path / "rows.csv").write_text("origin,minute,prediction,label\nJFK,5,0.8,1\nEWR,6,0.2,0\nEWR,7,0.9,\n")
+    given = environment(tmp_path / "base", tmp_path / "rows.csv", dataset_format='{"csv": {"header": true}}')
+    assert 0 == main(given | {"feature_schema": str(tmp_path / "schema.json")})
+    assert ["origin", "minute", "late"] == [f["name"] for f in read(tmp_path / "base", "constraints.json")["features"]]
+    held = read(tmp_path / "base", "model_quality_constraints.json")["binary_classification_constraints"]
+    assert {"threshold": pytest.approx(0.04), "comparison_operator": "GreaterThanThreshold"} == held["brier"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

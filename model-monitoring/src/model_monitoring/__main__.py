@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from model_monitoring import constraints, job, quality, statistics, table, violations
-from model_monitoring.captured import Capture
+from model_monitoring.captured import Capture, Columns
 from model_monitoring.job import Job
 from model_monitoring.labels import Labels
 from model_monitoring.problems import Problem
@@ -24,6 +24,7 @@ from model_monitoring.statistics import Known
 from model_monitoring.summary import Summary
 
 _MESSAGE = 1024
+_PREDICTION, _LABEL = "prediction", "label"
 
 
 def main(environment: dict[str, str]) -> int:
@@ -79,9 +80,12 @@ def _read(work: Job) -> tuple[Summary, quality.Judged | None, dict[str, int], in
     if not work.source.exists():
         return summary, quality.Judged() if work.labels else None, {}, 0
     if work.form == "csv":
+        judged = quality.Judged()
         for columns, count in table.batches(work.source):
+            _name_answers(columns, work.prediction)
+            judged.add_labelled(columns.get(work.prediction), columns.pop(_LABEL, None), count)
             summary.add(columns, count)
-        return summary, None, {}, summary.rows
+        return summary, judged if judged.labels else None, {}, summary.rows
     labels = Labels(work.labels, work.label_sources) if work.labels else None
     judged = quality.Judged() if labels else None
     capture = Capture(work.source, work.since, work.until, work.features, work.prediction)
@@ -91,6 +95,12 @@ def _read(work: Job) -> tuple[Summary, quality.Judged | None, dict[str, int], in
         if labels is not None and judged is not None:
             judged.add(rows.events, columns[work.prediction], labels.of_event)
     return summary, judged, capture.unreadable, capture.lines
+
+
+def _name_answers(columns: Columns, prediction: str) -> None:
+    """Held-out rows of a version call what the model answered `prediction`, whatever its name is in the schema."""
+    if prediction not in columns and _PREDICTION in columns:
+        columns[prediction] = columns.pop(_PREDICTION)
 
 
 def _quality(work: Job, judged: quality.Judged, *, is_baseline: bool) -> None:

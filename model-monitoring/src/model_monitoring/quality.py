@@ -29,6 +29,14 @@ class Judged:
                 self.predictions.append(prediction)
                 self.labels.append(truth[place])
 
+    def add_labelled(self, predictions: list[Any] | None, labels: list[Any] | None, count: int) -> None:
+        """Take in a table's rows, those of them that have both."""
+        self.rows += count
+        for prediction, label in zip(predictions or (), labels or (), strict=False):
+            if isinstance(prediction, int | float) and isinstance(label, int | float):
+                self.predictions.append(prediction)
+                self.labels.append(label)
+
 
 def document(judged: Judged, threshold: float) -> dict[str, Any]:
     """statistics.json of model quality. A metric that does not exist there is None."""
