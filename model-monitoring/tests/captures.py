@@ -53,10 +53,11 @@ def capture(folder: Path, lines: Sequence[str | bytes], at: datetime = BEGAN) ->
     return folder
 
 
-def label(event: str, values: Sequence[float], **more: Any) -> str:
+def label(event: str, values: Sequence[float], source: str) -> str:
     """One label line."""
+    metadata = {"eventId": event, "source": source}
     truth = {"data": ",".join(map(str, values)), "encoding": "CSV"}
-    return json.dumps({"groundTruthData": truth, "eventMetadata": {"eventId": event}, "eventVersion": "0"} | more)
+    return json.dumps({"groundTruthData": truth, "eventMetadata": metadata, "eventVersion": "0"})
 
 
 def environment(base: Path, source: Path, **more: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,12 @@ class _Truth(msgspec.Struct):
 
 class _Event(msgspec.Struct, rename="camel"):
     event_id: str
-    event_time: datetime | None = None
+    source: str = ""
 
 
 class _Line(msgspec.Struct, rename="camel"):
     ground_truth_data: _Truth
     event_metadata: _Event
-    source: str = ""
 
 
 _line = msgspec.json.Decoder(_Line).decode
@@ -59,7 +57,7 @@ class Labels:
     def _add(self, text: bytes | None, sources: frozenset[str] | None) -> None:
         try:
             line = _line(text or b"")
-            if sources is not None and line.source not in sources:
+            if sources is not None and line.event_metadata.source not in sources:
                 self.unreadable["source not trusted"] += 1
                 return
             values = _numbers(line.ground_truth_data)
