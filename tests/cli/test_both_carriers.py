@@ -21,6 +21,7 @@ from shipway import wiring
 from shipway.cli.group import Group
 from shipway.cli.main import run as shipway
 from shipway.cli.main import shipway as program
+from shipway.core.monitoring.watch import Seen, Violation
 from shipway.local.daemon import LocalDaemon
 from shipway.local.places import places_of
 from shipway.server.http import make_api
@@ -180,6 +181,18 @@ def test_experiments(cli: CommandLine) -> None:
     assert {"v1.1": 10.0} == cli.json("model split --env prod")["split"]
     assert {} == cli.json("model split --off --env prod")["split"]
     assert None is cli.json("model shadow --off --env prod")["shadow"]
+
+
+def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
+    """Verdicts are exit codes; the newest look can be seen again."""
+    assert "shipway monitor baseline dev" in cli.text("monitor run dev", code=3)
+    assert "✔ baseline of v1.0 in dev: 1,000 rows" in cli.text("monitor baseline dev")
+    assert "quiet" == cli.json("monitor run dev --since 1h")["verdict"]["state"]
+    cli.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
+    cli.text("monitor run dev", code=1)
+    cli.text("monitor report dev", code=1)
+    cli.house.monitoring.seen = Seen(3, 3, {}, ())
+    cli.text("monitor run dev --json", code=3)
 
 
 def test_a_follower_is_told_in_its_own_words(cli: CommandLine) -> None:

@@ -19,6 +19,7 @@ from shipway.core.views import (
     Decided,
     ModelsView,
     ModelView,
+    MonitorView,
     Promoted,
     Publishing,
     ReleaseView,
@@ -41,6 +42,10 @@ class Desk(Protocol):
     @property
     def experiments(self) -> ExperimentDesk:
         """The verbs of splits and shadows."""
+
+    @property
+    def monitor(self) -> MonitorDesk:
+        """The verbs of watching a model's traffic."""
 
     def status(self) -> StatusView:
         """What serves where, what is under way, the newest runs."""
@@ -138,6 +143,25 @@ class ExperimentDesk(Protocol):
 
     def end_shadow(self, environment: str, who: str, why: str) -> ExperimentReport:
         """Let no version listen in any more."""
+
+
+class MonitorDesk(Protocol):
+    """Whether what a model is asked and answers is still what it was. Times are Unix time; the end is not in a window."""
+
+    def baseline(
+        self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
+    ) -> MonitorView:
+        """Make the baseline of the environment's model: of a CSV table, or of a window of its own traffic.
+
+        With neither it is made of the version's held-out rows. Raises Refused where there are none that can be used,
+        UsageError for a table that is not there.
+        """
+
+    def look(self, environment: str, since: float | None, until: float | None, who: str, tell: Tell) -> MonitorView:
+        """Hold a window of the traffic, by default the last day, to the baseline. Raises Refused without one."""
+
+    def show(self, environment: str) -> MonitorView:
+        """The newest look. Raises Refused where there was none."""
 
 
 class ControlPlane(Protocol):

@@ -11,12 +11,30 @@ from shipway.core.daemon.loops import Loop
 from shipway.core.errors import Refused
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.model_version import ModelVersion
+from shipway.core.monitoring.watch import Seen, Verdict
 from shipway.core.observations.observation import Side
 from shipway.core.releases.release import BakedModel
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutKind, Warm
 from shipway.core.rollouts.served import Served
 from shipway.core.rollouts.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorView:
+    """A look at a window of an environment's model, or the making of its baseline, which has no verdict.
+
+    Times are Unix time; `since` and `until` are None for a table. `folder` holds the program's files.
+    """
+
+    environment: str
+    version: str
+    since: float | None
+    until: float | None
+    at: float
+    seen: Seen
+    verdict: Verdict | None
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)

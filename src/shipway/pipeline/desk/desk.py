@@ -18,6 +18,7 @@ from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.views import ReleaseView, RolloutView, RunView, StatusView, TaskLine
 from shipway.pipeline.desk.models import PipelineModels
+from shipway.pipeline.desk.monitor import PipelineMonitor
 from shipway.pipeline.desk.views import Views
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
@@ -40,6 +41,7 @@ class PipelineDesk(Desk):
         self._target = target
         self._models = PipelineModels(parts, engine)
         self._experiments = experiments
+        self._monitor = PipelineMonitor(parts)
         self._logs = logs
         self._views = Views(parts, target, experiments)
 
@@ -50,6 +52,10 @@ class PipelineDesk(Desk):
     @property
     def experiments(self) -> Experiments:
         return self._experiments
+
+    @property
+    def monitor(self) -> PipelineMonitor:
+        return self._monitor
 
     def resume(self) -> None:
         """Go on with every run that has not ended."""
