@@ -24,6 +24,8 @@ from shipway.core.views import (
     ReleaseView,
     RolloutView,
     RunView,
+    SecretChange,
+    SecretView,
     StatusView,
     TaskLine,
 )
@@ -41,6 +43,10 @@ class Desk(Protocol):
     @property
     def experiments(self) -> ExperimentDesk:
         """The verbs of splits and shadows."""
+
+    @property
+    def secrets(self) -> SecretDesk:
+        """The verbs of secrets."""
 
     def status(self) -> StatusView:
         """What serves where, what is under way, the newest runs."""
@@ -138,6 +144,25 @@ class ExperimentDesk(Protocol):
 
     def end_shadow(self, environment: str, who: str, why: str) -> ExperimentReport:
         """Let no version listen in any more."""
+
+
+class SecretDesk(Protocol):
+    """Values that services get as environment variables. They go in here and never come out: there is no `get`.
+
+    Every verb raises UsageError for an unknown environment or what is no variable's name.
+    """
+
+    def list(self, environment: str) -> Sequence[SecretView]:
+        """Every secret that has a value there, or that a service names, by name."""
+
+    def set(self, environment: str, name: str, value: str, who: str, why: str) -> SecretChange:
+        """Give it this value, for tasks that are started from now on.
+
+        Raises UsageError for a value that is empty, larger than 64 KiB or no text.
+        """
+
+    def unset(self, environment: str, name: str, who: str, why: str) -> SecretChange:
+        """Forget its value; one that has none is no error. Raises Refused while a service names it."""
 
 
 class ControlPlane(Protocol):

@@ -230,6 +230,30 @@ class Baked:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretView:
+    """A secret by its name: when its value was set (Unix time, None while it has none), the services that name it."""
+
+    name: str
+    set_at: float | None
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretChange:
+    """What became of a secret: whether it has another value now, or none. `services` name it in shipway.yaml.
+
+    Tasks of `running` go on with the value that they were started with; `redeploy` is the command that starts them anew.
+    """
+
+    environment: str
+    name: str
+    changed: bool
+    services: tuple[str, ...]
+    running: tuple[str, ...] = ()
+    redeploy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonView:
     """A daemon on its machine: the app's folder, since when it runs (Unix time), its loops, and what it holds on disk.
 

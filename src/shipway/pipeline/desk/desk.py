@@ -18,6 +18,7 @@ from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.views import ReleaseView, RolloutView, RunView, StatusView, TaskLine
 from shipway.pipeline.desk.models import PipelineModels
+from shipway.pipeline.desk.secrets import PipelineSecrets
 from shipway.pipeline.desk.views import Views
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
@@ -39,6 +40,7 @@ class PipelineDesk(Desk):
         self._engine = engine
         self._target = target
         self._models = PipelineModels(parts, engine)
+        self._secrets = PipelineSecrets(parts)
         self._experiments = experiments
         self._logs = logs
         self._views = Views(parts, target, experiments)
@@ -50,6 +52,10 @@ class PipelineDesk(Desk):
     @property
     def experiments(self) -> Experiments:
         return self._experiments
+
+    @property
+    def secrets(self) -> PipelineSecrets:
+        return self._secrets
 
     def resume(self) -> None:
         """Go on with every run that has not ended."""
