@@ -30,3 +30,6 @@ class FakeSecrets(Secrets):
     def unset(self, environment: str, name: str) -> None:
         self.values.pop((environment, name), None)
         self._stored.pop((environment, name), None)
+
+    def check(self) -> None:
+        """No key can be lost."""

@@ -225,6 +225,9 @@ class Secrets(Protocol):
     def unset(self, environment: str, name: str) -> None:
         """Forget the value; fine when there is none."""
 
+    def check(self) -> None:
+        """Raise Refused where no task could be given a value now, as when the key is lost."""
+
 
 class Logs(Protocol):
     """What tasks and builds wrote. Never more lines are kept in memory than are asked for."""

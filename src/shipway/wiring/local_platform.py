@@ -197,11 +197,11 @@ def build(places: Places) -> LocalPlatform:
     parameters = FileParameters(places.state / "parameters")
     router = Router(places.state / "router", places.runtime)
     secrets = SealedSecrets(places.state / "secrets.json", Keys.of_machine(os.environ))
-    specs = TaskSpecs(places, environments, router, parameters)
+    specs = TaskSpecs(places, environments, router, parameters, secrets.values)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
     table = FileTaskTable(places.state / "tasks")
     task_logs = FileTaskLog(places.state / "logs")
-    runner = ProcessRunner(task_logs)
+    runner = ProcessRunner(task_logs, secrets.values)
     supervisor = Supervisor(
         table,
         runner,

@@ -92,7 +92,7 @@ class SealedSecrets(Secrets):
         return {name: _opened(key, environment, name, held[name]) for name in names}
 
     def check(self) -> None:
-        """Raise Refused unless the values that there are can be read. None are read."""
+        """The key has to be the one that the values are sealed with; no value is read."""
         self._key(self._read())
 
     def _key(self, content: _Content) -> Key | None:

@@ -25,6 +25,7 @@ from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.remarks import remarks
+from shipway.pipeline.secrets_in_use import SecretsInUse
 from shipway.pipeline.waits import check_newer, superseded
 
 _CHECKED = frozenset({"/health", "/healthz", "/ready", "/readyz", "/livez", "/live", "/ping", "/up"})
@@ -74,6 +75,7 @@ class PipelineDesk(Desk):
                 f"commit {commit.short} knows no environment {missing[0]!r}; its shipway.yaml has: {allowed}",
                 fix="deploy a commit whose shipway.yaml has it",
             )
+        SecretsInUse(self._store, self._parts.secrets).check(described, path)
         run = new_run(
             self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch,
             notes=remarks(self._parts.source, commit, described),
