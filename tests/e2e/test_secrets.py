@@ -30,7 +30,7 @@ TEST = "import os, sys; sys.exit(os.environ['MAPS_API_KEY'] != 'placeholder')"
 
 
 @pytest.fixture
-def app(shipway: Shipway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shipway]:
+def app(shipway: Shipway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipway:
     """A service that names a secret, says it aloud, and answers its length; the key's folder is the test's own."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     folder = shipway.root / "hello"
@@ -48,7 +48,7 @@ def app(shipway: Shipway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         """,
         "needs a key",
     )
-    yield shipway
+    return shipway
 
 
 def give(app: Shipway, value: str) -> str:
