@@ -78,9 +78,13 @@ def test_a_value_is_nowhere_but_in_the_tasks(app: Shipway, tmp_path: Path) -> No
 
     answer(app, "/crash")
     wait_for(lambda: answer(app) == str(len(VALUE)), "the task is back")
-    app.behave("return 200, ''\nprint(os.environ['MAPS_API_KEY']); sys.exit('bad key ' + os.environ['MAPS_API_KEY'])", "x")
+    app.behave(
+        "return 200, ''\nprint(os.environ['MAPS_API_KEY']); sys.exit('bad key ' + os.environ['MAPS_API_KEY'])", "x"
+    )
     broken = (app.root / "hello" / "app.py").read_text()
-    (app.root / "hello" / "app.py").write_text("import os, sys\nsys.exit('bad key ' + os.environ['MAPS_API_KEY'])\n" + broken)
+    (app.root / "hello" / "app.py").write_text(
+        "import os, sys\nsys.exit('bad key ' + os.environ['MAPS_API_KEY'])\n" + broken
+    )
     app.commit("a task that fails")
     assert "bad key ***" in app.json("deploy", "--env", "dev", expect=4)["run"]["reason"]
     (app.root / "hello" / "broken").touch()

@@ -9,9 +9,9 @@ from shipway.core.description.app import App
 from shipway.core.desk import SecretDesk
 from shipway.core.events import AuditEntry
 from shipway.core.releases.release import Release
-from shipway.core.secrets.needed import check_unused, in_use, needed, services_with
+from shipway.core.secrets.needed import check_unused, in_use, services_with
 from shipway.core.secrets.secret import StoredSecret, check_name, check_value
-from shipway.core.views import SecretChange, SecretView
+from shipway.core.views import SecretChange, SecretView, secret_views
 from shipway.pipeline.parts import Parts
 
 
@@ -24,12 +24,7 @@ class PipelineSecrets(SecretDesk):
 
     def list(self, environment: str) -> Sequence[SecretView]:
         check_known(self._app, environment)
-        stored = {secret.name: secret for secret in self._secrets.list(environment)}
-        names = sorted(stored.keys() | needed(self._app).keys())
-        return [
-            SecretView(name, stored[name].set_at if name in stored else None, services_with(self._app, name))
-            for name in names
-        ]
+        return secret_views(self._app, self._secrets.list(environment))
 
     def set(self, environment: str, name: str, value: str, who: str, why: str) -> SecretChange:
         self._check(environment, name, who, "set a secret in")
