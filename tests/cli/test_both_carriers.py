@@ -195,6 +195,24 @@ def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
     cli.text("monitor run dev --json", code=3)
 
 
+def test_secrets(cli: CommandLine) -> None:
+    """Set from a file, listed by name, forgotten; a value is never answered."""
+    file = cli.house.root / "value.txt"
+    file.write_text("of great value")
+    set = cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file} --why new")
+    assert (True, "MAPS_API_KEY", "prod") == (set["changed"], set["name"], set["environment"])
+    assert not cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file}")["changed"]
+    listed = cli.json("secrets list --env prod")
+    assert ["MAPS_API_KEY"] == [secret["name"] for secret in listed["secrets"]]
+    assert "of great value" not in json.dumps([set, listed])
+    assert "✔ MAPS_API_KEY is unset in prod" in cli.text("secrets unset MAPS_API_KEY --env prod --yes")
+    assert [("unset secret", "", "prod"), ("set secret", "new", "prod")] == [
+        (entry["action"], entry["why"], entry["environment"]) for entry in cli.json("audit")["entries"]
+    ][:2]
+    assert "prod has no secret" in cli.text("secrets list --env prod")
+    assert "no environment 'moon'" in cli.text("secrets list --env moon", code=2)
+
+
 def test_a_follower_is_told_in_its_own_words(cli: CommandLine) -> None:
     """An error is what the desk says, whoever carries it."""
     assert "✘ no run '77'\n  Next: shipway runs\n" == cli.text("run follow 77", code=2)

@@ -41,7 +41,7 @@ def play(folder: Path) -> Json:
     api.house.registry.promoted("v1.0")
     try:
         recording = Recording(api)
-        for part in (_nothing_yet, _runs, _steering, _models, _experiments, _monitor, _logs, _daemon):
+        for part in (_nothing_yet, _runs, _steering, _models, _experiments, _monitor, _secrets, _logs, _daemon):
             part(api, recording.ask)
         return recording.answers
     finally:
@@ -179,6 +179,19 @@ def _monitor(api: Api, ask: Ask) -> None:
     ask("POST", "environments/dev/monitor", {"since": "yesterday"})
     ask("GET", "environments/dev/monitor")
     ask("GET", "environments/moon/monitor")
+
+
+def _secrets(api: Api, ask: Ask) -> None:
+    ask("GET", "environments/prod/secrets")
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": "of great value", "why": "new"})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": "of great value"})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": 7})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": ""})
+    ask("POST", "environments/prod/secrets/no-name", {"value": "of great value"})
+    ask("POST", "environments/moon/secrets/MAPS_API_KEY", {"value": "of great value"})
+    ask("GET", "environments/prod/secrets")
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY/unset", {})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY/unset", {})
 
 
 def _logs(api: Api, ask: Ask) -> None:

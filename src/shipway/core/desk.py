@@ -25,6 +25,8 @@ from shipway.core.views import (
     ReleaseView,
     RolloutView,
     RunView,
+    SecretChange,
+    SecretView,
     StatusView,
     TaskLine,
 )
@@ -46,6 +48,10 @@ class Desk(Protocol):
     @property
     def monitor(self) -> MonitorDesk:
         """The verbs of watching a model's traffic."""
+
+    @property
+    def secrets(self) -> SecretDesk:
+        """The verbs of secrets."""
 
     def status(self) -> StatusView:
         """What serves where, what is under way, the newest runs."""
@@ -162,6 +168,25 @@ class MonitorDesk(Protocol):
 
     def show(self, environment: str) -> MonitorView:
         """The newest look. Raises Refused where there was none."""
+
+
+class SecretDesk(Protocol):
+    """Values that services get as environment variables. They go in here and never come out: there is no `get`.
+
+    Every verb raises UsageError for an unknown environment or what is no variable's name.
+    """
+
+    def list(self, environment: str) -> Sequence[SecretView]:
+        """Every secret that has a value there, or that a service names, by name."""
+
+    def set(self, environment: str, name: str, value: str, who: str, why: str) -> SecretChange:
+        """Give it this value, for tasks that are started from now on.
+
+        Raises UsageError for a value that is empty, larger than 64 KiB or no text.
+        """
+
+    def unset(self, environment: str, name: str, who: str, why: str) -> SecretChange:
+        """Forget its value; one that has none is no error. Raises Refused while a service names it."""
 
 
 class ControlPlane(Protocol):

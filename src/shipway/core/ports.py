@@ -19,6 +19,7 @@ from shipway.core.observations.observation import Lagging, Observation, ProbeAns
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.rollouts.records import Lock
+from shipway.core.secrets.secret import StoredSecret
 from shipway.core.verdicts.lately import SeenLately
 from shipway.core.views import MonitorView, Publishing, TaskLine
 
@@ -243,6 +244,25 @@ class Monitoring(Protocol):
 
     def keep(self, view: MonitorView) -> None:
         """Keep a look as its environment's newest."""
+
+
+class Secrets(Protocol):
+    """Where the values of secrets are kept. Nothing here answers a value."""
+
+    def list(self, environment: str) -> Sequence[StoredSecret]:
+        """What has a value in the environment, by name."""
+
+    def set(self, environment: str, name: str, value: str) -> StoredSecret:
+        """Store the value, which `core.secrets.secret` has checked; durable when it returns.
+
+        Raises ShipwayError, and Refused for a name that the target does not take.
+        """
+
+    def unset(self, environment: str, name: str) -> None:
+        """Forget the value; fine when there is none."""
+
+    def check(self) -> None:
+        """Raise Refused where no task could be given a value now, as when the key is lost."""
 
 
 class Logs(Protocol):

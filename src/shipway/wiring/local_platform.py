@@ -34,6 +34,8 @@ from shipway.local.places import Places
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.routes import Routes
+from shipway.local.secrets.key import Keys
+from shipway.local.secrets.sealed_secrets import SealedSecrets
 from shipway.local.sides import Sides
 from shipway.local.source.git_source import GitSource
 from shipway.local.state.former_state import set_aside
@@ -206,11 +208,12 @@ def build(places: Places) -> LocalPlatform:
     builder = LocalBuilder(places.state, source, environments, confinement)
     parameters = FileParameters(places.state / "parameters")
     router = Router(places.state / "router", places.runtime)
-    specs = TaskSpecs(places, environments, router, parameters)
+    secrets = SealedSecrets(places.state / "secrets.json", Keys.of_machine(os.environ))
+    specs = TaskSpecs(places, environments, router, parameters, secrets.values)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
     table = FileTaskTable(places.state / "tasks")
     task_logs = FileTaskLog(places.state / "logs")
-    runner = ProcessRunner(task_logs)
+    runner = ProcessRunner(task_logs, secrets.values)
     supervisor = Supervisor(
         table,
         runner,
@@ -244,6 +247,7 @@ def build(places: Places) -> LocalPlatform:
         builder=builder,
         models=models,
         monitoring=monitoring,
+        secrets=secrets,
         rollouts=rollouts,
         clock=time.time,
         read_app=read_app,

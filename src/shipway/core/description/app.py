@@ -11,10 +11,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_validator
 
+from shipway.core.description import VARIABLE
 from shipway.core.description.command_line import mistakes, value_mistakes
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
 from shipway.core.description.values import (
-    VARIABLE,
     Bytes,
     Days,
     Host,

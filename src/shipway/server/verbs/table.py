@@ -13,6 +13,7 @@ from shipway.server.verbs.call import Answer, Call, Verb, Verbs
 from shipway.server.verbs.experiments import experiment_verbs
 from shipway.server.verbs.models import model_verbs
 from shipway.server.verbs.monitor import monitor_verbs
+from shipway.server.verbs.secrets import secret_verbs
 
 MAX_WAIT = 20.0
 MOST_LINES = 10_000
@@ -68,6 +69,7 @@ def desk_verbs(desk: Desk) -> Verbs:
         **model_verbs(desk.models),
         **experiment_verbs(desk.experiments),
         **monitor_verbs(desk.monitor),
+        **secret_verbs(desk.secrets),
         ("GET", "/v1/logs"): logs,
         ("GET", "/v1/logs/build"): lambda call: {
             "lines": list(desk.build_log(call.query("run") or "", asked_lines(call)))
