@@ -30,8 +30,8 @@ class PipelineMonitor(MonitorDesk):
         window = None if since is None and until is None else self._window(since, until)
         kept = self._parts.monitoring.baseline(environment, release, table, window, tell)
         view = self._view(environment, kept, window)
-        detail = {"version": kept.version, "rows": kept.seen.rows, "table": table or ""}
-        self._parts.store.add_audit(AuditEntry(view.at, who, "make baseline", None, environment, detail))
+        detail = {"version": kept.version, "rows": kept.seen.rows} | ({"table": table} if table else {})
+        self._parts.store.add_audit(AuditEntry(view.at, who, "make baseline", environment, "", detail))
         return view
 
     def look(self, environment: str, since: float | None, until: float | None, who: str, tell: Tell) -> MonitorView:
@@ -43,8 +43,8 @@ class PipelineMonitor(MonitorDesk):
         self._parts.monitoring.keep(view)
         assert view.verdict is not None
         if view.verdict.state == "drift":
-            detail = {"version": kept.version, "environment": environment}
-            self._parts.store.add_audit(AuditEntry(view.at, who, "drift", None, view.verdict.reason, detail))
+            entry = AuditEntry(view.at, who, "drift", environment, view.verdict.reason, {"version": kept.version})
+            self._parts.store.add_audit(entry)
         return view
 
     def show(self, environment: str) -> MonitorView:
