@@ -226,7 +226,7 @@ def _by_type(schema: Schema) -> Iterator[Schema]:
     rest = {word: value for word, value in schema.items() if word not in ("type", "nullable", "const", "enum")}
     for kind in kinds:
         if values is None:
-            yield {**rest, "type": kind} | _ALL_VALUES.get(kind, {})
+            yield {**rest, "type": kind, **_ALL_VALUES.get(kind, {})}
         elif mine := [value for value in values if _is(value, kind)]:
             yield {**rest, "type": kind, "enum": mine}
 
