@@ -55,7 +55,7 @@ def postgres(master_password: str) -> Iterator[Postgres]:
     owner = _owner()
     process: subprocess.Popen[bytes] | None = None
     try:
-        write_certificate(folder)
+        _certificate(folder)
         (folder / "password").write_text(master_password)
         _hand_over(folder, owner)
         data, port = folder / "data", free_port()
@@ -96,7 +96,7 @@ def _hand_over(folder: Path, owner: str | None) -> None:
             shutil.chown(path, owner)
 
 
-def write_certificate(folder: Path) -> None:
+def _certificate(folder: Path) -> None:
     """A certificate for 127.0.0.1 that is its own authority, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a database of the tests")])

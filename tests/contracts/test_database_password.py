@@ -21,7 +21,7 @@ import pytest
 import requests
 from moto import mock_aws
 
-from tests.contracts.postgres import INSTALLED, Postgres, postgres, write_certificate
+from tests.contracts.postgres import INSTALLED, Postgres, postgres
 from tests.contracts.programs import Program, Service
 from tests.waiting import wait_for
 
@@ -89,12 +89,12 @@ def model() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def backend() -> Program:
     return Program("backend-api")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def database() -> Iterator[Postgres]:
     with postgres(MASTER_PASSWORD) as running:
         yield running
@@ -138,16 +138,6 @@ def test_the_password_changes_under_load_and_no_request_fails(
     assert "SSL enabled" in database.log
     said = log.read_text() + database.log
     assert [] == [password for password in (*passwords, MASTER_PASSWORD) if password in said]
-
-
-def test_a_server_with_another_certificate_is_refused(
-    backend: Program, database: Postgres, variables: dict[str, str], tmp_path: Path
-) -> None:
-    """No password goes there."""
-    write_certificate(tmp_path)
-    url = variables["DATABASE_URL"].replace(str(database.folder), str(tmp_path))
-    done = backend.run("-m", "backend_api.database_user", **variables | {"DATABASE_URL": url})
-    assert (1, True) == (done.returncode, "certificate" in done.stderr.lower()), done.stderr
 
 
 class Load:
