@@ -3,9 +3,9 @@
 Run as a one-off task, in the role that may read the master's secret and write the user's. Tasks that serve need no
 restart: they read the new password at their next connection. Safe to repeat: what an interrupted run began is finished.
 
-DATABASE_URL          the database's address, as the tasks have it; its user is made, if the secret names none
-DATABASE_SECRET       name or ARN of the user's secret in Secrets Manager; its value is written
-DATABASE_MASTER_SECRET  name or ARN of the master's
+It is told by variables: DATABASE_URL is the database's address, as the tasks have it; DATABASE_SECRET the name or ARN
+of the user's secret in Secrets Manager, whose value is written; DATABASE_MASTER_SECRET that of the master's. The user
+is the one that the secret names, or else the address.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from backend_api.storage.login import Login, NoLogin, SecretsManager
 _LOCK = 0x6F6E74696D66
 _ROUNDS = 4096
 _TIMEOUT = 10.0
+_PATIENCE = 60.0
+"""Seconds for a statement: as long as another run of this program may take."""
 _PENDING, _CURRENT = "AWSPENDING", "AWSCURRENT"
 
 
@@ -42,7 +44,7 @@ async def change_password(address: str, master: Login, secret: str, manager: Sec
     """
     from asyncpg import connect
 
-    database = await connect(address, **master.arguments, timeout=_TIMEOUT)
+    database = await connect(address, **master.arguments, timeout=_TIMEOUT, command_timeout=_PATIENCE)
     try:
         await database.execute("SELECT pg_advisory_lock($1)", _LOCK)
         current = manager.login(secret)

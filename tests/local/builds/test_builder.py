@@ -117,7 +117,7 @@ def test_tests_get_the_service_s_variables(build, folder, source):
 
 def test_tests_get_no_value_of_a_secret(build):
     """The variable is there, so that programs start which ask for it at their import."""
-    build(test="python -c 'import os, sys; sys.exit(os.environ[\"KEY\"] != \"placeholder\")'", secrets=["KEY"])
+    build(test='python -c \'import os, sys; sys.exit(os.environ["KEY"] != "placeholder")\'', secrets=["KEY"])
 
 
 def test_other_variables_are_tested_anew(build):

@@ -112,6 +112,17 @@ def test_a_key_that_the_environment_gives_needs_no_file_and_is_handed_to_nobody(
     assert machine.key == key_file(variables)
 
 
+def test_a_user_without_a_home_gives_a_key(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but a secret needs one."""
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert key_file({}) is None
+    keys = Keys(key_file({}))
+    SealedSecrets(machine.file, keys).check()
+    with pytest.raises(Refused, match="you have none") as refused:
+        SealedSecrets(machine.file, keys).set("dev", "A", VALUE)
+    assert VARIABLE in refused.value.fix
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
 def test_a_key_that_others_may_read_is_refused(machine: Machine, mode: int) -> None:
     """With the command that mends it."""
