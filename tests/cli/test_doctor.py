@@ -17,6 +17,8 @@ from shipway.core.checks import Check
 from shipway.local import doctor
 from shipway.local.places import Places
 from shipway.local.router.ports import Holder
+from shipway.local.secrets.key import Keys, key_file
+from shipway.local.secrets.sealed_secrets import SealedSecrets
 from shipway.wiring import local
 from tests.cli.answers import environment, status
 from tests.cli.daemon_double import DaemonDouble
@@ -174,6 +176,17 @@ def test_the_whole_examination(app: Places, commit: Callable[[str], None], capsy
     assert 1 == shipway(["doctor", "--json"])
     answer = json.loads(capsys.readouterr().out)
     assert (False, ["shipway.yaml"]) == (answer["ok"], [c["name"] for c in answer["checks"] if c["state"] == "bad"])
+
+
+def test_secrets_that_no_task_could_be_given_are_a_fault(app: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are any; with the way back."""
+    assert [] == list(doctor.secrets(app))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(app.root / "config"))
+    SealedSecrets(app.secrets, Keys(key := key_file(os.environ))).set("dev", "KEY", "of great value")
+    assert [("good", f"their key is in {key}: keep a copy")] == [(c.state, c.found) for c in doctor.secrets(app)]
+    key.unlink()
+    [check] = doctor.secrets(app)
+    assert ("bad", True) == (check.state, f"rm {app.secrets}" in check.fix)
 
 
 def test_validate(app: Places, capsys: pytest.CaptureFixture[str]) -> None:

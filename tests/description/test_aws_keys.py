@@ -91,6 +91,11 @@ def test_refuses_values_that_aws_does_not_know(key: str, value: str) -> None:
         ({"aws": AWS, "service": {"routes": [f"/{n}" for n in range(5)]}}, "a rule of AWS's load balancer takes 4"),
         ({"environment": {"resources": {"api": {"cpu": 1, "memory": "2GiB"}}}}, "no service 'api'; allowed: web"),
         ({"service": {"secrets": ["KEY"], "env": {"KEY": "1"}}}, "secrets: KEY has a value in env or uses already"),
+        ({"service": {"secrets": ["PATH"]}}, "secrets: PATH is a variable that Shipway itself sets"),
+        (
+            {"service": {"secrets": ["KEY"]}, "environment": {"env": {"KEY": "1"}}},
+            "environments.dev.env: KEY is a secret of a service; take it out of one of them",
+        ),
         ({"service": {"secrets": ["a-b"]}}, "'a-b' is not the name of an environment variable"),
     ],
 )

@@ -55,6 +55,7 @@ def examine(
         yield writing(places)
         yield from daemon
     yield from description(places, described, own_ports())
+    yield from secrets(places)
     yield containers()
     yield confinement(places)
 
@@ -115,6 +116,22 @@ def clock(root: Path) -> Check:
         found = f"behind the newest commit by {(int(newest) - now) / 60:.0f} min"
         return Check("clock", "bad", found, "set the clock; let NTP keep it")
     return Check("clock", "good", time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now)))
+
+
+def secrets(places: Places) -> Iterator[Check]:
+    """Whether tasks can be given the secrets that are set, as far as this shell's environment is the daemon's."""
+    if not places.secrets.exists():
+        return
+    from shipway.local.secrets.key import VARIABLE, Keys, key_file
+    from shipway.local.secrets.sealed_secrets import SealedSecrets
+
+    keys = Keys(key_file(os.environ), os.environ.get(VARIABLE))
+    try:
+        SealedSecrets(places.secrets, keys).check()
+    except ShipwayError as error:
+        yield Check("secrets", "bad", error.what, error.fix)
+    else:
+        yield Check("secrets", "good", f"their key is in {keys.where}: keep a copy")
 
 
 def haproxy() -> Check:

@@ -33,6 +33,11 @@ class Places:
         return self.state / "daemon.lock"
 
     @property
+    def secrets(self) -> Path:
+        """The sealed values of secrets."""
+        return self.state / "secrets.json"
+
+    @property
     def daemon_log(self) -> Path:
         """The daemon's own log."""
         return self.state / "daemon.log"

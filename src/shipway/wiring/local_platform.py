@@ -208,7 +208,7 @@ def build(places: Places) -> LocalPlatform:
     builder = LocalBuilder(places.state, source, environments, confinement)
     parameters = FileParameters(places.state / "parameters")
     router = Router(places.state / "router", places.runtime)
-    secrets = SealedSecrets(places.state / "secrets.json", Keys.of_machine(os.environ))
+    secrets = SealedSecrets(places.secrets, Keys.of_machine(os.environ))
     specs = TaskSpecs(places, environments, router, parameters, secrets.values)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
     table = FileTaskTable(places.state / "tasks")

@@ -115,6 +115,11 @@ def test_tests_get_the_service_s_variables(build, folder, source):
     assert not Path(home, "data").exists()
 
 
+def test_tests_get_no_value_of_a_secret(build):
+    """The variable is there, so that programs start which ask for it at their import."""
+    build(test='python -c \'import os, sys; sys.exit(os.environ["KEY"] != "placeholder")\'', secrets=["KEY"])
+
+
 def test_other_variables_are_tested_anew(build):
     """What the tests depend on has changed, though the tree has not."""
     build(test=PASSING, env={"A": "1"})

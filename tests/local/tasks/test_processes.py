@@ -15,10 +15,11 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from shipway.core.errors import ShipwayError
+from shipway.core.errors import Refused, ShipwayError
 from shipway.core.releases.release import Artifact
 from shipway.core.tasks import LAUNCH, TaskHandle
 from shipway.local.builds.address import Address
+from shipway.local.secrets import log_filters
 from shipway.local.tasks import processes, task_ports
 from shipway.local.tasks.process_table import started_at
 from shipway.local.tasks.processes import ProcessRunner
@@ -303,3 +304,64 @@ def test_a_stranger_on_the_port_is_named(make_spec, address, log):
         wait_for(lambda: runner.stranger(spec, handle) is not None)
         assert f"(process {os.getpid()})" in str(runner.stranger(spec, handle))
         runner.kill(spec, handle)
+
+
+VALUE = "of great value"
+ALOUD = (
+    "import os, sys, time; print('out', os.environ['KEY'], flush=True); print('err', os.environ['KEY'], file=sys.stderr); "
+    "[time.sleep(0.01) for _ in range(int(sys.argv[1]))]; print('last words', os.environ['KEY'], end='')"
+)
+
+
+def with_secret(make_spec, waits: int = 0):
+    """A task that says its secret aloud, at its start and at its end."""
+    spec = make_spec(argv=(sys.executable, "-S", "-E", "-c", ALOUD, str(waits)), **{LAUNCH: f"launch {waits}"})
+    return replace(spec, secrets=("KEY",))
+
+
+def values(environment, names):
+    """The test's own place for secrets."""
+    assert environment == "dev"
+    return dict.fromkeys(names, VALUE)
+
+
+def test_a_task_gets_its_secrets_and_its_log_does_not(make_spec, log):
+    """Its last line is there as well, once it is killed: it may say why the task ended."""
+    runner = ProcessRunner(log, values)
+    spec = with_secret(make_spec)
+    handle = runner.start(spec)
+    wait_for(lambda: runner.exit_reason(spec, handle))
+    runner.kill(spec, handle)
+    assert ["err ***", "last words ***", "out ***"] == sorted(lines(spec, log))
+    assert VALUE not in repr(spec)
+
+
+def test_what_filters_a_log_outlives_the_runner_and_ends_with_the_task(make_spec, log):
+    """Its command line and environment tell no value; the next runner waits for the last words."""
+    spec = with_secret(make_spec, waits=100_000)
+    first, second = ProcessRunner(log, values), ProcessRunner(log)
+    handle = first.start(spec)
+    found = wait_for(lambda: [p for p in psutil.process_iter() if _variable(p, log_filters.MARK) == spec.env[LAUNCH]])
+    assert VALUE not in repr([found[0].cmdline(), found[0].environ()])
+    wait_for(lambda: log.file(spec).exists() and "out ***" in lines(spec, log))
+    second.kill(spec, handle)
+    assert not psutil.pid_exists(found[0].pid) or found[0].status() == psutil.STATUS_ZOMBIE
+    assert "killed by SIGKILL" == first.exit_reason(spec, handle)
+    first.kill(spec, handle)
+
+
+def test_a_task_whose_secret_has_no_value_is_not_started(make_spec, log):
+    """The way out is the error's."""
+
+    def none(environment, names):
+        raise Refused("no value is set for KEY in dev", fix="shipway secrets set KEY --env dev")
+
+    with pytest.raises(Refused, match="no value is set"):
+        ProcessRunner(log, none).start(with_secret(make_spec))
+
+
+def _variable(process, name):
+    try:
+        return process.environ().get(name)
+    except psutil.Error:
+        return None

@@ -52,6 +52,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: str = Field(default="sqlite:///./ontime.db", repr=False)
+    database_secret: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9/_+=.@:!-]{1,2048}$",
+        description="Secrets Manager: name or ARN of the user's login",
+    )
+    database_recycle: float = Field(
+        default=1800.0, gt=0, le=86_400, description="seconds; an older connection is replaced"
+    )
     database_pool: int = Field(default=5, ge=1, le=100, description="connections that one task keeps at most")
     store_timeout: Seconds = Field(default=3.0, description="a request waits this long for its commit")
     store_queue: int = Field(default=2000, ge=1, description="requests that may wait for a commit; more is a 503")
@@ -151,6 +159,16 @@ class Settings(BaseSettings):
     def _labels_have_an_endpoint(self) -> Self:
         if self.labels is not None and not self.labels_endpoint:
             raise ValueError("ENDPOINT_NAME: needed with LABELS, found none; it is the model service's ENDPOINT_NAME")
+        return self
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.database_secret is None:
+            return self
+        if not self.database_url.startswith("postgresql"):
+            raise ValueError("DATABASE_SECRET: needs a DATABASE_URL of PostgreSQL, found SQLite's")
+        if ":" in self.database_url.partition("://")[2].partition("/")[0].rpartition("@")[0]:
+            raise ValueError("DATABASE_SECRET: DATABASE_URL holds a password already; take it out of one of them")
         return self
 
     @model_validator(mode="after")

@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, make_url
 
 from backend_api.config.settings import Settings
+from backend_api.storage.login import Logins, SecretLogin
 
 _LOCK_WAIT = 5.0
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class Sqlite:
 
 
 class Postgres:
-    """A server, through asyncpg."""
+    """A server, through asyncpg. A login that its address lacks is read when a connection is opened."""
 
     dialect = "postgresql"
 
@@ -83,14 +84,19 @@ class Postgres:
         # Half a second of imports that SQLite can do without.
         from sqlalchemy.ext.asyncio import create_async_engine
 
+        self._address = libpq_address(settings.database_url)
+        self._timeout = settings.store_timeout
+        secret = settings.database_secret
+        self._logins = None if secret is None else Logins(SecretLogin(secret))
         self._engine = create_async_engine(
             settings.database_url,
+            async_creator=self._connect,
             # A failed-over database leaves dead connections behind; asking first is cheaper than failing a batch.
             pool_pre_ping=True,
+            pool_recycle=settings.database_recycle,
             pool_size=settings.database_pool,
             max_overflow=0,
             pool_timeout=settings.store_timeout,
-            connect_args={"timeout": settings.store_timeout},
             json_serializer=_json_text,
             json_deserializer=from_json,
         )
@@ -103,6 +109,30 @@ class Postgres:
     async def close(self) -> None:
         """See `Database`."""
         await self._engine.dispose()
+
+    async def _connect(self) -> Any:
+        """A connection of asyncpg. Raises ConnectionError where the server refuses one, OSError where it is away."""
+        from asyncpg import InterfaceError, InvalidAuthorizationSpecificationError, PostgresError, connect
+
+        try:
+            if self._logins is None:
+                return await connect(self._address, timeout=self._timeout)
+            login = await self._logins.current()
+            try:
+                return await connect(self._address, **login.arguments, timeout=self._timeout)
+            except InvalidAuthorizationSpecificationError:
+                # Changed since it was read, or about to be: once more, with what is so now.
+                login = await self._logins.after(login)
+                return await connect(self._address, **login.arguments, timeout=self._timeout)
+        except (PostgresError, InterfaceError) as error:
+            raise ConnectionError(f"the database refused a connection: {type(error).__name__}: {error}") from error
+
+
+def libpq_address(url: str) -> str:
+    """The address as libpq writes it, and asyncpg reads it: `sslmode`, where SQLAlchemy has `ssl`."""
+    parts = make_url(url)
+    query = {{"ssl": "sslmode"}.get(name, name): value for name, value in parts.query.items()}
+    return parts.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
 
 
 def _json_text(value: object) -> str:

@@ -29,6 +29,8 @@ from shipway.core.description.values import (
     was_stored,
 )
 
+_OUR_OWN = frozenset({"PATH", "HOME", "PORT"})
+
 
 class Probe(Strict):
     """A request of the app's own that stands in for clients when there is too little traffic."""
@@ -230,7 +232,7 @@ class App(Strict):
     def _whole(self, info: ValidationInfo) -> Self:
         # Every finding at once, one a line, each beginning with the path of what it is about.
         if not was_stored(info) and (
-            findings := [*_check_services(self), *_check_environments(self), *_check_aws(self)]
+            findings := [*_check_services(self), *_check_environments(self), *_check_secrets(self), *_check_aws(self)]
         ):
             raise ValueError("\n".join(findings))
         return self
@@ -273,9 +275,16 @@ def _check_service(service: Service) -> Iterator[str]:
         if not re.fullmatch(VARIABLE, variable):
             yield f"{variable!r} is not the name of an environment variable"
     yield from size_mistakes(service.cpu, service.memory)
+    yield from _check_names_of_secrets(service)
+    yield from _check_placeholders(service.env)
+
+
+def _check_names_of_secrets(service: Service) -> Iterator[str]:
     for secret in sorted(set(service.secrets) & {*service.env, *service.uses.values()}):
         yield f"secrets: {secret} has a value in env or uses already; take it out of one of them"
-    yield from _check_placeholders(service.env)
+    for secret in service.secrets:
+        if secret in _OUR_OWN or secret.startswith("SHIPWAY_"):
+            yield f"secrets: {secret} is a variable that Shipway itself sets; choose another name"
 
 
 def _check_include(service: Service) -> Iterator[str]:
@@ -357,6 +366,13 @@ def _returns(app: App, name: str) -> bool:
             break
         after = app.environments[after].after
     return after == name
+
+
+def _check_secrets(app: App) -> Iterator[str]:
+    secrets = {name for service in app.services.values() for name in service.secrets}
+    for name, environment in app.environments.items():
+        for variable in sorted(secrets & environment.env.keys()):
+            yield f"environments.{name}.env: {variable} is a secret of a service; take it out of one of them"
 
 
 def _check_aws(app: App) -> Iterator[str]:

@@ -45,7 +45,7 @@ class Key:
 class Keys:
     """Finds the key, and makes one where there never was any. One key serves all apps of a user."""
 
-    def __init__(self, file: Path, given: str | None = None) -> None:
+    def __init__(self, file: Path | None, given: str | None = None) -> None:
         self._file = file
         self._given = given
 
@@ -57,12 +57,14 @@ class Keys:
     @property
     def where(self) -> str:
         """Where the key is looked for."""
-        return VARIABLE if self._given is not None else str(self._file)
+        return str(self._file) if self._given is None and self._file is not None else VARIABLE
 
     def find(self) -> Key | None:
         """The key, or None where there is none. Raises Refused for a file that others may read, or that holds none."""
         if self._given is not None:
             return Key.read(self._given, VARIABLE)
+        if self._file is None:
+            return None
         try:
             descriptor = os.open(self._file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -82,6 +84,12 @@ class Keys:
 
     def make(self) -> Key:
         """A new key, or the one that somebody else has just made. It is in its file before it is used."""
+        if self._file is None:
+            raise Refused(
+                "a key for secrets would lie in your home folder, and you have none",
+                fix=f'export {VARIABLE}="$(openssl rand -base64 32)", keep a copy, and start Shipway anew with it: '
+                "shipway down --keep-tasks, then shipway up --detach",
+            )
         folder = self._file.parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{self._file.name}.", dir=folder)
@@ -100,7 +108,10 @@ class Keys:
         return found
 
 
-def key_file(variables: Mapping[str, str]) -> Path:
-    """`shipway/secrets.key` in the user's folder of configuration."""
+def key_file(variables: Mapping[str, str]) -> Path | None:
+    """`shipway/secrets.key` in the user's folder of configuration; None for a user who has no home."""
     config = variables.get("XDG_CONFIG_HOME", "")
-    return (Path(config) if config.startswith("/") else Path.home() / ".config") / "shipway" / "secrets.key"
+    if not config.startswith("/"):
+        # A home that is not known stays `~`.
+        config = os.path.expanduser("~/.config")  # noqa: PTH111 - Path.expanduser raises instead
+    return Path(config) / "shipway" / "secrets.key" if config.startswith("/") else None
