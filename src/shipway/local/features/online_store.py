@@ -14,6 +14,7 @@ from pathlib import Path
 
 from shipway.core.errors import ShipwayError
 from shipway.core.features.record import Record
+from shipway.core.ports import FeatureStore
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -35,14 +36,13 @@ _COLUMNS = "feature_group, record_id, event_time, expires, deleted, record"
 _LOCK_WAIT = 10.0
 
 
-class OnlineStore:
+class OnlineStore(FeatureStore):
     """The `FeatureStore` of one machine. Raises ShipwayError for what SQLite cannot do."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, environment: str, records: Sequence[Record]) -> Sequence[Record]:
-        """See `FeatureStore`."""
         with self._open(environment) as database:
             database.execute("BEGIN IMMEDIATE")
             kept = [record for record in records if _put(database, record)]
@@ -50,24 +50,28 @@ class OnlineStore:
         return kept
 
     def get(self, environment: str, group: str, ids: Collection[str]) -> Sequence[Record]:
-        """See `FeatureStore`."""
         if not self._path(environment).exists():
             return []
         with self._open(environment) as database:
             return [record for id in dict.fromkeys(ids) if (record := _found(database, group, id)) is not None]
 
-    def remove(self, environment: str, group: str, id: str) -> None:
-        """See `FeatureStore`."""
+    def delete(self, environment: str, deleted: Record, *, hard: bool) -> bool:
         with self._open(environment) as database:
-            database.execute("DELETE FROM records WHERE feature_group = ? AND record_id = ?", (group, id))
+            database.execute("BEGIN IMMEDIATE")
+            earlier = _found(database, deleted.group, deleted.id)
+            is_older = earlier is None or earlier.event_time < deleted.event_time
+            if is_older and hard:
+                key = (deleted.group, deleted.id)
+                database.execute("DELETE FROM records WHERE feature_group = ? AND record_id = ?", key)
+            elif is_older:
+                _put(database, deleted)
+            database.execute("COMMIT")
+        return is_older
 
     def counts(self, environment: str, now: float) -> dict[str, int]:
-        """See `FeatureStore`."""
         if not self._path(environment).exists():
             return {}
-        query = (
-            "SELECT feature_group, count(*) FROM records WHERE NOT deleted AND (expires IS NULL OR expires > ?) GROUP BY 1"
-        )
+        query = "SELECT feature_group, count(*) FROM records WHERE NOT deleted AND (expires IS NULL OR expires > ?) GROUP BY 1"
         with self._open(environment) as database:
             return dict(database.execute(query, (now,)).fetchall())
 
