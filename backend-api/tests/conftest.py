@@ -56,7 +56,7 @@ def set_aws_variables(patch: pytest.MonkeyPatch, runtime_url: str) -> None:
 def _settings_of_no_environment() -> Iterator[None]:
     """A build gives the tests the service's variables; here each test sets its own."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("CORS_ORIGINS", "LABELS", "ENDPOINT_NAME", "OUTCOME_SOURCES"):
+        for name in ("CORS_ORIGINS", "LABELS", "ENDPOINT_NAME", "OUTCOME_SOURCES", "FEATURES"):
             patch.delenv(name, raising=False)
         yield
 

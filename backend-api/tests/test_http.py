@@ -144,6 +144,7 @@ OPERATIONS = {
     ("GET", "/api/health"): ("api_health", {"200"}),
     ("GET", "/ready"): ("ready", {"200", "503"}),
     ("GET", "/model-routes"): ("model_routes", {"200"}),
+    ("GET", "/features"): ("features", {"200"}),
 }
 
 

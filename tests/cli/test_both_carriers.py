@@ -195,6 +195,33 @@ def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
     cli.text("monitor run dev --json", code=3)
 
 
+def test_features(cli: CommandLine) -> None:
+    """Records put one by one or from a file, shown, counted, replaced by newer ones only, and deleted."""
+    assert "1 online" in cli.text("features put weather airport=JFK at=2020-07-04T11:00:00Z temp=75.5 --env dev")
+    file = cli.house.root / "records.jsonl"
+    lines = [{"airport": id, "at": "2020-07-04T10:00:00Z", "temp": None} for id in ("JFK", "LGA")]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    put = cli.json(f"features put weather --env dev --from-file {file}")
+    assert (1, ["JFK"]) == (put["kept"], put["older"])
+    found = cli.json("features get weather JFK LGA EWR --env dev --feature temp")["records"]
+    assert [("JFK", {"temp": "75.5"}), ("LGA", {})] == [(record["id"], record["values"]) for record in found]
+    assert "EWR: no record online" in cli.text("features get weather JFK EWR --env dev")
+    assert [("weather", 2)] == [
+        (shown["name"], shown["records"]) for shown in cli.json("features list --env dev")["groups"]
+    ]
+    assert "weather  2" in cli.text("features list --env dev")
+    delete = "features delete weather JFK --env dev --yes --at"
+    cli.text(f"{delete} 2020-07-04T11:00:00Z", code=3)
+    assert "is deleted" in cli.text(f"{delete} 2020-07-04T11:00:01Z")
+    assert [] == cli.json("features get weather JFK --env dev")["records"]
+    assert "1 not kept" in cli.text("features put weather airport=JFK at=2020-07-04T11:00:00Z --env dev")
+    file.write_text("{}\n[]")
+    assert "records.jsonl:2: expected an object" in cli.text(
+        f"features put weather --env dev --from-file {file}", code=2
+    )
+    cli.text("features put weather --env dev", code=2)
+
+
 def test_secrets(cli: CommandLine) -> None:
     """Set from a file, listed by name, forgotten; a value is never answered."""
     file = cli.house.root / "value.txt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.contracts.programs import Program, Service
+from tests.mobile.app import MOBILE
 
 CHECKS = [
     not_a_server_error,
@@ -60,19 +62,42 @@ def test_backend(backend: Service) -> None:
     document = schemathesis.openapi.from_url(f"{backend.url}/api/openapi.json")
     operations, good = conforming(document)
     # which airports there are, and which predictions, a schema does not say
-    assert {"POST /api/predict", "GET /api/predictions/{id}"} >= operations - good
+    unsaid = {
+        "POST /api/predict",
+        "GET /api/outlook",
+        "GET /api/predictions/{id}",
+        "POST /api/predictions/{id}/outcome",
+    }
+    assert unsaid >= operations - good
+
+
+def test_document_of_the_backend(backend: Service) -> None:
+    """The document that the mobile app's types are made of is the backend's."""
+    document = backend.ask("GET", "/api/openapi.json").json()
+    assert document == json.loads((MOBILE / "openapi.json").read_text()), "make mobile-types"
 
 
 def test_backend_answers_for_a_flight(backend: Service) -> None:
-    """A flight's answer, made and read again, is one that the backend's document describes."""
+    """A flight's answer, made and read again, its day and its outcome are such as the backend's document describes."""
     document = schemathesis.openapi.from_url(f"{backend.url}/api/openapi.json")
     flight = {"origin": "JFK", "destination": "LAX", "carrier": "B6", "departure": "2013-07-04T08:15"}
-    predict = document["/api/predict"]["POST"].Case(body=flight, media_type="application/json")
+    phone = {"x-device-id": "phone-7"}
+    predict = document["/api/predict"]["POST"].Case(body=flight, headers=phone, media_type="application/json")
     made = predict.call_and_validate(checks=CHECKS, timeout=60)
     assert 200 == made.status_code, made.text
     read = document["/api/predictions/{id}"]["GET"].Case(path_parameters={"id": made.json()["id"]})
     again = read.call_and_validate(checks=CHECKS, timeout=60)
     assert (200, made.json()["probability"]) == (again.status_code, again.json()["probability"])
+    day = document["/api/outlook"]["GET"].Case(query=flight, headers=phone)
+    hours = day.call_and_validate(checks=CHECKS, timeout=60).json()["hours"]
+    assert [made.json()["probability"]] == [
+        h["probability"] for h in hours if h["departure"] == made.json()["departure"]
+    ]
+    outcome = document["/api/predictions/{id}/outcome"]["POST"].Case(
+        path_parameters={"id": made.json()["id"]}, body={"late": True}, headers=phone, media_type="application/json"
+    )
+    told = outcome.call_and_validate(checks=CHECKS, timeout=60)
+    assert (200, True) == (told.status_code, told.json()["late"])
 
 
 def conforming(document: schemathesis.BaseSchema) -> tuple[set[str], set[str]]:

@@ -34,13 +34,12 @@ def bundle(app: App) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What answers the app: the router's address, the backend, and the model service behind it.
+    """What answers the app: the router's address, and the model service behind it.
 
     The backend lets in pages of one port of this machine.
     """
 
     address: str
-    backend: Service
     model: Service
     app_port: int
 
@@ -86,4 +85,4 @@ def behind(
     ):
         router.set_tasks("dev", "blue", "ml-model-service", {"model": model.port})
         router.set_tasks("dev", "blue", "backend-api", {"backend": running.port})
-        yield Behind(router.public_address("dev"), running, model, app_port)
+        yield Behind(router.public_address("dev"), model, app_port)

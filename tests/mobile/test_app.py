@@ -45,12 +45,6 @@ def test_in_a_browser(app: App, bundle: str, behind: Behind) -> None:
     )
 
 
-def test_the_backends_document(behind: Behind) -> None:
-    """The OpenAPI document that the app's types are made of is the backend's."""
-    document = behind.backend.wait("/api/openapi.json").json()
-    assert document == json.loads((MOBILE / "openapi.json").read_text()), "make mobile-types"
-
-
 def test_same_bundle_elsewhere(app: App, bundle: str, tmp_path: Path) -> None:
     """The same files give the same bundle in another folder and under another Node, byte for byte."""
     with app.copied(tmp_path / "another" / "place") as copy:

@@ -15,6 +15,7 @@ from shipway.core.errors import Refused
 from shipway.core.experiments.experiment import Experiment
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
+from shipway.local.features.online_store import OnlineStore
 from shipway.local.logs import LocalLogs
 from shipway.local.places import Places
 from shipway.local.state.store import Store
@@ -37,6 +38,12 @@ DESCRIPTION: dict[str, Any] = {
     "app": "hello",
     "services": {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "model": True}},
     "model": {"name": "m"},
+    "features": {
+        "weather": {
+            "record_id": "airport", "event_time": "at", "ttl": "3650d",
+            "types": {"airport": "String", "at": "String", "temp": "Fractional"},
+        },
+    },
     "environments": {
         "dev": {"branch": "develop", "port": 8081, "tasks": {"min": 1, "max": 1}, "rollout": QUICK},
         "prod": {
@@ -110,8 +117,8 @@ class House:
         target: Any = MortalTarget(self.target, self.store)
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
-            self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets, rollouts,
-            time.time,
+            self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets,
+            OnlineStore(folder / "feature-store"), rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)

@@ -41,7 +41,18 @@ def play(folder: Path) -> Json:
     api.house.registry.promoted("v1.0")
     try:
         recording = Recording(api)
-        for part in (_nothing_yet, _runs, _steering, _models, _experiments, _monitor, _secrets, _logs, _daemon):
+        for part in (
+            _nothing_yet,
+            _runs,
+            _steering,
+            _models,
+            _experiments,
+            _monitor,
+            _secrets,
+            _features,
+            _logs,
+            _daemon,
+        ):
             part(api, recording.ask)
         return recording.answers
     finally:
@@ -192,6 +203,25 @@ def _secrets(api: Api, ask: Ask) -> None:
     ask("GET", "environments/prod/secrets")
     ask("POST", "environments/prod/secrets/MAPS_API_KEY/unset", {})
     ask("POST", "environments/prod/secrets/MAPS_API_KEY/unset", {})
+
+
+def _features(api: Api, ask: Ask) -> None:
+    weather = "environments/prod/features/weather"
+    ask("GET", "environments/prod/features")
+    ask("POST", weather, {"records": [{"airport": "JFK", "at": "2020-07-04T11:00:00Z", "temp": 75.5}]})
+    ask("POST", weather, {"records": [{"airport": "JFK", "at": "2020-07-04T10:00:00Z", "temp": 75}]})
+    ask("POST", weather, {"records": [{"airport": "JFK", "at": "noon"}]})
+    ask("POST", weather, {"records": {}})
+    ask("POST", weather, {"records": []})
+    ask("POST", "environments/prod/features/tides", {"records": [{}]})
+    ask("POST", f"{weather}/get", {"ids": ["JFK", "LGA"], "names": ["temp"]})
+    ask("POST", f"{weather}/get", {"ids": ["JFK"], "names": ["tide"]})
+    ask("GET", "environments/prod/features")
+    ask("POST", f"{weather}/delete", {"id": "JFK", "at": "2020-07-04T11:00:00Z"})
+    ask("POST", f"{weather}/delete", {"id": "JFK", "at": "2020-07-04T12:00:00Z"})
+    ask("POST", f"{weather}/delete", {"id": "JFK"})
+    ask("POST", f"{weather}/get", {"ids": ["JFK"]})
+    ask("GET", "environments/moon/features")
 
 
 def _logs(api: Api, ask: Ask) -> None:

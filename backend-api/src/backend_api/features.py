@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from backend_api.errors import ApiError, Detail, invalid
+from backend_api.live import Live
 from backend_api.models.places import Place, Places
 from backend_api.models.prediction import Flight
 
@@ -85,8 +86,11 @@ class Reference:
             ),
         )
 
-    def features(self, flight: Flight) -> dict[str, Feature]:
-        """The one row that the model service is asked about; a 422 ApiError when an airport or airline is unknown."""
+    def features(self, flight: Flight, live: Live) -> dict[str, Feature]:
+        """The one row that the model service is asked about; a 422 ApiError when an airport or airline is unknown.
+
+        What is live of its airport goes before what is typical, and what the client tells before both.
+        """
         self._check_known(flight)
         departure = flight.departure
         hour = departure.hour
@@ -96,6 +100,7 @@ class Reference:
         if flight.arrival is not None:
             clock_minutes = (flight.arrival.hour * 60 + flight.arrival.minute - departure_minute) % _DAY
         airport = self.airport[flight.origin]
+        delays = live.delays(departure)
         row: dict[str, Feature] = {
             "carrier": flight.carrier,
             "origin": flight.origin,
@@ -106,10 +111,14 @@ class Reference:
             "arrival_minute": None if clock_minutes is None else (departure_minute + clock_minutes) % _DAY,
             "clock_minutes": clock_minutes,
             "wind_dir": None,  # the one with no typical value: known only when the client tells
-            "airport_delay": airport.airport_delay[hour],
-            "airport_late_share": airport.airport_late_share[hour],
+            "airport_delay": airport.airport_delay[hour] if delays is None else delays.mean,
+            "airport_late_share": airport.airport_late_share[hour] if delays is None else delays.late_share,
         }
-        row.update(zip(self.weather_names, self.weather[flight.origin][departure.month - 1][hour], strict=True))
+        weather = live.weather(departure)
+        if weather is None:
+            climate = self.weather[flight.origin][departure.month - 1][hour]
+            weather = dict(zip(self.weather_names, climate, strict=True))
+        row.update(weather)
         if flight.weather is not None:
             row.update(flight.weather.model_dump(exclude_none=True))
         return row

@@ -17,18 +17,19 @@ from backend_api.errors import ApiError, from_validation, not_json
 from backend_api.features import Reference
 from backend_api.labels.bucket import open_bucket
 from backend_api.labels.writer import LabelWriter
+from backend_api.live import LiveFeatures
 from backend_api.logs import Logger, task_logger
 from backend_api.middleware import RequestContextMiddleware, context_of
 from backend_api.model_client.client import ModelClient
 from backend_api.outcomes import Outcomes
 from backend_api.predictor import Predictor
-from backend_api.routes import flights, health, model_routes, outcomes, predictions
+from backend_api.routes import features, flights, health, model_routes, outcomes, predictions
 from backend_api.storage.database import open_database
 from backend_api.storage.outcomes import OutcomeStore
 from backend_api.storage.store import Store, stop_writer
 
 # Looked through in their order: what is asked most comes first.
-ROUTERS = [predictions.router, outcomes.router, flights.router, health.router, model_routes.router]
+ROUTERS = [predictions.router, outcomes.router, flights.router, health.router, model_routes.router, features.router]
 
 _LAST_LABELS = 5.0
 """Seconds at the end of a task, in which it writes the labels that it took last."""
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None, log: Logger | None = None) -> F
     log = log or task_logger(settings)
     reference = Reference.load(settings.reference_file)
     model = ModelClient(settings, log)
+    live = LiveFeatures(settings.features, settings.features_deadline)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +57,8 @@ def create_app(settings: Settings | None = None, log: Logger | None = None) -> F
         labelling = None if labels is None else asyncio.create_task(labels.run())
         app.state.store = store
         app.state.model = model
-        app.state.predictor = Predictor(settings, reference, model, store)
+        app.state.live = live
+        app.state.predictor = Predictor(settings, reference, model, store, live)
         app.state.outcomes = Outcomes(outcome_store, labels, settings.outcome_sources, settings.store_timeout)
         try:
             yield
@@ -64,6 +67,7 @@ def create_app(settings: Settings | None = None, log: Logger | None = None) -> F
                 await stop_writer(labelling)
                 await labels.close(_LAST_LABELS)
             await stop_writer(writer)
+            live.close()
             await model.close()
             await database.close()
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
 from backend_api.features import Reference
+from backend_api.live import LiveFeatures
 from backend_api.middleware import RequestContext
 from backend_api.model_client.client import ModelClient
 from backend_api.model_client.route import ModelRequest
@@ -31,6 +32,7 @@ class Predictor:
     reference: Reference
     model: ModelClient
     store: Store
+    live: LiveFeatures
 
     async def predict(self, flight: Flight, key: str | None, context: RequestContext) -> tuple[Row, bool]:
         """The stored answer, and whether it is the earlier one for the same idempotency key and flight."""
@@ -40,7 +42,8 @@ class Predictor:
             earlier = await self.store.find_by_key(key)
             if earlier is not None:
                 return _same_request(earlier, digest), True
-        features = self.reference.features(flight)
+        live = await self.live.of(flight.origin)
+        features = self.reference.features(flight, live)
         id = _new_id()
         scored = await self.model.score(ModelRequest([features], inference_id=id), context)
         (probability,) = scored.probabilities
@@ -59,6 +62,7 @@ class Predictor:
             "late": probability >= self.settings.late_threshold,
             "threshold": self.settings.late_threshold,
             "model_version": scored.model_version,
+            "basis": self.live.count(live, flight.departure),
             "device": None if context.device_id is None else device_digest(context.device_id),
         }
         stored = _same_request(await self.store.add(row), digest)
@@ -67,7 +71,8 @@ class Predictor:
     async def outlook(self, flight: Flight, context: RequestContext) -> Outlook:
         """The flight at each hour of its day, by one call of the model; nothing is stored, so nothing gets a label."""
         day = self.reference.day(flight)
-        rows = [self.reference.features(each) for each in day]
+        live = await self.live.of(flight.origin)
+        rows = [self.reference.features(each, live) for each in day]
         scored = await self.model.score(ModelRequest(rows, custom_attributes=_OUTLOOK), context)
         hours = [
             HourOutlook(departure=each.departure, probability=probability)

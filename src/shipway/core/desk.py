@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from shipway.core.daemon.disk import Item
 from shipway.core.events import AuditEntry, Event
 from shipway.core.experiments.report import ExperimentReport
+from shipway.core.features.record import Record
 from shipway.core.logs.asked import Asked
 from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
@@ -17,6 +18,8 @@ from shipway.core.views import (
     Baked,
     DaemonView,
     Decided,
+    FeatureGroupView,
+    FeaturesPut,
     ModelsView,
     ModelView,
     MonitorView,
@@ -52,6 +55,10 @@ class Desk(Protocol):
     @property
     def secrets(self) -> SecretDesk:
         """The verbs of secrets."""
+
+    @property
+    def features(self) -> FeatureDesk:
+        """The verbs of feature records."""
 
     def status(self) -> StatusView:
         """What serves where, what is under way, the newest runs."""
@@ -187,6 +194,25 @@ class SecretDesk(Protocol):
 
     def unset(self, environment: str, name: str, who: str, why: str) -> SecretChange:
         """Forget its value; one that has none is no error. Raises Refused while a service names it."""
+
+
+class FeatureDesk(Protocol):
+    """Records of the feature store, of each the newest online. Raises UsageError for unknown names and wrong values."""
+
+    def groups(self, environment: str) -> Sequence[FeatureGroupView]:
+        """Every group, and how many records it has online."""
+
+    def put(self, environment: str, group: str, records: Sequence[Mapping[str, object]], who: str) -> FeaturesPut:
+        """Put whole records, 100 at most: what one leaves out is null. One that is older than what is online stays out."""
+
+    def get(self, environment: str, group: str, ids: Sequence[str], names: Sequence[str]) -> Sequence[Record]:
+        """Those that are online, 100 at most; with `names` only these features."""
+
+    def delete(self, environment: str, group: str, id: str, at: str, who: str, *, hard: bool) -> None:
+        """Delete a record as of a moment. Raises Refused where the record is of that moment or a later one.
+
+        `hard`: as if there had never been one. Else older records do not come back.
+        """
 
 
 class ControlPlane(Protocol):

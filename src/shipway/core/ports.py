@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from shipway.core.description.app import Service
 from shipway.core.events import AuditEntry, Event
 from shipway.core.experiments.figures import TaskFigures
+from shipway.core.features.record import Record
 from shipway.core.logs.asked import Asked
 from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
@@ -263,6 +264,22 @@ class Secrets(Protocol):
 
     def check(self) -> None:
         """Raise Refused where no task could be given a value now, as when the key is lost."""
+
+
+class FeatureStore(Protocol):
+    """The newest record of each id, for each environment. Which is newer, `core.features.record` says."""
+
+    def put(self, environment: str, records: Sequence[Record]) -> Sequence[Record]:
+        """Keep those that are no older than what is there, all or none of them; answers those that were kept."""
+
+    def get(self, environment: str, group: str, ids: Collection[str]) -> Sequence[Record]:
+        """Those that are there, deleted and expired ones as well, in the order of the ids."""
+
+    def delete(self, environment: str, deleted: Record, *, hard: bool) -> bool:
+        """Put the deleted record in the place of an older one, or nothing if `hard`; False where it is not older."""
+
+    def counts(self, environment: str, now: float) -> Mapping[str, int]:
+        """How many records each group has, neither deleted nor expired."""
 
 
 class Logs(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 from shipway.core.daemon.disk import Usage
 from shipway.core.daemon.loops import Loop
 from shipway.core.description.app import App
+from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.errors import Refused
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.model_version import ModelVersion
@@ -248,6 +249,25 @@ class Baked:
     model: ModelVersion
     folder: str
     to_describe: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureGroupView:
+    """A feature group as shipway.yaml declares it, and how many records it has online in an environment."""
+
+    name: str
+    group: FeatureGroup
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesPut:
+    """How many records are online now, and the ids of those that were older than what is online."""
+
+    environment: str
+    group: str
+    kept: int
+    older: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipway.core.description.app import App
-from shipway.core.ports import Builder, Models, Monitoring, Secrets, Source, Store
+from shipway.core.ports import Builder, FeatureStore, Models, Monitoring, Secrets, Source, Store
 from shipway.pipeline.rollouts import Rollouts
 
 
@@ -20,6 +20,7 @@ class Parts:
     models: Models
     monitoring: Monitoring
     secrets: Secrets
+    features: FeatureStore
     rollouts: Rollouts
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]

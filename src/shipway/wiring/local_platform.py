@@ -24,6 +24,7 @@ from shipway.description import reader as description_file
 from shipway.local.builds.builder import LocalBuilder
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.features.online_store import OnlineStore
 from shipway.local.files import log_file
 from shipway.local.files.runtime_folder import make_private
 from shipway.local.logs import LocalLogs
@@ -248,6 +249,7 @@ def build(places: Places) -> LocalPlatform:
         models=models,
         monitoring=monitoring,
         secrets=secrets,
+        features=OnlineStore(places.state / "feature-store"),
         rollouts=rollouts,
         clock=time.time,
         read_app=read_app,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote
 
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -86,6 +87,9 @@ class Settings(BaseSettings):
         default={}, repr=False, description="name=token, comma-separated: who may correct outcomes"
     )
 
+    features: Path | None = Field(default=None, description="the online feature store's file; default: typical figures")
+    features_deadline: float = Field(default=0.005, gt=0, le=1, description="seconds that a request waits for it")
+
     late_threshold: float = Field(default=0.5, gt=0, lt=1, description="`late` from this probability on")
     body_limit: int = Field(default=64 * 1024, ge=1024, description="bytes")
     body_timeout: Seconds = Field(default=10.0, description="to receive a whole request body")
@@ -116,6 +120,15 @@ class Settings(BaseSettings):
     @classmethod
     def _as_it_is_sent(cls, url: str | None) -> str | None:
         return None if url is None else http_address(url)
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _a_file(cls, url: object) -> object:
+        if not isinstance(url, str):
+            return url
+        if not url.startswith("file:///"):
+            raise ValueError(f"expected file:///path/of/online.db, found {url[:200]!r}")
+        return Path(unquote(url.removeprefix("file://")))
 
     @field_validator("labels")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -70,6 +70,15 @@ class Flight(ScheduledFlight):
         return self
 
 
+class Basis(BaseModel):
+    """Of the airport's delays and weather: `live`, or what is `typical` of the hour and the month."""
+
+    model_config = ConfigDict(frozen=True)
+
+    airport: Literal["live", "typical"]
+    weather: Literal["live", "typical"] = Field(description="what the client told goes before either")
+
+
 class Prediction(BaseModel):
     """An answer, as it was stored."""
 
@@ -84,5 +93,6 @@ class Prediction(BaseModel):
     probability: float = Field(ge=0, le=1, description="that the flight arrives more than 15 minutes late")
     late: bool = Field(description="`probability` reaches `threshold`")
     threshold: float
+    basis: Basis | None = Field(description="what it rests on; null for a prediction of an earlier release")
     model_version: str
     created_at: datetime

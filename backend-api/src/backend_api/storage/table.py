@@ -36,6 +36,8 @@ predictions = Table(
     Column("late", Boolean, nullable=False),
     Column("threshold", Float, nullable=False),
     Column("model_version", String(100), nullable=False),
+    # What it rests on. Null: a prediction of a release before.
+    Column("basis", JSON),
     # A digest: the device that asked may say what came true. Null: a client that sent none, or a release before.
     Column("device", String(64)),
 )

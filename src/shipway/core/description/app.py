@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_va
 
 from shipway.core.description import VARIABLE
 from shipway.core.description.command_line import mistakes, value_mistakes
+from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
 from shipway.core.description.values import (
     Bytes,
@@ -223,6 +224,7 @@ class App(Strict):
     app: Name
     services: dict[Name, Service] = Field(min_length=1)
     model: Model | None = None
+    features: dict[Name, FeatureGroup] = Field(default={}, description="groups of the feature store")
     environments: dict[Name, Environment] = Field(min_length=1)
     retention: Retention = Retention()
     aws: Aws | None = Field(default=None, description="where it lives on AWS")

@@ -17,6 +17,7 @@ from shipway.core.releases.release import Release
 from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.views import ReleaseView, RolloutView, RunView, StatusView, TaskLine
+from shipway.pipeline.desk.features import PipelineFeatures
 from shipway.pipeline.desk.models import PipelineModels
 from shipway.pipeline.desk.monitor import PipelineMonitor
 from shipway.pipeline.desk.secrets import PipelineSecrets
@@ -43,6 +44,7 @@ class PipelineDesk(Desk):
         self._target = target
         self._models = PipelineModels(parts, engine)
         self._secrets = PipelineSecrets(parts)
+        self._features = PipelineFeatures(parts)
         self._experiments = experiments
         self._monitor = PipelineMonitor(parts)
         self._logs = logs
@@ -63,6 +65,10 @@ class PipelineDesk(Desk):
     @property
     def secrets(self) -> PipelineSecrets:
         return self._secrets
+
+    @property
+    def features(self) -> PipelineFeatures:
+        return self._features
 
     def resume(self) -> None:
         """Go on with every run that has not ended."""

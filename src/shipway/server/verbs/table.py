@@ -11,6 +11,7 @@ from shipway.core.rollouts.machine import Command
 from shipway.server.verbs import shapes
 from shipway.server.verbs.call import Answer, Call, Verb, Verbs
 from shipway.server.verbs.experiments import experiment_verbs
+from shipway.server.verbs.features import feature_verbs
 from shipway.server.verbs.models import model_verbs
 from shipway.server.verbs.monitor import monitor_verbs
 from shipway.server.verbs.secrets import secret_verbs
@@ -70,6 +71,7 @@ def desk_verbs(desk: Desk) -> Verbs:
         **experiment_verbs(desk.experiments),
         **monitor_verbs(desk.monitor),
         **secret_verbs(desk.secrets),
+        **feature_verbs(desk.features),
         ("GET", "/v1/logs"): logs,
         ("GET", "/v1/logs/build"): lambda call: {
             "lines": list(desk.build_log(call.query("run") or "", asked_lines(call)))

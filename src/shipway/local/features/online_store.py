@@ -1,0 +1,110 @@
+"""Newest records by group and id in SQLite files, one for each environment, which services read by themselves.
+
+What they may rely on (docs/feature-store.md): the table `records`, its columns, and WAL, so that readers and the writer
+never wait for one another.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from shipway.core.errors import ShipwayError
+from shipway.core.features.record import Record
+from shipway.core.ports import FeatureStore
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+    feature_group TEXT NOT NULL,
+    record_id TEXT NOT NULL,
+    event_time REAL NOT NULL,
+    expires REAL,
+    deleted INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (feature_group, record_id)
+) WITHOUT ROWID
+"""
+_PUT = """
+INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET event_time = excluded.event_time, expires = excluded.expires, deleted = excluded.deleted,
+    record = excluded.record
+"""
+_COLUMNS = "feature_group, record_id, event_time, expires, deleted, record"
+_LOCK_WAIT = 10.0
+
+
+class OnlineStore(FeatureStore):
+    """The `FeatureStore` of one machine. Raises ShipwayError for what SQLite cannot do."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, environment: str, records: Sequence[Record]) -> Sequence[Record]:
+        with self._open(environment) as database:
+            database.execute("BEGIN IMMEDIATE")
+            kept = [record for record in records if _put(database, record)]
+            database.execute("COMMIT")
+        return kept
+
+    def get(self, environment: str, group: str, ids: Collection[str]) -> Sequence[Record]:
+        if not self._path(environment).exists():
+            return []
+        with self._open(environment) as database:
+            return [record for id in dict.fromkeys(ids) if (record := _found(database, group, id)) is not None]
+
+    def delete(self, environment: str, deleted: Record, *, hard: bool) -> bool:
+        with self._open(environment) as database:
+            database.execute("BEGIN IMMEDIATE")
+            earlier = _found(database, deleted.group, deleted.id)
+            is_older = earlier is None or earlier.event_time < deleted.event_time
+            if is_older and hard:
+                key = (deleted.group, deleted.id)
+                database.execute("DELETE FROM records WHERE feature_group = ? AND record_id = ?", key)
+            elif is_older:
+                _put(database, deleted)
+            database.execute("COMMIT")
+        return is_older
+
+    def counts(self, environment: str, now: float) -> dict[str, int]:
+        if not self._path(environment).exists():
+            return {}
+        query = "SELECT feature_group, count(*) FROM records WHERE NOT deleted AND (expires IS NULL OR expires > ?) GROUP BY 1"
+        with self._open(environment) as database:
+            return dict(database.execute(query, (now,)).fetchall())
+
+    def _path(self, environment: str) -> Path:
+        return self._folder / environment / "online.db"
+
+    @contextmanager
+    def _open(self, environment: str) -> Iterator[sqlite3.Connection]:
+        path = self._path(environment)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(path, isolation_level=None, timeout=_LOCK_WAIT)) as database:
+                # A record that is lost with the machine's power is put again; services wait for no disk.
+                database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_SCHEMA};")
+                yield database
+        except (sqlite3.Error, OSError) as error:
+            fix = "make room (`df -h`), or move a damaged file away: what it holds has to be put again"
+            raise ShipwayError(f"{path}: {error}", fix=fix, state="nothing was changed") from error
+
+
+def _put(database: sqlite3.Connection, record: Record) -> bool:
+    earlier = _found(database, record.group, record.id)
+    if earlier is not None and not earlier.gives_way_to(record):
+        return False
+    values = json.dumps(record.values, ensure_ascii=False, separators=(",", ":"))
+    row = (record.group, record.id, record.event_time, record.expires, record.deleted, values)
+    database.execute(_PUT, row)
+    return True
+
+
+def _found(database: sqlite3.Connection, group: str, id: str) -> Record | None:
+    query = f"SELECT {_COLUMNS} FROM records WHERE feature_group = ? AND record_id = ?"  # noqa: S608
+    row = database.execute(query, (group, id)).fetchone()
+    if row is None:
+        return None
+    return Record(row[0], row[1], row[2], json.loads(row[5]), row[3], bool(row[4]))

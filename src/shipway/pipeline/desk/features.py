@@ -1,0 +1,80 @@
+"""The verbs of feature records, by SageMaker's rules: a whole record, of a moment, the newest online."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shipway.core.access.roles import check_known, check_role
+from shipway.core.description.app import App
+from shipway.core.description.feature_group import FeatureGroup
+from shipway.core.desk import FeatureDesk
+from shipway.core.errors import Refused, UsageError
+from shipway.core.features.record import MOST_AT_ONCE, Record, checked, checked_id, event_time
+from shipway.core.views import FeatureGroupView, FeaturesPut
+from shipway.pipeline.parts import Parts
+
+
+class PipelineFeatures(FeatureDesk):
+    """The verbs over a target's `FeatureStore`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.features
+
+    def groups(self, environment: str) -> Sequence[FeatureGroupView]:
+        check_known(self._app, environment)
+        counts = self._store.counts(environment, self._parts.clock())
+        return [FeatureGroupView(name, group, counts.get(name, 0)) for name, group in self._app.features.items()]
+
+    def put(self, environment: str, group: str, records: Sequence[Mapping[str, object]], who: str) -> FeaturesPut:
+        declared = self._group(environment, group)
+        check_role(self._app, environment, who, "put feature records into")
+        _check_number(group, len(records))
+        given = [checked(group, declared, record) for record in records]
+        kept = {(record.id, record.event_time) for record in self._store.put(environment, given)}
+        older = [record.id for record in given if (record.id, record.event_time) not in kept]
+        return FeaturesPut(environment, group, len(given) - len(older), tuple(dict.fromkeys(older)))
+
+    def get(self, environment: str, group: str, ids: Sequence[str], names: Sequence[str]) -> Sequence[Record]:
+        declared = self._group(environment, group)
+        if unknown := [name for name in names if name not in declared.types]:
+            raise UsageError(f"{group} has no feature {unknown[0][:80]!r}; it has: {', '.join(declared.types)}")
+        _check_number(group, len(ids))
+        found = self._store.get(environment, group, [checked_id(group, id) for id in ids])
+        now = self._parts.clock()
+        return [_with_only(record, names) for record in found if record.is_there(now)]
+
+    def delete(self, environment: str, group: str, id: str, at: str, who: str, *, hard: bool) -> None:
+        declared = self._group(environment, group)
+        check_role(self._app, environment, who, "delete feature records from")
+        moment = event_time(f"{group}.{declared.event_time}", at)
+        if not self._store.delete(environment, Record(group, checked_id(group, id), moment, deleted=True), hard=hard):
+            raise Refused(
+                f"{group} {id} has a record of {at} or later",
+                fix="give a later moment, which deletes it",
+                state="the record is still there",
+            )
+
+    def _group(self, environment: str, name: str) -> FeatureGroup:
+        check_known(self._app, environment)
+        group = self._app.features.get(name)
+        if group is None:
+            known = ", ".join(self._app.features) or "none"
+            raise UsageError(f"no feature group {name[:80]!r}", fix=f"allowed: {known} (`features:` in shipway.yaml)")
+        return group
+
+    @property
+    def _app(self) -> App:
+        return self._parts.operator_app()
+
+
+def _check_number(group: str, number: int) -> None:
+    if not 1 <= number <= MOST_AT_ONCE:
+        raise UsageError(f"{group}: expected 1 to {MOST_AT_ONCE} records at once, found {number}")
+
+
+def _with_only(record: Record, names: Sequence[str]) -> Record:
+    if not names:
+        return record
+    values = {name: value for name, value in record.values.items() if name in names}
+    return Record(record.group, record.id, record.event_time, values, record.expires)
