@@ -15,6 +15,7 @@ from training.evaluate import auc, calibration_error, log_losses
 from training.trained import Trained
 
 DRAWS, AUC_DRAWS, CONFIDENCE = 2000, 200, 0.95
+NO_CHAMPION = "there is no champion"
 _TIMED_ROWS, _TIMES = 50, 5
 Floats = NDArray[np.float64]
 
@@ -35,6 +36,8 @@ def evaluation(rows: pl.DataFrame, candidate: Trained, champion: Trained | None,
         "confidence": CONFIDENCE,
         "draws": DRAWS,
         "candidate": judged(labels, scores, days),
+        # a champion that cannot be loaded is still one
+        "champion_expected": champion is not None or why_none != NO_CHAMPION,
         "champion": None,
         "comparison": {"brier_difference": None, "log_loss_difference": None, "error": why_none or None},
     }

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.comparing import evaluation, latencies
+from training.comparing import NO_CHAMPION, evaluation, latencies
 from training.steps.folders import given, left, no_options, read_rows, write_reports
 from training.trained import Trained, WrongModel, read_trained, read_version
-
-NO_CHAMPION = "there is no champion"
 
 
 def run(base: Path, options: list[str]) -> None:
