@@ -20,6 +20,8 @@ from tests.contracts.training_jobs import Job, Trainer
 
 VARIANT, VERSION = "v1-0", "v1.0"
 ENDPOINT = "ontime-test"
+DAYS = ("--from", "2013-01-01", "--until", "2013-03-01", "--test-until", "2013-04-01")
+"""Trained on January and February, tested on March."""
 HOSTED, HOSTED_MODELS, CAPTURED = "/opt/ml/model", "/opt/ml/models", "/capture"
 
 
@@ -44,20 +46,51 @@ def training() -> Program:
 
 
 @pytest.fixture(scope="session")
-def trained(training: Program, tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """A job of 40 rounds that succeeded."""
-    root = tmp_path_factory.mktemp("training") / "ml"
-    job = Trainer(training, None).run(root, {"rounds": "40", "learning-rate": "0.2"})
+def training_data(training: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bucket of January to March."""
+    folder = tmp_path_factory.mktemp("training-data") / "training-data-bucket"
+    done = training.run("-m", "training.seed_bucket", "--bucket", str(folder), "--until", "2013-03")
+    assert 0 == done.returncode, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(training: Program, training_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """The job that prepared January and February to train on, and March to test on."""
+    inputs = {name: training_data / name for name in ("flights", "weather")}
+    root = tmp_path_factory.mktemp("prepare") / "ml"
+    job = Trainer(training, None, training_data).process(root, "prepare", DAYS, inputs)
     assert 0 == job.exit_code, job.output
     return job
 
 
 @pytest.fixture(scope="session")
-def bucket(trained: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(training: Program, prepared: Job, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A training job of 40 rounds that succeeded."""
+    root = tmp_path_factory.mktemp("training") / "ml"
+    trainer = Trainer(training, None, prepared.output_folder("training"))
+    job = trainer.run(root, {"rounds": "40", "learning-rate": "0.2"})
+    assert 0 == job.exit_code, job.output
+    return job
+
+
+@pytest.fixture(scope="session")
+def packaged(training: Program, prepared: Job, trained: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that publishing takes."""
+    inputs = {name: prepared.output_folder(name) for name in ("test", "prepared")}
+    root = tmp_path_factory.mktemp("package") / "ml"
+    trainer = Trainer(training, None, prepared.output_folder("training"))
+    job = trainer.process(root, "package", [], {**inputs, "model": trained.root / "model"})
+    assert 0 == job.exit_code, job.output
+    return job.output_folder("package")
+
+
+@pytest.fixture(scope="session")
+def bucket(packaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bucket with the model as v1.0 and again as v1.1."""
     folder = tmp_path_factory.mktemp("bucket") / "ml-models-bucket"
     for version in (VERSION, "v1.1"):
-        publish(trained.root / "model", folder, version)
+        publish(packaged, folder, version)
     return folder
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.conftest import ENDPOINT, VERSION
+from tests.contracts.conftest import DAYS, ENDPOINT, VERSION
 from tests.contracts.programs import Program, Service, publish
-from tests.contracts.training_jobs import Trainer
 from tests.waiting import wait_for
 
 FLIGHTS = [
@@ -57,13 +56,14 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Backends:
 
 @pytest.fixture(scope="module")
 def other_model(
-    training: Program, model_service: Program, tmp_path_factory: pytest.TempPathFactory
+    training: Program, training_data: Path, model_service: Program, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """An endpoint with a model that learnt less, as v2.0."""
     folder = tmp_path_factory.mktemp("other")
-    job = Trainer(training, None).run(folder / "ml", {"rounds": "5", "learning-rate": "0.2"})
-    assert 0 == job.exit_code, job.output
-    version = publish(job.root / "model", folder / "bucket", "v2.0")
+    words = ["--data", str(training_data), "--output", str(folder / "model"), "--rounds", "5", "--learning-rate", "0.2"]
+    done = training.run("-m", "training", *words, *DAYS)
+    assert 0 == done.returncode, done.stderr
+    version = publish(folder / "model", folder / "bucket", "v2.0")
     variables = {"MODEL_BAKED": str(version), "ENDPOINT_NAME": ENDPOINT}
     with model_service.serving(["-m", "ml_model_service"], folder / "service.log", variables) as running:
         yield running

@@ -1,8 +1,10 @@
-"""The platform's rules for a training container.
+"""The platform's rules for a training container, and for the processing containers of the other steps.
 
 Pages of the SageMaker developer guide: "How SageMaker AI Runs Your Training Image" (your-algorithms-training-algo-dockerfile),
 "How SageMaker AI Provides Training Information" (your-algorithms-training-algo-running-container), "How SageMaker AI
-Processes Training Output" (your-algorithms-training-algo-output); of its API reference: StopTrainingJob.
+Processes Training Output" (your-algorithms-training-algo-output), "Use Checkpoints" (model-checkpoints), "How Amazon
+SageMaker Processing Runs Your Processing Container Image" (build-your-own-processing-container); of its API reference:
+StopTrainingJob.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contracts.conftest import DAYS
 from tests.contracts.images import Image, built
 from tests.contracts.programs import ROOT, Program
 from tests.contracts.training_jobs import Job, Trainer, failure
@@ -32,16 +35,17 @@ def training_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 
 @pytest.fixture(scope="module", params=["process", "container"])
-def trainer(request: pytest.FixtureRequest, training: Program) -> Trainer:
+def trainer(request: pytest.FixtureRequest, training: Program, prepared: Job) -> Trainer:
     """The training's start, both ways that there are."""
-    return Trainer(training, request.getfixturevalue("training_image") if request.param == "container" else None)
+    image = request.getfixturevalue("training_image") if request.param == "container" else None
+    return Trainer(training, image, prepared.output_folder("training"))
 
 
 @pytest.fixture(scope="module")
 def job(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A job that succeeded."""
     # what a tuning job adds of its own
-    given = {"rounds": "40", "learning-rate": "0.2", "_tuning_objective_metric": "auc"}
+    given = {"rounds": "60", "learning-rate": "0.2", "block": "20", "_tuning_objective_metric": "auc"}
     job = trainer.run(tmp_path_factory.mktemp("training") / "ml", given)
     assert 0 == job.exit_code, job.output
     return job
@@ -61,25 +65,23 @@ def test_exit_code_0_and_no_failure_file_on_success(job: Job) -> None:
 
 def test_hyperparameters_are_strings(job: Job) -> None:
     """“All hyperparameters are strings” in hyperparameters.json: the program makes numbers of them."""
-    used = json.loads((job.root / "model" / "metadata.json").read_text())["hyperparameters"]
-    assert (40, 0.2) == (used["rounds"], used["learning_rate"])
+    used = json.loads((job.root / "model" / "training.json").read_text())["parameters"]
+    assert (60, 0.2) == (used["rounds"], used["learning_rate"])
 
 
 def test_model_artifacts_are_whole(job: Job) -> None:
     """“Your algorithm should write all final model artifacts to” /opt/ml/model: those, as described, and no others."""
     folder = job.root / "model"
-    described = json.loads((folder / "metadata.json").read_text())["files"]
-    assert {"metadata.json", *described} == {path.name for path in folder.iterdir()}
-    for name, entry in described.items():
-        content = (folder / name).read_bytes()
-        assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert {"model.txt", "training.json"} == {path.name for path in folder.iterdir()}
+    described = json.loads((folder / "training.json").read_text())
+    assert described["sha256"] == hashlib.sha256((folder / "model.txt").read_bytes()).hexdigest()
 
 
 def test_the_platforms_files_are_left_alone(job: Job) -> None:
     """Under /opt/ml/input the platform lays configuration and channels, which a job reads and never writes."""
     found = {str(path.relative_to(job.root)) for path in (job.root / "input").rglob("*") if path.is_file()}
     names = ("hyperparameters", "inputdataconfig", "resourceconfig")
-    assert {f"input/config/{name}.json" for name in names} == found
+    assert {"input/data/training/rows.parquet", *(f"input/config/{name}.json" for name in names)} == found
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_the_platforms_files_are_left_alone(job: Job) -> None:
         ({"round": "1"}, "rounds"),
         ({"output": "/elsewhere"}, "output"),
         ({"rounds": 40}, "string"),
-        ({"author": "x", "no-such-parameter": "y" * 5000}, "no-such-parameter"),
+        ({"leaves": "7", "no-such-parameter": "y" * 5000}, "no-such-parameter"),
         ({"rounds": "\N{SNOWMAN}\ud800" * 5000}, "--rounds"),
     ],
 )
@@ -111,7 +113,7 @@ def test_sigterm_ends_it_at_once_without_a_model(trainer: Trainer, tmp_path: Pat
     root, log = tmp_path / "ml", tmp_path / "log"
     with trainer.running(root, LONG, log) as process:
         if moment == "while it trains":
-            wait_for(lambda: "test: " in log.read_text())
+            wait_for(lambda: "training: " in log.read_text())
         else:
             # what it does first, long before its libraries are loaded
             (root / "output" / "failure").write_text("an earlier job's")
@@ -120,6 +122,49 @@ def test_sigterm_ends_it_at_once_without_a_model(trainer: Trainer, tmp_path: Pat
         assert 128 + signal.SIGTERM == process.wait(PROMPTLY)
     assert "stopped by SIGTERM" in (failure(root) or "")
     assert [] == list((root / "model").iterdir())
+
+
+def test_a_job_that_was_killed_goes_on_from_its_checkpoint(trainer: Trainer, job: Job, tmp_path: Path) -> None:
+    """“Checkpoints … resume” a job that SIGKILL ended, as a spot interruption does: same bytes, no block grown twice."""
+    root, log = tmp_path / "ml", tmp_path / "log"
+    with trainer.running(root, {"rounds": "60", "learning-rate": "0.2", "block": "20"}, log) as process:
+        wait_for(lambda: "20 trees" in log.read_text() and (root / "checkpoints" / "checkpoint.json").exists())
+        process.send_signal(signal.SIGKILL)
+        process.wait(PROMPTLY)
+    again = trainer.again(root)
+    assert 0 == again.exit_code, again.output
+    assert "going on after " in again.output
+    for name in ("model.txt", "training.json"):
+        assert (job.root / "model" / name).read_bytes() == (root / "model" / name).read_bytes()
+
+
+@pytest.mark.parametrize("step", ["prepare", "evaluate", "bias", "package"])
+def test_processing_jobs(
+    trainer: Trainer, training_data: Path, prepared: Job, trained: Job, tmp_path: Path, step: str
+) -> None:
+    """Inputs below `/opt/ml/processing/input` are read, outputs written below `/opt/ml/processing/output`: exit code 0.
+
+    “ExitMessage” comes from `/opt/ml/output/message`, at most 1 KB of it: of jobs that fail.
+    """
+    model = {"model": trained.root / "model", **{name: prepared.output_folder(name) for name in ("test", "prepared")}}
+    data = {name: training_data / name for name in ("flights", "weather")}
+    words, inputs, outputs = {
+        "prepare": (list(DAYS), data, {"training/rows.parquet", "test/rows.parquet", "prepared/prepared.json"}),
+        "evaluate": ([], model, {"evaluation/evaluation.json", "latency/latency.json"}),
+        "bias": (["--facet", "origin=EWR"], model, {"bias/analysis.json"}),
+        "package": ([], model, {"package/model.txt", "package/holdout.csv", "package/metadata.json"}),
+    }[step]
+    job = trainer.process(tmp_path / "ml", step, words, inputs)
+    assert (0, None) == (job.exit_code, job.message), job.output
+    folder = job.root / "processing" / "output"
+    assert outputs == {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_processing_job_that_fails_says_why(trainer: Trainer, tmp_path: Path) -> None:
+    """Exit code 1, and the reason in `/opt/ml/output/message`: an input that is not there is named."""
+    job = trainer.process(tmp_path / "ml", "prepare", [], {})
+    assert 1 == job.exit_code, job.output
+    assert "processing/input/flights: found no file" in (job.message or "")
 
 
 @pytest.mark.parametrize(
@@ -134,20 +179,23 @@ def test_sigterm_ends_it_at_once_without_a_model(trainer: Trainer, tmp_path: Pat
     ],
 )
 def test_image_where_less_is_allowed(
-    training: Program, training_image: Image, tmp_path: Path, options: list[str], code: int, reason: str | None
-) -> None:
+    training: Program, prepared: Job, training_image: Image, tmp_path: Path, options: list[str], code: int,
+    reason: str | None,
+) -> None:  # fmt: skip
     """It needs no more than its model folder to be writable, by whatever user it runs as; without that it says so."""
     root = tmp_path / "ml"
-    days = {"from": "2013-01-01", "until": "2013-02-01", "test-until": "2013-02-15", "rounds": "5"}
-    job = Trainer(training, training_image).run(root, days, options)
+    trainer = Trainer(training, training_image, prepared.output_folder("training"))
+    job = trainer.run(root, {"rounds": "5"}, options)
     assert (code, reason is None) == (job.exit_code, job.failure is None), job.output
     assert reason is None or reason in (job.failure or "")
 
 
-def test_image_without_an_output_folder_still_fails(training_image: Image, training: Program, tmp_path: Path) -> None:
+def test_image_without_an_output_folder_still_fails(
+    training_image: Image, training: Program, prepared: Job, tmp_path: Path
+) -> None:
     """Where no reason can be written, exit code and log tell it."""
-    root = tmp_path / "ml"
-    job = Trainer(training, training_image).run(root, {"rounds": "0"}, ["--tmpfs", "/opt/ml/output:ro"])
+    trainer = Trainer(training, training_image, prepared.output_folder("training"))
+    job = trainer.run(tmp_path / "ml", {"rounds": "0"}, ["--tmpfs", "/opt/ml/output:ro"])
     assert (1, None) == (job.exit_code, job.failure)
     assert "1 to 5000" in job.output
     assert "cannot write /opt/ml/output/failure" in job.output

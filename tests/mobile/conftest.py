@@ -12,7 +12,15 @@ import pytest
 
 from shipway.local.router import Router
 from shipway.local.router.topology import EnvironmentTopology, ServiceRoutes, Topology
-from tests.contracts.conftest import bucket, model_service, trained, training  # noqa: F401
+from tests.contracts.conftest import (  # noqa: F401
+    bucket,
+    model_service,
+    packaged,
+    prepared,
+    trained,
+    training,
+    training_data,
+)
 from tests.contracts.programs import Program, Service
 from tests.free_ports import free_port
 from tests.mobile.app import MOBILE, App, find_node, package_file

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from training import source
 from training.__main__ import main, parse, run
 from training.features import NAMES, schema_digest
 from training.package import write_model
@@ -71,25 +70,44 @@ def test_golden_predictions_follow_from_the_files_alone(trained: Path) -> None:
 def test_the_same_arguments_give_the_same_bytes(trained: Path, tmp_path: Path, table: pl.DataFrame) -> None:
     """Training is reproducible; other settings give another model of the same data."""
     for folder, more in (("same", []), ("other", ["--learning-rate", "0.2"])):
-        run(parse(["--output", str(tmp_path / folder), *SHORT, *more]), source.data_folder(), table, lambda line: None)
+        run(parse(["--output", str(tmp_path / folder), *SHORT, *more]), table, "sha256:0", lambda line: None)
     assert (trained / "model.txt").read_bytes() == (tmp_path / "same" / "model.txt").read_bytes()
     assert (trained / "model.txt").read_bytes() != (tmp_path / "other" / "model.txt").read_bytes()
     assert (trained / "holdout.csv").read_bytes() == (tmp_path / "same" / "holdout.csv").read_bytes()
-    assert read(trained)["dataset_version"] == read(tmp_path / "other")["dataset_version"]
+    same, other = read(tmp_path / "same"), read(tmp_path / "other")
+    digest = read(trained)["dataset_version"]
+    assert ({**read(trained), "author": "training"}) == json.loads(json.dumps(same).replace("sha256:0", digest))
+    assert same["hyperparameters"] != other["hyperparameters"]
+
+
+def test_trained_at_is_the_datas(trained: Path) -> None:
+    """No clock is in metadata.json: its time is the end of the training's window, and lineage says the rest."""
+    metadata = read(trained)
+    assert "2013-02-01T00:00:00Z" == metadata["trained_at"]
+    window = {"from": "2013-01-01", "until": "2013-02-01", "test_until": "2013-02-15"}
+    assert {"digest": metadata["dataset_version"], **window} == metadata["lineage"]["data"]
+    assert 15 == metadata["lineage"]["parameters"]["rounds"]
 
 
 def test_a_window_without_flights_is_refused(tmp_path: Path, table: pl.DataFrame) -> None:
     """Days outside the data are an error that says so, and nothing is written."""
     days = ["--from", "2015-01-01", "--until", "2015-02-01", "--test-until", "2015-03-01"]
     options = parse(["--output", str(tmp_path / "none"), *days])
-    with pytest.raises(ValueError, match="the data covers 2013"):
-        run(options, source.data_folder(), table, lambda line: None)
+    with pytest.raises(ValueError, match="the data covers 2013-01-01 to 2013-12-31"):
+        run(options, table, "sha256:0", lambda line: None)
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--until", "2012-01-01"], ["--rounds", "0"], ["--learning-rate", "0"], ["--leaves", "1"], ["--from", "soon"]],
+    [
+        ["--until", "2012-01-01"],
+        ["--rounds", "0"],
+        ["--learning-rate", "0"],
+        ["--leaves", "1"],
+        ["--from", "soon"],
+        ["--block", "0"],
+    ],
 )
 def test_wrong_arguments_are_refused(tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A value that cannot be is refused before any work, with exit code 2."""

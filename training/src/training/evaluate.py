@@ -1,10 +1,11 @@
-"""How good predictions are: area under the ROC curve, Brier score, log loss."""
+"""How good predictions are: area under the ROC curve, Brier score, log loss, calibration."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+BINS = 10
 Labels = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
@@ -25,11 +26,16 @@ def brier(labels: Labels, scores: Scores) -> float:
     return float(np.mean((scores - labels) ** 2))
 
 
-def log_loss(labels: Labels, scores: Scores) -> float:
-    """Mean negative log likelihood, natural logarithm; certainty is bounded at the precision of a double."""
+def log_losses(labels: Labels, scores: Scores) -> Scores:
+    """Negative log likelihood of each row, natural logarithm; certainty is bounded at the precision of a double."""
     smallest = np.finfo(np.float64).eps
     bounded = np.clip(scores, smallest, 1 - smallest)
-    return float(-np.mean(np.where(labels, np.log(bounded), np.log1p(-bounded))))
+    return np.asarray(-np.where(labels, np.log(bounded), np.log1p(-bounded)))
+
+
+def log_loss(labels: Labels, scores: Scores) -> float:
+    """Mean of `log_losses`."""
+    return float(log_losses(labels, scores).mean())
 
 
 def evaluate(labels: Labels, scores: Scores) -> dict[str, float]:
@@ -47,3 +53,9 @@ def evaluate(labels: Labels, scores: Scores) -> dict[str, float]:
 def by_month(months: NDArray[np.int64], labels: Labels, scores: Scores) -> dict[int, dict[str, float]]:
     """`evaluate` for every month that has rows; all three arrays have shape (rows,)."""
     return {int(month): evaluate(labels[months == month], scores[months == month]) for month in np.unique(months)}
+
+
+def calibration_error(labels: Labels, scores: Scores) -> float:
+    """Mean distance between prediction and outcome over ten bins of equal width, weighted by rows."""
+    bins = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
+    return float(np.abs(np.bincount(bins, scores - labels, BINS)).sum() / labels.size)

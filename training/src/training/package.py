@@ -4,37 +4,55 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluate import evaluate
 from training.features import schema, schema_digest
-from training.holdout import HOLDOUT_FILE
+from training.files import MODEL_FILE, beside, write_through
+from training.holdout import HOLDOUT_FILE, pick, render
+from training.prepare import Rows
+from training.trained import Trained
 
-MODEL_FILE = "model.txt"
+AUTHOR, GOLDEN = "training", 20
 
 
-def metadata(
-    files: dict[str, bytes],
-    *,
-    trained_at: str,
-    dataset_version: str,
-    author: str,
-    metrics: dict[str, float],
-    hyperparameters: dict[str, Any],
-    values: dict[str, list[str]],
-    golden: list[dict[str, Any]],
-    holdout_rows: int,
-) -> dict[str, Any]:
-    """The contents of metadata.json for the model's other files; the version is added when it is published."""
-    feature_schema = schema(values)
-    return {
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a model comes from. `window` is from, until (not trained on) and test_until; `lineage` the platform's."""
+
+    author: str
+    dataset_version: str
+    window: dict[str, str]
+    lineage: dict[str, Any]
+
+
+def describe_model(trained: Trained, test: Rows, provenance: Provenance) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files of a version, and its metadata without the version; equal for equal arguments.
+
+    `test` has at least one row. `trained_at` is the data's: the end of the window that was trained on.
+    """
+    scores = trained.predict(test.table)
+    picked = pick(scores.size)
+    files = {MODEL_FILE: trained.text.encode(), HOLDOUT_FILE: render(test, scores, picked)}
+    feature_schema = schema(trained.values)
+    parameters, window = trained.described["parameters"], provenance.window
+    described = {
         "name": "ontime-delay",
-        "trained_at": trained_at,
-        "dataset_version": dataset_version,
-        "author": author,
-        "metrics": metrics,
-        "hyperparameters": hyperparameters,
+        "trained_at": f"{window['until']}T00:00:00Z",
+        "dataset_version": provenance.dataset_version,
+        "author": provenance.author,
+        "metrics": evaluate(test.labels, scores) | {"train_rows": float(trained.described["rows"])},
+        "hyperparameters": parameters | window,
+        "lineage": {
+            **provenance.lineage,
+            "data": {"digest": provenance.dataset_version, **window},
+            "parameters": parameters,
+        },
         "approval": {"status": "pending", "by": None, "at": None, "why": None},
         "model_file": MODEL_FILE,
         "model_format": "lightgbm-text",
@@ -43,9 +61,16 @@ def metadata(
         },
         "feature_schema": feature_schema,
         "feature_schema_digest": schema_digest(feature_schema),
-        "golden": golden,
-        "holdout": {"file": HOLDOUT_FILE, "rows": holdout_rows},
+        "golden": golden(test, scores),
+        "holdout": {"file": HOLDOUT_FILE, "rows": picked.size},
     }
+    return files, described
+
+
+def golden(rows: Rows, scores: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Requests spread evenly over the test window, with the predictions any serving must reproduce."""
+    picked = np.unique(np.linspace(0, scores.size - 1, GOLDEN).astype(int))
+    return [{"instance": rows.instance(row), "prediction": float(scores[row])} for row in picked.tolist()]
 
 
 def write_model(folder: Path, files: dict[str, bytes], described: dict[str, Any]) -> None:
@@ -59,30 +84,10 @@ def write_model(folder: Path, files: dict[str, bytes], described: dict[str, Any]
     places = {folder / name: data for name, data in files.items()} | {metadata_file: content}
     try:
         for path, data in places.items():
-            _write_through(_beside(path), data)
+            write_through(beside(path), data)
         metadata_file.unlink(missing_ok=True)
         for path in places:
-            _beside(path).replace(path)
+            beside(path).replace(path)
     finally:
         for path in places:
-            _beside(path).unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` so that a reader sees the old bytes or the new ones, also after a power cut."""
-    try:
-        _write_through(_beside(path), data)
-        _beside(path).replace(path)
-    finally:
-        _beside(path).unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+            beside(path).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -30,12 +31,16 @@ class Rows:
 
     def matrix(self, values: dict[str, list[str]]) -> NDArray[np.float64]:
         """Shape (rows, features): categories as positions in `values`, NaN for null and for unseen values."""
-        columns = [_codes(self.table[n], values[n]) if n in values else _floats(self.table[n]) for n in NAMES]
-        return np.column_stack(columns)
+        return columns(self.table, NAMES, values)
 
     def instance(self, row: int) -> dict[str, Any]:
         """The row as a request to the model service holds it."""
         return dict(self.table.select(NAMES).row(row, named=True))
+
+
+def columns(rows: pl.DataFrame, names: Sequence[str], values: dict[str, list[str]]) -> NDArray[np.float64]:
+    """Shape (rows, names): categories as positions in `values`, NaN for null and for unseen values."""
+    return np.column_stack([_codes(rows[n], values[n]) if n in values else _floats(rows[n]) for n in names])
 
 
 def prepare(flights: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
@@ -58,6 +63,11 @@ def window(table: pl.DataFrame, begin: date, end: date) -> Rows:
     inside = table.filter(pl.col("day").is_between(begin, end, closed="left"))
     labelled = inside.filter(pl.col("late").is_not_null())
     return Rows(labelled, inside.height - labelled.height)
+
+
+def covered(table: pl.DataFrame) -> str:
+    """The days that prepared flights cover, in words."""
+    return f"{table['day'].min()!s} to {table['day'].max()!s}"
 
 
 def categories(rows: Rows) -> dict[str, list[str]]:

