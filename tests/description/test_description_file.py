@@ -218,7 +218,7 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
         (
             "path: web",
             "path: web\n    env: {X: 'a{dta}'}",
-            "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {data}, {bucket}, {buckets}, {environment}",
+            "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {host}, {data}, {bucket}, {buckets}, {environment}",
         ),
         (
             "path: web",

@@ -66,6 +66,7 @@ module "service" {
   log_days            = local.settings.log_days
   buckets             = local.app.names
   app_key_arn         = data.aws_kms_alias.app.target_key_arn
+  database_address    = module.data.address
   database_secret_arn = module.data.database_secret_arn
   secret_arns         = module.data.secret_arns
   boundary            = local.app.names.boundary

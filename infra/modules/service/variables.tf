@@ -142,6 +142,12 @@ variable "app_key_arn" {
   type        = string
 }
 
+variable "database_address" {
+  description = "Host and port of the database; null where no service has one."
+  type        = string
+  default     = null
+}
+
 variable "database_secret_arn" {
   description = "Secret of the application's database user; read at each connect by services that have a database."
   type        = string

@@ -20,7 +20,7 @@ from shipway.core.description.command_line import mistakes, value_mistakes, word
         ("python app.py --at $(date)", ["$(date) is not filled in"]),
         ("python app.py --at `date`", ["`date` is not filled in"]),
         ("python app.py --port {PORT}", ["no placeholder {PORT}; write {port}"]),
-        ("python app.py --port {prot}", ["no placeholder {prot}; allowed: {port}, {data}, {bucket}, {buckets}"]),
+        ("python app.py --port {prot}", ["no placeholder {prot}; allowed: {port}, {host}, {data}, {bucket}, {buckets}"]),
         ("cd src", ["`cd` is a shell's word, not a program; paths begin in the service's folder"]),
         ("cd src && python app.py", ["`cd` is a shell's word", "`&&` means something to a shell only"]),
         ("exec python app.py", ["`exec` is a shell's word"]),
@@ -100,7 +100,7 @@ def test_any_text_is_words_or_has_a_mistake(command):
         ("{PORT}", ["no placeholder {PORT}; write {port}"]),
         (":$PORT", ["$PORT is not filled in; write {port}"]),
         ("${PORT}", ["${PORT} is not filled in; write {port}"]),
-        ("{dta}", ["no placeholder {dta}; allowed: {port}, {data}, {bucket}, {buckets}, {environment}"]),
+        ("{dta}", ["no placeholder {dta}; allowed: {port}, {host}, {data}, {bucket}, {buckets}, {environment}"]),
     ],
 )
 def test_a_variable_that_looks_filled_in_and_is_not_is_a_mistake(value, expected):

@@ -125,6 +125,19 @@ run "roles_may_do_what_this_service_needs_and_no_more" {
   }
 }
 
+run "a_rollout_is_told_what_it_cannot_compute" {
+  command = apply
+
+  assert {
+    condition     = aws_ssm_parameter.told.name == "/ontime/prod/services/ml-model-service" && join(" ", keys(jsondecode(aws_ssm_parameter.told.value).target_groups)) == "blue green"
+    error_message = "one parameter below the environment's names, with both sides"
+  }
+  assert {
+    condition     = length(aws_ssm_parameter.told.value) < 4096
+    error_message = "Parameter Store takes 4096 letters"
+  }
+}
+
 run "tasks_are_as_many_as_asked_for" {
   command = apply
 

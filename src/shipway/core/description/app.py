@@ -47,7 +47,7 @@ class Service(Strict):
 
     path: str = Field(description="folder of the service, from the folder of shipway.yaml")
     include: tuple[str, ...] = Field(default=(), description="other folders that links in the service's lead into")
-    command: str = Field(min_length=1, description="starts one task; {port} is the port it must listen on")
+    command: str = Field(min_length=1, description="starts one task; it must listen on {host}, port {port}")
     test: str | None = Field(default=None, description="run in the built tree before it becomes an artifact")
     lock: str = Field(default="requirements.lock", description="hashed lock file in the folder, or `none`")
     test_lock: str | None = Field(default=None, description="lock file of the environment that runs the tests")
@@ -61,7 +61,7 @@ class Service(Strict):
     model: bool = Field(default=False, description="serves the app's model; `ready` answers its model_version")
     baked: str | None = Field(default=None, description="folder, in the service's own, of a model baked into it")
     uses: dict[Name, str] = Field(default={}, description="service it calls → variable that carries its address")
-    env: dict[str, str] = Field(default={}, description="environment variables; {port} {data} {bucket} {buckets} …")
+    env: dict[str, str] = Field(default={}, description="environment variables; {port} {host} {data} {bucket} …")
     before_traffic: str | None = Field(default=None, description="once for each rollout, before its tasks start")
     check_host: Host = Field(default="localhost", description="Host header of checks and probes")
     answer_timeout: Annotated[float, BeforeValidator(seconds)] = Field(

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-PLACEHOLDERS = ("port", "data", "bucket", "buckets", "environment")
+PLACEHOLDERS = ("port", "host", "data", "bucket", "buckets", "environment")
 """Words in braces that a command or an `env` value may hold; the target fills them in."""
 NO_SHELL = "commands run as a list of words, without a shell; where one is wanted, write: sh -c 'exec …'"
 

@@ -81,7 +81,7 @@ def _filled(env: Mapping[str, str], scratch: Path, seen_as: str) -> dict[str, st
     folders = ("data", "bucket", "buckets")
     for folder in folders:
         (scratch / folder).mkdir()
-    values = {folder: f"{seen_as}/{folder}" for folder in folders} | {"environment": "test"}
+    values = {folder: f"{seen_as}/{folder}" for folder in folders} | {"environment": "test", "host": "127.0.0.1"}
     if any("{port}" in value for value in env.values()):
         values["port"] = str(draw_free([]))
     return {name: filled(value, values) for name, value in env.items()}

@@ -19,7 +19,7 @@ from shipway.local.router.router import Router
 from shipway.local.router.state import Slot, Split, State
 from shipway.local.router.topology import Pool
 from shipway.local.state.store import Store
-from shipway.local.tasks.process_table import send, session_of, started_at
+from shipway.local.tasks.process_table import environment_of, send, session_of, started_at
 from shipway.local.tasks.task_specs import TaskSpecs
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def running_tasks(artifacts: Path) -> Iterator[FoundTask]:
     """The tasks whose processes work in one of these artifacts."""
     for process in psutil.process_iter():
         try:
-            variables = process.environ()
+            variables = environment_of(process.pid)
             if LAUNCH not in variables or "SHIPWAY_TASK" not in variables or session_of(process.pid) != process.pid:
                 continue
             if Path(process.cwd()).is_relative_to(artifacts.resolve()) and started_at(process.pid) is not None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 
+from shipway.local.tasks.process_table import environment_of
+
 _TRACES = ("HOME", "SHIPWAY_BUILD", "TMPDIR")
 """Variables that point into the state in tasks, `before_traffic` and builds."""
 _MOST_PARENTS = 50
@@ -32,7 +34,7 @@ def is_insider(pid: int, state: Path) -> bool:
 
 def _works_in(process: psutil.Process, state: Path) -> bool:
     try:
-        variables = process.environ()
+        variables = environment_of(process.pid)
         return any(Path(variables.get(name, "/")).is_relative_to(state) for name in _TRACES) or Path(
             process.cwd()
         ).is_relative_to(state / "artifacts")

@@ -85,12 +85,15 @@ def marked(variable: str, value: str) -> Iterator[int]:
     while new := set(psutil.pids()) - seen:
         seen |= new
         for pid in sorted(new):
-            if _environment(pid).get(variable) == value and started_at(pid) is not None:
+            if environment_of(pid).get(variable) == value and started_at(pid) is not None:
                 yield pid
 
 
-def _environment(pid: int) -> Mapping[str, str]:
-    """The environment that a process was started with; empty when there is none that we may read."""
+def environment_of(pid: int) -> Mapping[str, str]:
+    """The environment that a process was started with; empty when there is none that we may read.
+
+    Raises OSError when this program itself has run out of memory or open files.
+    """
     for _ in range(_TRIES):
         try:
             found: Mapping[str, str] = psutil.Process(pid).environ()

@@ -121,6 +121,7 @@ class TaskSpecs:
     def _filled(self, text: str, environment: str, release: Release, service: str) -> str:
         values = {
             "environment": environment,
+            "host": "127.0.0.1",
             "data": str(self._data(environment, service)),
             "bucket": self._bucket(release),
             "buckets": str(self._places.state),

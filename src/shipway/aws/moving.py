@@ -1,0 +1,39 @@
+"""What is remembered of one rollout on AWS, in `<env>/current.json`: core's record, and what ECS was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shipway.core.rollouts.records import RolloutRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMove:
+    """One service's part. Task definitions and deployments are ARNs.
+
+    `before` is the task definition that served, None before the first release; `after` is the release's, once it is
+    registered; `deployment` brings it, once ECS has begun. `back` is the deployment that brings `before` again where the
+    first one had ended already when the rollout turned back.
+    """
+
+    before: str | None
+    after: str | None = None
+    deployment: str | None = None
+    back: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A rollout under way, or the last one.
+
+    `migration` is the one-off task of each service that has begun, `migrated` are the services whose task has ended well.
+    `notes` say what AWS does otherwise than shipway.yaml asks for. `build` is the CodeBuild build that drives it.
+    """
+
+    rollout: RolloutRecord
+    services: Mapping[str, ServiceMove] = field(default_factory=dict)
+    migration: Mapping[str, str] = field(default_factory=dict)
+    migrated: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    build: str = ""

@@ -1,0 +1,37 @@
+"""AWS within the test's process (moto), and credentials that belong to nobody."""
+
+from collections.abc import Iterator
+
+import pytest
+from moto import mock_aws
+
+from shipway.aws.calls import Calls
+from shipway.aws.names import Names
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds the credentials of whoever runs it."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names("ontime", ACCOUNT, REGION)
+
+
+@pytest.fixture
+def calls(names: Names) -> Iterator[Calls]:
+    with mock_aws():
+        calls = Calls(REGION)
+        calls.call("s3", "create_bucket", Bucket=names.releases_bucket)
+        yield calls
