@@ -58,6 +58,7 @@ from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 
@@ -211,7 +212,7 @@ def build(places: Places) -> LocalPlatform:
     evidence = ModelEvidence(sides, supervisor, specs, labelled_losses)
     target = LocalTarget(sides, routes, supervisor, runner, router, meter, versions, evidence, specs)
     models = ModelRegistry(
-        places.state / (app.model.bucket if app.model else "ml-models-bucket"),
+        FolderStore(places.state / (app.model.bucket if app.model else "ml-models-bucket")),
         Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
         root,
     )
