@@ -46,6 +46,7 @@ class Answering:
         """`services` makes the façade of a cluster."""
         self._app, self._names, self._parameters = app, names, parameters
         self._services, self._ask = services, ask
+        self._public: dict[str, list[tuple[str, Probe]]] = {}
 
     def sample(self, environment: str) -> Sample:
         """Three requests for each running task of the services that serve the model; none where none runs.
@@ -72,10 +73,12 @@ class Answering:
 
     def _probes(self, environment: str) -> list[tuple[str, Probe]]:
         """The probes that predict, as far as their services are public: a body is what a model is asked by."""
-        return [
-            (read(self._parameters, self._names, environment, name).host, probe)
-            for name, service in self._app.services.items()
-            if service.routes
-            for probe in service.probes
-            if probe.body is not None
-        ]
+        if environment not in self._public:
+            self._public[environment] = [
+                (read(self._parameters, self._names, environment, name).host, probe)
+                for name, service in self._app.services.items()
+                if service.routes
+                for probe in service.probes
+                if probe.body is not None
+            ]
+        return self._public[environment]

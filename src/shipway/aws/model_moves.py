@@ -22,7 +22,7 @@ from shipway.core.events import AuditEntry
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Models
 
-FOLLOW, LOOK = 120.0, 3.0
+FOLLOW, LOOK = 120.0, 5.0
 """Seconds that tasks have to take a version, of which five pass until they look, and between two samples."""
 _CHANCE = 0.001
 """How improbable it must be that a version which answers its share is in no answer, to say that it answers nobody."""
@@ -89,10 +89,10 @@ class ModelMoves:
             if not sample.named:
                 return f"{environment} is told {wanted.text()}; not read back: {sample.why_none}"
             strange = sample.named.keys() - shares
-            # what was seen before the last strange answer was not all of it from tasks that follow
-            seen = sample if strange else seen + sample
+            # what was answered before all tasks followed is no evidence
+            seen = Sample() if strange else seen + sample
             missing = shares.keys() - seen.named
-            if not strange and not missing:
+            if not missing:
                 return f"{environment}: {seen.told(wanted.version)}"
             if self._parts.steady() >= deadline:
                 break
@@ -102,8 +102,9 @@ class ModelMoves:
             return f"{environment}: {seen.told(wanted.version)}; too few to tell of {', '.join(sorted(missing))}"
         if before.wanted is not None:
             self.told.write(environment, before.text)
+        found = sample if strange else seen
         raise RolledBack(
-            f"{environment}: {seen.told(wanted.version)} within {FOLLOW:g} s: tasks refuse what they are told, or can't fetch it",
+            f"{environment}: {found.told(wanted.version)} within {FOLLOW:g} s: tasks refuse what they are told, or can't fetch it",
             fix=f"shipway logs --env {environment} --service {self._parts.app.model_services()[0]}",
             state=f"its tasks are told {before.text} again" if before.wanted is not None else "they stay told so",
         )
