@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shipway.registry.metadata import CONTRACT
+from shipway.registry.files import CONTRACT
 
 PAGE = (Path(__file__).parent.parent / CONTRACT).read_text(encoding="utf-8")
 

@@ -7,9 +7,9 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from lightgbm_alone import lightgbm
 from ml_model_service.metadata import digest_of
 from ml_model_service.versions.model import Model, load
+
+if TYPE_CHECKING:
+    from places import Aws, AwsServer, Place
 
 # the folder under test may be read-only
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-ml-model-service-{os.getuid()}")
@@ -112,6 +115,40 @@ def publish(boosters: list[lightgbm.Booster]) -> Publish:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[AwsServer]:
+    """S3 and Parameter Store, once for all tests: starting it takes a second."""
+    from places import AwsServer
+
+    server = AwsServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def in_aws(aws: AwsServer, tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """A bucket, a parameter and a bucket for what is captured, asked all the time."""
+    from places import Aws
+
+    for name, value in aws.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("ml_model_service.versions.remote_parameter.INTERVAL", 0.03)
+    place = Aws(aws, tmp_path / "scratch", publish)
+    yield place
+    place.close()
+    assert [] == list(tmp_path.glob("model-versions-*"))
+
+
+@pytest.fixture(params=["folder", pytest.param("aws", marks=pytest.mark.slow)])
+def place(request: pytest.FixtureRequest, tmp_path: Path, publish: Publish) -> Place:
+    """A bucket, a parameter and a place for what is captured: on this machine, and in AWS."""
+    from places import Folder
+
+    found: Place = request.getfixturevalue("in_aws") if request.param == "aws" else Folder(tmp_path, publish)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from ml_model_service.logs import Log, RequestLog
 from ml_model_service.settings import Settings
 from ml_model_service.versions.model import Model
 from ml_model_service.versions.reload import Served
+from ml_model_service.versions.sources import source_at
 
 
 class Running:
@@ -95,7 +96,8 @@ class Service(Running):
         self.served, self._log = served, log
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.log = Log((("task", "t-1"),), descriptor)
-        self.app = App(settings, served, RequestLog(self.log, every=0))
+        source = None if settings.bucket is None else source_at(settings.bucket, settings.pickles)
+        self.app = App(settings, served, RequestLog(self.log, every=0), source)
         super().__init__(Server(self.app, self.app.refuse, max_body=settings.max_body, body_timeout=body_timeout))
         # without certificates, of which each client would read 25 ms long
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", verify=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -12,13 +13,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import ROW, Publish, point
+from places import Aws, AwsServer
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +59,16 @@ class Task:
             return answer.status, json.loads(answer.read())
         finally:
             connection.close()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for the condition, within bounds, also for the process to listen."""
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                if condition():
+                    return
+            assert time.monotonic() < deadline and self.process.poll() is None, self.log.read_text()
+            time.sleep(0.01)
 
     def until_serving(self, version: str) -> None:
         """Wait until /ready names the version."""
@@ -209,6 +221,30 @@ def test_a_read_only_copy_serves_its_baked_model(tmp_path: Path, publish: Publis
         for path in [tree, *tree.rglob("*")]:
             path.chmod(path.stat().st_mode | 0o200)
     assert (0, before) == (code, sorted(tree.rglob("*")))
+
+
+def test_a_data_scientist_s_own_calls_change_the_model(in_aws: Aws, aws: AwsServer, tmp_path: Path) -> None:
+    """Objects put and a parameter set with boto3: served without a restart, and what was answered is captured."""
+    in_aws.publish("v1.0")
+    in_aws.point("none")
+    task = Task(tmp_path / "log", TMPDIR=str(tmp_path), ENDPOINT_NAME="ontime-dev", **in_aws.urls, **aws.environ)
+    try:
+        task.until(lambda: "no version was promoted yet" in str(task.ask("GET", "/ready")[1]))
+        assert (503, 200) == (task.ask("GET", "/ready")[0], task.ask("GET", "/health")[0])
+        in_aws.point("v1.0")
+        task.until_serving("v1.0")
+        in_aws.publish("v1.1", 1)
+        in_aws.point("v1.1")
+        task.until_serving("v1.1")
+        status, answer = task.ask("POST", "/predict", BODY)
+        expected = json.loads(in_aws.read("v1.1", "metadata.json"))["golden"][0]["prediction"]
+        assert (200, "v1.1", [expected]) == (status, answer["model_version"], answer["predictions"])
+    finally:
+        task.process.terminate()
+        code = task.process.wait(DEADLINE)
+    ((path, lines),) = in_aws.captured().items()
+    assert (0, "ontime-dev/v1-1", 1) == (code, "/".join(path.split("/")[:2]), len(lines))
+    assert [] == list(tmp_path.glob("model-versions-*"))
 
 
 def test_a_bad_setting_ends_with_two(tmp_path: Path) -> None:

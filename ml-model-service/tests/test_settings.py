@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ml_model_service.settings import Settings, SettingsError
@@ -18,6 +20,14 @@ def test_a_bucket_alone_follows_its_latest() -> None:
     assert "file:///models/latest" == Settings.read({"MODEL_BUCKET": "/models"}).parameter
 
 
+def test_a_bucket_in_s3_has_its_latest_there() -> None:
+    """As a folder has; a folder may be written as its URL."""
+    settings = Settings.read({"MODEL_BUCKET": "s3://models/ontime/", "MODEL_PICKLES": "s3://models/ontime"})
+    assert "s3://models/ontime/latest" == settings.parameter
+    assert (settings.bucket,) == settings.pickles
+    assert Path("/models") == Settings.read({"MODEL_BUCKET": "file:///models"}).bucket
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
@@ -25,8 +35,9 @@ def test_a_bucket_alone_follows_its_latest() -> None:
         ({"MAX_ROWS": "many"}, "MAX_ROWS: found 'many', allowed is a whole number from 1 to 1000000"),
         ({"MAX_BODY_BYTES": "0"}, "MAX_BODY_BYTES: found '0'"),
         ({"ENDPOINT_NAME": "../models"}, "ENDPOINT_NAME: found '../models', allowed are letters, digits"),
-        ({"MODEL_PICKLES": "models"}, "MODEL_PICKLES: found 'models', allowed are absolute paths or file:///"),
-        ({"MODEL_PICKLES": "/models, s3://models"}, "MODEL_PICKLES: found 's3://models'"),
+        ({"MODEL_PICKLES": "models"}, "MODEL_PICKLES: found 'models', allowed are absolute paths, file:///"),
+        ({"MODEL_PICKLES": "/models, s3://models_"}, "MODEL_PICKLES: found 's3://models_'"),
+        ({"MODEL_BUCKET": "gs://models"}, "MODEL_BUCKET: found 'gs://models', allowed is a folder, file:///"),
         ({"MODEL_PICKLES": "file://elsewhere/models"}, "MODEL_PICKLES: found"),
         ({"MODEL_PICKLES": __file__}, "MODEL_PICKLES: found"),
     ],

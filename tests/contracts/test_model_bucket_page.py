@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from shipway.core.errors import Refused
 from shipway.core.views import Publishing
 from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.metadata import Metadata
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
@@ -69,7 +70,7 @@ def example(tmp_path: Path) -> Path:
 def test_the_example_is_published_and_served(example: Path, model_service: Program, tmp_path: Path) -> None:
     """The platform takes it as it stands, and the service answers its golden requests with what the page says."""
     bucket = tmp_path / "ml-models-bucket"
-    assert "v1.0" == ModelRegistry(bucket).publish(example, None, "maria").version
+    assert "v1.0" == ModelRegistry(FolderStore(bucket)).publish(example, None, "maria").version
     parameter = tmp_path / "model-version"
     parameter.write_text("v1.0")
     variables = {"MODEL_BUCKET": str(bucket), "MODEL_VERSION_PARAMETER": parameter.as_uri()}
@@ -86,7 +87,7 @@ def test_the_examples_rows_are_what_its_model_computes(example: Path, tmp_path: 
     environments = PythonEnvironments(ROOT / ".venv" / "parts")
     lock = ROOT / "model-packaging" / "requirements-test.lock"
     python = environments.python(lock, "model packaging's tests", lambda line: None)
-    registry = ModelRegistry(tmp_path / "ml-models-bucket", Packer(lambda lock, tell: python, ROOT))
+    registry = ModelRegistry(FolderStore(tmp_path / "ml-models-bucket"), Packer(lambda lock, tell: python, ROOT))
     assert "v1.0" == registry.publish(example, None, "maria", Publishing(check=True)).version
     document = json.loads((example / "metadata.json").read_text())
     document["golden"][0]["prediction"] = 0.5
@@ -120,5 +121,5 @@ def test_refusals_name_the_page(example: Path, tmp_path: Path) -> None:
     document = json.loads((example / "metadata.json").read_text())
     (example / "metadata.json").write_text(json.dumps({**document, "name": "Not A Name"}))
     with pytest.raises(Refused) as refused:
-        ModelRegistry(tmp_path / "bucket").publish(example, None, "maria")
+        ModelRegistry(FolderStore(tmp_path / "bucket")).publish(example, None, "maria")
     assert "docs/model-bucket.md" in refused.value.fix

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.registry import ModelRegistry
 from tests.e2e.conftest import Shipway
 from tests.waiting import wait_for
@@ -203,7 +204,7 @@ def test_model_whose_digest_does_not_match(shipway: Shipway, tmp_path: Path) -> 
     assert "sha256" in said(shipway, "model", "publish", str(folder), expect=3)
     (folder / "model.txt").write_bytes(b"weights")
     bucket = shipway.root / ".shipway" / "ml-models-bucket"
-    ModelRegistry(bucket).publish(folder, None, "ann")  # unread: these weights are no model
+    ModelRegistry(FolderStore(bucket)).publish(folder, None, "ann")  # unread: these weights are no model
     published = bucket / "v1.0" / "model.txt"
     published.chmod(0o644)
     published.write_bytes(b"WEIGHTS")

@@ -11,7 +11,7 @@ import pytest
 from shipway.core.errors import Refused, UsageError
 from shipway.core.ports import Models
 from shipway.core.views import Publishing
-from shipway.registry.bucket import Bucket
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.registry import ModelRegistry
 from tests.doubles.models import FakeModels, a_version
 from tests.model_folders import write_model
@@ -66,7 +66,7 @@ class OverABucket:
     models: ModelRegistry
 
     def point(self, version: str) -> None:
-        Bucket(self.folder).point(version)
+        FolderStore(self.folder).point(version)
 
     def damage(self, version: str) -> None:
         file = self.folder / version / "model.txt"
@@ -88,7 +88,7 @@ def in_memory(folder: Path) -> Bench:
 
 
 def over_a_bucket(folder: Path) -> Bench:
-    models = ModelRegistry(folder)
+    models = ModelRegistry(FolderStore(folder))
     for minor in (0, 1):
         models.publish(write_model(folder.parent / f"trained-{minor}", f"{minor}\n".encode()), None, "jonas")
     return OverABucket(folder, models)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.registry import ModelRegistry
 from tests.model_folders import write_model
 
@@ -34,7 +35,7 @@ def bucket(tmp_path: Path) -> Path:
 @pytest.fixture
 def registry(bucket: Path) -> ModelRegistry:
     """The registry over `bucket`."""
-    return ModelRegistry(bucket)
+    return ModelRegistry(FolderStore(bucket))
 
 
 @pytest.fixture

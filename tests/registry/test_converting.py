@@ -14,6 +14,7 @@ import pytest
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 
@@ -76,7 +77,7 @@ def trained(python: Path, folder: Path, rounds: int) -> Path:
 
 def test_two_models_from_training_to_comparison(python: Path, bucket: Path, tmp_path: Path) -> None:
     """Both are converted and checked; compared, the one with more trees fits better and takes longer."""
-    registry = ModelRegistry(bucket, Packer(lambda lock, tell: python, ROOT))
+    registry = ModelRegistry(FolderStore(bucket), Packer(lambda lock, tell: python, ROOT))
     told: list[str] = []
     for version, rounds in (("v1.0", 2), ("v1.1", 80)):
         folder = trained(python, tmp_path / version, rounds)

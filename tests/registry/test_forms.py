@@ -15,7 +15,7 @@ from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports import Tell
 from shipway.core.views import Publishing
-from shipway.registry.bucket import Bucket
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer
 from shipway.registry.publish import publish
 from shipway.registry.registry import ModelRegistry
@@ -56,7 +56,7 @@ def publishing(tmp_path: Path, bucket: Path) -> Publish:
         tell: Tell = how.pop("tell", lambda line: None)
         converted, started = how.pop("converted", b"graph"), how.pop("started", None)
         made = packer(tmp_path, done, converted, started)
-        return publish(Bucket(bucket), made, folder, version, "jonas", Publishing(**how), tell)
+        return publish(FolderStore(bucket), made, folder, version, "jonas", Publishing(**how), tell)
 
     return run
 
@@ -199,7 +199,7 @@ def test_the_programs_scores_are_handed_on(
     for n in range(2):
         registry.publish(make_model(str(n).encode(), {"holdout.csv": b"x\n"}, holdout=holdout), None, "jonas")
     made = packer(tmp_path, {"scores": {"ks_distance": 0.25}, "note": "only 9 rows"}, started=started)
-    found = ModelRegistry(bucket, made).compare("v1.0", "v1.1")
+    found = ModelRegistry(FolderStore(bucket), made).compare("v1.0", "v1.1")
     assert ({"ks_distance": 0.25}, "only 9 rows") == (found["scores"], found["note"])
     assert "score 0.5 " == started.read_text()
 

@@ -19,6 +19,7 @@ from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.core.views import Publishing
 from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 from tests.free_ports import free_port
@@ -127,7 +128,7 @@ def _service(bucket: Path, log: Path, **variables: str) -> Iterator[_Task]:
 def test_a_kept_pickle_from_training_to_answers(bucket: Path, tmp_path: Path) -> None:
     """It is refused where it could not serve, and answers what scikit-learn recorded where its bucket is trusted."""
     python = _python(ROOT / "model-packaging" / "requirements-test.lock")
-    registry = ModelRegistry(bucket, Packer(lambda lock, tell: python, ROOT))
+    registry = ModelRegistry(FolderStore(bucket), Packer(lambda lock, tell: python, ROOT))
     folder = _trained(python, tmp_path / "trained")
     digest = hashlib.sha256((folder / "model.pkl").read_bytes()).hexdigest()
     with pytest.raises(Refused, match="no form that can be served is faithful") as refused:

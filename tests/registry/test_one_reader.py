@@ -17,6 +17,7 @@ from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry import metadata
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import READING_LOCK, Packer
 from shipway.registry.registry import ModelRegistry
 
@@ -207,7 +208,7 @@ def test_what_no_task_would_load_is_not_published(python: Path, bucket: Path, tm
         asked.append(lock)
         return python
 
-    registry = ModelRegistry(bucket, Packer(python_for, ROOT))
+    registry = ModelRegistry(FolderStore(bucket), Packer(python_for, ROOT))
     for n, (change, model) in enumerate([(REFUSED["a value twice"], MODEL), (TAKEN["as it is"], MODELS["cut off"])]):
         with pytest.raises(Refused, match="the model server would not serve it") as refused:
             registry.publish(folder(tmp_path / f"wrong-{n}", change, model), None, "jonas")

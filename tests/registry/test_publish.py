@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.registry import metadata
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.registry import ModelRegistry
 
 MakeModel = Callable[..., Path]
@@ -202,7 +203,7 @@ def test_a_version_in_the_metadata_counts(registry: ModelRegistry, make_model: M
 def _publish(bucket: Path, folder: Path, version: str | None, start: Any, answers: Any) -> None:
     start.wait(60)
     try:
-        answers.put(ModelRegistry(bucket).publish(folder, version, "jonas").version)
+        answers.put(ModelRegistry(FolderStore(bucket)).publish(folder, version, "jonas").version)
     except ShipwayError as error:
         answers.put(error.what)
 
@@ -230,7 +231,7 @@ def test_two_publish_at_once(
     for process in processes:
         process.join(60)
     assert expected == told
-    registry = ModelRegistry(bucket)
+    registry = ModelRegistry(FolderStore(bucket))
     assert all(registry.verified(model.version) for model in registry.list())
 
 
@@ -261,7 +262,7 @@ def test_killed_at_any_moment_leaves_no_half_version(tmp_path: Path, make_model:
     outcomes = []
     for step in range(200):
         bucket = tmp_path / f"bucket-{step}"
-        registry = ModelRegistry(bucket)
+        registry = ModelRegistry(FolderStore(bucket))
         killed = _killed_at(step, partial(registry.publish, folder, None, "jonas"))
         outcomes.append((killed, [registry.verified(model.version).version for model in registry.list()]))
         assert "v1.0" == registry.publish(folder, None, "jonas").version
@@ -277,7 +278,7 @@ def test_killed_while_approving_leaves_the_old_or_the_new(tmp_path: Path, make_m
     folder = make_model()
     statuses = []
     for step in range(200):
-        registry = ModelRegistry(tmp_path / f"bucket-{step}")
+        registry = ModelRegistry(FolderStore(tmp_path / f"bucket-{step}"))
         registry.publish(folder, None, "jonas")
         killed = _killed_at(step, partial(registry.decide, "v1.0", "approved", "mei", "fine", 1_795_417_200.0))
         statuses.append(registry.verified("v1.0").approval_status)
@@ -291,12 +292,12 @@ def test_killed_while_approving_leaves_the_old_or_the_new(tmp_path: Path, make_m
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_no_byte_of_a_version_can_change_unseen(
-    registry: ModelRegistry, make_model: MakeModel, data: st.DataObject
+    registry: ModelRegistry, bucket: Path, make_model: MakeModel, data: st.DataObject
 ) -> None:
     """Changing, adding or removing any byte of the model file is found."""
     if not registry.list():
         registry.publish(make_model(bytes(range(256))), None, "jonas")
-    path = registry._bucket.path("v1.0") / "model.txt"
+    path = bucket / "v1.0" / "model.txt"
     whole = bytes(range(256))
     at = data.draw(st.integers(0, 256))
     changed = whole[:at] + data.draw(st.binary(max_size=2)) + whole[at + data.draw(st.integers(0, 2)) :]

@@ -26,6 +26,7 @@ from ml_model_service.sagemaker.hosting import Hosting
 from ml_model_service.sagemaker.runtime_api import as_seen_by_clients, endpoint_in, invalid
 from ml_model_service.settings import Settings
 from ml_model_service.versions.reload import Served
+from ml_model_service.versions.sources import Source
 
 log = logging.getLogger(__name__)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -36,12 +37,14 @@ _encode = msgspec.json.Encoder().encode
 class App:
     """Answers requests. Everything but large bodies is answered at once, on the event loop's thread."""
 
-    def __init__(self, settings: Settings, served: Served, requests: RequestLog | None) -> None:
-        """`requests` is None where no request is to be logged."""
+    def __init__(
+        self, settings: Settings, served: Served, requests: RequestLog | None, source: Source | None = None
+    ) -> None:
+        """`requests` is None where no request is to be logged, `source` where there are no versions to choose from."""
         self._settings, self._served, self._log = settings, served, requests
         self._metrics = Metrics(served)
         self._predictions = Predictions(settings, served)
-        self._hosting = Hosting(settings, self._predictions)
+        self._hosting = Hosting(settings, self._predictions, source)
         # request ids are UUIDs, as captured requests are named by UUIDs: random, but for 48 bits that count
         self._ids = (str(uuid.uuid4())[:24].encode(), itertools.count())
         self._reads: dict[bytes, Callable[[], Reply]] = {
@@ -195,6 +198,8 @@ class App:
             content["shadow"] = serving.wanted.shadow.version
         if pending is not None:
             content["pending"] = asdict(pending)
+        if self._served.stale is not None:
+            content["parameter"] = asdict(self._served.stale)
         return Answer(200, _encode(content))
 
     def _variants(self) -> Answer:
@@ -205,7 +210,8 @@ class App:
         return Answer(200, _encode(serving.variants.to_json(mirror.to_json() if mirror else None)))
 
     async def _metrics_text(self) -> Answer:
-        text = self._metrics.text(self._predictions.capture_counters())
+        further = {"model_parameter_failures": float(self._served.parameter_failures)}
+        text = self._metrics.text(further | self._predictions.capture_counters())
         return Answer(200, text, b"text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -20,6 +20,7 @@ from ml_model_service.settings import Settings, SettingsError
 from ml_model_service.versions.memory import settle
 from ml_model_service.versions.parameter import ParameterError, parameter_at
 from ml_model_service.versions.reload import Served, follow, serve_baked
+from ml_model_service.versions.sources import Source, source_at
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,8 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = Settings.read(os.environ, hosted=hosted)
         log, served = Log(settings.labels), Served()
-        app = App(settings, served, RequestLog(log) if settings.request_log else None)
-        keeper = keep_current(served, settings)
+        source = source_for(settings)
+        app = App(settings, served, RequestLog(log) if settings.request_log else None, source)
+        keeper = keep_current(served, settings, source)
     except (SettingsError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -52,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         finally:
             app.close()
+            if source is not None:
+                source.close()
     return 0
 
 
@@ -62,13 +66,21 @@ class Workers(ThreadPoolExecutor):
         super().shutdown(wait=False, cancel_futures=True)
 
 
-def keep_current(served: Served, settings: Settings) -> Coroutine[Any, Any, None]:
+def source_for(settings: Settings) -> Source | None:
+    """Where versions come from; None where the baked model serves. Raises SettingsError."""
+    try:
+        return None if settings.bucket is None else source_at(settings.bucket, settings.pickles)
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"MODEL_BUCKET: {error}") from error
+
+
+def keep_current(served: Served, settings: Settings, source: Source | None) -> Coroutine[Any, Any, None]:
     """A coroutine that loads the wanted models into `served`. Raises ParameterError for an unknown address."""
     if settings.multi_model:
         return asyncio.sleep(0)
-    if settings.bucket is None or settings.parameter is None:
+    if source is None or settings.parameter is None:
         return serve_baked(served, settings.bucket_at(settings.baked))
-    return follow(served, parameter_at(settings.parameter), settings.bucket_at(settings.bucket))
+    return follow(served, parameter_at(settings.parameter), source)
 
 
 async def serve(server: Server, keeper: Coroutine[Any, Any, None], host: str, port: int, drain_timeout: float) -> None:

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from math import isfinite
 
-from ml_model_service.capture.capture import Capture, folder_at
+from ml_model_service.capture.capture import Capture
 from ml_model_service.capture.lines import Answered, Exchange
+from ml_model_service.capture.sinks import sink_at
 from ml_model_service.errors import Problem
 from ml_model_service.formats.media_types import (
     Kind,
@@ -47,7 +48,7 @@ class Predictions:
         self._turn = Turn(self._answer)
         self._capture: Capture | None = None
         self._to_capture: list[Exchange] = []
-        self._capture_folder = folder_at(settings.capture) if settings.capture else None
+        self._sink_for = sink_at(settings.capture) if settings.capture else None
 
     def __call__(self, request: Request, request_id: bytes) -> Reply:
         """The answer, or what it will come from; see Reply. Raises Problem."""
@@ -123,7 +124,7 @@ class Predictions:
         variant = serving.variants.all[rows.index]
         if serving.mirror is not None and rows.index == 0:
             serving.mirror.offer(array("d", rows.values), rows.count, predictions)
-        if self._capture_folder is not None:
+        if self._sink_for is not None:
             self._captured(rows, variant, content)
         variant.answered(time.monotonic() - request.arrived, predictions)
         return Answer(200, content[2], content[1], variant.headers, model_version=rows.model.version)
@@ -157,11 +158,9 @@ class Predictions:
     def _begun_capture(self, model: Model) -> Capture:
         """The first answer tells the model's name, which is the endpoint's where none is set."""
         settings = self._settings
-        assert self._capture_folder is not None
-        capture = Capture(
-            self._capture_folder, settings.endpoint or model.name, settings.capture_percent,
-            settings.capture_mask, settings.capture_memory,
-        )  # fmt: skip
+        assert self._sink_for is not None
+        sink = self._sink_for(settings.endpoint or model.name)
+        capture = Capture(sink, settings.capture_percent, settings.capture_mask, settings.capture_memory)
         capture.start()
         return capture
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml_model_service.aws.addresses import S3Address, s3_in
+from ml_model_service.file_url import path_in
 from ml_model_service.versions.pickles import Bucket, bucket_at, trusted_by
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -24,13 +26,13 @@ class SettingsError(ValueError):
 class Settings:
     """`bucket` is None when the model baked into the image (`baked`) is to be served.
 
-    `pickles` are the buckets whose pickles may be loaded, by their real paths.
+    `pickles` are the buckets whose pickles may be loaded, folders by their real paths.
     """
 
-    bucket: Path | None = None
+    bucket: Path | S3Address | None = None
     parameter: str | None = None
     baked: Path = BAKED
-    pickles: tuple[Path, ...] = ()
+    pickles: tuple[Path | S3Address, ...] = ()
     max_body: int = 6 * 1024 * 1024
     max_rows: int = 10_000
     body_timeout: float = 30.0
@@ -49,13 +51,14 @@ class Settings:
     @classmethod
     def read(cls, environ: Mapping[str, str], *, hosted: bool = False) -> Settings:
         """Settings from environment variables; `hosted`: SageMaker has a place for the model. Raises SettingsError."""
-        bucket, parameter = environ.get("MODEL_BUCKET"), environ.get("MODEL_VERSION_PARAMETER")
-        if parameter and not bucket:
+        bucket, parameter = _bucket(environ.get("MODEL_BUCKET") or ""), environ.get("MODEL_VERSION_PARAMETER")
+        if parameter and bucket is None:
             raise SettingsError("MODEL_VERSION_PARAMETER is set but MODEL_BUCKET is not: set both, or neither")
-        if bucket and not parameter:
-            parameter = (Path(bucket).absolute() / "latest").as_uri()
+        if bucket is not None and not parameter:
+            latest = bucket / "latest"
+            parameter = latest.as_uri() if isinstance(latest, Path) else str(latest)
         return cls(
-            bucket=Path(bucket).absolute() if bucket else None,
+            bucket=bucket,
             parameter=parameter or None,
             baked=Path(environ.get("MODEL_BAKED") or (HOSTED if hosted else BAKED)),
             pickles=_trusted(environ),
@@ -89,11 +92,23 @@ class Settings:
         return bucket_at(folder, self.pickles)
 
 
-def _trusted(environ: Mapping[str, str]) -> tuple[Path, ...]:
+def _bucket(text: str) -> Path | S3Address | None:
+    if not text:
+        return None
+    if "://" not in text:
+        return Path(text).absolute()
+    found = path_in(text) or s3_in(text)
+    if found is None:
+        allowed = "a folder, file:///path/of/a/folder or s3://bucket/prefix"
+        raise SettingsError(f"MODEL_BUCKET: found {text!r}, allowed is {allowed}")
+    return found
+
+
+def _trusted(environ: Mapping[str, str]) -> tuple[Path | S3Address, ...]:
     try:
         return trusted_by(environ.get("MODEL_PICKLES") or "")
     except ValueError as error:
-        allowed = "absolute paths or file:///… of buckets, comma between"
+        allowed = "absolute paths, file:///… or s3://… of buckets, comma between"
         raise SettingsError(f"MODEL_PICKLES: found {str(error)!r}, allowed are {allowed}") from None
 
 

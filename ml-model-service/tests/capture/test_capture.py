@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 
 from conftest import FEATURES, ROW
-from ml_model_service.capture.capture import Capture, folder_at
+from ml_model_service.capture.capture import Capture
 from ml_model_service.capture.files import MAX_BYTES, Files
 from ml_model_service.capture.lines import Exchange
+from ml_model_service.capture.sinks import sink_at
 from ml_model_service.settings import SettingsError
+from places import Place
 from samples import npy
 
 NAMES = tuple(feature["name"] for feature in FEATURES)
@@ -48,9 +50,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def capture(tmp_path: Path, clock: Clock) -> Iterator[Capture]:
-    """Captures everything."""
-    capture = Capture(tmp_path, "ontime", clock=clock)
+def capture(place: Place, clock: Clock) -> Iterator[Capture]:
+    """Captures everything, to files and to objects."""
+    capture = Capture(place.sink("ontime"), clock=clock)
     yield capture
     capture.close()
 
@@ -69,17 +71,18 @@ def written(folder: Path) -> dict[str, list[Any]]:
     }
 
 
-def lines(folder: Path) -> list[Any]:
+def lines(where: Path | Place) -> list[Any]:
     """All finished lines."""
-    return [line for found in written(folder).values() for line in found]
+    found = written(where) if isinstance(where, Path) else where.captured()
+    return [line for lines in found.values() for line in lines]
 
 
-def test_a_line_is_as_sagemaker_writes_it(tmp_path: Path, capture: Capture) -> None:
+def test_a_line_is_as_sagemaker_writes_it(place: Place, capture: Capture) -> None:
     """Path and line have the names, encodings and times of SageMaker's capture format, and nothing invented."""
     capture.start()
     offer(capture, BODY, ID, b"booking-7", b"trace=\xe9")
     capture.close()
-    ((path, (line,)),) = written(tmp_path).items()
+    ((path, (line,)),) = place.captured().items()
     assert re.fullmatch(r"ontime/v1-0/2026/02/14/17/35-49-[0-9a-f]{16}\.jsonl", path)
     assert {
         "captureData": {
@@ -107,8 +110,9 @@ def test_a_line_is_as_sagemaker_writes_it(tmp_path: Path, capture: Capture) -> N
     assert (1, 0, 0) == (capture.captured, capture.dropped, capture.waiting)
 
 
-def test_lines_are_on_disk_soon(tmp_path: Path, capture: Capture) -> None:
+def test_lines_are_on_disk_soon(tmp_path: Path) -> None:
     """What a process would lose if it were killed is what it answered a moment ago, not a whole minute."""
+    capture = Capture(Files(tmp_path / "ontime"))
     capture.start()
     offer(capture)
     deadline = time.monotonic() + 20
@@ -119,7 +123,7 @@ def test_lines_are_on_disk_soon(tmp_path: Path, capture: Capture) -> None:
     assert 1 == len(lines(tmp_path))
 
 
-def test_other_formats_have_their_encodings(tmp_path: Path, capture: Capture) -> None:
+def test_other_formats_have_their_encodings(place: Place, capture: Capture) -> None:
     """CSV is text, an array is base64; a request id that is no UUID is replaced by one; JSON needs no Content-Type."""
     array = npy(np.zeros((1, 4)))
     capture.start()
@@ -128,7 +132,7 @@ def test_other_formats_have_their_encodings(tmp_path: Path, capture: Capture) ->
     )
     capture.offer([Exchange("v1-0", NAMES, ("json", b"", bytearray(BODY)), ("csv", b"text/csv", b"0.5\n"), b"x")])
     capture.close()
-    csv_line, json_line = lines(tmp_path)
+    csv_line, json_line = lines(place)
     sides = csv_line["captureData"]
     assert ("CSV", "AA,JFK,\n") == (sides["endpointInput"]["encoding"], sides["endpointInput"]["data"])
     assert ("BASE64", array) == (sides["endpointOutput"]["encoding"], base64.b64decode(sides["endpointOutput"]["data"]))
@@ -159,7 +163,7 @@ def test_other_formats_have_their_encodings(tmp_path: Path, capture: Capture) ->
 )
 def test_masked_features_are_not_kept(tmp_path: Path, kind: Any, body: Any, kept: Any) -> None:
     """In every shape of JSON, and in CSV with and without header, masked values are gone and all else stays."""
-    capture = Capture(tmp_path, "ontime", mask=["temp", "origin"])
+    capture = Capture(Files(tmp_path / "ontime"), mask=["temp", "origin"])
     capture.start()
     sent = body if isinstance(body, str) else json.dumps(body)
     capture.offer([Exchange("v1-0", NAMES, (kind, b"", sent.encode()), ("json", b"application/json", ANSWER), ID)])
@@ -172,7 +176,7 @@ def test_masked_features_are_not_kept(tmp_path: Path, kind: Any, body: Any, kept
 @pytest.mark.parametrize("dtype", ["<f8", ">f4", "i4"])
 def test_masked_columns_of_arrays_are_nan(tmp_path: Path, dtype: str) -> None:
     """An array is kept as float64 with NaN in the masked columns."""
-    capture = Capture(tmp_path, "ontime", mask=["temp", "origin"])
+    capture = Capture(Files(tmp_path / "ontime"), mask=["temp", "origin"])
     capture.start()
     body = npy(np.array([[1, 0, 71, 480], [2, 1, 72, 481]]).astype(dtype, order="F"))
     capture.offer(
@@ -187,7 +191,7 @@ def test_masked_columns_of_arrays_are_nan(tmp_path: Path, dtype: str) -> None:
 
 def test_what_cannot_be_masked_is_not_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A body that the mask does not understand is dropped, and a masked name that no feature has is reported."""
-    capture = Capture(tmp_path, "ontime", mask=["temp", "tmep"])
+    capture = Capture(Files(tmp_path / "ontime"), mask=["temp", "tmep"])
     capture.start()
     offer(capture, b'{"secret": 1}')
     offer(capture)
@@ -197,7 +201,7 @@ def test_what_cannot_be_masked_is_not_kept(tmp_path: Path, caplog: pytest.LogCap
 
 
 def test_one_that_has_no_line_costs_the_others_nothing(
-    tmp_path: Path, capture: Capture, caplog: pytest.LogCaptureFixture
+    place: Place, capture: Capture, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Lines are made many at once, for each variant; what is no text is dropped alone."""
     bodies = [BODY, b'{"instances": "\xff"}', BODY]
@@ -207,15 +211,15 @@ def test_one_that_has_no_line_costs_the_others_nothing(
     )
     capture.start()
     capture.close()
-    assert {"v1-0": 2, "v1-1": 2} == {path.split("/")[1]: len(found) for path, found in written(tmp_path).items()}
+    assert {"v1-0": 2, "v1-1": 2} == {path.split("/")[1]: len(found) for path, found in place.captured().items()}
     assert (4, 2, 0) == (capture.captured, capture.dropped, capture.waiting)
     assert "a request is not captured: UnicodeDecodeError" in caplog.text
 
 
 @pytest.mark.parametrize("ids", [(ID,), (ID, b"x" * 3000), (ID, b"", b"x" * 3000)])
-def test_memory_is_bounded(tmp_path: Path, ids: tuple[bytes, ...]) -> None:
+def test_memory_is_bounded(place: Place, ids: tuple[bytes, ...]) -> None:
     """What does not fit into the bound is dropped and counted, whatever the disk does; headers weigh, too."""
-    capture = Capture(tmp_path, "ontime", memory=10_000)
+    capture = Capture(place.sink("ontime"), memory=10_000)
     for _ in range(100):
         offer(capture, BODY, *ids)
     assert capture.waiting <= 10_000
@@ -224,14 +228,14 @@ def test_memory_is_bounded(tmp_path: Path, ids: tuple[bytes, ...]) -> None:
     assert 0 < kept < 100
     capture.start()
     capture.close()
-    assert (kept, 0) == (len(lines(tmp_path)), capture.waiting)
+    assert (kept, 0) == (len(lines(place)), capture.waiting)
 
 
 def test_a_share_is_sampled(tmp_path: Path) -> None:
     """About as many are captured as the percentage says; of 0 none, of 100 all."""
     counts = []
     for percent in (0.0, 25.0, 100.0):
-        capture = Capture(tmp_path, "ontime", percent=percent)
+        capture = Capture(Files(tmp_path / "ontime"), percent=percent)
         for _ in range(2000):
             offer(capture)
         capture.start()
@@ -243,17 +247,17 @@ def test_a_share_is_sampled(tmp_path: Path) -> None:
 def test_files_end_with_the_minute_the_hour_and_their_size(tmp_path: Path) -> None:
     """A file holds at most a minute, belongs to one hour and one variant, and is cut when it is large."""
     files = Files(tmp_path)
-    files.write("v1-0", MOMENT, b"{}\n")
-    files.write("v1-1", MOMENT, b"{}\n")
+    files.write("v1-0", MOMENT, b"{}\n", 1)
+    files.write("v1-1", MOMENT, b"{}\n", 1)
     files.rotate(MOMENT + 59)
     assert {} == written(tmp_path)
     files.rotate(MOMENT + 60)
     assert ["v1-0/2026/02/14/17", "v1-1/2026/02/14/17"] == [str(Path(path).parent) for path in written(tmp_path)]
     end_of_hour = MOMENT // 3600 * 3600 + 3599
-    files.write("v1-2", end_of_hour, b"1\n")
-    files.write("v1-2", end_of_hour + 1, b"2\n")
-    files.write("v1-2", end_of_hour + 2, b"[" + b" " * MAX_BYTES + b"]\n")
-    files.write("v1-2", end_of_hour + 3, b"3\n")
+    files.write("v1-2", end_of_hour, b"1\n", 1)
+    files.write("v1-2", end_of_hour + 1, b"2\n", 1)
+    files.write("v1-2", end_of_hour + 2, b"[" + b" " * MAX_BYTES + b"]\n", 1)
+    files.write("v1-2", end_of_hour + 3, b"3\n", 1)
     files.close()
     hours = [str(Path(path).parent.name) for path in written(tmp_path) if "v1-2" in path]
     assert ["17", "18", "18"] == hours
@@ -263,13 +267,13 @@ def test_files_end_with_the_minute_the_hour_and_their_size(tmp_path: Path) -> No
 def test_what_a_killed_process_left_is_adopted(tmp_path: Path, clock: Clock) -> None:
     """The next start names the file, without its torn last line; files of living processes are left alone."""
     living = Files(tmp_path / "ontime")
-    living.write("v1-1", MOMENT, b"{}\n")
+    living.write("v1-1", MOMENT, b"{}\n", 1)
     hidden = tmp_path / "ontime" / ".open" / "v1-0@2026-02-14-17@35-49-00ff.part"
     hidden.write_bytes(b'{"a": 1}\n{"b": 2}\n{"c"')
     torn = hidden.with_name("v1-0@2026-02-14-17@36-00-00ff.part")
     torn.write_bytes(b'{"c"')
     os.utime(torn, (1, 1))
-    capture = Capture(tmp_path, "ontime", clock=clock)
+    capture = Capture(Files(tmp_path / "ontime"), clock=clock)
     capture.start()
     capture.close()
     assert {"ontime/v1-0/2026/02/14/17/35-49-00ff.jsonl": [{"a": 1}, {"b": 2}]} == written(tmp_path)
@@ -282,7 +286,7 @@ def test_a_full_disk_drops_and_recovers(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While nothing can be written requests are dropped and counted, with one log line; then capture goes on."""
-    capture = Capture(tmp_path, "ontime", clock=clock)
+    capture = Capture(Files(tmp_path / "ontime"), clock=clock)
     write, free = os.write, [600]
 
     def limited(descriptor: int, data: memoryview) -> int:
@@ -309,7 +313,7 @@ def test_a_full_disk_drops_and_recovers(
 def test_a_folder_that_cannot_be_made_only_drops(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A monitoring bucket that is not there costs nothing but the capture."""
     (tmp_path / "file").write_text("")
-    capture = Capture(tmp_path / "file", "ontime")
+    capture = Capture(Files(tmp_path / "file" / "ontime"))
     capture.start()
     offer(capture)
     capture.close()
@@ -317,16 +321,15 @@ def test_a_folder_that_cannot_be_made_only_drops(tmp_path: Path, caplog: pytest.
     assert "Not a directory" in caplog.text
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/x", "/a/folder", "file://host/x", "file:", "file:relative"])
+@pytest.mark.parametrize("url", ["s3://bucket_x", "/a/folder", "file://host/x", "file:", "file:relative"])
 def test_other_addresses_are_refused(url: str) -> None:
     """An address of another kind is an error that says what is allowed."""
-    with pytest.raises(SettingsError, match=r"CAPTURE: found .*allowed is file:///"):
-        folder_at(url)
-    assert Path("/a b") == folder_at("file:///a%20b")
+    with pytest.raises(SettingsError, match=r"CAPTURE: found .*allowed is file:///.* or s3://"):
+        sink_at(url)
 
 
 @pytest.mark.parametrize("endpoint", ["", "../x", "a/b", ".hidden", "x" * 64])
 def test_endpoints_that_are_no_folder_names_are_refused(tmp_path: Path, endpoint: str) -> None:
     """The endpoint's name is a folder's."""
     with pytest.raises(SettingsError, match="ENDPOINT_NAME"):
-        Capture(tmp_path, endpoint)
+        sink_at(tmp_path.as_uri())(endpoint)

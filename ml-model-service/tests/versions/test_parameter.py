@@ -31,7 +31,9 @@ def test_a_file_that_comes_back_is_read(tmp_path: Path) -> None:
     assert "v2.0" == parameter.read()
 
 
-@pytest.mark.parametrize("url", ["v1.0", "/a/path", "http://host/x", "file://host/x", "ssm:/model"])
+@pytest.mark.parametrize(
+    "url", ["v1.0", "/a/path", "http://host/x", "file://host/x", "ssm:/model", "ssm://host/x", "s3://models"]
+)
 def test_other_addresses_are_refused(url: str) -> None:
     """An address of another kind is an error that says what is allowed."""
     with pytest.raises(ParameterError, match="allowed is file:///"):

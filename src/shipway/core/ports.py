@@ -107,6 +107,48 @@ class Models(Protocol):
         """Approve a pending version and let new releases take it. `at` is Unix time. Raises Refused or UsageError."""
 
 
+FileDigest = tuple[str, int]
+"""A file's SHA-256 (64 hex digits) and its size in bytes."""
+
+
+class VersionStore(Protocol):
+    """Where the registry keeps model versions: `v1.0/ v1.1/ … latest`, as docs/model-bucket.md has it.
+
+    A version appears whole and never changes, but for its metadata. Several may write at the same time. Where a version
+    is named, UsageError is raised if there is none of that name, and Refused if it can't be read.
+    """
+
+    def versions(self) -> Sequence[str]:
+        """The versions that are there, in numeric order."""
+
+    def metadata(self, version: str) -> bytes:
+        """The bytes of its metadata."""
+
+    def replace_metadata(self, version: str, before: bytes, after: bytes) -> bool:
+        """Put `after` in place of its metadata in one step; False, and nothing changes, unless that is still `before`."""
+
+    def add(self, version: str, folder: str, files: Mapping[str, FileDigest], metadata: bytes) -> bool:
+        """Make a version of these files of a folder; False, and nothing changes, where there is one of that name.
+
+        Raises Refused where a file is not what its digest says.
+        """
+
+    def files(self, version: str) -> Sequence[str]:
+        """The names of its files, but for the metadata, as they lie there."""
+
+    def digest(self, version: str, file: str) -> FileDigest:
+        """What a file is, as it lies there."""
+
+    def at_hand(self, version: str) -> AbstractContextManager[str]:
+        """A folder on this machine that holds the version's files meanwhile, to be read only."""
+
+    def latest(self) -> str | None:
+        """The version that `latest` names; None when nothing was promoted. Raises Refused when it names none."""
+
+    def point(self, version: str) -> None:
+        """Make `latest` name the version, in one step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the monitoring program said of a window, of which model version, and where its files are."""

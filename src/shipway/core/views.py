@@ -223,7 +223,8 @@ class Publishing:
 class Decided:
     """A version after a decision: whether that changed it, where it serves and whether new releases take it.
 
-    `run` promotes it where `model.on_approval` says so; `not_promoted` tells why that was refused.
+    `run` promotes it where `model.on_approval` says so; `not_promoted` tells why that was refused. Where no run is
+    needed for it, `told` says what came of it.
     """
 
     model: ModelVersion
@@ -232,14 +233,19 @@ class Decided:
     latest: bool
     run: Run | None = None
     not_promoted: Refused | None = None
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """What new releases take now, and the run that brings the version to where it is asked for, if one does."""
+    """What new releases take now, and the run that brings the version to where it is asked for, if one does.
+
+    Where it is there already, `told` says how that was read back.
+    """
 
     latest: str | None
     run: Run | None
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

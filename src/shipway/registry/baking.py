@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shipway.core.errors import Refused, UsageError
 from shipway.registry import metadata
-from shipway.registry.bucket import METADATA, copy_sealed, files_in, read_bounded
+from shipway.registry.files import METADATA, copy_sealed, files_in, read_bounded
 
 _WRITABLE = 0o644
 

@@ -9,8 +9,8 @@ from typing import Any
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Tell
-from shipway.registry.bucket import METADATA, copy_sealed, last_line_with, read_bounded
-from shipway.registry.metadata import CONTRACT, Metadata, dump
+from shipway.registry.files import METADATA, copy_listed, copy_sealed, last_line_with, read_bounded
+from shipway.registry.metadata import Metadata, dump
 from shipway.registry.packer import LOCK, READING_LOCK, Packer, work_folder
 
 LIGHTGBM, ONNX, PICKLE = "lightgbm-text", "onnx", "sklearn-pickle"
@@ -79,10 +79,10 @@ def _pandas_categories(file: Path) -> list[list[str]] | None:
 
 
 def gathered(folder: Path, checked: Metadata, work: Path) -> Path:
-    """A copy of a training's output in `work`, so that it cannot change while it is checked. Raises as `copy_files`."""
+    """A copy of a training's output in `work`, so that it cannot change while it is checked. Raises as `copy_listed`."""
     source = work / "model"
     source.mkdir()
-    copy_files(folder, checked, source)
+    copy_listed(folder, checked.listed, source)
     (source / METADATA).write_bytes(read_bounded(folder / METADATA))
     return source
 
@@ -115,19 +115,6 @@ def must_be_served(packer: Packer, source: Path, document: dict[str, Any], tell:
     with work_folder() as work:
         job = {"command": "read", "folder": str(source), "pickles": pickles}
         packer.run(job, work, tell, LOCK if pickles else READING_LOCK)
-
-
-def copy_files(folder: Path, checked: Metadata, target: Path) -> None:
-    """Copy what the metadata lists, sealed. Raises Refused when a file is not what it says."""
-    for name, entry in checked.files.items():
-        found = copy_sealed(folder / name, target / name)
-        if found != (entry.sha256, entry.bytes):
-            raise Refused(
-                f"{folder / name}: has sha256 {found[0]} and {found[1]:,} bytes; "
-                f"{METADATA} says {entry.sha256} and {entry.bytes:,}",
-                fix=f"write the folder again, {METADATA} last, as {CONTRACT} says; it was changed after its metadata was made",
-                state="nothing changed",
-            )
 
 
 def source_digest(document: dict[str, Any]) -> str:

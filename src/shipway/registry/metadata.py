@@ -20,10 +20,10 @@ from shipway.core.contract import schema as core
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.core.models.model_version import ModelVersion
+from shipway.core.ports import FileDigest
+from shipway.registry.files import CONTRACT
 
 MAX_BYTES = 8 << 30
-CONTRACT = "docs/model-bucket.md"
-"""The page that describes a version's folder."""
 
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}){0,7}")
 _SHOWN = 30
@@ -106,6 +106,11 @@ class Metadata(_Part):
     holdout: Holdout | None = None
     input: Literal["codes", "values"] = "codes"
     onnx: dict[str, JsonValue] | None = None
+
+    @property
+    def listed(self) -> dict[str, FileDigest]:
+        """What each file must be."""
+        return {name: (entry.sha256, entry.bytes) for name, entry in self.files.items()}
 
 
 def parse(data: bytes, name: str) -> tuple[dict[str, Any], Metadata]:

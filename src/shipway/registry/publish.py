@@ -8,20 +8,28 @@ from typing import Any
 from shipway.core.contract.version import VERSION, next_version
 from shipway.core.errors import Refused, UsageError
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Tell
+from shipway.core.ports import Tell, VersionStore
 from shipway.core.views import Publishing
 from shipway.registry import forms, metadata
-from shipway.registry.bucket import METADATA, Bucket, files_in, read_bounded
+from shipway.registry.files import CONTRACT, METADATA, files_in, read_bounded
 from shipway.registry.metadata import Metadata
 from shipway.registry.packer import Packer, work_folder
 
+_TRIES = 20
+"""Names that may be taken by others in between, before a publisher gives up."""
 _PENDING = {"status": "pending", "by": None, "at": None, "why": None}
 
 
 def publish(
-    bucket: Bucket, packer: Packer | None, folder: Path, version: str | None, author: str, how: Publishing, tell: Tell
+    store: VersionStore,
+    packer: Packer | None,
+    folder: Path,
+    version: str | None,
+    author: str,
+    how: Publishing,
+    tell: Tell,
 ) -> ModelVersion:
-    """Copy the folder into the bucket as `version` (default: the next free one), waiting for approval.
+    """Copy the folder into the store as `version` (default: the next free one), waiting for approval.
 
     A model that is not served in its own format is converted first; see `forms.package`. The result is loaded by the
     model server's own code; see `forms.must_be_served`. The metadata's own author wins over `author`. If a version
@@ -38,48 +46,47 @@ def publish(
     forms.check_pickle(checked, how.pickle_sha256)
     with work_folder() as work:
         source = forms.gathered(folder, checked, work)
-        present = None if how.check else _present(bucket, document, wanted)
+        present = None if how.check else _present(store, document, wanted)
         if present is not None:
             return present
-        made, name = document, wanted or next_version(bucket.versions())
+        made, name = document, wanted or next_version(store.versions())
         needed = forms.needs_program(source, checked, how.check)
         if packer is None:
             if needed:
                 raise Refused(
                     "this registry keeps files and converts no models", fix="publish through the daemon: shipway up"
                 )
-            return _add(bucket, source, document, wanted)
+            return _add(store, source, document, wanted)
         if needed:
             made = forms.package(packer, source, document, checked, how.keep_native, tell)
             _, checked = metadata.parse(metadata.dump(made), METADATA)  # the answer is checked like any folder
         forms.must_be_served(packer, source, {**made, "version": name}, tell)
         if how.check:
             return metadata.described(name, checked)
-        return _add(bucket, source, made, wanted)
+        return _add(store, source, made, wanted)
 
 
-def _add(bucket: Bucket, folder: Path, document: dict[str, Any], wanted: str | None) -> ModelVersion:
+def _add(store: VersionStore, folder: Path, document: dict[str, Any], wanted: str | None) -> ModelVersion:
     checked = Metadata.model_validate(document)
-    with bucket.lock(), bucket.incoming() as incoming:
-        forms.copy_files(folder, checked, incoming)
-        present = _present(bucket, document, wanted)
+    for _ in range(_TRIES):
+        present = _present(store, document, wanted)
         if present is not None:
             return present
-        name = wanted or next_version(bucket.versions())
-        document = {**document, "version": name}
-        bucket.commit(incoming, name, metadata.dump(document))
-    return metadata.described(name, Metadata.model_validate(document))
+        name = wanted or next_version(store.versions())
+        if store.add(name, str(folder), checked.listed, metadata.dump({**document, "version": name})):
+            return metadata.described(name, checked)
+    raise Refused("others publish versions all the time", fix="publish it again", state="nothing changed")
 
 
-def _present(bucket: Bucket, document: dict[str, Any], wanted: str | None) -> ModelVersion | None:
+def _present(store: VersionStore, document: dict[str, Any], wanted: str | None) -> ModelVersion | None:
     """The version that holds the same model already. Raises Refused when `wanted` holds another one."""
-    same = _same_content(bucket, document, wanted)
+    same = _same_content(store, document, wanted)
     if same is not None:
-        return metadata.described(same, metadata.parse(bucket.metadata(same), same)[1])
-    if wanted in bucket.versions():
+        return metadata.described(same, metadata.parse(store.metadata(same), same)[1])
+    if wanted in store.versions():
         raise Refused(
             f"model {wanted} is there already, with other content; versions never change",
-            fix=f"publish it as {next_version(bucket.versions())}, the next free version",
+            fix=f"publish it as {next_version(store.versions())}, the next free version",
             state="nothing changed",
         )
     return None
@@ -102,19 +109,19 @@ def _check_listing(folder: Path, checked: Metadata) -> None:
     if lines:
         raise Refused(
             "\n".join(lines),
-            fix=f"make the folder and its {METADATA} agree, as {metadata.CONTRACT} says",
+            fix=f"make the folder and its {METADATA} agree, as {CONTRACT} says",
             state="nothing changed",
         )
 
 
-def _same_content(bucket: Bucket, document: dict[str, Any], wanted: str | None) -> str | None:
+def _same_content(store: VersionStore, document: dict[str, Any], wanted: str | None) -> str | None:
     """The version that holds the same model: `wanted`, or any when none is wanted."""
     source = document.get("source_sha256") or forms.source_digest(document)
-    for version in bucket.versions():
+    for version in store.versions():
         if wanted not in (None, version):
             continue
         try:
-            stored, _ = metadata.parse(bucket.metadata(version), version)
+            stored, _ = metadata.parse(store.metadata(version), version)
         except Refused:  # a damaged version is never the same; `verified` reports the damage
             continue
         if forms.content(stored) == forms.content(document) or stored.get("source_sha256") == source:

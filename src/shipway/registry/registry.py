@@ -9,16 +9,17 @@ from typing import Any
 from shipway.core.errors import Refused
 from shipway.core.models.approval import Decision, check_promotable
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Models, Tell
+from shipway.core.ports import Models, Tell, VersionStore
 from shipway.core.views import Publishing
 from shipway.registry import baking, decisions, metadata, publish
-from shipway.registry.bucket import METADATA, Bucket, digest_of, files_in
 from shipway.registry.comparison import Comparison, compared
+from shipway.registry.files import METADATA
 from shipway.registry.metadata import Metadata
 from shipway.registry.packer import Packer
 from shipway.registry.scoring import scored
 
 _AS_IT_COMES = Publishing()
+_TRIES = 20
 
 
 def _silently(line: str) -> None:
@@ -26,13 +27,13 @@ def _silently(line: str) -> None:
 
 
 class ModelRegistry(Models):
-    """The model versions in one bucket folder; safe to use from several processes.
+    """The model versions in one store; safe to use from several processes.
 
     Without a packer it keeps files only: what has to be loaded is refused, the rest is published unread.
     """
 
-    def __init__(self, folder: Path, packer: Packer | None = None, work_tree: Path = Path()) -> None:
-        self._bucket, self._packer = Bucket(folder), packer
+    def __init__(self, store: VersionStore, packer: Packer | None = None, work_tree: Path = Path()) -> None:
+        self._store, self._packer = store, packer
         self._work_tree = work_tree
 
     def publish(
@@ -44,10 +45,10 @@ class ModelRegistry(Models):
         tell: Tell = _silently,
     ) -> ModelVersion:
         """As `publish.publish` says. With `how.check` the answer is the version that it would become."""
-        return publish.publish(self._bucket, self._packer, Path(folder), version, author, how, tell)
+        return publish.publish(self._store, self._packer, Path(folder), version, author, how, tell)
 
     def list(self) -> tuple[ModelVersion, ...]:
-        return tuple(self.get(version) for version in self._bucket.versions())
+        return tuple(self.get(version) for version in self._store.versions())
 
     def get(self, version: str) -> ModelVersion:
         """One version. Raises UsageError when there is none, Refused when its metadata is damaged."""
@@ -61,21 +62,21 @@ class ModelRegistry(Models):
 
         Raises as `verified` does, UsageError without a reason, Refused where the state does not allow it.
         """
-        with self._bucket.lock():
-            if decision == "approved":
-                self.verified(version)
-            document, _ = self._read(version)
+        if decision == "approved":
+            self.verified(version)
+        for _ in range(_TRIES):
+            before = self._store.metadata(version)
+            document, _ = self._parsed(version, before)
             decided = decisions.decided(document, decision, by, why, at)
-            if decided != document:
-                self._bucket.replace_metadata(version, metadata.dump(decided))
-        return self.get(version)
+            if decided == document or self._store.replace_metadata(version, before, metadata.dump(decided)):
+                return self.get(version)
+        raise Refused(f"others decide on model {version} all the time", fix="decide again", state="nothing changed")
 
     def set_latest(self, version: str) -> ModelVersion:
         """Make new releases take the version. Raises as `verified` does, and Refused when it is not approved."""
-        with self._bucket.lock():
-            model = self.verified(version)
-            _check_approved(model)
-            self._bucket.point(version)
+        model = self.verified(version)
+        _check_approved(model)
+        self._store.point(version)
         return model
 
     def make_latest(self, version: str, by: str, why: str, at: float) -> None:
@@ -96,12 +97,13 @@ class ModelRegistry(Models):
         """
         model = self.verified(version)
         check_promotable(model)
-        baking.bake(self._bucket.path(version), self._work_tree / folder)
+        with self._store.at_hand(version) as source:
+            baking.bake(Path(source), self._work_tree / folder)
         return model
 
     def latest_name(self) -> str | None:
         """The version that `latest` names, or None. Raises Refused when the pointer is damaged."""
-        return self._bucket.latest()
+        return self._store.latest()
 
     def latest(self) -> ModelVersion:
         """The version new releases take. Raises Refused when none was promoted, or it was rejected since."""
@@ -115,17 +117,16 @@ class ModelRegistry(Models):
     def verified(self, version: str) -> ModelVersion:
         """The version, after its files' digests were checked. Raises UsageError or Refused."""
         _, checked = self._read(version)
-        folder = self._bucket.path(version)
         faults = []
         if checked.version != version:
             faults.append(f"{METADATA} says it is {checked.version}")
-        there = set(files_in(folder)) - {METADATA}
+        there = set(self._store.files(version))
         faults += [f"{name} is not listed in {METADATA}" for name in sorted(there - set(checked.files))]
         for name, entry in checked.files.items():
             if name not in there:
                 faults.append(f"{name} is missing")
                 continue
-            digest, size = digest_of(folder / name)
+            digest, size = self._store.digest(version, name)
             if digest != entry.sha256:
                 faults.append(f"{name} has sha256 {digest}, metadata says {entry.sha256}")
             elif size != entry.bytes:
@@ -140,12 +141,15 @@ class ModelRegistry(Models):
 
     def compare(self, a: str, b: str, tell: Tell = _silently) -> Comparison:
         first, second = self._read(a)[1], self._read(b)[1]
-        sides = (self._bucket.path(a), first), (self._bucket.path(b), second)
-        scores, note = scored(self._packer, *sides, tell)
+        with self._store.at_hand(a) as left, self._store.at_hand(b) as right:
+            scores, note = scored(self._packer, (Path(left), first), (Path(right), second), tell)
         return compared(first, second, scores, note)
 
     def _read(self, version: str) -> tuple[dict[str, Any], Metadata]:
-        return metadata.parse(self._bucket.metadata(version), f"model {version}: {METADATA}")
+        return self._parsed(version, self._store.metadata(version))
+
+    def _parsed(self, version: str, data: bytes) -> tuple[dict[str, Any], Metadata]:
+        return metadata.parse(data, f"model {version}: {METADATA}")
 
 
 def _check_approved(model: ModelVersion) -> None:

@@ -64,6 +64,7 @@ from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
+from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
 
@@ -228,7 +229,7 @@ def build(places: Places) -> LocalPlatform:
     target = LocalTarget(sides, routes, supervisor, runner, router, meter, versions, evidence, specs)
     bucket = places.state / (app.model.bucket if app.model else "ml-models-bucket")
     models = ModelRegistry(
-        bucket,
+        FolderStore(bucket),
         Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
         root,
     )

@@ -1,4 +1,4 @@
-"""Data capture: what was asked and answered, sampled, to files for the monitors; off the path of requests."""
+"""Data capture: what was asked and answered, sampled, for the monitors; off the path of requests."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from random import random
 
 import msgspec
 
-from ml_model_service.capture.files import Files
 from ml_model_service.capture.lines import Exchange, lines
 from ml_model_service.capture.mask import Mask
-from ml_model_service.file_url import path_in
-from ml_model_service.settings import SettingsError, check_endpoint
+from ml_model_service.capture.sinks import Sink
 
 log = logging.getLogger(__name__)
 # what an entry weighs besides what the client sent and got
@@ -28,7 +25,7 @@ _SMALL = 4 << 10
 _INTERVAL = 0.1
 # The writer holds the interpreter for some 0.2 ms, then lets requests go on.
 _AT_ONCE, _BYTES_AT_ONCE, _PAUSE = 512, 512 << 10, 0.0005
-_ADOPT_EVERY, _COMPLAIN_EVERY = 60.0, 60.0
+_COMPLAIN_EVERY = 60.0
 
 # lines, and how many these are
 _Text = tuple[bytes, int]
@@ -36,42 +33,31 @@ _Text = tuple[bytes, int]
 _Entry = tuple[float, str, int, int, _Text | Callable[[], _Text]]
 
 
-def folder_at(url: str) -> Path:
-    """The folder that CAPTURE names. Raises SettingsError for another kind of address."""
-    path = path_in(url)
-    if path is not None:
-        return path
-    raise SettingsError(f"CAPTURE: found {url!r}, allowed is file:///path/of/a/folder")
-
-
 class Capture:
     """Takes requests from the event loop's thread and writes them from its own.
 
-    `captured` and `dropped` count requests. Dropped are those that memory or the disk had no room for, and those that
+    `captured` and `dropped` count requests. Dropped are those that memory or the sink had no room for, and those that
     could not be masked. Only requests that were answered with 2xx may be offered, as on SageMaker.
     """
 
     def __init__(
         self,
-        folder: Path,
-        endpoint: str,
+        sink: Sink,
         percent: float = 100.0,
         mask: Collection[str] = (),
         memory: int = 64 << 20,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Write below `<folder>/<endpoint>`; at most `memory` bytes wait. Raises SettingsError for a bad endpoint."""
-        check_endpoint(endpoint)
-        self.captured = 0
+        """At most `memory` bytes wait, those that the sink holds included."""
         self._share, self._memory, self._clock = percent / 100, memory, clock
         self._mask = Mask(frozenset(mask)) if mask else None
         self._checked: set[tuple[str, ...]] = set()
-        self._files = Files(folder / endpoint)
+        self._sink = sink
         self._entries: deque[_Entry] = deque()
         # Each of these is written by one thread alone.
         self._offered_bytes = self._handled_bytes = 0
-        self._no_memory = self._lost = 0
-        self._adopted_at = self._complained_at = float("-inf")
+        self._no_memory = self._no_line = 0
+        self._complained_at = float("-inf")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -88,7 +74,7 @@ class Capture:
                 continue
             size = _OVERHEAD + len(exchange.request[1]) + len(exchange.request[2]) + len(exchange.answer[2])
             size += len(exchange.inference_id) + len(exchange.custom_attributes)
-            if self._offered_bytes + size - self._handled_bytes > self._memory:
+            if self.waiting + size > self._memory:
                 self._no_memory += 1
                 continue
             self._offered_bytes += size
@@ -102,20 +88,27 @@ class Capture:
             self._entries.append((moment, variant, len(alike), sum(sizes), self._text(moment, alike)))
 
     @property
+    def captured(self) -> int:
+        """Requests whose lines are where they belong."""
+        return self._sink.stored
+
+    @property
     def dropped(self) -> int:
         """Requests that should have been captured and were not."""
-        return self._no_memory + self._lost
+        return self._no_memory + self._no_line + self._sink.lost
 
     @property
     def waiting(self) -> int:
         """Bytes in memory that are not written yet."""
-        return self._offered_bytes - self._handled_bytes
+        return self._offered_bytes - self._handled_bytes + self._sink.held
 
     def close(self, timeout: float = 5.0) -> None:
-        """Write what waits and close the files, within `timeout` seconds. Nothing may be offered afterwards."""
+        """Write what waits, within `timeout` seconds. Nothing may be offered afterwards."""
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
+            if self._thread.is_alive():
+                log.error("%d bytes of captured requests were not written before the end", self.waiting)
 
     def _run(self) -> None:
         closing = False
@@ -125,25 +118,22 @@ class Capture:
             while self._entries:
                 self._write_some()
                 self._closing.wait(_PAUSE)
-        self._attempt(self._files.close)
+        self._attempt(self._sink.close)
 
     def _tend(self) -> None:
         now = self._clock()
-        if _due(now, self._adopted_at, _ADOPT_EVERY):
-            self._adopted_at = now
-            self._attempt(self._files.adopt)
-        self._attempt(lambda: self._files.rotate(now))
+        self._attempt(lambda: self._sink.tend(now))
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
         except OSError as error:
-            self._complain(f"captured data stays in hidden files for now: {error}")
+            self._complain(f"captured requests are not yet where they belong: {error}")
 
     def _write_some(self) -> None:
-        """The next entries, each into its variant's file of its hour."""
+        """The next entries, those of a variant and an hour together."""
         groups: dict[tuple[str, float], tuple[float, list[bytes], list[int]]] = {}
-        handled = written = size = 0
+        handled = size = 0
         while self._entries and handled < _AT_ONCE and size < _BYTES_AT_ONCE:
             moment, variant, count, taken, text = self._entries.popleft()
             handled, size = handled + count, size + taken
@@ -151,14 +141,12 @@ class Capture:
             _, texts, counts = groups.setdefault((variant, moment // 3600), (moment, [], []))
             texts.append(found)
             counts.append(kept)
+            self._no_line += count - kept
         for (variant, _), (moment, texts, counts) in groups.items():
             try:
-                self._files.write(variant, moment, b"".join(texts))
-                written += sum(counts)
+                self._sink.write(variant, moment, b"".join(texts), sum(counts))
             except OSError as error:
                 self._complain(f"requests are not captured: {error}")
-        self.captured += written
-        self._lost += handled - written
         self._handled_bytes += size
 
     def _text(self, moment: float, exchanges: Sequence[Exchange]) -> _Text:

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 8 << 20
 MAX_AGE = 60.0
 OPEN = ".open"
+_ADOPT_EVERY = 60.0
 
 
 class _File:
@@ -58,12 +59,34 @@ class _File:
 class Files:
     """`<folder>/<variant>/yyyy/mm/dd/hh/<minute>-<second>-<random>.jsonl`; one open file for each variant."""
 
+    held = 0
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, _File] = {}
+        self._adopted_at = float("-inf")
+        self.stored = self.lost = 0
 
-    def write(self, variant: str, moment: float, lines: bytes) -> None:
-        """Append whole lines to the variant's file of that hour (UTC). Raises OSError, having written none of them."""
+    def write(self, variant: str, moment: float, lines: bytes, count: int) -> None:
+        """Append the lines of `count` requests to the variant's file of that hour (UTC).
+
+        Raises OSError, having written none of them.
+        """
+        try:
+            self._write(variant, moment, lines)
+        except OSError:
+            self.lost += count
+            raise
+        self.stored += count
+
+    def tend(self, now: float) -> None:
+        """Close what is a minute old, and look for what killed processes have left. Raises OSError."""
+        self.rotate(now)
+        if not 0 <= now - self._adopted_at < _ADOPT_EVERY:
+            self._adopted_at = now
+            self.adopt()
+
+    def _write(self, variant: str, moment: float, lines: bytes) -> None:
         file = self._files.get(variant)
         if file is not None and (file.size >= MAX_BYTES or moment // 3600 != file.opened // 3600):
             self._close(variant)
@@ -105,10 +128,12 @@ class Files:
                 log.info("adopted captured data that a killed process left: %s, %d bytes", path.name, whole)
 
     def _open(self, variant: str, moment: float) -> _File:
-        stem = f"{variant}@{datetime.fromtimestamp(moment, UTC):%Y-%m-%d-%H@%M-%S}-{secrets.token_hex(8)}"
-        path = self._folder / OPEN / f"{stem}.part"
+        target = name_in_hour(variant, moment, secrets.token_hex(8))
+        # as one name, from which `adopt` makes the same path again
+        *hour, name = target.split("/")[1:]
+        path = self._folder / OPEN / f"{variant}@{'-'.join(hour)}@{name.removesuffix('.jsonl')}.part"
         path.parent.mkdir(parents=True, exist_ok=True)
-        return _File(path, self._target(stem), moment)
+        return _File(path, self._folder / target, moment)
 
     def _target(self, stem: str) -> Path:
         variant, hour, name = stem.rsplit("@", 2)
@@ -116,6 +141,15 @@ class Files:
 
     def _close(self, variant: str) -> None:
         self._files.pop(variant).close()
+
+
+def name_in_hour(variant: str, moment: float, random: str) -> str:
+    """Where lines of that moment (Unix time) belong below an endpoint.
+
+    >>> name_in_hour("v1-0", 1771090549.25, "00ff")
+    'v1-0/2026/02/14/17/35-49-00ff.jsonl'
+    """
+    return f"{variant}/{datetime.fromtimestamp(moment, UTC):%Y/%m/%d/%H/%M-%S}-{random}.jsonl"
 
 
 def _publish(path: Path, target: Path) -> None:

@@ -16,7 +16,8 @@ from ml_model_service.http.messages import Answer, Reply, Request
 from ml_model_service.predictions import IN_THREAD, Predictions
 from ml_model_service.sagemaker.multi_model import Models
 from ml_model_service.settings import Settings
-from ml_model_service.versions.model import Model, load
+from ml_model_service.versions.model import Model, ModelError, load
+from ml_model_service.versions.sources import Source
 
 # a target is an object's key below the endpoint's prefix: the version, as a folder or as the archive SageMaker keeps
 _TARGET = re.compile(rf"({VERSION.pattern})(?:\.tar\.gz|/model\.tar\.gz)?")
@@ -36,9 +37,9 @@ class _Load(msgspec.Struct):
 class Hosting:
     """Models beside the one in service: loaded, listed, invoked and unloaded by name."""
 
-    def __init__(self, settings: Settings, predictions: Predictions) -> None:
+    def __init__(self, settings: Settings, predictions: Predictions, source: Source | None) -> None:
         self.models = Models(settings.models_memory, self._read, settings.models_root)
-        self._settings, self._bucket, self._predictions = settings, settings.bucket, predictions
+        self._settings, self._source, self._predictions = settings, source, predictions
 
     def reply(self, request: Request) -> Reply:
         """What `/models…` answers. Raises Problem."""
@@ -60,19 +61,23 @@ class Hosting:
     def invoke_target(self, target: bytes, request: Request) -> Awaitable[Answer]:
         """The answer of the version that a client names, loaded on demand as SageMaker does it. Raises Problem."""
         found = _TARGET.fullmatch(target.decode("latin-1"))
-        if found is None or self._bucket is None:
+        if found is None or self._source is None:
             shown = target.decode("latin-1")[:80]
             raise Problem(400, "invalid_target", f"target model: found {shown!r}, allowed is a version such as v1.0")
-        return asyncio.to_thread(self._answer_of, found[1], self._bucket / found[1], request)
+        return asyncio.to_thread(self._answer_of, found[1], self._source, request)
 
     def _read(self, folder: Path) -> Model:
         """The model in `folder`: a version of the bucket, else one of those below the root of a container's models."""
-        if self._bucket is not None and folder.parent == self._bucket:
-            return load(folder, folder.name, self._settings.bucket_at(self._bucket))
+        if self._source is not None and folder.parent == self._source.bucket.folder:
+            return self._source.load(folder.name)
         return load(folder, bucket=self._settings.bucket_at(self._settings.models_root))
 
-    def _answer_of(self, name: str, folder: Path, request: Request) -> Answer:
-        answer = self._predictions.predict_by(self.models.target_model(name, folder), request)
+    def _answer_of(self, version: str, source: Source, request: Request) -> Answer:
+        try:
+            folder = source.folder(version)
+        except ModelError as error:
+            raise Problem(404, "model_not_found", str(error)) from error
+        answer = self._predictions.predict_by(self.models.target_model(version, folder), request)
         answer.headers += _INVOKED
         return answer
 

@@ -7,11 +7,16 @@ accepted when it was published, not that it is harmless; so the machine's owner 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from ml_model_service.aws.addresses import S3Address, s3_in
+
+Trusted = Collection[Path | S3Address]
+"""The buckets whose pickles may be loaded: folders by their real paths, and addresses in S3."""
 
 
 class PickleRefused(ValueError):
@@ -43,18 +48,18 @@ class Bucket:
         return real
 
 
-def bucket_at(folder: Path, trusted: Iterable[Path]) -> Bucket:
-    """The bucket in `folder`, trusted if it is one of `trusted`, whose paths are real ones."""
+def bucket_at(folder: Path, trusted: Trusted) -> Bucket:
+    """The bucket in `folder`, trusted if it is one of `trusted`."""
     return Bucket(folder, Path(os.path.realpath(folder)) in trusted)
 
 
-def trusted_by(policy: str) -> tuple[Path, ...]:
-    """The real paths of the folders that `policy` (absolute paths or file:// URIs, comma between) names.
+def trusted_by(policy: str) -> tuple[Path | S3Address, ...]:
+    """The buckets that `policy` names: absolute paths, file:// URIs or s3:// addresses, comma between.
 
     Raises ValueError, whose message is the entry that is none.
     """
     entries = [entry.strip() for entry in policy.split(",")]
-    return tuple(Path(os.path.realpath(_path(entry))) for entry in entries if entry)
+    return tuple(s3_in(entry) or Path(os.path.realpath(_path(entry))) for entry in entries if entry)
 
 
 def _path(entry: str) -> Path:

@@ -15,12 +15,12 @@ from ml_model_service.versions.chooser import Chooser
 from ml_model_service.versions.counters import Variants
 from ml_model_service.versions.memory import give_back
 from ml_model_service.versions.model import Model, ModelError, load
-from ml_model_service.versions.parameter import ParameterError, VersionParameter
+from ml_model_service.versions.parameter import NONE, ParameterError, Stale, VersionParameter
 from ml_model_service.versions.pickles import Bucket
 from ml_model_service.versions.shadow import Mirror
+from ml_model_service.versions.sources import Source
 
 log = logging.getLogger(__name__)
-RETRY_AFTER = 2.0
 
 
 class Unserved(ModelError):
@@ -67,6 +67,9 @@ class Served:
     def __init__(self) -> None:
         self.serving: Serving | None = None
         self.pending: Pending | None = Pending(None)
+        # Why the parameter could not be read lately, and how often it could not be since the start.
+        self.stale: Stale | None = None
+        self.parameter_failures = 0
         # The versions that served before these stay loaded, so that going back to them takes no time.
         self._warm: dict[str, Model] = {}
         self.on_change: Callable[[Serving], None] = lambda _: None
@@ -112,11 +115,11 @@ async def serve_baked(served: Served, baked: Bucket) -> None:
 
 
 async def follow(
-    served: Served, parameter: VersionParameter, bucket: Bucket, clock: Callable[[], float] = time.monotonic
+    served: Served, parameter: VersionParameter, source: Source, clock: Callable[[], float] = time.monotonic
 ) -> None:
     """Serve whatever `parameter` wants, for as long as the task runs.
 
-    What failed is tried again every two seconds, as the files of its versions may still be arriving. A task that
+    What failed is tried again every few seconds, as the files of its versions may still be arriving. A task that
     serves nothing yet serves its stable version alone until then: a candidate's fault must not be a restart's.
     """
     failed, retry_at = "", 0.0
@@ -126,7 +129,7 @@ async def follow(
             text = await asyncio.to_thread(parameter.read)
             wanted = parse(text)
         except (ParameterError, WantedError) as error:
-            served.refuse(None, f"the model version parameter holds {text!r}: {error}" if text else str(error))
+            served.refuse(None, _no_version(text, error))
         else:
             if served.serving is not None and served.serving.wanted == wanted:
                 served.pending = None
@@ -135,18 +138,25 @@ async def follow(
                 if text != failed:
                     # while the same text is tried again, its last error stays visible
                     served.pending = Pending(wanted.version)
-                failed = "" if await _change_over(served, bucket, wanted) else text
-                retry_at = clock() + RETRY_AFTER
+                failed = "" if await _change_over(served, source, wanted) else text
+                retry_at = clock() + source.retry_after
+        served.stale, served.parameter_failures = parameter.stale, parameter.failures
         await asyncio.sleep(parameter.interval)
 
 
-async def _change_over(served: Served, bucket: Bucket, wanted: Wanted) -> bool:
+def _no_version(text: str, error: Exception) -> str:
+    if text == NONE:
+        return "no version was promoted yet: the model version parameter says none"
+    return f"the model version parameter holds {text!r}: {error}" if text else str(error)
+
+
+async def _change_over(served: Served, source: Source, wanted: Wanted) -> bool:
     """Whether everything that is wanted is served now."""
     try:
-        models = await asyncio.to_thread(partial(_models, bucket, wanted, served.loaded, served.model))
+        models = await asyncio.to_thread(partial(_models, source, wanted, served.loaded, served.model))
     except Unserved as error:
         if served.serving is None and error.version != wanted.version:
-            await _change_over(served, bucket, Wanted(wanted.version))
+            await _change_over(served, source, Wanted(wanted.version))
         served.refuse(error.version, str(error))
         return False
     served.take(wanted, models)
@@ -156,12 +166,12 @@ async def _change_over(served: Served, bucket: Bucket, wanted: Wanted) -> bool:
     return True
 
 
-def _models(bucket: Bucket, wanted: Wanted, loaded: Mapping[str, Model], current: Model | None) -> dict[str, Model]:
+def _models(source: Source, wanted: Wanted, loaded: Mapping[str, Model], current: Model | None) -> dict[str, Model]:
     """All models that are wanted, those in memory as they are. Raises Unserved when one does not load or suit."""
     models: dict[str, Model] = {}
     for version in _versions(wanted):
         try:
-            models[version] = loaded.get(version) or load(bucket.folder / version, version, bucket)
+            models[version] = loaded.get(version) or source.load(version)
         except ModelError as error:
             raise Unserved(version, str(error)) from error
         except MemoryError as error:

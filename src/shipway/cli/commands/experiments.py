@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from shipway.cli import options
 from shipway.cli.client.protocol import Client
 from shipway.cli.here import client as client_here
 from shipway.cli.render.experiments import experiment_lines
+from shipway.cli.render.text import plain
 from shipway.cli.terminal import confirm, say, say_json
 
 _WHERE = "The environment whose model is meant."
@@ -41,7 +43,7 @@ def split(shares: tuple[str, ...], environment: str, *, off: bool, why: str, yes
     if as_json:
         say_json(answer)
     else:
-        say([f"✔ every task of {environment} does so now", *experiment_lines(answer, time.time())])
+        say([*_followed(answer), *experiment_lines(answer, time.time())])
     return 0
 
 
@@ -75,7 +77,7 @@ def shadow(
     if as_json:
         say_json(answer)
     else:
-        say([f"✔ every task of {environment} does so now", *experiment_lines(answer, time.time())])
+        say([*_followed(answer), *experiment_lines(answer, time.time())])
     return 0
 
 
@@ -91,3 +93,9 @@ def _show(client: Client, environment: str, what: str, as_json: bool) -> int:
 def _ask(client: Client, name: str, question: str, yes: bool) -> None:
     guarded = any(e["name"] == name and e["approval"] for e in client.get("status")["environments"])
     confirm(question, yes or not guarded)
+
+
+def _followed(answer: dict[str, Any]) -> list[str]:
+    """Every task was asked, or what is known of them."""
+    told = answer.get("told") or [f"every task of {answer['environment']} does so now"]
+    return [f"✔ {plain(line)}" for line in told]

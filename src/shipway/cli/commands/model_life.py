@@ -146,6 +146,8 @@ def _told(client: Client, answer: dict[str, Any], detach: bool, as_json: bool) -
         return hand_over(client, answer["run"], detach=detach, as_json=as_json)
     if as_json:
         say_json(answer)
+    elif told := answer.get("told"):
+        say([f"✔ {plain(line)}" for line in told])
     else:
         say(f"✔ {plain(answer['latest'])} is approved, and the latest; nothing serves yet, so nothing else changed")
     return 0

@@ -20,7 +20,7 @@ def experiment_lines(experiment: dict[str, Any], now: float) -> list[str]:
     lines = [f"{name}: model {_parts(experiment)}, since {clock_time(experiment['since'], now)}{by}{why}"]
     rows = [_row(version) for version in experiment["versions"]]
     headers = ("VERSION", "SHARE", "REQUESTS", "ERRORS", "P95", "MEAN", "SHIFT", "VERDICT")
-    lines += [f"  {line}" for line in table(headers, rows)]
+    lines += [f"  {line}" for line in table(headers, rows)] if rows else []
     if shadow := experiment["shadow_report"]:
         lines += ["", *(f"  {line}" for line in _shadow(shadow))]
     lines += [line for stopped in experiment["stopped"] for line in _stopped(stopped, now)]

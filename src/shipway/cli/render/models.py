@@ -75,6 +75,8 @@ def decided_lines(answer: dict[str, Any]) -> list[str]:
         lines.append(f"  Next: {share}shipway model rollback, or shipway model promote VERSION")
     if refusal := answer["not_promoted"]:
         lines += [f"  ‖ not promoted: {plain(refusal['what'])}", f"  Next: {plain(refusal['fix'])}"]
+    elif told := answer.get("told"):
+        lines += [f"  · {plain(line)}" for line in told]
     elif state == "approved" and not answer["run"] and not answer["serves"]:
         lines.append(f"  Use it: shipway model promote {version}")
     return lines

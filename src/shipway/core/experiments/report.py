@@ -57,12 +57,16 @@ class ShadowReport:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentReport:
-    """An experiment and how its versions do, stable first; `tasks` have told their figures."""
+    """An experiment and how its versions do, stable first; `tasks` have told their figures.
+
+    `told` says what is known of the tasks where they cannot be asked themselves.
+    """
 
     experiment: Experiment
     versions: tuple[VersionReport, ...] = ()
     shadow: ShadowReport | None = None
     tasks: int = 0
+    told: tuple[str, ...] = ()
 
 
 def report_version(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shipway.core.contract.schema import Feature, Output
+from shipway.core.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +34,10 @@ class ModelVersion:
     approval_why: str | None = None
     features: tuple[Feature, ...] = ()
     output: Output = field(default_factory=Output)
+
+
+def check_there(version: str, versions: Sequence[str]) -> None:
+    """Raise UsageError for a version that is none of those that there are."""
+    if version not in versions:
+        known = ", ".join(versions) or "none was published"
+        raise UsageError(f"no model version {version[:40]!r}; there are: {known}", fix="name one of these")

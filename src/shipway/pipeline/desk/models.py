@@ -12,6 +12,7 @@ from shipway.core.errors import Refused, UsageError
 from shipway.core.events import AuditEntry
 from shipway.core.experiments.experiment import Experiment, check_promotion
 from shipway.core.models.approval import Decision, check_decider, check_promotable, check_unused
+from shipway.core.models.baked import baked_into, to_describe
 from shipway.core.models.history import ModelHistory
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.release import Release
@@ -25,7 +26,6 @@ from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.runs import make_latest
 
-BAKED = "models"
 _ACTIONS = {"approved": "approve", "rejected": "reject", "archived": "archive"}
 
 
@@ -156,18 +156,13 @@ class PipelineModels(ModelDesk):
         return self.promote(history.versions[-2], environments, who, why, back=True)
 
     def bake(self, version: str, service: str | None, into: str | None, who: str) -> Baked:
-        """Default: the service that has a model baked in, or else the one that serves the model, and its `models`."""
-        name, folder = self._baked_into(service)
-        inside = self._parts.source.folder(into or folder)
+        name, folder = baked_into(self._app, service)
+        source = self._parts.source
+        inside = source.folder(into or folder)
         model = self._parts.models.bake(version, inside)
         detail = {"version": version, "folder": inside}
         self._store.add_audit(AuditEntry(self._parts.clock(), who, "bake model", None, "", detail))
-        described = self._app.services[name]
-        missing = ""
-        if described.baked is None or self._parts.source.folder(f"{described.path}/{described.baked}") != inside:
-            missing = f"services.{name}: `baked: {self._parts.source.folder(inside, described.path)}`"
-            missing += " in place of `model: true`" if described.model else ""
-        return Baked(model, inside, missing)
+        return Baked(model, inside, to_describe(self._app, name, inside, source.folder))
 
     def serving(self) -> dict[str, tuple[str, ...]]:
         """Version → the environments that serve it, in part as well, and those that a rollout brings it to now."""
@@ -194,21 +189,6 @@ class PipelineModels(ModelDesk):
         if self._app.model is None:
             raise UsageError("shipway.yaml has no `model:` section", fix="add one, or deploy without a model")
         return self._app.model
-
-    def _baked_into(self, service: str | None) -> tuple[str, str]:
-        """The service to bake into, and the folder from the repository's root."""
-        services = self._app.services
-        if service is not None and service not in services:
-            raise UsageError(f"no service {service!r}", fix=f"allowed: {', '.join(services)} (shipway.yaml)")
-        candidates = [service] if service is not None else [name for name, one in services.items() if one.baked]
-        candidates = candidates or list(self._app.model_services())
-        if len(candidates) != 1:
-            raise UsageError(
-                f"{len(candidates) or 'no'} services serve the model: {', '.join(candidates) or 'none'}",
-                fix=f"say which one: --service {' or '.join(candidates or services)}",
-            )
-        described = services[candidates[0]]
-        return candidates[0], f"{described.path}/{described.baked or BAKED}"
 
     def _record(self, environment: str) -> EnvironmentRecord:
         return self._parts.rollouts.record_of(environment)

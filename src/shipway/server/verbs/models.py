@@ -7,7 +7,7 @@ from pathlib import PurePath
 from shipway.core.desk import ModelDesk
 from shipway.core.errors import UsageError
 from shipway.core.models.approval import Decision
-from shipway.core.views import Promoted, Publishing
+from shipway.core.views import Publishing
 from shipway.server.verbs import shapes
 from shipway.server.verbs.call import Answer, Call, Verb, Verbs
 
@@ -15,17 +15,14 @@ from shipway.server.verbs.call import Answer, Call, Verb, Verbs
 def model_verbs(desk: ModelDesk) -> Verbs:
     """The verbs below `/v1/models`."""
 
-    def promoted(done: Promoted) -> Answer:
-        return {"latest": done.latest, "run": shapes.run(done.run) if done.run else None}
-
     def promote(call: Call) -> Answer:
         version, environments = call.path("version"), call.texts("environments")
         canary = call.flag("canary")
         if not call.flag("next_release"):
-            return promoted(desk.promote(version, environments, call.who, call.why, canary=canary))
+            return shapes.promoted(desk.promote(version, environments, call.who, call.why, canary=canary))
         if environments or canary:
             raise UsageError("next_release leaves what runs alone: it goes without environments and without canary")
-        return promoted(desk.promote_for_releases(version, call.who, call.why))
+        return shapes.promoted(desk.promote_for_releases(version, call.who, call.why))
 
     def decide(decision: Decision) -> Verb:
         return lambda call: shapes.decided(desk.decide(call.path("version"), decision, call.who, call.why))
@@ -48,7 +45,7 @@ def model_verbs(desk: ModelDesk) -> Verbs:
     return {
         ("GET", "/v1/models"): lambda _: shapes.models(desk.list()),
         ("POST", "/v1/models"): publish,
-        ("POST", "/v1/models/rollback"): lambda call: promoted(
+        ("POST", "/v1/models/rollback"): lambda call: shapes.promoted(
             desk.roll_back(call.texts("environments"), call.who, call.why)
         ),
         ("GET", "/v1/models/{version}"): lambda call: shapes.plain(desk.show(call.path("version"))),

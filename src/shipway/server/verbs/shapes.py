@@ -10,7 +10,7 @@ from shipway import __version__
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.run import Run
-from shipway.core.views import Baked, Decided, EnvironmentView, ModelsView, ReleaseView, RunView, StatusView
+from shipway.core.views import Baked, Decided, EnvironmentView, ModelsView, Promoted, ReleaseView, RunView, StatusView
 
 _anything: TypeAdapter[Any] = TypeAdapter(Any)
 Json = dict[str, Any]
@@ -60,6 +60,7 @@ def experiment(report: ExperimentReport) -> Json:
         "versions": plain(report.versions),
         "shadow_report": plain(report.shadow),
         "tasks": report.tasks,
+        **_told(report.told),
     }
 
 
@@ -100,7 +101,13 @@ def decided(outcome: Decided) -> Json:
         "latest": outcome.latest,
         "run": run(outcome.run) if outcome.run else None,
         "not_promoted": {"what": refusal.what, "fix": refusal.fix} if refusal else None,
+        **_told(outcome.told),
     }
+
+
+def promoted(done: Promoted) -> Json:
+    """What new releases take, and what brings the version to the tasks, or how it was read back."""
+    return {"latest": done.latest, "run": run(done.run) if done.run else None, **_told(done.told)}
 
 
 def baked(outcome: Baked) -> Json:
@@ -110,3 +117,7 @@ def baked(outcome: Baked) -> Json:
 
 def _environment(view: EnvironmentView) -> Json:
     return {**plain(view), "experiment": experiment(view.experiment) if view.experiment is not None else None}
+
+
+def _told(lines: tuple[str, ...]) -> Json:
+    return {"told": list(lines)} if lines else {}
