@@ -101,19 +101,16 @@ class Calls:
         except Exception as error:
             raise explained(error, service, operation, self.region) from error
 
-    def account(self) -> str:
-        """The account that the credentials belong to."""
-        return str(self.call("sts", "get_caller_identity")["Account"])
-
-    def check_account(self, wanted: str) -> None:
-        """Refuse credentials of another account than the one that shipway.yaml names."""
-        found = self.account()
-        if found != wanted:
+    def check_account(self, wanted: str) -> str:
+        """Refuse credentials of another account than the one that shipway.yaml names; the ARN that they belong to."""
+        caller = self.call("sts", "get_caller_identity")
+        if caller["Account"] != wanted:
             raise Refused(
-                f"the credentials are for account {found}, and shipway.yaml says aws.account: {wanted}",
+                f"the credentials are for account {caller['Account']}, and shipway.yaml says aws.account: {wanted}",
                 fix=f"use credentials of {wanted} (AWS_PROFILE), or correct aws.account",
                 state="nothing changed",
             )
+        return str(caller["Arn"])
 
 
 def _clients(region: str) -> Callable[[str], Any]:

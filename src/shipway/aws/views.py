@@ -1,0 +1,230 @@
+"""What an app on AWS serves and does, read from ECS, the releases' bucket and Parameter Store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from shipway.aws.calls import Calls
+from shipway.aws.moving import Moving
+from shipway.aws.names import Names
+from shipway.aws.parameters import Parameters
+from shipway.aws.release_store import ReleaseStore
+from shipway.aws.services import Deployment, EcsService, Services
+from shipway.core.contract.wanted import WantedError, parse
+from shipway.core.description.app import App
+from shipway.core.errors import UsageError
+from shipway.core.releases.release import Release
+from shipway.core.releases.run import Run
+from shipway.core.rollouts.machine import Phase
+from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.core.views import (
+    EnvironmentView,
+    ReleaseView,
+    RolloutView,
+    ServiceView,
+    models_of,
+    release_view,
+    rollout_view,
+)
+
+UNDER_WAY = frozenset(
+    {"PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"}
+)  # fmt: skip
+_GOING_BACK = frozenset({"STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
+NO_MODEL = "none"
+"""What Terraform writes into the parameter of a model version that nobody has set yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What ECS says of an environment's services now. `missing` says why there are none, where they are not all there."""
+
+    services: dict[str, EcsService]
+    deployments: tuple[Deployment, ...]
+    missing: str = ""
+
+    @property
+    def under_way(self) -> tuple[Deployment, ...]:
+        """The deployments that have not ended."""
+        return tuple(deployment for deployment in self.deployments if deployment.status in UNDER_WAY)
+
+
+class Views:
+    """Looks at one app."""
+
+    def __init__(self, app: App, names: Names, calls: Calls, store: ReleaseStore, parameters: Parameters) -> None:
+        self._app = app
+        self._names = names
+        self._calls = calls
+        self._store = store
+        self._parameters = parameters
+
+    def environments(self, runs: Sequence[Run]) -> tuple[EnvironmentView, ...]:
+        """Every environment of shipway.yaml, in its order; `runs` are the newest ones."""
+        names = list(self._app.environments)
+        with ThreadPoolExecutor(len(names)) as pool:
+            return tuple(pool.map(lambda name: self._environment(name, runs), names))
+
+    def look(self, environment: str) -> Seen:
+        """What ECS says of the environment's services, and of their deployments under way."""
+        services = Services(self._calls, self._names.cluster(environment))
+        try:
+            found = services.describe(list(self._app.services))
+        except UsageError as error:
+            return Seen({}, (), f"{error.what}: {error.fix}")
+        arns = [service.deployment for service in found.values() if service.deployment is not None]
+        return Seen(found, tuple(services.look(arns)))
+
+    def rollout(self, environment: str, runs: Sequence[Run]) -> RolloutView | None:
+        """The rollout under way there."""
+        kept = self._store.current(environment)
+        return _rollout(environment, kept.record if kept is not None else None, self.look(environment), runs)
+
+    def releases(self, limit: int) -> list[ReleaseView]:
+        """The newest releases and where they serve."""
+        serves: dict[str, tuple[str, ...]] = {}
+        for name in self._app.environments:
+            kept = self._store.history(name)
+            if kept is not None and kept.record.stable is not None:
+                serves[kept.record.stable] = (*serves.get(kept.record.stable, ()), name)
+        with ThreadPoolExecutor(8) as pool:
+            found = pool.map(self._store.release, self._store.release_ids()[:limit])
+            return [release_view(release, serves.get(release.id, ())) for release in found]
+
+    def release(self, id: str | None) -> Release | None:
+        """A release, if it is there."""
+        if id is None:
+            return None
+        try:
+            return self._store.release(id)
+        except UsageError:
+            return None
+
+    def _environment(self, name: str, runs: Sequence[Run]) -> EnvironmentView:
+        described = self._app.environments[name]
+        kept, current = self._store.history(name), self._store.current(name)
+        record = kept.record if kept is not None else EnvironmentRecord(name)
+        moving = current.record if current is not None else None
+        release, seen = self.release(record.stable), self.look(name)
+        rollout = _rollout(name, moving, seen, runs)
+        coming = self.release(rollout.release) if rollout is not None else None
+        return EnvironmentView(
+            name=name,
+            branch=described.branch,
+            url=self._url(name),
+            approval=described.approval.roles if described.approval else None,
+            https_url=None,
+            side=record.side,
+            release=record.stable,
+            previous=record.history[-2] if len(record.history) > 1 else None,
+            commit=release.commit if release is not None else None,
+            subject=next((run.subject for run in runs if release is not None and run.commit == release.commit), None),
+            model_version=self._model(name, release),
+            services=_services(self._app, release, seen) if release is not None or seen.missing else (),
+            candidate_services=_candidates(coming, seen) if coming is not None else (),
+            clients=None,
+            warm=record.warm,
+            rollout=rollout,
+            experiment=None,
+        )
+
+    def _url(self, environment: str) -> str:
+        """Clients reach prod by the domain itself, the others by a name below it."""
+        assert self._app.aws is not None
+        domain = self._app.aws.domain
+        return f"https://{domain if environment == 'prod' else f'{environment}.{domain}'}"
+
+    def _model(self, environment: str, release: Release | None) -> str | None:
+        """The version that the parameter names, which tasks follow by themselves; else what the release says."""
+        if not self._app.model_services():
+            return models_of(release) if release is not None else None
+        parameter = self._parameters.get(self._names.model_version(environment))
+        if parameter is None or parameter.value == NO_MODEL:
+            return models_of(release) if release is not None else None
+        try:
+            return parse(parameter.value).version
+        except WantedError:
+            return parameter.value
+
+
+def _rollout(environment: str, moving: Moving | None, seen: Seen, runs: Sequence[Run]) -> RolloutView | None:
+    """What the rollout's own record says; what ECS says where a deployment goes on without one."""
+    run = next((run.id for run in runs if run.live and run.stage == f"rollout to {environment}"), None)
+    if moving is not None and moving.rollout.ended is None:
+        view = rollout_view(moving.rollout)
+        return _with_run(view, run)
+    if not seen.under_way:
+        return None
+    deployment = seen.under_way[0]
+    phase: Phase = "rolling_back" if deployment.status in _GOING_BACK else "shifting"
+    return RolloutView(
+        id=deployment.arn.rpartition("/")[2],
+        environment=environment,
+        release=moving.rollout.release if moving is not None else "",
+        previous=moving.rollout.previous if moving is not None else None,
+        kind="rollout",
+        strategy=deployment.strategy.lower(),
+        phase=phase,
+        step=1,
+        steps=1,
+        shares="",
+        weight=round(deployment.share * 100),
+        paused=False,
+        reason=deployment.reason,
+        verdict="no rollout of Shipway's drives it: ECS goes on by itself",
+        waiting=None,
+        run=run,
+        since=deployment.created,
+        started=deployment.created,
+        ended=None,
+    )
+
+
+def _with_run(view: RolloutView, run: str | None) -> RolloutView:
+    return replace(view, run=run)
+
+
+def _services(app: App, release: Release | None, seen: Seen) -> tuple[ServiceView, ...]:
+    """What serves: every service of the app, those that are missing on AWS too."""
+    return tuple(_service(name, release, seen.services.get(name), seen.missing) for name in app.services)
+
+
+def _service(name: str, release: Release | None, service: EcsService | None, missing: str) -> ServiceView:
+    artifact = release.artifacts.get(name) if release is not None else None
+    short = service is not None and service.running < service.desired
+    return ServiceView(
+        name=name,
+        artifact=artifact.short if artifact is not None else "",
+        ready=service.running if service is not None else 0,
+        wanted=service.desired if service is not None else 0,
+        restarts=0,
+        state_note=missing or (service.messages[0] if service is not None and short and service.messages else ""),
+        seconds=0.0,
+        requests=0,
+        errors=0,
+        failing=service is None,
+    )
+
+
+def _candidates(release: Release, seen: Seen) -> tuple[ServiceView, ...]:
+    """The candidate's tasks, as far as their deployments are under way."""
+    found = []
+    for deployment in seen.under_way:
+        artifact = release.artifacts.get(deployment.service)
+        found.append(
+            ServiceView(
+                name=deployment.service,
+                artifact=artifact.short if artifact is not None else "",
+                ready=deployment.running,
+                wanted=deployment.requested,
+                restarts=0,
+                state_note=deployment.reason,
+                seconds=0.0,
+                requests=0,
+                errors=0,
+                failing=False,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,94 @@
+"""The AWS target: its desk lies in the process of the command line, as nothing of Shipway's runs in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shipway.core.description import DESCRIPTION
+from shipway.core.errors import Refused
+from shipway.wiring import Wiring
+
+if TYPE_CHECKING:
+    from shipway.aws.calls import Calls
+    from shipway.core.checks import Check, Repair
+    from shipway.core.description.app import App
+    from shipway.core.desk import ControlPlane, Desk
+
+
+def wire(root: Path) -> Wiring:
+    """The app in `root` on AWS."""
+    return AwsWiring(root)
+
+
+class AwsWiring(Wiring):
+    """What the command line needs of it. `client` makes the client of a service by its name, by default boto3's."""
+
+    # What is heavy is imported where it is needed.
+
+    def __init__(self, root: Path, client: Callable[[str], Any] | None = None) -> None:
+        self._root = root
+        self._client = client
+
+    def daemon(self) -> None:
+        return None
+
+    def control_plane(self) -> ControlPlane:
+        raise Refused("no daemon: AWS runs what one would", fix="shipway status")
+
+    def desk(self) -> tuple[Desk, str]:
+        from shipway.aws.audit_trail import AuditTrail
+        from shipway.aws.builds import Builds
+        from shipway.aws.desk import AwsDesk, Parts
+        from shipway.aws.log_lines import LogLines
+        from shipway.aws.logs import Logs
+        from shipway.aws.names import names_of
+        from shipway.aws.not_yet import NotYet
+        from shipway.aws.parameters import Parameters
+        from shipway.aws.pipelines import Pipelines, person
+        from shipway.aws.release_store import ReleaseStore
+        from shipway.aws.runs import Runs
+        from shipway.aws.views import Views
+        from shipway.local.source.git_source import GitSource
+
+        app = self._described()
+        names = names_of(app)
+        calls = self._calls(names.region)
+        # Before anything else: credentials of another account must not touch what has the same names there.
+        who = person(calls.check_account(names.account))
+        store, pipelines, builds = ReleaseStore(calls, names), Pipelines(calls), Builds(calls)
+        parts = Parts(
+            app=app,
+            names=names,
+            calls=calls,
+            source=GitSource(self._root),
+            store=store,
+            pipelines=pipelines,
+            builds=builds,
+            runs=Runs(app, names, pipelines, builds, store, calls.sleep),
+            views=Views(app, names, calls, store, Parameters(calls)),
+            logs=Logs(app, names, LogLines(calls)),
+            trail=AuditTrail(calls, names, tuple(app.environments)),
+        )
+        return AwsDesk(parts, NotYet("model versions"), NotYet("experiments")), who
+
+    def checks(self, daemon: Iterable[Check], own_ports: Callable[[], Collection[int]]) -> Iterator[Check]:  # noqa: ARG002
+        from shipway.aws.doctor import examine
+
+        yield from examine(self._described, self._calls)
+        yield from daemon
+
+    def repairs(self) -> Sequence[Repair]:
+        return ()
+
+    def _calls(self, region: str) -> Calls:
+        from shipway.aws.calls import Calls
+
+        return Calls(region, client=self._client)
+
+    def _described(self) -> App:
+        """shipway.yaml of the working copy. Raises UsageError."""
+        from shipway.description.reader import load
+
+        return load(self._root / DESCRIPTION)
