@@ -1,4 +1,5 @@
-"""Every command over a real desk with a target in memory: through a daemon's socket, and within the process.
+"""Every command over each desk and each carrier: on one machine through a daemon's socket and within the process, and
+over AWS within the process.
 
 A command never asks which of them it is. What only a daemon has is asked for in `DAEMONS`.
 """
@@ -26,6 +27,7 @@ from shipway.local.daemon import LocalDaemon
 from shipway.local.places import places_of
 from shipway.server.http import make_api
 from shipway.server.peer import PeerProtocol
+from tests.cli.worlds import OnAws, OnMachine, World
 from tests.doubles import memory
 from tests.doubles.platform import platform_over
 from tests.pipeline.house import House
@@ -37,10 +39,10 @@ Json = dict[str, Any]
 
 
 class CommandLine:
-    """Runs commands in the app of a house."""
+    """Runs commands in the app of a world."""
 
-    def __init__(self, house: House, capture: pytest.CaptureFixture[str]) -> None:
-        self.house = house
+    def __init__(self, world: World, capture: pytest.CaptureFixture[str]) -> None:
+        self.world = world
         self._capture = capture
 
     def text(self, typed: str, *, code: int = 0) -> str:
@@ -57,30 +59,38 @@ class CommandLine:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """An app whose c1 serves in dev and in prod."""
-    house = House(tmp_path.resolve())
-    monkeypatch.chdir(house.root)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app's folder, which is the current one."""
+    root = tmp_path.resolve()
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def house(root: Path) -> Iterator[House]:
+    """An app on this machine."""
+    house = House(root)
     yield house
     house.target.hold.set()
     house.close()
 
 
-@pytest.fixture(params=["socket", "process"])
+@pytest.fixture(params=["socket", "process", "aws"])
 def cli(
-    request: pytest.FixtureRequest,
-    house: House,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[CommandLine]:
-    """The command line over each of the two carriers."""
+    """The command line over each of the desks and carriers."""
+    if request.param == "aws":
+        yield from over_aws(request.getfixturevalue("root"), monkeypatch, capsys)
+        return
+    house = request.getfixturevalue("house")
     platform = platform_over(house)
-    house.release("c1")
+    world = OnMachine(house)
     if request.param == "process":
         monkeypatch.setitem(wiring.TARGETS, "memory", "tests.doubles.memory")
         monkeypatch.setenv("SHIPWAY_TARGET", "memory")
         monkeypatch.setitem(memory.HOUSES, house.root, house)
-        yield CommandLine(house, capsys)
+        yield CommandLine(world, capsys)
         return
     daemon = LocalDaemon(places_of(house.root, os.getuid()), [])
     config = uvicorn.Config(make_api(platform, lambda: None), http=PeerProtocol, lifespan="off", log_level="warning")
@@ -89,11 +99,22 @@ def cli(
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
-        yield CommandLine(house, capsys)
+        yield CommandLine(world, capsys)
     finally:
         server.should_exit = True
         thread.join(20)
         daemon.forget()
+
+
+def over_aws(root: Path, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Iterator[CommandLine]:
+    """AWS's own target, in an account that is a double."""
+    monkeypatch.setitem(wiring.TARGETS, "double", "tests.doubles.aws.target")
+    monkeypatch.setenv("SHIPWAY_TARGET", "double")
+    world = OnAws(root, monkeypatch)
+    try:
+        yield CommandLine(world, capture)
+    finally:
+        world.close()
 
 
 def test_status(cli: CommandLine) -> None:
@@ -105,11 +126,14 @@ def test_status(cli: CommandLine) -> None:
 
 def test_a_commit_goes_as_far_as_its_gate_and_is_let_through(cli: CommandLine) -> None:
     """Followed to the gate; approved, it goes on to the end."""
-    assert 'Approve: shipway approve 2 --why "…"' in cli.text("deploy c2")
-    assert ("waiting", "prod") == ((run := cli.json("run show 2"))["run"]["status"], run["run"]["gate"]["environment"])
-    assert "prod serves r2" in cli.text("approve 2 --yes --why fine")
-    assert "succeeded" == cli.json("run follow 2")["run"]["status"]
-    assert ["2", "1"] == [run["id"] for run in cli.json("runs")["runs"]]
+    said = cli.text("deploy c2")
+    second = cli.world.run(2)
+    assert f'Approve: shipway approve {second} --why "…"' in said
+    run = cli.json(f"run show {second}")["run"]
+    assert ("waiting", "prod") == (run["status"], run["gate"]["environment"])
+    assert "prod serves r2" in cli.text(f"approve {second} --yes --why fine")
+    assert "succeeded" == cli.json(f"run follow {second}")["run"]["status"]
+    assert [second, cli.world.run(1)] == [run["id"] for run in cli.json("runs")["runs"]]
     assert [("r2", ["dev", "prod"]), ("r1", [])] == [
         (release["id"], release["serves"]) for release in cli.json("releases")["releases"]
     ]
@@ -119,22 +143,24 @@ def test_a_commit_goes_as_far_as_its_gate_and_is_let_through(cli: CommandLine) -
 def test_what_a_person_refuses(cli: CommandLine) -> None:
     """A rejected run ends, and can be asked for again."""
     cli.text("deploy c2")
-    assert "rejected; nothing was rolled out" in cli.text("reject 2 --why friday")
-    cli.house.until("2", "rejected")
-    assert "running" == cli.json("retry 2 --detach")["run"]["status"]
-    cli.house.until("3", "waiting")
+    second = cli.world.run(2)
+    assert "rejected; nothing was rolled out" in cli.text(f"reject {second} --why friday")
+    cli.world.until(second, "rejected")
+    again = cli.json(f"retry {second} --detach")["run"]
+    assert again["live"]
+    cli.world.until(again["id"], "waiting")
 
 
 def test_a_rollout_is_steered(cli: CommandLine) -> None:
     """Each word reaches it, and is answered with what it does."""
-    cli.house.target.hold.clear()
-    cli.json("deploy c2 --env dev --detach")
-    wait_for(lambda: cli.house.rollouts.under_way("dev") is not None)
+    cli.world.hold()
+    run = cli.json("deploy c2 --env dev --detach")["run"]["id"]
+    wait_for(lambda: cli.world.under_way("dev"))
     for typed in ("pause --env dev", "resume --env dev", "abort --env dev --yes"):
-        assert "2-dev" == cli.json(typed)["rollout"]["id"]
-    assert "✘ dev: the candidate is starting" in cli.text("promote --env dev --now --yes", code=3)
-    cli.house.target.hold.set()
-    cli.house.until("2", "rolled_back")
+        assert ("r2", run) == ((rollout := cli.json(typed)["rollout"])["release"], rollout["run"])
+    assert "dev" in cli.text("promote --env dev --now --yes", code=3)
+    cli.world.let_go()
+    cli.world.until(run, "rolled_back")
 
 
 def test_the_way_back(cli: CommandLine) -> None:
@@ -146,11 +172,9 @@ def test_the_way_back(cli: CommandLine) -> None:
 
 def test_logs(cli: CommandLine) -> None:
     """Of tasks and of builds; a name that nothing has is usage."""
-    logs = cli.house.root / ".shipway" / "logs" / "prod"
-    logs.mkdir(parents=True)
-    (logs / "prod-blue-r1-hello-0.log").write_text("hello\nworld\n")
+    cli.world.write("prod", "r1", ["hello", "world"])
     assert ["world"] == [line["line"] for line in cli.json("logs r1 --env prod -n 1")["lines"]]
-    assert [] == cli.json("logs --build 1")["lines"]
+    assert [] == cli.json(f"logs --build {cli.world.run(1)}")["lines"]
     assert "no environment 'moon'; there are: dev, prod" in cli.text("logs --env moon", code=2)
 
 

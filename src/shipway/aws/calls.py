@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -71,15 +72,17 @@ class Calls:
         self.sleep = sleep
         self._make = client or _clients(region)
         self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()  # clients may be used by several threads at once, but not made by them
 
     def client(self, service: str) -> Any:
         """The service's client, made once. Prefer `call`, which translates errors."""
-        if service not in self._clients:
-            try:
-                self._clients[service] = self._make(service)
-            except Exception as error:
-                raise explained(error, service, "", self.region) from error
-        return self._clients[service]
+        with self._lock:
+            if service not in self._clients:
+                try:
+                    self._clients[service] = self._make(service)
+                except Exception as error:
+                    raise explained(error, service, "", self.region) from error
+            return self._clients[service]
 
     def call(self, service: str, operation: str, /, **request: Any) -> dict[str, Any]:
         """Carry one operation out, in boto3's names: `call("ecs", "update_service", cluster=…)`."""

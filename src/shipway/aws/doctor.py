@@ -26,16 +26,10 @@ def examine(described: Callable[[], App], calls_of: Callable[[str], Calls]) -> I
     `described` reads and checks shipway.yaml; `calls_of` makes what calls AWS in a region. What the rest depends on ends
     the list where it is bad.
     """
-    for library in ("boto3",):
-        found = find_spec(library) is not None
-        yield Check(
-            library,
-            "good" if found else "bad",
-            "installed" if found else "not installed",
-            "" if found else "pip install 'shipway[aws]'",
-        )
-        if not found:
-            return
+    if find_spec("boto3") is None:
+        yield Check("boto3", "bad", "not installed", "pip install 'shipway[aws]'")
+        return
+    yield Check("boto3", "good", "installed")
     try:
         app = described()
         names = names_of(app)
@@ -114,8 +108,9 @@ def connection(calls: Calls, app: App, names: Names) -> Iterator[Check]:
         yield Check("source", "good", f"CodeCommit, {app.aws.repository or app.app}")
         return
     if asked == "github":
-        found = calls.pages("codeconnections", "list_connections", "Connections", ProviderTypeFilter="GitHub")
-        states = [one["ConnectionStatus"] for one in found if one["ConnectionName"] == names.app]
+        # One call has a hundred of them, and an account rarely more than a handful.
+        found = calls.call("codeconnections", "list_connections", ProviderTypeFilter="GitHub", MaxResults=100)
+        states = [one["ConnectionStatus"] for one in found.get("Connections", ()) if one["ConnectionName"] == names.app]
     else:
         states = [
             calls.call("codeconnections", "get_connection", ConnectionArn=asked)["Connection"]["ConnectionStatus"]

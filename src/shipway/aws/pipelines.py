@@ -88,7 +88,7 @@ class Pipelines:
         found: list[Execution] = []
         size = max(1, min(limit, 100))
         for page in self._pages("list_pipeline_executions", pipeline, pipelineName=pipeline, maxResults=size):
-            found += [_execution(summary) for summary in page["pipelineExecutionSummaries"]]
+            found += [_execution(summary) for summary in page.get("pipelineExecutionSummaries", ())]
             if len(found) >= limit:
                 break
         return found[:limit]
@@ -96,7 +96,7 @@ class Pipelines:
     def find(self, pipeline: str, beginning: str) -> Execution | None:
         """The newest execution whose id begins so, among the last thousand."""
         for page in self._pages("list_pipeline_executions", pipeline, pipelineName=pipeline, maxResults=100):
-            for summary in page["pipelineExecutionSummaries"]:
+            for summary in page.get("pipelineExecutionSummaries", ()):
                 if summary["pipelineExecutionId"].startswith(beginning):
                     return _execution(summary)
         return None
@@ -160,7 +160,7 @@ class Pipelines:
 
     def _actions(self, pipeline: str, **asked: Any) -> Iterator[Action]:
         for page in self._pages("list_action_executions", pipeline, **asked):
-            yield from (_action(detail) for detail in page["actionExecutionDetails"])
+            yield from (_action(detail) for detail in page.get("actionExecutionDetails", ()))
 
     def _pages(self, operation: str, pipeline: str, **asked: Any) -> Iterator[dict[str, Any]]:
         for _ in range(_PAGES):

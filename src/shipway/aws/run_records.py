@@ -120,7 +120,7 @@ def events_of(
     """What happened in a run, each line with a key that stays its own however often it is read."""
     for action in actions:
         environment = action.stage if action.stage in app.environments else None
-        for kind, text, at, seconds in _told(app, action, builds):
+        for kind, text, at, seconds in _told(app, run, action, builds):
             yield f"{action.id} {kind}", Event(kind, text, at, run.id, environment, seconds)
     if not run.live and run.ended is not None:
         yield f"end {run.ended}", Event("end", run.reason, run.ended, run.id)
@@ -140,7 +140,7 @@ def back_events(run: Run) -> Iterator[tuple[str, Event]]:
 
 
 def _told(
-    app: App, action: Action, builds: Mapping[str, Build]
+    app: App, run: Run, action: Action, builds: Mapping[str, Build]
 ) -> Iterator[tuple[EventKind, str, float, float | None]]:
     """The lines that an action tells: what it does now, or what became of it."""
     doing, done = _words(action)
@@ -152,19 +152,18 @@ def _told(
             action.started,
             None,
         )
-        said = f" by {action.by}" if action.by else ""
-        why = f": {action.summary}" if action.summary else ""
         if action.status == "Succeeded":
-            yield "done", f"approved{said}{why}", action.updated, action.seconds
+            yield "done", f"approved{_answer(action)}", action.updated, action.seconds
         elif action.status == "Failed":
-            yield "fail", f"{_answered_no(app, action)}{said}{why}", action.updated, action.seconds
+            yield "fail", f"{_answered_no(app, action)}{_answer(action)}", action.updated, action.seconds
         return
     if action.status == "InProgress" or action.name == ROLLOUT:
         yield "start", doing, action.started, None
     if action.status == "Succeeded":
         yield "done", done, action.updated, action.seconds
     elif action.status == "Failed":
-        yield "fail", f"{done} failed: {_why(action, builds)}", action.updated, action.seconds
+        ended_it = action.name == ROLLOUT and not run.live and run.reason
+        yield "fail", f"{done} failed: {ended_it or _why(action, builds)}", action.updated, action.seconds
     elif action.status == "Abandoned":
         yield "note", f"{done} abandoned", action.updated, action.seconds
 
@@ -178,7 +177,7 @@ def _words(action: Action) -> tuple[str, str]:
         return "writes the release", f"release {release}" if release else "the release"
     if action.stage == BUILD_STAGE:
         return f"builds {action.name}", f"build of {action.name}"
-    return "rollout", "rollout"
+    return "rolls out", "rollout"
 
 
 def _stage(action: Action | None) -> str:
@@ -240,8 +239,7 @@ def _failure(app: App, failed: Action | None, builds: Mapping[str, Build]) -> tu
         return "failed", "", "shipway run show {id}"
     if failed.name == APPROVE:
         status = _answered_no(app, failed)
-        said = f" by {failed.by}" if failed.by else ""
-        return status, f"{status}{said}{f': {failed.summary}' if failed.summary else ''}", "shipway retry {id}"
+        return status, f"{status}{_answer(failed)}", "shipway retry {id}"
     why = _why(failed, builds)
     if failed.stage == SOURCE_STAGE:
         return "failed", f"the commit could not be fetched: {why}", "push the commit, then: shipway retry {{id}}"
@@ -255,6 +253,14 @@ def _failure(app: App, failed: Action | None, builds: Mapping[str, Build]) -> tu
 def _answered_no(app: App, action: Action) -> RunStatus:
     """A question that fails is rejected by a person, or expired after its time."""
     return "expired" if not action.by and action.seconds >= _patience(app, action.stage) - 60 else "rejected"
+
+
+def _answer(action: Action) -> str:
+    """` by ada: fine`; where the answer came by this desk, its text begins with who gave it."""
+    if not action.by:
+        return f": {action.summary}" if action.summary else ""
+    why = action.summary.removeprefix(action.by).removeprefix(": ")
+    return f" by {action.by}{f': {why}' if why else ''}"
 
 
 def _outcome(build: Build) -> RunStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from shipway.core.checks import Check, Repair
     from shipway.core.description.app import App
     from shipway.core.desk import ControlPlane, Desk
+    from shipway.core.ports import Source
 
 
 def wire(root: Path) -> Wiring:
@@ -23,13 +25,19 @@ def wire(root: Path) -> Wiring:
 
 
 class AwsWiring(Wiring):
-    """What the command line needs of it. `client` makes the client of a service by its name, by default boto3's."""
+    """What the command line needs of it.
+
+    `client` makes the client of a service by its name, by default boto3's; `sleep` is how it waits for AWS.
+    """
 
     # What is heavy is imported where it is needed.
 
-    def __init__(self, root: Path, client: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self, root: Path, client: Callable[[str], Any] | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._root = root
         self._client = client
+        self._sleep = sleep
 
     def daemon(self) -> None:
         return None
@@ -50,7 +58,6 @@ class AwsWiring(Wiring):
         from shipway.aws.release_store import ReleaseStore
         from shipway.aws.runs import Runs
         from shipway.aws.views import Views
-        from shipway.local.source.git_source import GitSource
 
         app = self._described()
         names = names_of(app)
@@ -62,7 +69,7 @@ class AwsWiring(Wiring):
             app=app,
             names=names,
             calls=calls,
-            source=GitSource(self._root),
+            source=self._source(),
             store=store,
             pipelines=pipelines,
             builds=builds,
@@ -82,10 +89,16 @@ class AwsWiring(Wiring):
     def repairs(self) -> Sequence[Repair]:
         return ()
 
+    def _source(self) -> Source:
+        """The repository that commits are named in."""
+        from shipway.local.source.git_source import GitSource
+
+        return GitSource(self._root)
+
     def _calls(self, region: str) -> Calls:
         from shipway.aws.calls import Calls
 
-        return Calls(region, client=self._client)
+        return Calls(region, client=self._client, sleep=self._sleep)
 
     def _described(self) -> App:
         """shipway.yaml of the working copy. Raises UsageError."""
