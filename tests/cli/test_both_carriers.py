@@ -1,5 +1,4 @@
-"""Every command over each desk and each carrier: on one machine through a daemon's socket and within the process, and
-over AWS within the process.
+"""Every command over each desk and each carrier: through a daemon's socket, and within the process, also over AWS.
 
 A command never asks which of them it is. What only a daemon has is asked for in `DAEMONS`.
 """
@@ -271,7 +270,7 @@ def test_an_unknown_target_is_usage(house: House, capsys: pytest.CaptureFixture[
     platform_over(house)
     assert 2 == shipway(["--target", "moon", "status"])
     assert (
-        "✘ no target 'moon'; there is: local\n  Next: name one of them by --target or SHIPWAY_TARGET\n"
+        "✘ no target 'moon'; there is: local, aws\n  Next: name one of them by --target or SHIPWAY_TARGET\n"
         == capsys.readouterr().err
     )
 

@@ -10,8 +10,9 @@ resource "aws_iam_policy" "boundary" {
         Sid    = "AtMost"
         Effect = "Allow"
         Action = [
+          "cloudtrail:LookupEvents",
           "cloudwatch:GetMetricData", "cloudwatch:PutMetricData",
-          "codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:CreateReportGroup", "codebuild:CreateReport",
+          "codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "codebuild:CreateReportGroup", "codebuild:CreateReport",
           "codebuild:UpdateReport", "codebuild:BatchPutTestCases",
           "codecommit:GetBranch", "codecommit:GetCommit", "codecommit:GitPull", "codecommit:UploadArchive",
           "codecommit:GetUploadArchiveStatus",

@@ -80,15 +80,16 @@ class AuditTrail:
         environment = self._environment(json.dumps(request))
         if environment is None:
             return None
+        who = person(detail.get("userIdentity", {}).get("arn", "")) or event.get("Username", "AWS")
         refused = f"refused: {detail['errorCode']}" if "errorCode" in detail else ""
         if event["EventName"] == "PutApprovalResult":
             action = str(request.get("result", {}).get("status", action)).lower()
         return AuditEntry(
             at=event["EventTime"].timestamp(),
-            who=person(detail.get("userIdentity", {}).get("arn", "")) or event.get("Username", "AWS"),
+            who=who,
             action=action,
             environment=environment or None,
-            why=refused or str(request.get("result", {}).get("summary", "")),
+            why=refused or str(request.get("result", {}).get("summary", "")).removeprefix(who).removeprefix(": "),
             detail={"event": event.get("EventId", ""), "source": source},
         )
 

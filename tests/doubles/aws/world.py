@@ -1,4 +1,4 @@
-"""What AWS does with an app's pipelines and services, as far as the desk sees it; S3, SSM and logs are moto's.
+"""What AWS does with an app's pipelines and services, as far as the desk sees it; S3 and SSM are moto's.
 
 Pipelines run to their next question at once, and so do rollouts, unless `held`. The rollout program's records are
 written through the real store.
@@ -84,15 +84,20 @@ class FakeAws:
         for environment in app.environments:
             name = self.names.model_version(environment)
             moto.call("ssm", "put_parameter", Name=name, Value="none", Type="String")
-            for service in app.services:
-                group = self.names.log_group(environment, service, app.services[service].log_group)
-                moto.call("logs", "create_log_group", logGroupName=group)
-        for service in app.services:
-            moto.call("logs", "create_log_group", logGroupName=self.names.build_log_group(service))
+        self.lines: dict[str, list[Json]] = {
+            self.names.log_group(environment, name, service.log_group): []
+            for environment in app.environments
+            for name, service in app.services.items()
+        } | {self.names.build_log_group(service): [] for service in app.services}
         self.moto = moto
         self.store = ReleaseStore(moto, self.names)
 
     # -- what tests do -------------------------------------------------------------------------------------------
+
+    def deploy(self, commit: str, environment: str) -> None:
+        """Somebody starts the environment's pipeline."""
+        revision = {"actionName": "app", "revisionType": "COMMIT_ID", "revisionValue": commit}
+        self.codepipeline_start_pipeline_execution(name=self.names.pipeline(environment), sourceRevisions=[revision])
 
     def let_go(self) -> None:
         """Held rollouts come to their end."""
@@ -112,10 +117,11 @@ class FakeAws:
 
     def log(self, group: str, stream: str, lines: Sequence[str]) -> None:
         """A task or a build writes."""
-        self.moto.call("logs", "create_log_stream", logGroupName=group, logStreamName=stream)
         at = int(time.time() * 1000)
-        events = [{"timestamp": at + n, "message": line} for n, line in enumerate(lines)]
-        self.moto.call("logs", "put_log_events", logGroupName=group, logStreamName=stream, logEvents=events)
+        self.lines[group] += [
+            {"logStreamName": stream, "timestamp": at + n, "message": line, "eventId": f"{at}{n}"}
+            for n, line in enumerate(lines)
+        ]
 
     # -- STS, and what doctor asks -------------------------------------------------------------------------------
 
@@ -257,6 +263,32 @@ class FakeAws:
             raise Answered("ConflictException")
         deployment["status"] = "ROLLBACK_REQUESTED"
         return {"serviceDeploymentArn": serviceDeploymentArn}
+
+    # -- CloudWatch Logs -----------------------------------------------------------------------------------------
+
+    def logs_filter_log_events(
+        self,
+        *,
+        logGroupName: str,  # noqa: N803
+        startTime: int,  # noqa: N803
+        limit: int,
+        logStreamNames: Sequence[str] = (),  # noqa: N803
+        logStreamNamePrefix: str = "",  # noqa: N803
+        nextToken: str = "0",  # noqa: N803
+        **_: Any,
+    ) -> Json:
+        if logGroupName not in self.lines:
+            raise Answered("ResourceNotFoundException")
+        found = [
+            line
+            for line in reversed(self.lines[logGroupName])
+            if line["timestamp"] >= startTime
+            and line["logStreamName"].startswith(logStreamNamePrefix)
+            and (not logStreamNames or line["logStreamName"] in logStreamNames)
+        ]
+        first = int(nextToken)
+        more = {"nextToken": str(first + limit)} if first + limit < len(found) else {}
+        return {"events": found[first : first + limit], **more}
 
     # -- CloudTrail ----------------------------------------------------------------------------------------------
 
