@@ -81,9 +81,9 @@ class OnAws(World):
         path = root / "shipway.yaml"
         path.write_text(yaml.safe_dump({**DESCRIPTION, "aws": AWS}))
         self.aws = WORLDS[root] = FakeAws(load(path))
-        self._desk, _ = OverDouble(root).desk()
-        first = self._desk.deploy("c1", None, "bob")
-        self._desk.answer(first.id, True, "ann", "fine")
+        self.desk, _ = OverDouble(root).desk()
+        first = self.desk.deploy("c1", None, "bob")
+        self.desk.answer(first.id, True, "ann", "fine")
 
     def run(self, number: int) -> str:
         one = self.aws.passes[number - 1]
@@ -92,7 +92,7 @@ class OnAws(World):
     def until(self, id: str, status: str) -> None:
         def there() -> bool:
             try:
-                return self._desk.run(id).run.status == status
+                return self.desk.run(id).run.status == status
             except UsageError:
                 return False
 

@@ -27,17 +27,22 @@ def wire(root: Path) -> Wiring:
 class AwsWiring(Wiring):
     """What the command line needs of it.
 
-    `client` makes the client of a service by its name, by default boto3's; `sleep` is how it waits for AWS.
+    `client` makes the client of a service by its name, by default boto3's; `sleep` is how it waits for AWS, by `clock`.
     """
 
     # What is heavy is imported where it is needed.
 
     def __init__(
-        self, root: Path, client: Callable[[str], Any] | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        root: Path,
+        client: Callable[[str], Any] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
         self._client = client
         self._sleep = sleep
+        self._clock = clock
 
     def daemon(self) -> None:
         return None
@@ -73,9 +78,9 @@ class AwsWiring(Wiring):
             store=store,
             pipelines=pipelines,
             builds=builds,
-            runs=Runs(app, names, pipelines, builds, store, calls.sleep),
+            runs=Runs(app, names, pipelines, builds, store, calls.sleep, self._clock),
             views=Views(app, names, calls, store, Parameters(calls)),
-            logs=Logs(app, names, LogLines(calls)),
+            logs=Logs(app, names, LogLines(calls, self._clock)),
             trail=AuditTrail(calls, names, tuple(app.environments)),
         )
         return AwsDesk(parts, NotYet("model versions"), NotYet("experiments")), who

@@ -15,10 +15,11 @@ WORLDS: dict[Path, FakeAws] = {}
 
 
 class OverDouble(AwsWiring):
-    """Commits are in memory, too, and nobody sleeps."""
+    """Commits are in memory, too, and time passes as soon as somebody sleeps."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root, WORLDS[root].clients, sleep=lambda _: None)
+        world = WORLDS[root]
+        super().__init__(root, world.clients, world.clock.sleep, lambda: world.clock.now)
 
     def _source(self) -> Source:
         return FakeSource(self._root)

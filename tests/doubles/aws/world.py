@@ -32,6 +32,17 @@ Json = dict[str, Any]
 
 
 @dataclass
+class Clock:
+    """Passes only where somebody sleeps."""
+
+    started: float = 1000.0
+    now: float = 1000.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
 class Pass:
     """One execution of a pipeline."""
 
@@ -65,6 +76,7 @@ class FakeAws:
         self.app = app
         self.names = names_of(app)
         self.clients = Clients(self, self.names.region)
+        self.clock = Clock()
         self.held = False
         self.under_way: list[Held] = []
         self.passes: list[Pass] = []
