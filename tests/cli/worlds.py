@@ -76,6 +76,7 @@ class OnAws(World):
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         take_nobodys(monkeypatch)
+        self.root = root
         self._moto = mock_aws()
         self._moto.start()
         path = root / "shipway.yaml"

@@ -80,16 +80,17 @@ class LogLines:
         self, group: str, asked: Asked, since: float, prefix: str, streams: Sequence[str], checks: Collection[str]
     ) -> Iterator[Line]:
         """The newest lines of a group first, no more than are asked for."""
-        wanted = asked.lines
-        for event in self._events(
-            group, max(since, _EARLIEST), prefix, streams, wanted if not asked.narrowed else _MOST
-        ):
-            if wanted <= 0:
-                return
+        left = asked.lines
+        if left == 0:
+            return
+        size = _MOST if asked.narrowed else left
+        for event in self._events(group, max(since, _EARLIEST), prefix, streams, size):
             text = event["message"].rstrip("\n")
             if asked.takes(text, understood(text), checks):
-                wanted -= 1
+                left -= 1
                 yield Line(event["timestamp"] / 1000, group, event["logStreamName"], text, event.get("eventId", ""))
+            if left == 0:
+                return
 
     def _events(
         self, group: str, since: float, prefix: str, streams: Sequence[str], size: int

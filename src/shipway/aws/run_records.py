@@ -242,7 +242,7 @@ def _failure(app: App, failed: Action | None, builds: Mapping[str, Build]) -> tu
         return status, f"{status}{_answer(failed)}", "shipway retry {id}"
     why = _why(failed, builds)
     if failed.stage == SOURCE_STAGE:
-        return "failed", f"the commit could not be fetched: {why}", "push the commit, then: shipway retry {{id}}"
+        return "failed", f"the commit could not be fetched: {why}", "push the commit, then: shipway retry {id}"
     build = builds.get(failed.build)
     status = "failed" if build is None else _outcome(build)
     if failed.name == ROLLOUT:
