@@ -216,3 +216,24 @@ def test_a_pipeline_that_is_not_there_says_what_makes_it(aws: OnAws, monkeypatch
     with pytest.raises(Refused, match="AWS has no pipeline hello-prod") as error:
         aws.desk.deploy("c2", None, "ann")
     assert "infra/app" in error.value.fix
+
+
+def test_a_program_that_needs_a_commits_folder_cannot_roll_back(aws: OnAws) -> None:
+    """Said before anything starts, not by a build that fails minutes later."""
+    aws.desk.answer(aws.desk.deploy("c2", None, "ann").id, True, "ann", "fine")
+    aws.aws.installs = ".[aws]"
+    with pytest.raises(Refused, match="installs Shipway from a commit's folder") as refused:
+        aws.desk.roll_back("prod", "bob", "slow")
+    assert "infra/app" in refused.value.fix
+    assert [] == [one for one in aws.aws.builds.values() if one["initiator"] == "hello-deployer/ann"]
+
+
+def test_what_clients_saw_is_shown(aws: OnAws) -> None:
+    """Of the load balancer's own figures; too many failures are called by their name."""
+    aws.aws.seen = {"RequestCount": 200.0, "HTTPCode_Target_5XX_Count": 100.0}
+    prod = aws.desk.status().environments[1]
+    assert prod.clients is not None
+    assert (300.0, 200, 100, True) == (
+        prod.clients.seconds, prod.clients.requests, prod.clients.errors, prod.clients.failing
+    )  # fmt: skip
+    assert prod.services[0].failing

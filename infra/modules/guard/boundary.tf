@@ -12,7 +12,7 @@ resource "aws_iam_policy" "boundary" {
         Action = [
           "cloudtrail:LookupEvents",
           "cloudwatch:GetMetricData", "cloudwatch:PutMetricData",
-          "codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "codebuild:CreateReportGroup", "codebuild:CreateReport",
+          "codebuild:BatchGetBuilds", "codebuild:BatchGetProjects", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "codebuild:CreateReportGroup", "codebuild:CreateReport",
           "codebuild:UpdateReport", "codebuild:BatchPutTestCases",
           "codecommit:GetBranch", "codecommit:GetCommit", "codecommit:GitPull", "codecommit:UploadArchive",
           "codecommit:GetUploadArchiveStatus",

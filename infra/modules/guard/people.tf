@@ -192,7 +192,7 @@ locals {
     {
       Sid      = "LookAtBuilds"
       Effect   = "Allow"
-      Action   = ["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject"]
+      Action   = ["codebuild:BatchGetBuilds", "codebuild:BatchGetProjects", "codebuild:ListBuildsForProject"]
       Resource = "arn:aws:codebuild:${local.arn}:project/${var.app}-*"
     },
     {
@@ -220,10 +220,13 @@ locals {
       Resource = "arn:aws:s3:::${var.buckets.releases}"
     },
     {
-      Sid      = "ReadModelVersions"
-      Effect   = "Allow"
-      Action   = ["ssm:GetParameter", "ssm:GetParameters"]
-      Resource = [for name in keys(var.environments) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version"]
+      Sid    = "ReadModelVersionsAndWhatTerraformTells"
+      Effect = "Allow"
+      Action = ["ssm:GetParameter", "ssm:GetParameters"]
+      Resource = flatten([for name in keys(var.environments) : [
+        "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version",
+        "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/services/*",
+      ]])
     },
     merge(local.use_key, { Sid = "ReadWithTheKey", Action = "kms:Decrypt" }),
   ]

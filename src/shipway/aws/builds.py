@@ -12,6 +12,7 @@ from shipway.core.errors import Refused
 
 _CLIENT = "codebuild"
 _MOST = 100  # of one call
+_FROM_FOLDER = re.compile(r"pip install [^\n]*['\" ]\.(\[|['\" ]|$)")
 _EXIT = re.compile(r"exit status (\d+)")
 
 
@@ -67,6 +68,12 @@ class Builds:
         ids: Sequence[str] = answer.get("ids", ())[: min(limit, _MOST)]
         builds = self.look(ids) if ids else {}
         return [builds[id] for id in ids if id in builds]
+
+    def needs_source(self, project: str) -> bool:
+        """Whether the project installs Shipway from the folder of a commit, so that it cannot run without a pipeline."""
+        answer = self._calls.call(_CLIENT, "batch_get_projects", names=[project])
+        specs = [found.get("source", {}).get("buildspec", "") for found in answer.get("projects", ())]
+        return any(_FROM_FOLDER.search(spec) for spec in specs)
 
     def start(self, project: str, variables: Mapping[str, str], token: str) -> Build:
         """Begin a build without a source: the project's own commands with these variables. `token` makes it happen once."""

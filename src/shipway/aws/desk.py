@@ -165,8 +165,16 @@ class AwsDesk(Desk):
                 fix=f"shipway deploy --env {environment} COMMIT",
                 state="nothing changed",
             )
-        variables = {"RELEASE": history[-2], "WHO": who, "WHY": why}
-        build = self._parts.builds.start(self._names.rollout_project(environment), variables, str(uuid.uuid4()))
+        project = self._names.rollout_project(environment)
+        if self._parts.builds.needs_source(project):
+            raise Refused(
+                f"{project} installs Shipway from a commit's folder, which a rollback without a pipeline does not have",
+                fix="set `shipway` in infra/app to a requirement (a version, a wheel's address) and apply it; until then"
+                f" deploy the commit of {history[-2]} again",
+                state="nothing changed",
+            )
+        variables = {"RELEASE": history[-2], "BACK": "1", "BY": who}
+        build = self._parts.builds.start(project, variables, str(uuid.uuid4()))
         run = replace(rollback_of(environment, build), by=who, why=why, release=history[-2])
         self._until(lambda: self._listed(run.id), f"lists the run {run.id}")
         self._changed(run.id)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
+from shipway.aws.builds import Builds
 from shipway.aws.calls import AccessDenied, AwsError, Calls
 from shipway.aws.names import Names, names_of
 from shipway.aws.pipelines import person
@@ -53,6 +54,7 @@ def examine(described: Callable[[], App], calls_of: Callable[[str], Calls]) -> I
         lambda: connection(calls, app, names),
         *(lambda name=name: pipeline(calls, names, name) for name in app.environments),
         *(lambda name=name: cluster(calls, app, names, name) for name in app.environments),
+        *(lambda name=name: rollback(calls, names, name) for name in app.environments),
         lambda: certificates(calls, app),
         lambda: quota(calls, app),
     ):
@@ -147,6 +149,16 @@ def cluster(calls: Calls, app: App, names: Names, environment: str) -> Iterator[
         return
     running = ", ".join(f"{name} {service.running}/{service.desired}" for name, service in found.items())
     yield Check(environment, "good", running)
+
+
+def rollback(calls: Calls, names: Names, environment: str) -> Iterator[Check]:
+    """Whether a rollback can be started without a pipeline."""
+    if Builds(calls).needs_source(names.rollout_project(environment)):
+        found = f"{environment}: the rollout's program is installed from a commit's folder"
+        fix = (
+            "set `shipway` in infra/app to a requirement, such as a wheel's address, so that rollbacks need no pipeline"
+        )
+        yield Check("rollback", "optional", found, fix)
 
 
 def certificates(calls: Calls, app: App) -> Iterator[Check]:

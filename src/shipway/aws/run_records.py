@@ -97,7 +97,7 @@ def rollback_of(environment: str, build: Build) -> Run:
         subject=f"roll back to {release}",
         branch=None,
         path=(environment,),
-        by=build.by,
+        by=(build.variables or {}).get("BY", build.by),
         created=build.started,
         status=status,
         stage=f"rollout to {environment}",

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from shipway.aws.calls import Calls
+from shipway.aws.clients import Clients, clients_view
 from shipway.aws.moving import Moving
 from shipway.aws.names import Names
 from shipway.aws.parameters import Parameters
@@ -19,6 +20,7 @@ from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import Phase
 from shipway.core.rollouts.records import EnvironmentRecord
+from shipway.core.verdicts.lately import Lately, SeenLately
 from shipway.core.views import (
     EnvironmentView,
     ReleaseView,
@@ -54,12 +56,15 @@ class Seen:
 class Views:
     """Looks at one app."""
 
-    def __init__(self, app: App, names: Names, calls: Calls, store: ReleaseStore, parameters: Parameters) -> None:
+    def __init__(
+        self, app: App, names: Names, calls: Calls, store: ReleaseStore, parameters: Parameters, clients: Clients
+    ) -> None:
         self._app = app
         self._names = names
         self._calls = calls
         self._store = store
         self._parameters = parameters
+        self._clients = clients
 
     def environments(self, runs: Sequence[Run]) -> tuple[EnvironmentView, ...]:
         """Every environment of shipway.yaml, in its order; `runs` are the newest ones."""
@@ -110,6 +115,7 @@ class Views:
         release, seen = self.release(record.stable), self.look(name)
         rollout = _rollout(name, moving, seen, runs)
         coming = self.release(rollout.release) if rollout is not None else None
+        lately = self._clients.lately(name) if release is not None and not seen.missing else None
         return EnvironmentView(
             name=name,
             branch=described.branch,
@@ -122,9 +128,9 @@ class Views:
             commit=release.commit if release is not None else None,
             subject=next((run.subject for run in runs if release is not None and run.commit == release.commit), None),
             model_version=self._model(name, release),
-            services=_services(self._app, release, seen) if release is not None or seen.missing else (),
+            services=_services(self._app, name, release, seen, lately) if release is not None or seen.missing else (),
             candidate_services=_candidates(coming, seen) if coming is not None else (),
-            clients=None,
+            clients=clients_view(lately, described.rollout.guard) if lately is not None else None,
             warm=record.warm,
             rollout=rollout,
             experiment=None,
@@ -153,8 +159,7 @@ def _rollout(environment: str, moving: Moving | None, seen: Seen, runs: Sequence
     """What the rollout's own record says; what ECS says where a deployment goes on without one."""
     run = next((run.id for run in runs if run.live and run.stage == f"rollout to {environment}"), None)
     if moving is not None and moving.rollout.ended is None:
-        view = rollout_view(moving.rollout)
-        return _with_run(view, run)
+        return replace(rollout_view(moving.rollout), run=run)
     if not seen.under_way:
         return None
     deployment = seen.under_way[0]
@@ -182,30 +187,32 @@ def _rollout(environment: str, moving: Moving | None, seen: Seen, runs: Sequence
     )
 
 
-def _with_run(view: RolloutView, run: str | None) -> RolloutView:
-    return replace(view, run=run)
-
-
-def _services(app: App, release: Release | None, seen: Seen) -> tuple[ServiceView, ...]:
+def _services(
+    app: App, environment: str, release: Release | None, seen: Seen, lately: SeenLately | None
+) -> tuple[ServiceView, ...]:
     """What serves: every service of the app, those that are missing on AWS too."""
-    return tuple(_service(name, release, seen.services.get(name), seen.missing) for name in app.services)
-
-
-def _service(name: str, release: Release | None, service: EcsService | None, missing: str) -> ServiceView:
-    artifact = release.artifacts.get(name) if release is not None else None
-    short = service is not None and service.running < service.desired
-    return ServiceView(
-        name=name,
-        artifact=artifact.short if artifact is not None else "",
-        ready=service.running if service is not None else 0,
-        wanted=service.desired if service is not None else 0,
-        restarts=0,
-        state_note=missing or (service.messages[0] if service is not None and short and service.messages else ""),
-        seconds=0.0,
-        requests=0,
-        errors=0,
-        failing=service is None,
-    )
+    guard = app.environments[environment].rollout.guard
+    found = []
+    for name in app.services:
+        service, its = seen.services.get(name), lately.services[name] if lately is not None else Lately(0.0)
+        artifact = release.artifacts.get(name) if release is not None else None
+        short = service is not None and service.running < service.desired
+        found.append(
+            ServiceView(
+                name=name,
+                artifact=artifact.short if artifact is not None else "",
+                # While both sides of a rollout run, there are more than the environment wants of what serves.
+                ready=min(service.running, service.desired) if service is not None else 0,
+                wanted=service.desired if service is not None else 0,
+                restarts=0,
+                state_note=seen.missing or (service.messages[0] if service and short and service.messages else ""),
+                seconds=its.seconds,
+                requests=its.requests,
+                errors=its.errors,
+                failing=its.fails(guard),
+            )
+        )
+    return tuple(found)
 
 
 def _candidates(release: Release, seen: Seen) -> tuple[ServiceView, ...]:

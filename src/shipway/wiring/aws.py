@@ -53,6 +53,7 @@ class AwsWiring(Wiring):
     def desk(self) -> tuple[Desk, str]:
         from shipway.aws.audit_trail import AuditTrail
         from shipway.aws.builds import Builds
+        from shipway.aws.clients import Clients
         from shipway.aws.desk import AwsDesk, Parts
         from shipway.aws.log_lines import LogLines
         from shipway.aws.logs import Logs
@@ -62,6 +63,7 @@ class AwsWiring(Wiring):
         from shipway.aws.pipelines import Pipelines, person
         from shipway.aws.release_store import ReleaseStore
         from shipway.aws.runs import Runs
+        from shipway.aws.target_groups import TargetGroups
         from shipway.aws.views import Views
 
         app = self._described()
@@ -69,6 +71,8 @@ class AwsWiring(Wiring):
         calls = self._calls(names.region)
         # Before anything else: credentials of another account must not touch what has the same names there.
         who = person(calls.check_account(names.account))
+        parameters = Parameters(calls)
+        clients = Clients(app, names, parameters, TargetGroups(calls))
         store, pipelines, builds = ReleaseStore(calls, names), Pipelines(calls), Builds(calls)
         parts = Parts(
             app=app,
@@ -79,7 +83,7 @@ class AwsWiring(Wiring):
             pipelines=pipelines,
             builds=builds,
             runs=Runs(app, names, pipelines, builds, store, calls.sleep, self._clock),
-            views=Views(app, names, calls, store, Parameters(calls)),
+            views=Views(app, names, calls, store, parameters, clients),
             logs=Logs(app, names, LogLines(calls, self._clock)),
             trail=AuditTrail(calls, names, tuple(app.environments)),
         )

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore import xform_name
 
-from tests.doubles.aws.shapes import faults
+from tests.aws.shapes import answer_findings, request_findings
 
 _OK = SimpleNamespace(status_code=200)
 _BAD = SimpleNamespace(status_code=400)
@@ -87,7 +87,7 @@ class Clients:
         service, given = model.service_model.service_name, context["given"]
         operation = f"{service}:{model.name}"
         self.called.append(operation)
-        if wrong := list(faults(model.input_shape, given)) if model.input_shape is not None else []:
+        if wrong := request_findings(service, model.name, {name: _plain(value) for name, value in given.items()}):
             raise AssertionError(f"{operation} is asked wrongly: {wrong}")
         try:
             if operation in self.failing:
@@ -103,9 +103,14 @@ class Clients:
             return _BAD, {
                 "Error": {"Code": error.code, "Message": error.message}, "ResponseMetadata": {"HTTPStatusCode": 400},
             }  # fmt: skip
-        shape = model.output_shape
         # AWS leaves lists out that its own shapes allow only with something in them.
+        shape = model.output_shape
         answer = {k: v for k, v in answer.items() if v != [] or not shape.members[k].metadata.get("min")}
-        if wrong := list(faults(shape, answer)) if shape is not None else []:
+        if wrong := answer_findings(service, model.name, answer):
             raise AssertionError(f"the double answers {operation} as AWS never would: {wrong}")
         return _OK, {**answer, "ResponseMetadata": {"HTTPStatusCode": 200}}
+
+
+def _plain(value: Any) -> Any:
+    """What botocore has made a stream of, as the bytes that it stands for."""
+    return b"" if hasattr(value, "read") else value

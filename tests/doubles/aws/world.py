@@ -21,6 +21,7 @@ from shipway.aws.moving import Moving, ServiceMove
 from shipway.aws.names import names_of
 from shipway.aws.release_store import ReleaseStore
 from shipway.core.description.app import App
+from shipway.core.observations.observation import SIDES
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.machine import State
 from shipway.core.rollouts.plan import ALL, make_plan
@@ -86,6 +87,8 @@ class FakeAws:
         }
         self.deployments: dict[str, Json] = {}
         self.trail: list[Json] = []
+        self.installs = "shipway[aws]==1.0"
+        self.seen: dict[str, float] = {}
         self.account = self.names.account
         self.connection = "AVAILABLE"
         self.certificates = {"hello.example": "ISSUED", "*.hello.example": "ISSUED"}
@@ -96,6 +99,9 @@ class FakeAws:
         for environment in app.environments:
             name = self.names.model_version(environment)
             moto.call("ssm", "put_parameter", Name=name, Value="none", Type="String")
+            for service in app.services:
+                told = self._told(environment, service)
+                moto.call("ssm", "put_parameter", Name=self.names.told(environment, service), Value=told, Type="String")
         self.lines: dict[str, list[Json]] = {
             self.names.log_group(environment, name, service.log_group): []
             for environment in app.environments
@@ -131,7 +137,7 @@ class FakeAws:
         """A task or a build writes."""
         at = int(time.time() * 1000)
         self.lines[group] += [
-            {"logStreamName": stream, "timestamp": at + n, "message": line, "eventId": f"{at}{n}"}
+            {"logStreamName": stream, "timestamp": at + n, "message": line, "eventId": uuid.uuid4().hex}
             for n, line in enumerate(lines)
         ]
 
@@ -240,6 +246,10 @@ class FakeAws:
 
     # -- CodeBuild -----------------------------------------------------------------------------------------------
 
+    def codebuild_batch_get_projects(self, *, names: list[str]) -> Json:
+        spec = f"commands:\n- python -m pip install --quiet '{self.installs}'\n"
+        return {"projects": [{"name": name, "source": {"type": "CODEPIPELINE", "buildspec": spec}} for name in names]}
+
     def codebuild_batch_get_builds(self, *, ids: list[str]) -> Json:
         return {"builds": [self.builds[id] for id in ids if id in self.builds]}
 
@@ -317,7 +327,32 @@ class FakeAws:
             "ReadOnly": "false", "Username": "ann", "CloudTrailEvent": json.dumps(told),
         })  # fmt: skip
 
+    # -- CloudWatch ----------------------------------------------------------------------------------------------
+
+    def cloudwatch_get_metric_data(self, *, MetricDataQueries: list[Json], **_: Any) -> Json:  # noqa: N803
+        """Clients of the blue sides see what `seen` says, in one minute; nobody meets the green ones."""
+        results = []
+        for query in MetricDataQueries:
+            metric, statistic = query["MetricStat"]["Metric"], query["MetricStat"]["Stat"]
+            blue = "blue" in next(one["Value"] for one in metric["Dimensions"] if one["Name"] == "TargetGroup")
+            value = self.seen.get(metric["MetricName"], 0.05 if statistic.startswith("p") else 0.0)
+            points = [value] if blue and self.seen else []
+            results.append({"Id": query["Id"], "Timestamps": [_now()] * len(points), "Values": points})
+        return {"MetricDataResults": results}
+
     # -- how ------------------------------------------------------------------------------------------------------
+
+    def _told(self, environment: str, service: str) -> str:
+        """What Terraform tells of a service."""
+        names = {side: self.names.target_group(environment, service, side) for side in SIDES}
+        groups = {
+            side: self.names.arn("elasticloadbalancing", f"targetgroup/{name}/0f0f") for side, name in names.items()
+        }
+        told = {
+            "host": f"{environment}.hello.example", "cpu": 256, "memory": 512, "architecture": "ARM64",
+            "target_groups": groups, "load_balancer": "app/hello/0f0f", "rule": "arn:aws:rule",
+        }  # fmt: skip
+        return json.dumps(told)
 
     def _environment(self, pipeline: str) -> str:
         for name in self.app.environments:
@@ -412,9 +447,12 @@ class FakeAws:
         state = State("green", record.stable is not None, phase, weight=ALL if code == 0 else 0, reason=reason)
         rollout = RolloutRecord(
             f"{held.release}-{environment}", environment, held.release, record.stable, "rollout", plan, state, "ann",
-            time.time(), back=back, ended=None if code is None else time.time(),
+            time.time(), back=back, run=held.run.id if held.run is not None else None,
+            ended=None if code is None else time.time(),
         )  # fmt: skip
-        moving = Moving(rollout, {service: ServiceMove(None) for service in self.app.services}, build=held.build["id"])
+        moving = Moving(
+            rollout, {service: ServiceMove("before") for service in self.app.services}, build=held.build["id"]
+        )
         self.store.keep_current(moving, current.mark if current is not None else None)
         if code == 0:
             history = record.history[:-1] if back else (*record.history, held.release)
