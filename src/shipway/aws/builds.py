@@ -12,7 +12,7 @@ from shipway.core.errors import Refused
 
 _CLIENT = "codebuild"
 _MOST = 100  # of one call
-_FROM_FOLDER = re.compile(r"pip install [^\n]*['\" ]\.(\[|['\" ]|$)")
+_FROM_FOLDER = re.compile(r"pip install[^\n]*[ '\"]\.(?=[\[ '\"\n]|$)")
 _EXIT = re.compile(r"exit status (\d+)")
 
 

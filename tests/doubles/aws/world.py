@@ -135,8 +135,9 @@ class FakeAws:
 
     def log(self, group: str, stream: str, lines: Sequence[str]) -> None:
         """A task or a build writes."""
-        at = int(time.time() * 1000)
-        self.lines[group] += [
+        written = self.lines[group]
+        at = max(int(time.time() * 1000), written[-1]["timestamp"] + 1 if written else 0)
+        written += [
             {"logStreamName": stream, "timestamp": at + n, "message": line, "eventId": uuid.uuid4().hex}
             for n, line in enumerate(lines)
         ]
