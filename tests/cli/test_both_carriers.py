@@ -26,7 +26,7 @@ from shipway.local.daemon import LocalDaemon
 from shipway.local.places import places_of
 from shipway.server.http import make_api
 from shipway.server.peer import PeerProtocol
-from tests.cli.worlds import OnAws, OnMachine, World
+from tests.cli.worlds import OnAws, OnMachine
 from tests.doubles import memory
 from tests.doubles.platform import platform_over
 from tests.pipeline.house import House
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 class CommandLine:
     """Runs commands in the app of a world."""
 
-    def __init__(self, world: World, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, world: Any, capture: pytest.CaptureFixture[str]) -> None:
         self.world = world
         self._capture = capture
 
@@ -103,6 +103,10 @@ def cli(
         server.should_exit = True
         thread.join(20)
         daemon.forget()
+
+
+on_machine = pytest.mark.parametrize("cli", ["socket", "process"], indirect=True)
+"""For what the desk over AWS does otherwise, or not yet: it has tests of its own."""
 
 
 def over_aws(root: Path, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Iterator[CommandLine]:
@@ -177,6 +181,7 @@ def test_logs(cli: CommandLine) -> None:
     assert "no environment 'moon'; there are: dev, prod" in cli.text("logs --env moon", code=2)
 
 
+@on_machine
 def test_versions_of_the_model(cli: CommandLine) -> None:
     """What there is, and what becomes of it."""
     assert "v1.1" in [model["version"] for model in cli.json("model list")["models"]]
@@ -189,6 +194,7 @@ def test_versions_of_the_model(cli: CommandLine) -> None:
     assert "no model version 'v9.9'" in cli.text("model show v9.9", code=2)
 
 
+@on_machine
 def test_a_model_is_promoted_and_taken_back(cli: CommandLine) -> None:
     """Both are runs that are followed."""
     for typed in ("model promote v1.1", "model promote v1.2"):
@@ -197,6 +203,7 @@ def test_a_model_is_promoted_and_taken_back(cli: CommandLine) -> None:
     assert ["dev", "prod"] == cli.json("model show v1.1")["serves"]
 
 
+@on_machine
 def test_experiments(cli: CommandLine) -> None:
     """Begun, looked at, ended."""
     assert {"v1.1": 10.0} == cli.json("model split v1.1=10% --env prod --yes")["split"]
@@ -206,34 +213,44 @@ def test_experiments(cli: CommandLine) -> None:
     assert None is cli.json("model shadow --off --env prod")["shadow"]
 
 
+@on_machine
 def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
     """Verdicts are exit codes; the newest look can be seen again."""
     assert "shipway monitor baseline dev" in cli.text("monitor run dev", code=3)
     assert "✔ baseline of v1.0 in dev: 1,000 rows" in cli.text("monitor baseline dev")
     assert "quiet" == cli.json("monitor run dev --since 1h")["verdict"]["state"]
-    cli.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
+    cli.world.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
     cli.text("monitor run dev", code=1)
     cli.text("monitor report dev", code=1)
-    cli.house.monitoring.seen = Seen(3, 3, {}, ())
+    cli.world.house.monitoring.seen = Seen(3, 3, {}, ())
     cli.text("monitor run dev --json", code=3)
 
 
 def test_secrets(cli: CommandLine) -> None:
     """Set from a file, listed by name, forgotten; a value is never answered."""
-    file = cli.house.root / "value.txt"
+    file = Path("value.txt")
     file.write_text("of great value")
     set = cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file} --why new")
     assert (True, "MAPS_API_KEY", "prod") == (set["changed"], set["name"], set["environment"])
-    assert not cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file}")["changed"]
     listed = cli.json("secrets list --env prod")
     assert ["MAPS_API_KEY"] == [secret["name"] for secret in listed["secrets"]]
     assert "of great value" not in json.dumps([set, listed])
     assert "✔ MAPS_API_KEY is unset in prod" in cli.text("secrets unset MAPS_API_KEY --env prod --yes")
+    assert "prod has no secret" in cli.text("secrets list --env prod")
+    assert "no environment 'moon'" in cli.text("secrets list --env moon", code=2)
+
+
+@on_machine
+def test_secrets_of_this_machine(cli: CommandLine) -> None:
+    """The same value again is no change; each change is in the audit log."""
+    file = Path("value.txt")
+    file.write_text("of great value")
+    assert cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file} --why new")["changed"]
+    assert not cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file}")["changed"]
+    cli.text("secrets unset MAPS_API_KEY --env prod --yes")
     assert [("unset secret", "", "prod"), ("set secret", "new", "prod")] == [
         (entry["action"], entry["why"], entry["environment"]) for entry in cli.json("audit")["entries"]
     ][:2]
-    assert "prod has no secret" in cli.text("secrets list --env prod")
-    assert "no environment 'moon'" in cli.text("secrets list --env moon", code=2)
 
 
 def test_a_follower_is_told_in_its_own_words(cli: CommandLine) -> None:

@@ -196,9 +196,9 @@ locals {
       Resource = "arn:aws:codebuild:${local.arn}:project/${var.app}-*"
     },
     {
-      Sid      = "ReadTheAudit"
+      Sid      = "ReadTheAuditAndNamesOfSecrets"
       Effect   = "Allow"
-      Action   = "cloudtrail:LookupEvents"
+      Action   = ["cloudtrail:LookupEvents", "secretsmanager:ListSecrets"]
       Resource = "*"
     },
     {

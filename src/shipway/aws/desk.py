@@ -21,11 +21,12 @@ from shipway.aws.pipelines import Pipelines, Question
 from shipway.aws.release_store import ReleaseStore
 from shipway.aws.run_records import rollback_of, run_id
 from shipway.aws.runs import Found, Runs
+from shipway.aws.secret_desk import AwsSecretDesk
 from shipway.aws.services import Services
 from shipway.aws.views import Views
 from shipway.core.access.roles import check_known
 from shipway.core.description.app import App
-from shipway.core.desk import Desk, ExperimentDesk, ModelDesk
+from shipway.core.desk import Desk, ExperimentDesk, ModelDesk, MonitorDesk
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
@@ -66,12 +67,22 @@ class Parts:
 class AwsDesk(Desk):
     """The verbs over one app on AWS."""
 
-    def __init__(self, parts: Parts, models: ModelDesk, experiments: ExperimentDesk) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        models: ModelDesk,
+        experiments: ExperimentDesk,
+        monitor: MonitorDesk,
+        secrets: AwsSecretDesk,
+    ) -> None:
         self._parts = parts
         self._app = parts.app
         self._names = parts.names
         self._models = models
         self._experiments = experiments
+        self._monitor = monitor
+        self._secrets = secrets
         self._status: tuple[float, StatusView] | None = None
 
     @property
@@ -82,6 +93,14 @@ class AwsDesk(Desk):
     def experiments(self) -> ExperimentDesk:
         return self._experiments
 
+    @property
+    def monitor(self) -> MonitorDesk:
+        return self._monitor
+
+    @property
+    def secrets(self) -> AwsSecretDesk:
+        return self._secrets
+
     # -- what is done --------------------------------------------------------------------------------------------
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
@@ -89,6 +108,7 @@ class AwsDesk(Desk):
         commit = source.resolve("HEAD" if revision is None else revision)
         branch = commit.branch or source.current_branch()
         path = path_for(self._app, environment, branch)
+        self._secrets.check_deployable(self._app, path)
         pipeline = self._names.pipeline(path[-1])
         execution = self._parts.pipelines.start(pipeline, commit.id, str(uuid.uuid4()))
         # AWS lists it a moment later only: until then the run is what was asked for.

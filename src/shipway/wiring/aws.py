@@ -63,6 +63,8 @@ class AwsWiring(Wiring):
         from shipway.aws.pipelines import Pipelines, person
         from shipway.aws.release_store import ReleaseStore
         from shipway.aws.runs import Runs
+        from shipway.aws.secret_desk import AwsSecretDesk
+        from shipway.aws.secrets import SecretsManager
         from shipway.aws.target_groups import TargetGroups
         from shipway.aws.views import Views
 
@@ -87,7 +89,14 @@ class AwsWiring(Wiring):
             logs=Logs(app, names, LogLines(calls, self._clock)),
             trail=AuditTrail(calls, names, tuple(app.environments)),
         )
-        return AwsDesk(parts, NotYet("model versions"), NotYet("experiments")), who
+        desk = AwsDesk(
+            parts,
+            models=NotYet("model versions"),
+            experiments=NotYet("experiments"),
+            monitor=NotYet("monitoring"),
+            secrets=AwsSecretDesk(app, SecretsManager(calls, names)),
+        )
+        return desk, who
 
     def checks(self, daemon: Iterable[Check], own_ports: Callable[[], Collection[int]]) -> Iterator[Check]:  # noqa: ARG002
         from shipway.aws.doctor import examine
