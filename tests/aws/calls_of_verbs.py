@@ -71,6 +71,7 @@ def leaves(command: click.Command = program, above: str = "") -> Iterator[str]:
 
 def _typed(world: OnAws) -> Iterator[str]:
     """What is typed, one after the other; the world is changed in between."""
+    yield "deploy c2 --dry-run"
     yield "deploy c2 --detach"
     second = world.run(2)
     yield f"approve {second} --yes --why fine --detach"

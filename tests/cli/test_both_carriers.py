@@ -143,6 +143,18 @@ def test_a_commit_goes_as_far_as_its_gate_and_is_let_through(cli: CommandLine) -
     assert "fine" in [entry["why"] for entry in cli.json("audit")["entries"]]
 
 
+def test_what_a_deploy_would_do(cli: CommandLine) -> None:
+    """Told in every environment; nothing is begun."""
+    said = cli.text("deploy c2 --dry-run")
+    assert 'would take c2 "subject of c2" → dev → prod' in said
+    assert "asks lead, then blue green over r1: 100 %" in said
+    assert "nothing was changed" in said
+    steps = cli.json("deploy c2 --env dev --dry-run")["steps"]
+    assert [("dev", "r1", None, [])] == [(s["environment"], s["serves"], s["approval"], s["wrong"]) for s in steps]
+    assert [cli.world.run(1)] == [run["id"] for run in cli.json("runs")["runs"]]
+    assert "no environment 'moon'" in cli.text("deploy --env moon --dry-run", code=2)
+
+
 def test_what_a_person_refuses(cli: CommandLine) -> None:
     """A rejected run ends, and can be asked for again."""
     cli.text("deploy c2")

@@ -41,7 +41,7 @@ def play(folder: Path) -> Json:
     api.house.registry.promoted("v1.0")
     try:
         recording = Recording(api)
-        for part in (_nothing_yet, _runs, _steering, _models, _experiments, _monitor, _secrets, _logs, _daemon):
+        for part in (_nothing_yet, _runs, _steering, _models, _experiments, _monitor, _secrets, _logs, _previews, _daemon):
             part(api, recording.ask)
         return recording.answers
     finally:
@@ -214,6 +214,13 @@ def _logs(api: Api, ask: Ask) -> None:
     ask("GET", "logs/daemon", errors=1)
     ask("GET", "logs/build", run="2")
     ask("GET", "logs/build", run="77")
+
+
+def _previews(api: Api, ask: Ask) -> None:
+    ask("GET", "preview", commit="c9")
+    ask("GET", "preview", commit="c9", environment="dev")
+    ask("GET", "preview", environment="moon")
+    ask("GET", "preview", commit="unknown")
 
 
 def _daemon(api: Api, ask: Ask) -> None:

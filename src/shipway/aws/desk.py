@@ -25,17 +25,28 @@ from shipway.aws.secret_desk import AwsSecretDesk
 from shipway.aws.services import Services
 from shipway.aws.views import Views
 from shipway.core.access.roles import check_known
+from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
 from shipway.core.desk import Desk, ExperimentDesk, ModelDesk, MonitorDesk
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
 from shipway.core.ports import Source
-from shipway.core.releases.gates import check_waiting, path_for
+from shipway.core.releases.gates import check_described, check_waiting, path_for
+from shipway.core.releases.release import Commit
 from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.rollouts.records import PendingCommand
-from shipway.core.views import ReleaseView, RolloutView, RunView, StatusView, TaskLine, release_view, rollout_view
+from shipway.core.views import (
+    Preview,
+    ReleaseView,
+    RolloutView,
+    RunView,
+    StatusView,
+    TaskLine,
+    release_view,
+    rollout_view,
+)
 
 T = TypeVar("T")
 READ_BACK = 30.0
@@ -54,6 +65,7 @@ class Parts:
     names: Names
     calls: Calls
     source: Source
+    read_app: Callable[[bytes], App]
     store: ReleaseStore
     pipelines: Pipelines
     builds: Builds
@@ -104,11 +116,8 @@ class AwsDesk(Desk):
     # -- what is done --------------------------------------------------------------------------------------------
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
-        source = self._parts.source
-        commit = source.resolve("HEAD" if revision is None else revision)
-        branch = commit.branch or source.current_branch()
-        path = path_for(self._app, environment, branch)
-        self._secrets.check_deployable(self._app, path)
+        commit, described, path = self._chosen(revision, environment)
+        self._secrets.check_deployable(described, path)
         pipeline = self._names.pipeline(path[-1])
         execution = self._parts.pipelines.start(pipeline, commit.id, str(uuid.uuid4()))
         # AWS lists it a moment later only: until then the run is what was asked for.
@@ -118,12 +127,18 @@ class AwsDesk(Desk):
             kind="deploy",
             commit=commit.id,
             subject=commit.subject,
-            branch=branch,
+            branch=self._app.environments[path[-1]].branch,
             path=path,
             by=who,
             created=self._parts.clock(),
             notes=(commit.note,) if commit.note else (),
         )
+
+    def preview(self, revision: str | None, environment: str | None) -> Preview:
+        commit, described, path = self._chosen(revision, environment)
+        self._secrets.check_deployable(described, path)
+        steps = tuple(self._parts.views.previewed(described, name) for name in path)
+        return Preview(commit.id, commit.subject, (commit.note,) if commit.note else (), steps)
 
     def retry(self, id: str, who: str) -> Run:  # noqa: ARG002 - AWS writes down who it was
         found = self._parts.runs.get(id)
@@ -270,6 +285,15 @@ class AwsDesk(Desk):
         return sorted(found, key=lambda entry: -entry.at)[:limit]
 
     # -- how ------------------------------------------------------------------------------------------------------
+
+    def _chosen(self, revision: str | None, environment: str | None) -> tuple[Commit, App, tuple[str, ...]]:
+        """The commit that is meant, its own description, and the environments that it would pass."""
+        source = self._parts.source
+        commit = source.resolve("HEAD" if revision is None else revision)
+        path = path_for(self._app, environment, commit.branch or source.current_branch())
+        described = self._parts.read_app(source.read(commit, DESCRIPTION))
+        check_described(commit, described, path)
+        return commit, described, path
 
     def _check_newest(self, found: Found, question: Question) -> None:
         """Refuse to let an older run through while a newer one waits behind it: it would be undone at once."""

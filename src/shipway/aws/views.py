@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from shipway.aws import task_definition
 from shipway.aws.calls import Calls
 from shipway.aws.clients import Clients, clients_view
+from shipway.aws.deployment import plan_for, remarks
 from shipway.aws.moving import Moving
 from shipway.aws.names import Names
 from shipway.aws.parameters import Parameters
@@ -23,6 +25,7 @@ from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.verdicts.lately import Lately, SeenLately
 from shipway.core.views import (
     EnvironmentView,
+    PreviewedStep,
     ReleaseView,
     RolloutView,
     ServiceView,
@@ -106,6 +109,26 @@ class Views:
             return self._store.release(id)
         except UsageError:
             return None
+
+    def previewed(self, described: App, environment: str) -> PreviewedStep:
+        """What a deploy of a release so described would do in the environment, as far as it is known before the build."""
+        kept, its = self._store.history(environment), described.environments[environment]
+        stable = kept.record.stable if kept is not None else None
+        plan = plan_for(its.rollout, its.tasks.min, 0.0, has_stable=stable is not None)
+        routed = any(service.routes for service in described.services.values())
+        approval = self._app.environments[environment].approval
+        return PreviewedStep(
+            environment,
+            stable,
+            plan.strategy,
+            plan.shares(),
+            approval.roles if approval is not None else None,
+            notes=(
+                *remarks(its.rollout, has_stable=stable is not None, routed=routed),
+                *task_definition.remarks(described, environment),
+            ),
+            wrong=tuple(task_definition.misfits(described, environment)),
+        )
 
     def _environment(self, name: str, runs: Sequence[Run]) -> EnvironmentView:
         described = self._app.environments[name]

@@ -169,6 +169,32 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewedStep:
+    """What a deploy would do in an environment: how traffic would move (`shares`), over which release, asked of whom.
+
+    `notes` say what the target does otherwise than shipway.yaml asks for, `wrong` why it would be refused.
+    """
+
+    environment: str
+    serves: str | None
+    strategy: str
+    shares: str
+    approval: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a deploy of a commit would do. Nothing was changed."""
+
+    commit: str
+    subject: str
+    notes: tuple[str, ...]
+    steps: tuple[PreviewedStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TaskLine:
     """A line that a task wrote; its owners' names are empty where nobody knows them any more."""
 

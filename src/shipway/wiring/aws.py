@@ -67,6 +67,7 @@ class AwsWiring(Wiring):
         from shipway.aws.secrets import SecretsManager
         from shipway.aws.target_groups import TargetGroups
         from shipway.aws.views import Views
+        from shipway.description.reader import parse
 
         app = self._described()
         names = names_of(app)
@@ -81,6 +82,7 @@ class AwsWiring(Wiring):
             names=names,
             calls=calls,
             source=self._source(),
+            read_app=parse,
             store=store,
             pipelines=pipelines,
             builds=builds,

@@ -22,7 +22,9 @@ class OverDouble(AwsWiring):
         super().__init__(root, world.clients, world.clock.sleep, lambda: world.clock.now)
 
     def _source(self) -> Source:
-        return FakeSource(self._root)
+        source = FakeSource(self._root)
+        source.files["shipway.yaml"] = (self._root / "shipway.yaml").read_bytes()
+        return source
 
 
 def wire(root: Path) -> Wiring:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shipway.core.description.app import App
 from shipway.core.observations.observation import Side, other
 from shipway.core.ports import Target
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
+from shipway.core.rollouts.plan import make_plan
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from shipway.core.verdicts.intervals import quantile
 from shipway.core.verdicts.lately import SeenLately, together
@@ -15,6 +17,7 @@ from shipway.core.verdicts.traffic import MIN_LATENCIES
 from shipway.core.views import (
     ClientsView,
     EnvironmentView,
+    PreviewedStep,
     ReleaseView,
     RolloutView,
     RunView,
@@ -61,6 +64,15 @@ class Views:
             serves[stable] = (*serves.get(stable, ()), name)
         found = sorted(self._store.all(Release), key=lambda release: -int(release.id[1:]))[:limit]
         return [release_view(release, serves.get(release.id, ())) for release in found]
+
+    def previewed(self, described: App, environment: str) -> PreviewedStep:
+        """What a deploy of a release so described would do in the environment."""
+        serves, policy = self._parts.rollouts.record_of(environment).stable, described.environments[environment].rollout
+        plan = make_plan(policy, described.environments[environment].tasks.min, 0.0, has_stable=serves is not None)
+        approval = self._parts.operator_app().environments[environment].approval
+        return PreviewedStep(
+            environment, serves, plan.strategy, plan.shares(), approval.roles if approval is not None else None
+        )
 
     def _environment(self, record: EnvironmentRecord, runs: list[Run]) -> EnvironmentView:
         name, described = record.name, self._parts.operator_app().environments[record.name]
