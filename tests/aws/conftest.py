@@ -1,12 +1,14 @@
 """AWS within the test's process (moto), and credentials that belong to nobody."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from moto import mock_aws
 
 from shipway.aws.calls import Calls
 from shipway.aws.names import Names
+from tests.cli.worlds import OnAws
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -35,3 +37,11 @@ def calls(names: Names) -> Iterator[Calls]:
         calls = Calls(REGION)
         calls.call("s3", "create_bucket", Bucket=names.releases_bucket)
         yield calls
+
+
+@pytest.fixture
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnAws]:
+    """An app on AWS whose c1 serves in dev and in prod."""
+    world = OnAws(tmp_path.resolve(), monkeypatch)
+    yield world
+    world.close()

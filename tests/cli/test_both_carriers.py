@@ -1,4 +1,4 @@
-"""Every command over a real desk with a target in memory: through a daemon's socket, and within the process.
+"""Every command over each desk and each carrier: through a daemon's socket, and within the process, also over AWS.
 
 A command never asks which of them it is. What only a daemon has is asked for in `DAEMONS`.
 """
@@ -26,6 +26,7 @@ from shipway.local.daemon import LocalDaemon
 from shipway.local.places import places_of
 from shipway.server.http import make_api
 from shipway.server.peer import PeerProtocol
+from tests.cli.worlds import OnAws, OnMachine
 from tests.doubles import memory
 from tests.doubles.platform import platform_over
 from tests.pipeline.house import House
@@ -37,10 +38,10 @@ Json = dict[str, Any]
 
 
 class CommandLine:
-    """Runs commands in the app of a house."""
+    """Runs commands in the app of a world."""
 
-    def __init__(self, house: House, capture: pytest.CaptureFixture[str]) -> None:
-        self.house = house
+    def __init__(self, world: Any, capture: pytest.CaptureFixture[str]) -> None:
+        self.world = world
         self._capture = capture
 
     def text(self, typed: str, *, code: int = 0) -> str:
@@ -57,30 +58,38 @@ class CommandLine:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """An app whose c1 serves in dev and in prod."""
-    house = House(tmp_path.resolve())
-    monkeypatch.chdir(house.root)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app's folder, which is the current one."""
+    root = tmp_path.resolve()
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def house(root: Path) -> Iterator[House]:
+    """An app on this machine."""
+    house = House(root)
     yield house
     house.target.hold.set()
     house.close()
 
 
-@pytest.fixture(params=["socket", "process"])
+@pytest.fixture(params=["socket", "process", "aws"])
 def cli(
-    request: pytest.FixtureRequest,
-    house: House,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[CommandLine]:
-    """The command line over each of the two carriers."""
+    """The command line over each of the desks and carriers."""
+    if request.param == "aws":
+        yield from over_aws(request.getfixturevalue("root"), monkeypatch, capsys)
+        return
+    house = request.getfixturevalue("house")
     platform = platform_over(house)
-    house.release("c1")
+    world = OnMachine(house)
     if request.param == "process":
         monkeypatch.setitem(wiring.TARGETS, "memory", "tests.doubles.memory")
         monkeypatch.setenv("SHIPWAY_TARGET", "memory")
         monkeypatch.setitem(memory.HOUSES, house.root, house)
-        yield CommandLine(house, capsys)
+        yield CommandLine(world, capsys)
         return
     daemon = LocalDaemon(places_of(house.root, os.getuid()), [])
     config = uvicorn.Config(make_api(platform, lambda: None), http=PeerProtocol, lifespan="off", log_level="warning")
@@ -89,11 +98,26 @@ def cli(
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
-        yield CommandLine(house, capsys)
+        yield CommandLine(world, capsys)
     finally:
         server.should_exit = True
         thread.join(20)
         daemon.forget()
+
+
+on_machine = pytest.mark.parametrize("cli", ["socket", "process"], indirect=True)
+"""For what the desk over AWS does otherwise, or not yet: it has tests of its own."""
+
+
+def over_aws(root: Path, monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]) -> Iterator[CommandLine]:
+    """AWS's own target, in an account that is a double."""
+    monkeypatch.setitem(wiring.TARGETS, "double", "tests.doubles.aws.target")
+    monkeypatch.setenv("SHIPWAY_TARGET", "double")
+    world = OnAws(root, monkeypatch)
+    try:
+        yield CommandLine(world, capture)
+    finally:
+        world.close()
 
 
 def test_status(cli: CommandLine) -> None:
@@ -105,36 +129,53 @@ def test_status(cli: CommandLine) -> None:
 
 def test_a_commit_goes_as_far_as_its_gate_and_is_let_through(cli: CommandLine) -> None:
     """Followed to the gate; approved, it goes on to the end."""
-    assert 'Approve: shipway approve 2 --why "…"' in cli.text("deploy c2")
-    assert ("waiting", "prod") == ((run := cli.json("run show 2"))["run"]["status"], run["run"]["gate"]["environment"])
-    assert "prod serves r2" in cli.text("approve 2 --yes --why fine")
-    assert "succeeded" == cli.json("run follow 2")["run"]["status"]
-    assert ["2", "1"] == [run["id"] for run in cli.json("runs")["runs"]]
+    said = cli.text("deploy c2")
+    second = cli.world.run(2)
+    assert f'Approve: shipway approve {second} --why "…"' in said
+    run = cli.json(f"run show {second}")["run"]
+    assert ("waiting", "prod") == (run["status"], run["gate"]["environment"])
+    assert "prod serves r2" in cli.text(f"approve {second} --yes --why fine")
+    assert "succeeded" == cli.json(f"run follow {second}")["run"]["status"]
+    assert [second, cli.world.run(1)] == [run["id"] for run in cli.json("runs")["runs"]]
     assert [("r2", ["dev", "prod"]), ("r1", [])] == [
         (release["id"], release["serves"]) for release in cli.json("releases")["releases"]
     ]
     assert "fine" in [entry["why"] for entry in cli.json("audit")["entries"]]
 
 
+def test_what_a_deploy_would_do(cli: CommandLine) -> None:
+    """Told in every environment; nothing is begun."""
+    said = cli.text("deploy c2 --dry-run")
+    assert 'would take c2 "subject of c2" → dev → prod' in said
+    assert "asks lead, then blue green over r1: 100 %" in said
+    assert "nothing was changed" in said
+    steps = cli.json("deploy c2 --env dev --dry-run")["steps"]
+    assert [("dev", "r1", None, [])] == [(s["environment"], s["serves"], s["approval"], s["wrong"]) for s in steps]
+    assert [cli.world.run(1)] == [run["id"] for run in cli.json("runs")["runs"]]
+    assert "no environment 'moon'" in cli.text("deploy --env moon --dry-run", code=2)
+
+
 def test_what_a_person_refuses(cli: CommandLine) -> None:
     """A rejected run ends, and can be asked for again."""
     cli.text("deploy c2")
-    assert "rejected; nothing was rolled out" in cli.text("reject 2 --why friday")
-    cli.house.until("2", "rejected")
-    assert "running" == cli.json("retry 2 --detach")["run"]["status"]
-    cli.house.until("3", "waiting")
+    second = cli.world.run(2)
+    assert "rejected; nothing was rolled out" in cli.text(f"reject {second} --why friday")
+    cli.world.until(second, "rejected")
+    again = cli.json(f"retry {second} --detach")["run"]
+    assert again["live"]
+    cli.world.until(again["id"], "waiting")
 
 
 def test_a_rollout_is_steered(cli: CommandLine) -> None:
     """Each word reaches it, and is answered with what it does."""
-    cli.house.target.hold.clear()
-    cli.json("deploy c2 --env dev --detach")
-    wait_for(lambda: cli.house.rollouts.under_way("dev") is not None)
+    cli.world.hold()
+    run = cli.json("deploy c2 --env dev --detach")["run"]["id"]
+    wait_for(lambda: cli.world.under_way("dev"))
     for typed in ("pause --env dev", "resume --env dev", "abort --env dev --yes"):
-        assert "2-dev" == cli.json(typed)["rollout"]["id"]
-    assert "✘ dev: the candidate is starting" in cli.text("promote --env dev --now --yes", code=3)
-    cli.house.target.hold.set()
-    cli.house.until("2", "rolled_back")
+        assert ("r2", run) == ((rollout := cli.json(typed)["rollout"])["release"], rollout["run"])
+    assert "dev" in cli.text("promote --env dev --now --yes", code=3)
+    cli.world.let_go()
+    cli.world.until(run, "rolled_back")
 
 
 def test_the_way_back(cli: CommandLine) -> None:
@@ -146,14 +187,13 @@ def test_the_way_back(cli: CommandLine) -> None:
 
 def test_logs(cli: CommandLine) -> None:
     """Of tasks and of builds; a name that nothing has is usage."""
-    logs = cli.house.root / ".shipway" / "logs" / "prod"
-    logs.mkdir(parents=True)
-    (logs / "prod-blue-r1-hello-0.log").write_text("hello\nworld\n")
+    cli.world.write("prod", "r1", ["hello", "world"])
     assert ["world"] == [line["line"] for line in cli.json("logs r1 --env prod -n 1")["lines"]]
-    assert [] == cli.json("logs --build 1")["lines"]
+    assert [] == cli.json(f"logs --build {cli.world.run(1)}")["lines"]
     assert "no environment 'moon'; there are: dev, prod" in cli.text("logs --env moon", code=2)
 
 
+@on_machine
 def test_versions_of_the_model(cli: CommandLine) -> None:
     """What there is, and what becomes of it."""
     assert "v1.1" in [model["version"] for model in cli.json("model list")["models"]]
@@ -166,6 +206,7 @@ def test_versions_of_the_model(cli: CommandLine) -> None:
     assert "no model version 'v9.9'" in cli.text("model show v9.9", code=2)
 
 
+@on_machine
 def test_a_model_is_promoted_and_taken_back(cli: CommandLine) -> None:
     """Both are runs that are followed."""
     for typed in ("model promote v1.1", "model promote v1.2"):
@@ -174,6 +215,7 @@ def test_a_model_is_promoted_and_taken_back(cli: CommandLine) -> None:
     assert ["dev", "prod"] == cli.json("model show v1.1")["serves"]
 
 
+@on_machine
 def test_experiments(cli: CommandLine) -> None:
     """Begun, looked at, ended."""
     assert {"v1.1": 10.0} == cli.json("model split v1.1=10% --env prod --yes")["split"]
@@ -183,22 +225,24 @@ def test_experiments(cli: CommandLine) -> None:
     assert None is cli.json("model shadow --off --env prod")["shadow"]
 
 
+@on_machine
 def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
     """Verdicts are exit codes; the newest look can be seen again."""
     assert "shipway monitor baseline dev" in cli.text("monitor run dev", code=3)
     assert "✔ baseline of v1.0 in dev: 1,000 rows" in cli.text("monitor baseline dev")
     assert "quiet" == cli.json("monitor run dev --since 1h")["verdict"]["state"]
-    cli.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
+    cli.world.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
     cli.text("monitor run dev", code=1)
     cli.text("monitor report dev", code=1)
-    cli.house.monitoring.seen = Seen(3, 3, {}, ())
+    cli.world.house.monitoring.seen = Seen(3, 3, {}, ())
     cli.text("monitor run dev --json", code=3)
 
 
+@on_machine
 def test_features(cli: CommandLine) -> None:
     """Records put one by one or from a file, shown, counted, replaced by newer ones only, and deleted."""
     assert "1 online" in cli.text("features put weather airport=JFK at=2020-07-04T11:00:00Z temp=75.5 --env dev")
-    file = cli.house.root / "records.jsonl"
+    file = cli.world.house.root / "records.jsonl"
     lines = [{"airport": id, "at": "2020-07-04T10:00:00Z", "temp": None} for id in ("JFK", "LGA")]
     file.write_text("\n".join(map(json.dumps, lines)))
     put = cli.json(f"features put weather --env dev --from-file {file}")
@@ -224,20 +268,29 @@ def test_features(cli: CommandLine) -> None:
 
 def test_secrets(cli: CommandLine) -> None:
     """Set from a file, listed by name, forgotten; a value is never answered."""
-    file = cli.house.root / "value.txt"
+    file = Path("value.txt")
     file.write_text("of great value")
     set = cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file} --why new")
     assert (True, "MAPS_API_KEY", "prod") == (set["changed"], set["name"], set["environment"])
-    assert not cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file}")["changed"]
     listed = cli.json("secrets list --env prod")
     assert ["MAPS_API_KEY"] == [secret["name"] for secret in listed["secrets"]]
     assert "of great value" not in json.dumps([set, listed])
     assert "✔ MAPS_API_KEY is unset in prod" in cli.text("secrets unset MAPS_API_KEY --env prod --yes")
+    assert "prod has no secret" in cli.text("secrets list --env prod")
+    assert "no environment 'moon'" in cli.text("secrets list --env moon", code=2)
+
+
+@on_machine
+def test_secrets_of_this_machine(cli: CommandLine) -> None:
+    """The same value again is no change; each change is in the audit log."""
+    file = Path("value.txt")
+    file.write_text("of great value")
+    assert cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file} --why new")["changed"]
+    assert not cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file}")["changed"]
+    cli.text("secrets unset MAPS_API_KEY --env prod --yes")
     assert [("unset secret", "", "prod"), ("set secret", "new", "prod")] == [
         (entry["action"], entry["why"], entry["environment"]) for entry in cli.json("audit")["entries"]
     ][:2]
-    assert "prod has no secret" in cli.text("secrets list --env prod")
-    assert "no environment 'moon'" in cli.text("secrets list --env moon", code=2)
 
 
 def test_a_follower_is_told_in_its_own_words(cli: CommandLine) -> None:
@@ -274,7 +327,7 @@ def test_an_unknown_target_is_usage(house: House, capsys: pytest.CaptureFixture[
     platform_over(house)
     assert 2 == shipway(["--target", "moon", "status"])
     assert (
-        "✘ no target 'moon'; there is: local\n  Next: name one of them by --target or SHIPWAY_TARGET\n"
+        "✘ no target 'moon'; there is: local, aws\n  Next: name one of them by --target or SHIPWAY_TARGET\n"
         == capsys.readouterr().err
     )
 

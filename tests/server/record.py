@@ -49,8 +49,9 @@ def play(folder: Path) -> Json:
             _experiments,
             _monitor,
             _secrets,
-            _features,
             _logs,
+            _features,
+            _previews,
             _daemon,
         ):
             part(api, recording.ask)
@@ -244,6 +245,13 @@ def _logs(api: Api, ask: Ask) -> None:
     ask("GET", "logs/daemon", errors=1)
     ask("GET", "logs/build", run="2")
     ask("GET", "logs/build", run="77")
+
+
+def _previews(api: Api, ask: Ask) -> None:
+    ask("GET", "preview", commit="c9")
+    ask("GET", "preview", commit="c9", environment="dev")
+    ask("GET", "preview", environment="moon")
+    ask("GET", "preview", commit="unknown")
 
 
 def _daemon(api: Api, ask: Ask) -> None:

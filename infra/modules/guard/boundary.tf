@@ -10,8 +10,9 @@ resource "aws_iam_policy" "boundary" {
         Sid    = "AtMost"
         Effect = "Allow"
         Action = [
+          "cloudtrail:LookupEvents",
           "cloudwatch:GetMetricData", "cloudwatch:PutMetricData",
-          "codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:CreateReportGroup", "codebuild:CreateReport",
+          "codebuild:BatchGetBuilds", "codebuild:BatchGetProjects", "codebuild:ListBuildsForProject", "codebuild:StartBuild", "codebuild:CreateReportGroup", "codebuild:CreateReport",
           "codebuild:UpdateReport", "codebuild:BatchPutTestCases",
           "codecommit:GetBranch", "codecommit:GetCommit", "codecommit:GitPull", "codecommit:UploadArchive",
           "codecommit:GetUploadArchiveStatus",
@@ -27,6 +28,7 @@ resource "aws_iam_policy" "boundary" {
           "logs:*",
           "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "s3:GetBucketLocation", "s3:GetBucketAcl",
           "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:DescribeSecret",
+          "secretsmanager:ListSecrets",
           "sagemaker:InvokeEndpoint",
           "sns:Publish",
           "ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:PutParameter",

@@ -29,7 +29,7 @@ resource "aws_iam_role" "person" {
   })
 }
 
-# --- deployer: starts pipelines and looks. It writes nothing in ECS: that is the rollout's.
+# --- deployer: starts pipelines and looks. It writes nothing in ECS, but for stopping rollouts where nobody is asked.
 resource "aws_iam_role_policy" "deployer" {
   for_each = { for name, role in local.roles : name => role if role == "deployer" }
   name     = "deploy"
@@ -50,11 +50,11 @@ resource "aws_iam_role_policy" "deployer" {
         Action   = "codepipeline:RetryStageExecution"
         Resource = "arn:aws:codepipeline:${local.arn}:${var.app}-*/*"
       },
-    ])
+    ], local.steer["deployer"])
   })
 }
 
-# --- approver of one environment: says yes or no there, and stops or goes on with its rollout.
+# --- approver of one environment: says yes or no there, and stops, goes on with or takes back its rollout.
 resource "aws_iam_role_policy" "approver" {
   for_each = { for name in keys(local.approved) : "${var.app}-${name}-approver" => name if contains(keys(local.roles), "${var.app}-${name}-approver") }
   name     = "approve"
@@ -68,24 +68,8 @@ resource "aws_iam_role_policy" "approver" {
         Effect   = "Allow"
         Action   = "codepipeline:PutApprovalResult"
         Resource = [for pipeline in var.environments[each.value].pipelines : "arn:aws:codepipeline:${local.arn}:${pipeline}/${each.value}/approve"]
-      },
-      {
-        Sid    = "Steer"
-        Effect = "Allow"
-        Action = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
-        Resource = [
-          "arn:aws:ecs:${local.arn}:service/${var.app}-${each.value}/*",
-          "arn:aws:ecs:${local.arn}:service-deployment/${var.app}-${each.value}/*/*",
-        ]
-      },
-      {
-        Sid      = "Command"
-        Effect   = "Allow"
-        Action   = "s3:PutObject"
-        Resource = "arn:aws:s3:::${var.buckets.releases}/${each.value}/command.json"
-      },
-      local.use_key,
-    ])
+      }
+    ], local.steer[each.value])
   })
 }
 
@@ -146,7 +130,36 @@ locals {
     Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
   }
 
-  # What `shipway status`, `runs`, `logs` and `releases` ask.
+  # Whose rollouts somebody steers: an approver their own environment's, a deployer those where nobody is asked.
+  steered = merge({ for name in keys(local.approved) : name => [name] }, {
+    deployer = [for name, environment in var.environments : name if !environment.approval]
+  })
+  steer = { for who, names in local.steered : who => [for statement in [
+    {
+      Sid    = "Steer"
+      Effect = "Allow"
+      Action = ["ecs:StopServiceDeployment", "ecs:ContinueServiceDeployment"]
+      Resource = flatten([for name in names : [
+        "arn:aws:ecs:${local.arn}:service/${var.app}-${name}/*",
+        "arn:aws:ecs:${local.arn}:service-deployment/${var.app}-${name}/*/*",
+      ]])
+    },
+    {
+      Sid      = "Command"
+      Effect   = "Allow"
+      Action   = ["s3:PutObject"]
+      Resource = [for name in names : "arn:aws:s3:::${var.buckets.releases}/${name}/command.json"]
+    },
+    {
+      Sid      = "GoBack"
+      Effect   = "Allow"
+      Action   = ["codebuild:StartBuild"]
+      Resource = [for name in names : "arn:aws:codebuild:${local.arn}:project/${var.app}-${name}-rollout"]
+    },
+    local.use_key,
+  ] : statement if length(names) > 0] }
+
+  # What `shipway status`, `runs`, `run`, `logs`, `releases` and `audit` ask.
   look = [
     {
       Sid      = "LookAtPipelines"
@@ -177,6 +190,18 @@ locals {
       Resource = "*"
     },
     {
+      Sid      = "LookAtBuilds"
+      Effect   = "Allow"
+      Action   = ["codebuild:BatchGetBuilds", "codebuild:BatchGetProjects", "codebuild:ListBuildsForProject"]
+      Resource = "arn:aws:codebuild:${local.arn}:project/${var.app}-*"
+    },
+    {
+      Sid      = "ReadTheAuditAndNamesOfSecrets"
+      Effect   = "Allow"
+      Action   = ["cloudtrail:LookupEvents", "secretsmanager:ListSecrets"]
+      Resource = "*"
+    },
+    {
       Sid      = "ReadLogs"
       Effect   = "Allow"
       Action   = ["logs:FilterLogEvents", "logs:StartLiveTail"]
@@ -195,10 +220,13 @@ locals {
       Resource = "arn:aws:s3:::${var.buckets.releases}"
     },
     {
-      Sid      = "ReadModelVersions"
-      Effect   = "Allow"
-      Action   = ["ssm:GetParameter", "ssm:GetParameters"]
-      Resource = [for name in keys(var.environments) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version"]
+      Sid    = "ReadModelVersionsAndWhatTerraformTells"
+      Effect = "Allow"
+      Action = ["ssm:GetParameter", "ssm:GetParameters"]
+      Resource = flatten([for name in keys(var.environments) : [
+        "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version",
+        "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/services/*",
+      ]])
     },
     merge(local.use_key, { Sid = "ReadWithTheKey", Action = "kms:Decrypt" }),
   ]

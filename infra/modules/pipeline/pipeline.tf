@@ -142,7 +142,7 @@ resource "aws_codepipeline" "branch" {
 
           configuration = {
             NotificationArn = aws_sns_topic.pipeline.arn
-            CustomData      = "Release #{release.RELEASE} waits before ${stage.value}: shipway --target aws approve --env ${stage.value}"
+            CustomData      = "Release #{release.RELEASE} waits before ${stage.value}: shipway --target aws approve #{codepipeline.PipelineExecutionId}"
           }
         }
       }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -71,15 +72,17 @@ class Calls:
         self.sleep = sleep
         self._make = client or _clients(region)
         self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()  # clients may be used by several threads at once, but not made by them
 
     def client(self, service: str) -> Any:
         """The service's client, made once. Prefer `call`, which translates errors."""
-        if service not in self._clients:
-            try:
-                self._clients[service] = self._make(service)
-            except Exception as error:
-                raise explained(error, service, "", self.region) from error
-        return self._clients[service]
+        with self._lock:
+            if service not in self._clients:
+                try:
+                    self._clients[service] = self._make(service)
+                except Exception as error:
+                    raise explained(error, service, "", self.region) from error
+            return self._clients[service]
 
     def call(self, service: str, operation: str, /, **request: Any) -> dict[str, Any]:
         """Carry one operation out, in boto3's names: `call("ecs", "update_service", cluster=…)`."""
@@ -101,19 +104,16 @@ class Calls:
         except Exception as error:
             raise explained(error, service, operation, self.region) from error
 
-    def account(self) -> str:
-        """The account that the credentials belong to."""
-        return str(self.call("sts", "get_caller_identity")["Account"])
-
-    def check_account(self, wanted: str) -> None:
-        """Refuse credentials of another account than the one that shipway.yaml names."""
-        found = self.account()
-        if found != wanted:
+    def check_account(self, wanted: str) -> str:
+        """Refuse credentials of another account than the one that shipway.yaml names; the ARN that they belong to."""
+        caller = self.call("sts", "get_caller_identity")
+        if caller["Account"] != wanted:
             raise Refused(
-                f"the credentials are for account {found}, and shipway.yaml says aws.account: {wanted}",
+                f"the credentials are for account {caller['Account']}, and shipway.yaml says aws.account: {wanted}",
                 fix=f"use credentials of {wanted} (AWS_PROFILE), or correct aws.account",
                 state="nothing changed",
             )
+        return str(caller["Arn"])
 
 
 def _clients(region: str) -> Callable[[str], Any]:

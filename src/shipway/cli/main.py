@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from shipway import __version__
+from shipway.cli import hints
 from shipway.cli.commands import checks, daemon, demo, disk, features, model, monitor, records, runs, secrets, steer
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
@@ -43,6 +44,7 @@ def shipway(target: str | None) -> None:
     programs. Exit codes: 0 done, 1 fault, 2 usage, 3 refused by a gate, 4 rolled back. A first release that fails is a
     fault: there is nothing to go back to.
     """
+    hints.for_target(target, shipway.commands)
 
 
 def main() -> None:
@@ -57,6 +59,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry a command out and answer its exit code."""
+    hints.for_target(None, ())
     try:
         try:
             return int(shipway.main(list(arguments), prog_name="shipway", standalone_mode=False) or 0)

@@ -1,8 +1,6 @@
-"""The reference of the command line, from the commands' own help: `python -m shipway.cli.reference > docs/cli.md`."""
+"""The reference of the command line, from the commands' own help: the greater part of docs/cli.md."""
 
 from __future__ import annotations
-
-import sys
 
 import click
 
@@ -11,13 +9,13 @@ from shipway.cli.main import shipway
 
 _HEAD = """# The command line
 
-Made by `python -m shipway.cli.reference > docs/cli.md`; a test compares.
+Made by `python -m tests.cli.make_reference > docs/cli.md`; a test compares.
 """
 _WIDTH = 100
 
 
 def reference() -> str:
-    """The whole of docs/cli.md."""
+    """Every command under its heading."""
     top = click.Context(shipway, info_name="shipway", terminal_width=_WIDTH, **shipway.context_settings)
     sections = [_HEAD, _block(top)]
     assert isinstance(shipway, Group)
@@ -39,7 +37,3 @@ def _command(command: click.Command, parent: click.Context) -> list[str]:
 
 def _block(context: click.Context) -> str:
     return f"```text\n{context.get_help()}\n```\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(reference())

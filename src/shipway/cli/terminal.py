@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 from unicodedata import combining, east_asian_width
 
+from shipway.cli.hints import spelled
 from shipway.core.errors import Refused
 
 _COLOURS = {"✔": "32", "✘": "31", "‖": "33", "·": "2", "–": "2"}
@@ -48,9 +49,9 @@ def style_of(stream: TextIO) -> Style:
     return Style(colour)
 
 
-def say(lines: str | Iterable[str]) -> None:
-    """Lines of a result, to stdout."""
-    _write(sys.stdout, lines)
+def say(lines: str | Iterable[str], *, as_written: bool = False) -> None:
+    """Lines of a result, to stdout. `as_written`: somebody else's, in which no command is spelled out."""
+    _write(sys.stdout, lines, as_written=as_written)
 
 
 def tell(lines: str | Iterable[str]) -> None:
@@ -128,8 +129,8 @@ def clip(line: str, columns: int) -> str:
     return line
 
 
-def _write(stream: TextIO, lines: str | Iterable[str]) -> None:
+def _write(stream: TextIO, lines: str | Iterable[str], *, as_written: bool = False) -> None:
     style = style_of(stream)
     for line in [lines] if isinstance(lines, str) else lines:
-        stream.write(style.draw(line) + "\n")
+        stream.write(style.draw(line if as_written else spelled(line)) + "\n")
     stream.flush()

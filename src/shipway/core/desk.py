@@ -23,6 +23,7 @@ from shipway.core.views import (
     ModelsView,
     ModelView,
     MonitorView,
+    Preview,
     Promoted,
     Publishing,
     ReleaseView,
@@ -74,6 +75,9 @@ class Desk(Protocol):
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
         """Start a run for a commit. Raises UsageError for an unknown commit, environment or branch."""
+
+    def preview(self, revision: str | None, environment: str | None) -> Preview:
+        """What `deploy` would do with the same words; nothing changes. Raises as that does."""
 
     def retry(self, id: str, who: str) -> Run:
         """Start a new run for what an ended run was to do. What is built is not built again."""

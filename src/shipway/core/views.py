@@ -15,9 +15,9 @@ from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.monitoring.watch import Seen, Verdict
 from shipway.core.observations.observation import Side
-from shipway.core.releases.release import BakedModel
+from shipway.core.releases.release import BakedModel, Release
 from shipway.core.releases.run import Run
-from shipway.core.rollouts.records import RolloutKind, Warm
+from shipway.core.rollouts.records import RolloutKind, RolloutRecord, Warm
 from shipway.core.rollouts.served import Served
 from shipway.core.rollouts.waiting import Waiting
 from shipway.core.secrets.needed import needed, services_with
@@ -167,6 +167,32 @@ class RunView:
     run: Run
     release: ReleaseView | None
     rollouts: tuple[RolloutView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedStep:
+    """What a deploy would do in an environment: how traffic would move (`shares`), over which release, asked of whom.
+
+    `notes` say what the target does otherwise than shipway.yaml asks for, `wrong` why it would be refused.
+    """
+
+    environment: str
+    serves: str | None
+    strategy: str
+    shares: str
+    approval: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a deploy of a commit would do. Nothing was changed."""
+
+    commit: str
+    subject: str
+    notes: tuple[str, ...]
+    steps: tuple[PreviewedStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,3 +346,51 @@ class DaemonView:
     held_back: Mapping[str, str]
     loops: tuple[Loop, ...]
     disk: Usage | None
+
+
+def release_view(release: Release, serves: tuple[str, ...]) -> ReleaseView:
+    """A release as people see it; `serves` are the environments that it serves."""
+    return ReleaseView(
+        id=release.id,
+        commit=release.commit,
+        commits={name: release.commit_of(name) for name in release.artifacts},
+        artifacts={
+            name: ArtifactView(name, artifact.digest, artifact.model) for name, artifact in release.artifacts.items()
+        },
+        model_version=models_of(release),
+        model_digest=release.model_digest,
+        request_schema=release.request_schema,
+        created_at=release.created_at,
+        serves=serves,
+    )
+
+
+def rollout_view(record: RolloutRecord) -> RolloutView:
+    """A rollout as people see it."""
+    state = record.state
+    return RolloutView(
+        id=record.id,
+        environment=record.environment,
+        release=record.release,
+        previous=record.previous,
+        kind=record.kind,
+        strategy=record.plan.strategy,
+        phase=state.phase,
+        step=state.step + 1,
+        steps=len(record.plan.steps),
+        shares=record.plan.shares(),
+        weight=state.weight,
+        paused=state.paused,
+        reason=state.reason,
+        verdict=state.verdict,
+        waiting=state.waiting if state.phase == "shifting" else None,
+        run=record.run,
+        since=state.since,
+        started=record.started,
+        ended=record.ended,
+    )
+
+
+def models_of(release: Release) -> str | None:
+    """The names of all model versions that a release serves."""
+    return ", ".join(release.models) or None

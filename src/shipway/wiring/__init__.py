@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shipway.core.desk import ControlPlane, Desk
 
 DEFAULT = "local"
-TARGETS = {"local": "shipway.wiring.local"}
+TARGETS = {"local": "shipway.wiring.local", "aws": "shipway.wiring.aws"}
 """A target's name → its module, whose `wire(root)` answers its `Wiring`. The module is light; what it joins is not."""
 
 

@@ -44,8 +44,14 @@ run "a_deployer_starts_and_looks" {
   command = apply
 
   assert {
-    condition     = alltrue([for action in flatten([for s in jsondecode(aws_iam_role_policy.deployer["ontime-deployer"].policy).Statement : s.Action]) : !can(regex("^(ecs|ssm|secretsmanager|iam):(Update|Create|Delete|Put|Run|Stop|Register|GetSecret)", action)) && action != "codepipeline:PutApprovalResult"])
+    condition     = alltrue([for action in flatten([for s in jsondecode(aws_iam_role_policy.deployer["ontime-deployer"].policy).Statement : s.Action if s.Sid != "Steer"]) : !can(regex("^(ecs|ssm|secretsmanager|iam):(Update|Create|Delete|Put|Run|Stop|Register|GetSecret)", action)) && action != "codepipeline:PutApprovalResult"])
     error_message = "no writes in ECS, no answers to its own questions"
+  }
+  assert {
+    condition = alltrue([for s in jsondecode(aws_iam_role_policy.deployer["ontime-deployer"].policy).Statement :
+      !contains(["Steer", "Command", "GoBack"], s.Sid) || !strcontains(jsonencode(s.Resource), "prod")
+    ])
+    error_message = "it steers no rollout where somebody is asked"
   }
 }
 
@@ -55,6 +61,10 @@ run "an_approver_answers_for_its_environment_alone" {
   assert {
     condition     = one([for s in jsondecode(aws_iam_role_policy.approver["ontime-prod-approver"].policy).Statement : s.Resource if s.Sid == "Answer"]) == ["arn:aws:codepipeline:us-east-1:123456789012:ontime-prod/prod/approve"]
     error_message = "the approval of that environment's stage"
+  }
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.approver["ontime-prod-approver"].policy).Statement : s.Resource if s.Sid == "GoBack"]) == ["arn:aws:codebuild:us-east-1:123456789012:project/ontime-prod-rollout"]
+    error_message = "a rollback of that environment"
   }
   assert {
     condition     = one([for s in jsondecode(aws_iam_role_policy.model_owner["ontime-model-owner"].policy).Statement : s.Resource if s.Sid == "Promote"]) == ["arn:aws:ssm:us-east-1:123456789012:parameter/ontime/dev/model-version"]

@@ -17,7 +17,7 @@ from shipway.cli.here import client as client_here
 from shipway.cli.render.features import group_table, put_line, record_lines
 from shipway.cli.terminal import confirm, say, say_json
 from shipway.core.errors import UsageError
-from shipway.core.features.record import LARGEST, MOST_AT_ONCE
+from shipway.core.features import LARGEST, MOST_AT_ONCE
 
 _WHERE = "The environment whose services read them."
 Json = dict[str, Any]

@@ -98,7 +98,7 @@ def logs(
     elif follow:
         _follow(read, lines, show)
     else:
-        say(show(line) for line in read(lines=lines)["lines"])
+        say((show(line) for line in read(lines=lines)["lines"]), as_written=True)
     return 0
 
 
@@ -129,7 +129,7 @@ def _follow(read: Callable[..., dict[str, Any]], lines: int, show: Callable[[obj
         for line in found:
             after.setdefault(line["task"] if isinstance(line, dict) else "", []).append(show(line))
         new = [text for task, texts in after.items() for text in new_lines(before.get(task, []), texts)]
-        say(new[-shown:])
+        say(new[-shown:], as_written=True)
         before, shown = before | after, _WINDOW
         time.sleep(_POLL)
 

@@ -10,6 +10,7 @@ from shipway.cli import options
 from shipway.cli.follow import follow, hand_over, last_event
 from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
+from shipway.cli.render.preview import preview_lines
 from shipway.cli.render.runs import run_details, run_table, title
 from shipway.cli.render.story import event_lines
 from shipway.cli.render.text import plain
@@ -20,8 +21,9 @@ from shipway.cli.terminal import confirm, say, say_json, tell
 @click.argument("commit", required=False)
 @options.environment(help="Go as far as this environment; default: as far as the branch goes.")
 @options.detach()
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @options.as_json()
-def deploy(commit: str | None, environment: str | None, detach: bool, as_json: bool) -> int:
+def deploy(commit: str | None, environment: str | None, detach: bool, dry_run: bool, as_json: bool) -> int:
     """Take a commit to where its branch goes.
 
     COMMIT is a branch, a tag or an id, a branch where a tag has the same name; the default is the newest commit of the
@@ -29,6 +31,13 @@ def deploy(commit: str | None, environment: str | None, detach: bool, as_json: b
     environment by environment, as far as the first approval. What serves the same already is left alone.
     """
     client = client_here()
+    if dry_run:
+        preview = client.get("preview", commit=commit, environment=environment)
+        if as_json:
+            say_json(preview)
+        else:
+            say(preview_lines(preview))
+        return 3 if any(step["wrong"] for step in preview["steps"]) else 0
     run = client.post("runs", commit=commit, environment=environment)
     (tell if as_json else say)(f"– {plain(note)}" for note in run["notes"])
     return hand_over(client, run, detach=detach, as_json=as_json)

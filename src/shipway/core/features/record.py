@@ -11,12 +11,9 @@ from datetime import datetime
 
 from shipway.core.description.feature_group import FeatureGroup, FeatureType
 from shipway.core.errors import UsageError
+from shipway.core.features import LARGEST
 
-LARGEST = 350 * 1024
-"""Bytes of a record, names and values in UTF-8."""
 LONGEST_ID = 2048
-MOST_AT_ONCE = 100
-"""Records that are asked for by one call."""
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z", re.ASCII)
 _UNWRITABLE = re.compile("[\\x00\\ud800-\\udfff]")
 _WHOLE = re.compile(r"[+-]?\d{1,19}", re.ASCII)

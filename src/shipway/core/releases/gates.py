@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from shipway.core.access.roles import check_known
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
+from shipway.core.releases.release import Commit
 from shipway.core.releases.run import Run
 
 
@@ -40,6 +41,16 @@ def path_for(app: App, environment: str | None, branch: str | None) -> tuple[str
     branches = ", ".join(f"{e.branch} → {name}" for name, e in app.environments.items())
     where = f"branch {branch!r}" if branch else "a commit on no branch"
     raise UsageError(f"{where} belongs to no environment ({branches})", fix="shipway deploy --env ENVIRONMENT")
+
+
+def check_described(commit: Commit, described: App, path: Sequence[str]) -> None:
+    """Raise UsageError where the commit's own description lacks an environment that it would pass."""
+    if missing := [name for name in path if name not in described.environments]:
+        raise UsageError(
+            f"commit {commit.short} knows no environment {missing[0]!r}; its shipway.yaml has: "
+            f"{', '.join(described.environments)}",
+            fix="deploy a commit whose shipway.yaml has it",
+        )
 
 
 @dataclass(frozen=True, slots=True)

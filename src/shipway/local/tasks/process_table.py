@@ -18,6 +18,8 @@ from shipway.core.errors import ShipwayError
 _KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
 _TRIES = 1000
+_LISTS = 20
+"""How often processes are listed within one look: a machine that always starts some would never end it."""
 _KERNEL_THREAD = 0x00200000
 """PF_KTHREAD among the flags in /proc/PID/stat."""
 _OURSELVES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -82,7 +84,10 @@ def marked(variable: str, value: str) -> Iterator[int]:
     """The processes that were started with the environment variable, by us or by their parents."""
     seen = {os.getpid()}
     # A process may start another and end while we look: the new one is in a later list only.
-    while new := set(psutil.pids()) - seen:
+    for _ in range(_LISTS):
+        new = set(psutil.pids()) - seen
+        if not new:
+            return
         seen |= new
         for pid in sorted(new):
             if environment_of(pid).get(variable) == value and started_at(pid) is not None:
@@ -125,12 +130,17 @@ def _has_no_environment(pid: int) -> bool:
 def end_marked(variable: str, value: str) -> None:
     """Kill all processes that carry the environment variable. Raises ShipwayError when one does not end."""
     deadline = time.monotonic() + _KILL_TIMEOUT
-    while left := set(marked(variable, value)):
-        if time.monotonic() > deadline:
-            raise ShipwayError(f"processes {sorted(left)} do not end on SIGKILL")
-        for pid in left:
+    left: set[int] = set()
+    while time.monotonic() < deadline:
+        left = set()
+        for pid in marked(variable, value):
+            # At once: it may start others while we go on looking.
             send(pid, signal.SIGKILL)
+            left.add(pid)
+        if not left:
+            return
         time.sleep(_PAUSE)
+    raise ShipwayError(f"processes {sorted(left)} do not end on SIGKILL")
 
 
 def session_members(leader: int, started: float) -> Iterator[int]:

@@ -12,11 +12,11 @@ from shipway.core.errors import Refused, UsageError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
 from shipway.core.ports import Logs, Target
-from shipway.core.releases.gates import check_waiting, path_for, turn_of
-from shipway.core.releases.release import Release
+from shipway.core.releases.gates import check_described, check_waiting, path_for, turn_of
+from shipway.core.releases.release import Commit, Release
 from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
-from shipway.core.views import ReleaseView, RolloutView, RunView, StatusView, TaskLine
+from shipway.core.views import Preview, ReleaseView, RolloutView, RunView, StatusView, TaskLine
 from shipway.pipeline.desk.features import PipelineFeatures
 from shipway.pipeline.desk.models import PipelineModels
 from shipway.pipeline.desk.monitor import PipelineMonitor
@@ -77,23 +77,21 @@ class PipelineDesk(Desk):
                 self._engine.start(run.id)
 
     def deploy(self, revision: str | None, environment: str | None, who: str) -> Run:
-        commit = self._parts.source.resolve("HEAD" if revision is None else revision)
-        branch = commit.branch or self._parts.source.current_branch()
-        path = path_for(self._app, environment, branch)
-        described = self._parts.read_app(self._parts.source.read(commit, "shipway.yaml"))
-        if missing := [name for name in path if name not in described.environments]:
-            allowed = ", ".join(described.environments)
-            raise UsageError(
-                f"commit {commit.short} knows no environment {missing[0]!r}; its shipway.yaml has: {allowed}",
-                fix="deploy a commit whose shipway.yaml has it",
-            )
+        commit, described, path = self._chosen(revision, environment)
         SecretsInUse(self._store, self._parts.secrets).check(described, path)
         run = new_run(
-            self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch,
+            self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject,
+            branch=commit.branch or self._parts.source.current_branch(),
             notes=remarks(self._parts.source, commit, described),
         )  # fmt: skip
         self._engine.start(run.id)
         return run
+
+    def preview(self, revision: str | None, environment: str | None) -> Preview:
+        commit, described, path = self._chosen(revision, environment)
+        SecretsInUse(self._store, self._parts.secrets).check(described, path)
+        steps = tuple(self._views.previewed(described, name) for name in path)
+        return Preview(commit.id, commit.subject, remarks(self._parts.source, commit, described), steps)
 
     def retry(self, id: str, who: str) -> Run:
         old = self._run(id)
@@ -194,6 +192,14 @@ class PipelineDesk(Desk):
 
     def audit(self, limit: int) -> Sequence[AuditEntry]:
         return self._store.audit(limit)
+
+    def _chosen(self, revision: str | None, environment: str | None) -> tuple[Commit, App, tuple[str, ...]]:
+        """The commit that is meant, its own description, and the environments that it would pass."""
+        commit = self._parts.source.resolve("HEAD" if revision is None else revision)
+        path = path_for(self._app, environment, commit.branch or self._parts.source.current_branch())
+        described = self._parts.read_app(self._parts.source.read(commit, "shipway.yaml"))
+        check_described(commit, described, path)
+        return commit, described, path
 
     def _run(self, id: str) -> Run:
         run = self._store.get(Run, id)

@@ -9,7 +9,8 @@ from shipway.core.description.app import App
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.desk import FeatureDesk
 from shipway.core.errors import Refused, UsageError
-from shipway.core.features.record import MOST_AT_ONCE, Record, checked, checked_id, event_time
+from shipway.core.features import MOST_AT_ONCE
+from shipway.core.features.record import Record, checked, checked_id, event_time
 from shipway.core.views import FeatureGroupView, FeaturesPut
 from shipway.pipeline.parts import Parts
 

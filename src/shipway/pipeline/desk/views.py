@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shipway.core.description.app import App
 from shipway.core.observations.observation import Side, other
 from shipway.core.ports import Target
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
+from shipway.core.rollouts.plan import make_plan
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from shipway.core.verdicts.intervals import quantile
 from shipway.core.verdicts.lately import SeenLately, together
 from shipway.core.verdicts.traffic import MIN_LATENCIES
 from shipway.core.views import (
-    ArtifactView,
     ClientsView,
     EnvironmentView,
+    PreviewedStep,
     ReleaseView,
     RolloutView,
     RunView,
     ServiceView,
+    models_of,
+    release_view,
+    rollout_view,
 )
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.parts import Parts
@@ -44,7 +49,7 @@ class Views:
         """The run with its release and rollouts."""
         release = self._store.get(Release, run.release or "")
         rollouts = (rollout_view(record) for record in self._store.all(RolloutRecord) if record.run == run.id)
-        return RunView(run, self._release(release, ()) if release is not None else None, tuple(rollouts))
+        return RunView(run, release_view(release, ()) if release is not None else None, tuple(rollouts))
 
     def rollout(self, environment: str) -> RolloutView | None:
         """The rollout under way in an environment."""
@@ -58,23 +63,15 @@ class Views:
             stable = self._parts.rollouts.record_of(name).stable or ""
             serves[stable] = (*serves.get(stable, ()), name)
         found = sorted(self._store.all(Release), key=lambda release: -int(release.id[1:]))[:limit]
-        return [self._release(release, serves.get(release.id, ())) for release in found]
+        return [release_view(release, serves.get(release.id, ())) for release in found]
 
-    @staticmethod
-    def _release(release: Release, serves: tuple[str, ...]) -> ReleaseView:
-        return ReleaseView(
-            id=release.id,
-            commit=release.commit,
-            commits={name: release.commit_of(name) for name in release.artifacts},
-            artifacts={
-                name: ArtifactView(name, artifact.digest, artifact.model)
-                for name, artifact in release.artifacts.items()
-            },
-            model_version=_models(release),
-            model_digest=release.model_digest,
-            request_schema=release.request_schema,
-            created_at=release.created_at,
-            serves=serves,
+    def previewed(self, described: App, environment: str) -> PreviewedStep:
+        """What a deploy of a release so described would do in the environment."""
+        serves, policy = self._parts.rollouts.record_of(environment).stable, described.environments[environment].rollout
+        plan = make_plan(policy, described.environments[environment].tasks.min, 0.0, has_stable=serves is not None)
+        approval = self._parts.operator_app().environments[environment].approval
+        return PreviewedStep(
+            environment, serves, plan.strategy, plan.shares(), approval.roles if approval is not None else None
         )
 
     def _environment(self, record: EnvironmentRecord, runs: list[Run]) -> EnvironmentView:
@@ -104,7 +101,7 @@ class Views:
             previous=record.history[-2] if len(record.history) > 1 else None,
             commit=release.commit if release else None,
             subject=next((run.subject for run in runs if release and run.commit == release.commit), None),
-            model_version=_models(release) if release else None,
+            model_version=models_of(release) if release else None,
             services=services,
             candidate_services=candidate_services,
             clients=clients,
@@ -149,33 +146,3 @@ class Views:
             p95=quantile(seen.latencies) if len(seen.latencies) >= MIN_LATENCIES else None,
             worst=seen.worst if failing else "",
         )
-
-
-def rollout_view(record: RolloutRecord) -> RolloutView:
-    """A rollout as people see it."""
-    state = record.state
-    return RolloutView(
-        id=record.id,
-        environment=record.environment,
-        release=record.release,
-        previous=record.previous,
-        kind=record.kind,
-        strategy=record.plan.strategy,
-        phase=state.phase,
-        step=state.step + 1,
-        steps=len(record.plan.steps),
-        shares=record.plan.shares(),
-        weight=state.weight,
-        paused=state.paused,
-        reason=state.reason,
-        verdict=state.verdict,
-        waiting=state.waiting if state.phase == "shifting" else None,
-        run=record.run,
-        since=state.since,
-        started=record.started,
-        ended=record.ended,
-    )
-
-
-def _models(release: Release) -> str | None:
-    return ", ".join(release.models) or None

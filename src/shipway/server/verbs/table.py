@@ -52,6 +52,9 @@ def desk_verbs(desk: Desk) -> Verbs:
         ("POST", "/v1/runs"): lambda call: shapes.run(
             desk.deploy(call.text("commit"), call.text("environment"), call.who)
         ),
+        ("GET", "/v1/preview"): lambda call: shapes.plain(
+            desk.preview(call.query("commit"), call.query("environment"))
+        ),
         ("GET", "/v1/runs/{id}"): lambda call: shapes.whole_run(desk.run(call.path("id"))),
         ("GET", "/v1/runs/{id}/events"): events,
         ("POST", "/v1/runs/{id}/approve"): answer(True),

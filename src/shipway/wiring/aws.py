@@ -1,0 +1,128 @@
+"""The AWS target: its desk lies in the process of the command line, as nothing of Shipway's runs in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shipway.core.description import DESCRIPTION
+from shipway.core.errors import Refused
+from shipway.wiring import Wiring
+
+if TYPE_CHECKING:
+    from shipway.aws.calls import Calls
+    from shipway.core.checks import Check, Repair
+    from shipway.core.description.app import App
+    from shipway.core.desk import ControlPlane, Desk
+    from shipway.core.ports import Source
+
+
+def wire(root: Path) -> Wiring:
+    """The app in `root` on AWS."""
+    return AwsWiring(root)
+
+
+class AwsWiring(Wiring):
+    """What the command line needs of it.
+
+    `client` makes the client of a service by its name, by default boto3's; `sleep` is how it waits for AWS, by `clock`.
+    """
+
+    # What is heavy is imported where it is needed.
+
+    def __init__(
+        self,
+        root: Path,
+        client: Callable[[str], Any] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._root = root
+        self._client = client
+        self._sleep = sleep
+        self._clock = clock
+
+    def daemon(self) -> None:
+        return None
+
+    def control_plane(self) -> ControlPlane:
+        raise Refused("no daemon: AWS runs what one would", fix="shipway status")
+
+    def desk(self) -> tuple[Desk, str]:
+        from shipway.aws.audit_trail import AuditTrail
+        from shipway.aws.builds import Builds
+        from shipway.aws.clients import Clients
+        from shipway.aws.desk import AwsDesk, Parts
+        from shipway.aws.log_lines import LogLines
+        from shipway.aws.logs import Logs
+        from shipway.aws.names import names_of
+        from shipway.aws.not_yet import NotYet
+        from shipway.aws.parameters import Parameters
+        from shipway.aws.pipelines import Pipelines, person
+        from shipway.aws.release_store import ReleaseStore
+        from shipway.aws.runs import Runs
+        from shipway.aws.secret_desk import AwsSecretDesk
+        from shipway.aws.secrets import SecretsManager
+        from shipway.aws.target_groups import TargetGroups
+        from shipway.aws.views import Views
+        from shipway.description.reader import parse
+
+        app = self._described()
+        names = names_of(app)
+        calls = self._calls(names.region)
+        # Before anything else: credentials of another account must not touch what has the same names there.
+        who = person(calls.check_account(names.account))
+        parameters = Parameters(calls)
+        clients = Clients(app, names, parameters, TargetGroups(calls))
+        store, pipelines, builds = ReleaseStore(calls, names), Pipelines(calls), Builds(calls)
+        parts = Parts(
+            app=app,
+            names=names,
+            calls=calls,
+            source=self._source(),
+            read_app=parse,
+            store=store,
+            pipelines=pipelines,
+            builds=builds,
+            runs=Runs(app, names, pipelines, builds, store, calls.sleep, self._clock),
+            views=Views(app, names, calls, store, parameters, clients),
+            logs=Logs(app, names, LogLines(calls, self._clock)),
+            trail=AuditTrail(calls, names, tuple(app.environments)),
+        )
+        desk = AwsDesk(
+            parts,
+            models=NotYet("model versions"),
+            experiments=NotYet("experiments"),
+            monitor=NotYet("monitoring"),
+            features=NotYet("the feature store"),
+            secrets=AwsSecretDesk(app, SecretsManager(calls, names)),
+        )
+        return desk, who
+
+    def checks(self, daemon: Iterable[Check], own_ports: Callable[[], Collection[int]]) -> Iterator[Check]:  # noqa: ARG002
+        from shipway.aws.doctor import examine
+
+        yield from examine(self._described, self._calls)
+        yield from daemon
+
+    def repairs(self) -> Sequence[Repair]:
+        return ()
+
+    def _source(self) -> Source:
+        """The repository that commits are named in."""
+        from shipway.local.source.git_source import GitSource
+
+        return GitSource(self._root)
+
+    def _calls(self, region: str) -> Calls:
+        from shipway.aws.calls import Calls
+
+        return Calls(region, client=self._client, sleep=self._sleep)
+
+    def _described(self) -> App:
+        """shipway.yaml of the working copy. Raises UsageError."""
+        from shipway.description.reader import load
+
+        return load(self._root / DESCRIPTION)
