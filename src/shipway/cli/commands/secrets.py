@@ -55,7 +55,7 @@ def set_secret(name: str, environment: str, file: Path | None, why: str, as_json
 
 
 @secrets.command(name="list")
-@options.environment(required=True, help=_WHERE)
+@options.environment(required=True, help="The environment to look at.")
 @options.as_json()
 def list_secrets(environment: str, as_json: bool) -> int:
     """List the secrets of an environment, never their values.
