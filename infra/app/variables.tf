@@ -29,7 +29,7 @@ variable "budget_emails" {
 }
 
 variable "shipway" {
-  description = "What pip installs for the release and rollout actions: a requirement, or . for the source's own folder."
+  description = "What pip installs for the release and rollout actions: a requirement, or .[aws] for the source's own folder."
   type        = string
-  default     = "."
+  default     = ".[aws]"
 }

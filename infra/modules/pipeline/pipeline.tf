@@ -3,6 +3,9 @@ locals {
 
   # Repositories: the one with shipway.yaml, and those of services that have one of their own.
   sources = merge({ app = var.source_code.repository }, var.source_code.repositories)
+  # What a build hands on. CodeBuild makes a variable of an artifact's name, and shells drop variables with hyphens.
+  image_artifacts = { for name in keys(var.services) : name => "${replace(name, "-", "_")}_image" }
+
   watched = { for name in keys(local.sources) : name => (
     name == "app"
     ? concat(["shipway.yaml"], [for folder in distinct(flatten([for service, it in var.services : concat([it.path], it.include)
@@ -97,7 +100,7 @@ resource "aws_codepipeline" "branch" {
         version          = "1"
         run_order        = 1
         input_artifacts  = [contains(keys(var.source_code.repositories), action.key) ? action.key : "app"]
-        output_artifacts = ["${action.key}-image"]
+        output_artifacts = [local.image_artifacts[action.key]]
         configuration    = { ProjectName = aws_codebuild_project.build[action.key].name }
       }
     }
@@ -110,7 +113,7 @@ resource "aws_codepipeline" "branch" {
       version         = "1"
       run_order       = 2
       namespace       = "release"
-      input_artifacts = concat(["app"], [for service in keys(var.services) : "${service}-image"])
+      input_artifacts = concat(["app"], values(local.image_artifacts))
 
       configuration = {
         ProjectName   = aws_codebuild_project.program["release"].name
@@ -154,8 +157,11 @@ resource "aws_codepipeline" "branch" {
         input_artifacts = ["app"]
 
         configuration = {
-          ProjectName          = aws_codebuild_project.program["${stage.value}-rollout"].name
-          EnvironmentVariables = jsonencode([{ name = "RELEASE", value = "#{release.RELEASE}", type = "PLAINTEXT" }])
+          ProjectName = aws_codebuild_project.program["${stage.value}-rollout"].name
+          EnvironmentVariables = jsonencode([
+            { name = "RELEASE", value = "#{release.RELEASE}", type = "PLAINTEXT" },
+            { name = "EXECUTION", value = "#{codepipeline.PipelineExecutionId}", type = "PLAINTEXT" },
+          ])
         }
       }
     }

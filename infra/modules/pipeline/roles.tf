@@ -116,7 +116,13 @@ resource "aws_iam_role_policy" "release" {
         Sid      = "ReadModels"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = "arn:aws:s3:::${var.buckets.models}/*/metadata.json"
+        Resource = ["arn:aws:s3:::${var.buckets.models}/*/metadata.json", "arn:aws:s3:::${var.buckets.models}/latest"]
+      },
+      {
+        Sid      = "SeeThatAModelIsMissing"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::${var.buckets.models}"
       },
     ])
   })

@@ -9,8 +9,8 @@ locals {
     } },
   )
   commands = {
-    release = "python -m shipway.aws.rollout_program release"
-    rollout = "python -m shipway.aws.rollout_program rollout --environment \"$ENVIRONMENT\" --release \"$RELEASE\""
+    release = "python -m shipway.wiring.rollout_program release"
+    rollout = "python -m shipway.wiring.rollout_program rollout --environment \"$ENVIRONMENT\" --release \"$RELEASE\""
   }
 }
 
@@ -40,7 +40,7 @@ resource "aws_codebuild_project" "program" {
       phases = {
         install = {
           runtime-versions = { python = "3.12" }
-          commands         = ["python -m pip install --quiet --disable-pip-version-check ${var.shipway}"]
+          commands         = ["python -m pip install --quiet --disable-pip-version-check '${var.shipway}'"]
         }
         build = {
           commands = each.key == "release" ? ["RELEASE=$(${local.commands.release})", "export RELEASE"] : [local.commands.rollout]

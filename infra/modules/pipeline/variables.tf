@@ -65,9 +65,9 @@ variable "architecture" {
 }
 
 variable "shipway" {
-  description = "What pip installs for the release and rollout actions: a requirement, or . for the source's own folder."
+  description = "What pip installs for the release and rollout actions: a requirement, or .[aws] for the source's own folder."
   type        = string
-  default     = "."
+  default     = ".[aws]"
 }
 
 variable "log_days" {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shipway.core.observations.observation import Side
 from shipway.core.rollouts.records import RolloutRecord
 
 
@@ -12,15 +13,17 @@ from shipway.core.rollouts.records import RolloutRecord
 class ServiceMove:
     """One service's part. Task definitions and deployments are ARNs.
 
-    `before` is the task definition that served, None before the first release; `after` is the release's, once it is
-    registered; `deployment` brings it, once ECS has begun. `back` is the deployment that brings `before` again where the
-    first one had ended already when the rollout turned back.
+    `before` is the task definition that the service had, Terraform's before the first release; `after` is the release's,
+    once it is registered; `deployment` brings it, once ECS has begun. `back` is the deployment that brings `before` again where the
+    first one had ended already when the rollout turned back. `serving` is the side of its target group that had the
+    clients when the rollout began; None without routes.
     """
 
-    before: str | None
+    before: str
     after: str | None = None
     deployment: str | None = None
     back: str | None = None
+    serving: Side | None = None
 
 
 @dataclass(frozen=True, slots=True)
