@@ -78,7 +78,9 @@ class Bench:
         self.said: list[str] = []
         self.cloudwatch = CloudWatch(self._figures, lambda: self.now)
         doubles = {"s3": self.s3, "ssm": self.ssm, "ecs": self.ecs, "cloudwatch": self.cloudwatch}
-        self.calls = Calls("us-east-1", client=lambda name: self.wire.client(name, doubles[name]))
+        self.calls = Calls(
+            "us-east-1", patience=60, sleep=self.sleep, client=lambda name: self.wire.client(name, doubles[name])
+        )
         self.store = ReleaseStore(self.calls, self.names)
         self.r1, self.r2 = release("r1", self.app, "2"), release("r2", self.app, "8")
         for service in self.app.services:

@@ -12,10 +12,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from shipway.aws import task_definition as tasks_of
-from shipway.aws.calls import Interrupted, NotLoggedIn
+from shipway.aws.calls import NotLoggedIn
 from shipway.aws.deployment import back_request, update_request, without_hooks
 from shipway.aws.memory import Memory, turned_back
 from shipway.aws.moving import Moving, ServiceMove
@@ -186,11 +185,11 @@ class Rollout:
         services = tuple(memory.moving.services)
         try:
             for service in services:
-                self._patiently(partial(self._register, memory, service))
+                self._register(memory, service)
             for service in self._outlook.migrating():
-                self._patiently(partial(self._migrate, memory, service))
+                self._migrate(memory, service)
             for service in services:
-                self._patiently(partial(self._begin_service, memory, service))
+                self._begin_service(memory, service)
         except (NotLoggedIn, LostRace):
             raise
         except ShipwayError as fault:
@@ -318,20 +317,21 @@ class Rollout:
         move, has_stable = memory.moving.services[service], memory.state.has_stable
         if move.after is None or move.back is not None:
             return
-        if progress is not None and progress.stand == "back" and has_stable:
+        if has_stable and progress is not None and progress.stand not in ("done", "failed"):
+            if progress.stand not in ("going_back", "back"):
+                assert move.deployment is not None
+                self._parts.shifter.stop(move.deployment)
             return
-        if progress is not None and progress.stand not in ("done", "failed", "back") and has_stable:
-            assert move.deployment is not None
-            self._parts.shifter.stop(move.deployment)
-            return
-        # It had ended already, was never heard of, or there is no release to stop at: the former definition again.
+        # It had ended already, or was never heard of: the former definition again. Without a release before: no task.
         there = self._parts.services.describe([service])[service]
         request = back_request(
             self._parts.names, self._environment, service, self._told[service], move.before,
             serving=move.serving, desired=there.desired if has_stable else 0,
         )  # fmt: skip
-        back = self._parts.shifter.start(service, move.before, request)
-        memory.save_service(service, replace(move, back=back))
+        if has_stable:
+            memory.save_service(service, replace(move, back=self._parts.shifter.start(service, move.before, request)))
+        elif there.desired > 0:
+            self._parts.services.update(request)
 
     def _is_there(self, memory: Memory, progress: Mapping[str, Progress]) -> bool:
         if memory.state.phase == "promoted":
@@ -339,15 +339,17 @@ class Rollout:
         return all(self._is_back(memory, service, progress.get(service)) for service in memory.moving.services)
 
     def _is_back(self, memory: Memory, service: str, progress: Progress | None) -> bool:
-        move, has_stable = memory.moving.services[service], memory.state.has_stable
+        move = memory.moving.services[service]
         if move.after is None:
             return True
-        stands = "done" if move.back is not None else "back"
-        if progress is None or progress.stand != stands or (move.back is None and not has_stable):
-            return False
         running = self._parts.services.tasks(service)
+        wanted = self._parts.services.describe([service])[service].desired
+        if not memory.state.has_stable:
+            return not running and wanted == 0
+        stands = ("done", "back") if move.back is not None else ("back",)
+        if progress is None or progress.stand not in stands:
+            return False
         if all(task.task_definition == move.before for task in running):
-            wanted = self._parts.services.describe([service])[service].desired
             return bool(running) or wanted == 0
         if move.back is not None and any(task.task_definition == move.after for task in running):
             # ECS had begun with the candidate, but did not tell of it yet when it was asked to go back: once more.
@@ -429,17 +431,6 @@ class Rollout:
             return None
         resolved = {arn for one in self._parts.services.revisions(revisions).values() for arn in one.target_groups}
         return next((side for side, arn in groups.items() if arn in resolved), "blue")
-
-    def _patiently(self, action: Callable[[], None]) -> None:
-        """Carry it out, again and again while AWS is out of reach."""
-        began = self._parts.clock()
-        while True:
-            try:
-                return action()
-            except Interrupted:
-                if self._parts.clock() - began > FAULT:
-                    raise
-            self._parts.sleep(LOOK)
 
     def _audit(self, action: str, detail: Mapping[str, object]) -> None:
         entry = AuditEntry(self._parts.clock(), self._order.by, action, self._environment, "", detail)
