@@ -89,7 +89,7 @@ def test_a_return_that_is_killed_between_any_two_steps_goes_on_to_the_end():
 stages = st.sampled_from(["SCALE_UP", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "CLEAN_UP"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     strategy=st.sampled_from(["canary", "linear", "blue_green", "rolling", "all_at_once"]),
     slow=st.tuples(st.integers(1, 5), st.integers(1, 5)),
