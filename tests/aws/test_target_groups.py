@@ -17,7 +17,7 @@ def target_groups(double: Any, service: str = "cloudwatch") -> tuple[TargetGroup
 
 
 def test_requests_and_failures_are_summed_from_the_minute_in_which_it_began():
-    groups, wire = target_groups(CloudWatch(lambda name: (120.0, 0.25, 0.2), lambda: 0.0))
+    groups, wire = target_groups(CloudWatch(lambda group, at: (120.0, 0.25, 0.2), lambda: 0.0))
     traffic = groups.traffic([GROUP], since=605.0, now=790.0)
     assert (360, 90, "600") == (traffic.requests, traffic.errors, traffic.epoch)
     assert (0.2,) * 30 == traffic.latencies
@@ -29,12 +29,12 @@ def test_requests_and_failures_are_summed_from_the_minute_in_which_it_began():
 
 
 def test_a_minute_with_three_requests_gives_three_latencies():
-    groups, _ = target_groups(CloudWatch(lambda name: (3.0, 0.0, 0.2), lambda: 0.0))
+    groups, _ = target_groups(CloudWatch(lambda group, at: (3.0, 0.0, 0.2), lambda: 0.0))
     assert 3 == len(groups.traffic([GROUP], since=600.0, now=660.0).latencies)
 
 
 def test_no_figures_are_no_traffic():
-    groups, _ = target_groups(CloudWatch(lambda name: (0.0, 0.0, 0.0), lambda: 0.0))
+    groups, _ = target_groups(CloudWatch(lambda group, at: (0.0, 0.0, 0.0), lambda: 0.0))
     traffic = groups.traffic([GROUP], since=600.0, now=900.0)
     assert (0, 0, ()) == (traffic.requests, traffic.errors, traffic.latencies)
 

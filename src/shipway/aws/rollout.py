@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shipway.aws import task_definition as tasks_of
-from shipway.aws.calls import NotLoggedIn
-from shipway.aws.deployment import back_request, update_request, without_hooks
+from shipway.aws.calls import Interrupted, NotLoggedIn
+from shipway.aws.deployment import update_request, without_hooks
 from shipway.aws.memory import Memory, turned_back
 from shipway.aws.moving import Moving, ServiceMove
 from shipway.aws.names import Names
@@ -29,16 +29,19 @@ from shipway.aws.services import Services
 from shipway.aws.shifting import Progress, Shifter
 from shipway.aws.target_groups import TargetGroups
 from shipway.aws.told import Told
+from shipway.aws.way_back import WayBack
 from shipway.core.errors import RolledBack, ShipwayError
 from shipway.core.events import AuditEntry
-from shipway.core.observations.observation import Side, other
+from shipway.core.observations.observation import Side, Traffic, other
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.machine import Command, State, decide
 from shipway.core.rollouts.narration import narrate
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 
 LOOK = 10.0
-"""Seconds between two looks; the load balancer's figures come once a minute."""
+"""Seconds between two looks at ECS."""
+FIGURES = 30.0
+"""Seconds between two looks at the load balancer's figures, which come once a minute and cost money."""
 FAULT = 600.0
 """Seconds without a single good look after which the program gives up and leaves the rest to ECS's hooks."""
 SLOWEST_SHIFT = 900.0
@@ -90,7 +93,9 @@ class Rollout:
         self._environment, self._release = order.environment, order.release
         self._outlook = Outlook(parts.names, parts.parameters, order.environment, order.release, back=order.back)
         self._told: Mapping[str, Told] = {}
+        self._way_back = WayBack(parts.names, parts.services, parts.shifter, order.environment)
         self._unmoved_since: float | None = None
+        self._figures: tuple[float, Mapping[Side, Traffic]] | None = None
 
     def look_ahead(self) -> list[str]:
         """What carrying it out would do, a line each. Raises Refused for what AWS cannot do."""
@@ -110,6 +115,9 @@ class Rollout:
         if memory.state.phase == "promoted":
             try:
                 found = self._read_back(memory.moving)
+            except (Interrupted, NotLoggedIn, LostRace):
+                # Nothing speaks against what serves; the program that is started next reads it back.
+                raise
             except ShipwayError as fault:
                 memory.turn_back(fault.what, self._parts.clock())
                 self._follow(memory)
@@ -239,7 +247,7 @@ class Rollout:
     def _follow(self, memory: Memory) -> None:
         """Look, decide, act, until the rollout has ended and ECS has done what follows from that."""
         trouble: float | None = None
-        self._unmoved_since = None
+        self._unmoved_since = self._figures = None
         while True:
             try:
                 progress = self._progress(memory.moving)
@@ -265,8 +273,9 @@ class Rollout:
 
     def _decide(self, memory: Memory, progress: Mapping[str, Progress]) -> None:
         now, before = self._parts.clock(), memory.state
-        traffic = traffic_of(memory.moving, self._told, self._parts.groups, now)
-        seen = observed(memory.moving, progress, traffic, now)
+        if self._figures is None or now - self._figures[0] >= FIGURES:
+            self._figures = now, traffic_of(memory.moving, self._told, self._parts.groups, now)
+        seen = observed(memory.moving, progress, self._figures[1], now)
         on_the_way = before.phase == "shifting" and not has_arrived(before, progress)
         if on_the_way or self._unmoved_since is not None:
             # A step begins once ECS has come there with every service; until then it can only turn back.
@@ -285,8 +294,8 @@ class Rollout:
     def _act(self, memory: Memory, progress: Mapping[str, Progress]) -> None:
         """Let ECS come to what was decided. Each of these may be repeated."""
         if memory.state.phase in ("rolling_back", "rolled_back"):
-            for service in memory.moving.services:
-                self._bring_back(memory, service, progress.get(service))
+            for service in tuple(memory.moving.services):
+                self._way_back.take(memory, service, self._told[service], progress.get(service))
             return
         promoted = memory.state.phase == "promoted"
         for service, each in progress.items():
@@ -311,50 +320,11 @@ class Rollout:
         self._tell(f"{found.command} by {found.who}" + (f": {found.why}" if found.why else ""))
         return found.command
 
-    # -- back ---------------------------------------------------------------------------------------------------------
-
-    def _bring_back(self, memory: Memory, service: str, progress: Progress | None) -> None:
-        move, has_stable = memory.moving.services[service], memory.state.has_stable
-        if move.after is None or move.back is not None:
-            return
-        if has_stable and progress is not None and progress.stand not in ("done", "failed"):
-            if progress.stand not in ("going_back", "back"):
-                assert move.deployment is not None
-                self._parts.shifter.stop(move.deployment)
-            return
-        # It had ended already, or was never heard of: the former definition again. Without a release before: no task.
-        there = self._parts.services.describe([service])[service]
-        request = back_request(
-            self._parts.names, self._environment, service, self._told[service], move.before,
-            serving=move.serving, desired=there.desired if has_stable else 0,
-        )  # fmt: skip
-        if has_stable:
-            memory.save_service(service, replace(move, back=self._parts.shifter.start(service, move.before, request)))
-        elif there.desired > 0:
-            self._parts.services.update(request)
-
     def _is_there(self, memory: Memory, progress: Mapping[str, Progress]) -> bool:
         if memory.state.phase == "promoted":
             return all(each.stand == "done" for each in progress.values())
-        return all(self._is_back(memory, service, progress.get(service)) for service in memory.moving.services)
-
-    def _is_back(self, memory: Memory, service: str, progress: Progress | None) -> bool:
-        move = memory.moving.services[service]
-        if move.after is None:
-            return True
-        running = self._parts.services.tasks(service)
-        wanted = self._parts.services.describe([service])[service].desired
-        if not memory.state.has_stable:
-            return not running and wanted == 0
-        stands = ("done", "back") if move.back is not None else ("back",)
-        if progress is None or progress.stand not in stands:
-            return False
-        if all(task.task_definition == move.before for task in running):
-            return bool(running) or wanted == 0
-        if move.back is not None and any(task.task_definition == move.after for task in running):
-            # ECS had begun with the candidate, but did not tell of it yet when it was asked to go back: once more.
-            memory.save_service(service, replace(move, back=None, deployment=None))
-        return False
+        services = tuple(memory.moving.services)
+        return all(self._way_back.is_home(memory, service, progress.get(service)) for service in services)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

@@ -38,13 +38,11 @@ def has_arrived(state: State, progress: Mapping[str, Progress]) -> bool:
 
 
 def traffic_of(moving: Moving, told: Mapping[str, Told], groups: TargetGroups, now: float) -> dict[Side, Traffic]:
-    """What clients saw of both releases since the rollout began; nothing before the first client meets the candidate.
+    """What clients saw of both releases since the rollout began.
 
     Where ECS replaces tasks within one target group, all of its requests are the candidate's.
     """
     state = moving.rollout.state
-    if state.weight == 0:
-        return {}
     two_sides = STRATEGIES[moving.rollout.plan.strategy] != "ROLLING"
     candidate, stable = [], []
     for service, move in moving.services.items():
