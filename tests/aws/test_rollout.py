@@ -200,6 +200,8 @@ def test_failures_before_the_candidate_had_clients_are_not_its_own():
     bench = Bench(strategy="rolling", steps=(), bake=300.0)
     bench.stable = (6000.0, 0.5, 0.05)
     bench.candidate = (6000.0, 0.0, 0.05)
+    bench.ecs.slowness = lambda service: 25
+    bench.cloudwatch.late = 120.0
     assert 0 == bench.outcome()[0], bench.said
 
 
