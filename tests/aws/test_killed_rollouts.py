@@ -11,7 +11,7 @@ WRITES = {
     "put_object", "register_task_definition", "run_task", "update_service", "continue_service_deployment",
     "stop_service_deployment",
 }  # fmt: skip
-"""Between two of these nothing changes, so that a program killed there was killed before the second one."""
+"""Between two of these nothing changes: to be killed there is to be killed right after the first one."""
 
 
 class Fate:
@@ -61,35 +61,27 @@ def test_a_rollout_that_is_killed_between_any_two_steps_goes_on_to_the_end():
     count = writes_of(quick())
     assert count > 15
     for n in range(1, count + 1):
-        for before, after in (({n}, set()), (set(), {n})):
-            bench = quick()
-            Fate(bench, before, after)
-            code, said = lives(bench)
-            assert (0, R2, ("r1", "r2")) == (code, bench.serving(), bench.history()), (
-                n,
-                before,
-                after,
-                said,
-                bench.said,
-            )
-            tokens = {request["clientToken"] for request in bench.wire.carried_out("run_task")}
-            assert 1 == len(tokens), "the migration runs once"
+        bench = quick()
+        Fate(bench, set(), {n})
+        code, said = lives(bench)
+        assert (0, R2, ("r1", "r2")) == (code, bench.serving(), bench.history()), (n, said, bench.said)
+        tokens = {request["clientToken"] for request in bench.wire.carried_out("run_task")}
+        assert 1 == len(tokens), "the migration runs once"
 
 
 def test_a_return_that_is_killed_between_any_two_steps_goes_on_to_the_end():
     count = writes_of(quick(bad=True))
     for n in range(1, count):
-        for before, after in (({n}, set()), (set(), {n})):
-            bench = quick(bad=True)
-            Fate(bench, before, after)
-            code, said = lives(bench)
-            assert (4, R1, ("r1",)) == (code, bench.serving(), bench.history()), (n, before, after, said, bench.said)
+        bench = quick(bad=True)
+        Fate(bench, set(), {n})
+        code, said = lives(bench)
+        assert (4, R1, ("r1",)) == (code, bench.serving(), bench.history()), (n, said, bench.said)
 
 
 stages = st.sampled_from(["SCALE_UP", "PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT", "CLEAN_UP"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     strategy=st.sampled_from(["canary", "linear", "blue_green", "rolling", "all_at_once"]),
     slow=st.tuples(st.integers(1, 5), st.integers(1, 5)),

@@ -31,8 +31,9 @@ def source(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def models(calls: Calls) -> str:
-    """A bucket with an approved model, which `latest` names."""
+def models(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> str:
+    """AWS for the program, with a bucket that holds an approved model, which `latest` names."""
+    monkeypatch.setattr(rollout_program, "Calls", lambda region, **_: calls)
     bucket = "ontime-123456789012-ml-models-bucket"
     calls.call("s3", "create_bucket", Bucket=bucket)
     metadata = {

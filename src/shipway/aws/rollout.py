@@ -1,4 +1,4 @@
-"""A release rolled out to one environment on AWS, told from top to bottom.
+"""A release rolled out to one environment on AWS, told from top to bottom in one file, so a long one.
 
 Register task definitions by digest, run the migrations, let ECS begin with every service, judge each step at ECS's hooks
 by core's plan and guard, read back what serves. All services go on together, or back together.
