@@ -260,7 +260,10 @@ class Ecs:
             "taskDefinitionArn": taskDefinition,
             "lastStatus": "PENDING",
         }
-        return {"tasks": [self.one_offs.setdefault(clientToken, task)]}
+        known = self.one_offs.setdefault(clientToken, task)
+        if known["taskDefinitionArn"] != taskDefinition:
+            raise refused("ConflictException", "the token was used for another request")
+        return {"tasks": [known]}
 
     # -- within -----------------------------------------------------------------------------------------------------
 

@@ -311,6 +311,7 @@ def test_abort_takes_both_back():
     assert (4, R1) == (code, bench.serving())
     assert "aborted" in said
     assert any("abort by bob: why not" in line for line in bench.said)
+    assert ("abort", "bob", "why not") in [(one.action, one.who, one.why) for one in bench.store.audit("prod", 10)]
 
 
 def test_promote_continues_every_hook():

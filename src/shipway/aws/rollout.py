@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from shipway.aws import task_definition as tasks_of
@@ -164,7 +165,8 @@ class Rollout:
             plan, state, order.by, now, back=order.back, run=order.run,
         )  # fmt: skip
         notes = tuple(self._outlook.remarks(stable is not None))
-        self._command()  # one for a rollout that is gone is none for this one
+        with suppress(LostRace):
+            parts.store.take_command(self._environment)  # one for a rollout that is gone is none for this one
         memory = Memory.begun(parts.store, Moving(record, moves, notes=notes, build=order.build), mark)
         self._audit(record.kind, {"release": record.release, "from": record.previous})
         self._tell(f"{stable or 'nothing'} → {record.release}, {plan.strategy} {plan.shares()}")
@@ -178,7 +180,7 @@ class Rollout:
         self._tell(f"takes back the rollout of {left.rollout.release}, which nobody drives any more")
         memory = Memory(self._parts.store, kept)
         self._told = {**self._outlook.told(tuple(left.services)), **self._told}
-        if left.rollout.state.phase != "promoted":
+        if not left.rollout.state.ended:
             memory.turn_back("the program that drove it is gone", self._parts.clock())
         self._follow(memory)
         if memory.state.phase == "promoted":
@@ -216,15 +218,18 @@ class Rollout:
     def _migrate(self, memory: Memory, service: str) -> None:
         if service in memory.moving.migrated:
             return
-        begun = memory.moving.migration
-        if service not in begun:
-            names, told, record = self._parts.names, self._told[service], memory.moving.rollout
+        if service not in memory.moving.migration:
+            names, told = self._parts.names, self._told[service]
             request = tasks_of.migration(names, told, self._release, self._environment, service)
-            # The same for whoever goes on with this rollout, so that ECS starts one task whatever happens.
+            definition = self._parts.services.register(request)
+            memory.save(replace(memory.moving, migration={**memory.moving.migration, service: definition}))
+        if service not in memory.moving.migrating:
+            # The same token for whoever goes on with this rollout, so that ECS starts one task whatever happens.
+            record, definition = memory.moving.rollout, memory.moving.migration[service]
             token = hashlib.sha256(f"{record.id} {record.started} {service}".encode()).hexdigest()[:32]
-            task = self._parts.one_offs.start(service, self._parts.services.register(request), token)
-            memory.save(replace(memory.moving, migration={**begun, service: task}))
-        self._parts.one_offs.wait(service, memory.moving.migration[service])
+            task = self._parts.one_offs.start(service, definition, token)
+            memory.save(replace(memory.moving, migrating={**memory.moving.migrating, service: task}))
+        self._parts.one_offs.wait(service, memory.moving.migrating[service])
         memory.save(replace(memory.moving, migrated=(*memory.moving.migrated, service)))
         self._tell(f"{service}: done: {self._release.app.services[service].before_traffic}")
 
@@ -318,6 +323,7 @@ class Rollout:
         if found is None:
             return None
         self._tell(f"{found.command} by {found.who}" + (f": {found.why}" if found.why else ""))
+        self._audit(found.command, {"release": self._release.id}, who=found.who, why=found.why)
         return found.command
 
     def _is_there(self, memory: Memory, progress: Mapping[str, Progress]) -> bool:
@@ -402,8 +408,8 @@ class Rollout:
         resolved = {arn for one in self._parts.services.revisions(revisions).values() for arn in one.target_groups}
         return next((side for side, arn in groups.items() if arn in resolved), "blue")
 
-    def _audit(self, action: str, detail: Mapping[str, object]) -> None:
-        entry = AuditEntry(self._parts.clock(), self._order.by, action, self._environment, "", detail)
+    def _audit(self, action: str, detail: Mapping[str, object], *, who: str = "", why: str = "") -> None:
+        entry = AuditEntry(self._parts.clock(), who or self._order.by, action, self._environment, why, detail)
         self._parts.store.add_audit(entry)
 
     def _tell(self, line: str) -> None:
