@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -26,6 +28,16 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
+_clients: dict[str, Any] = {}
+
+
+def _client(service: str) -> Any:
+    """Made once for all tests, as that takes half a second; moto answers it all the same."""
+    if service not in _clients:
+        _clients[service] = boto3.session.Session(region_name=REGION).client(service)
+    return _clients[service]
+
+
 @pytest.fixture
 def names() -> Names:
     return Names("ontime", ACCOUNT, REGION)
@@ -34,7 +46,7 @@ def names() -> Names:
 @pytest.fixture
 def calls(names: Names) -> Iterator[Calls]:
     with mock_aws():
-        calls = Calls(REGION)
+        calls = Calls(REGION, client=_client)
         calls.call("s3", "create_bucket", Bucket=names.releases_bucket)
         yield calls
 

@@ -122,8 +122,8 @@ class Ssm:
         return {"Parameter": {"Name": Name, "Value": self.values[Name], "Version": 1, "LastModifiedDate": now}}
 
 
-Figures = Callable[[str], tuple[float, float, float]]
-"""A target group's name → requests a minute, the share that fails, the seconds that an answer takes."""
+Figures = Callable[[str, float], tuple[float, float, float]]
+"""A target group's name and a minute (Unix time) → its requests, the share that fails, the seconds of an answer."""
 
 
 class CloudWatch:
@@ -131,6 +131,7 @@ class CloudWatch:
 
     def __init__(self, figures: Figures, clock: Callable[[], float]) -> None:
         self.figures, self._clock = figures, clock
+        self.late = 0.0
 
     def get_metric_data(
         self,
@@ -139,26 +140,29 @@ class CloudWatch:
         EndTime: datetime,
         **_: Any,
     ) -> dict[str, Any]:
-        begin, end = StartTime.timestamp(), EndTime.timestamp()
+        begin, end = StartTime.timestamp(), EndTime.timestamp() - self.late
         minutes = [begin + 60 * n for n in range(int((end - begin) // 60))]
         return {"MetricDataResults": [self._result(query, minutes) for query in MetricDataQueries]}
 
     def _result(self, query: dict[str, Any], minutes: list[float]) -> dict[str, Any]:
         metric = query["MetricStat"]["Metric"]
-        group = next(one["Value"] for one in metric["Dimensions"] if one["Name"] == "TargetGroup")
-        requests, failing, seconds = self.figures(group.split("/")[1])
-        value = {
-            "RequestCount": requests,
-            "HTTPCode_Target_5XX_Count": requests * failing,
-            "TargetConnectionErrorCount": 0.0,
-            "TargetResponseTime": seconds,
-        }[metric["MetricName"]]
-        times = minutes if requests else []
+        group = next(one["Value"] for one in metric["Dimensions"] if one["Name"] == "TargetGroup").split("/")[1]
+        seen = {at: self.figures(group, at) for at in minutes}
+        values = {
+            at: {
+                "RequestCount": requests,
+                "HTTPCode_Target_5XX_Count": requests * failing,
+                "TargetConnectionErrorCount": 0.0,
+                "TargetResponseTime": seconds,
+            }[metric["MetricName"]]
+            for at, (requests, failing, seconds) in seen.items()
+            if requests
+        }
         return {
             "Id": query["Id"],
             "Label": metric["MetricName"],
-            "Timestamps": [datetime.fromtimestamp(at, UTC) for at in times],
-            "Values": [value] * len(times),
+            "Timestamps": [datetime.fromtimestamp(at, UTC) for at in values],
+            "Values": list(values.values()),
             "StatusCode": "Complete",
         }
 

@@ -90,6 +90,8 @@ class Ecs:
             it.status, it.hook = "ROLLBACK_IN_PROGRESS", None
         elif it.status == "ROLLBACK_IN_PROGRESS":
             it.status, it.share, it.running, it.stage = "ROLLBACK_SUCCESSFUL", 0.0, 0, "CLEAN_UP"
+            if it is service.deployments[-1]:
+                service.task_definition = self.serving(service.name)
         if not it.live:
             return
         if it.hook is not None:
@@ -258,7 +260,10 @@ class Ecs:
             "taskDefinitionArn": taskDefinition,
             "lastStatus": "PENDING",
         }
-        return {"tasks": [self.one_offs.setdefault(clientToken, task)]}
+        known = self.one_offs.setdefault(clientToken, task)
+        if known["taskDefinitionArn"] != taskDefinition:
+            raise refused("ConflictException", "the token was used for another request")
+        return {"tasks": [known]}
 
     # -- within -----------------------------------------------------------------------------------------------------
 

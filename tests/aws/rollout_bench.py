@@ -19,6 +19,7 @@ from shipway.aws.shifting import EcsShifter
 from shipway.aws.target_groups import TargetGroups
 from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError
+from shipway.core.observations.observation import Side
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, PendingCommand
 from tests.aws.descriptions import ontime
@@ -76,9 +77,18 @@ class Bench:
         self.stable = (6000.0, 0.0, 0.05)
         self.model = "v1.0"
         self.said: list[str] = []
-        self.cloudwatch = CloudWatch(self._figures, lambda: self.now)
+        self._seen: dict[tuple[str, float], tuple[float, float, float]] = {}
+        sides: tuple[Side, ...] = ("blue", "green")
+        self._groups = [
+            self.names.target_group(self.environment, service, side)
+            for service, described in self.app.services.items() if described.routes
+            for side in sides
+        ]  # fmt: skip
+        self.cloudwatch = CloudWatch(self._recorded, lambda: self.now)
         doubles = {"s3": self.s3, "ssm": self.ssm, "ecs": self.ecs, "cloudwatch": self.cloudwatch}
-        self.calls = Calls("us-east-1", client=lambda name: self.wire.client(name, doubles[name]))
+        self.calls = Calls(
+            "us-east-1", patience=60, sleep=self.sleep, client=lambda name: self.wire.client(name, doubles[name])
+        )
         self.store = ReleaseStore(self.calls, self.names)
         self.r1, self.r2 = release("r1", self.app, "2"), release("r2", self.app, "8")
         for service in self.app.services:
@@ -96,8 +106,11 @@ class Bench:
 
     def sleep(self, seconds: float) -> None:
         """The only way that time passes."""
-        self.now += seconds
+        before, self.now = self.now, self.now + seconds
         self.ecs.tick()
+        for minute in range(int(before // 60), int(self.now // 60) + 1):
+            for group in self._groups:
+                self._seen[group, 60.0 * minute] = self._figures(group)
 
     def rollout(self, wanted: Release | None = None, *, id: str = "e1", back: bool = False) -> Rollout:
         """A program of its own: nothing but the bucket and AWS connects it with another."""
@@ -149,9 +162,16 @@ class Bench:
     def _ask(self, host: str, probe: Any) -> Answer:
         return Answer(200, self.model if probe.path == "/api/predict" else None)
 
+    def _recorded(self, group: str, at: float) -> tuple[float, float, float]:
+        return self._seen.get((group, at), (0.0, 0.0, 0.0))
+
     def _figures(self, group: str) -> tuple[float, float, float]:
-        for service in self.app.services:
-            for deployment in reversed(self.ecs.services[service].deployments):
-                if deployment.groups and deployment.groups[0].split("/")[1] == group and deployment.source is not None:
-                    return self.candidate if deployment.share else (0.0, 0.0, 0.0)
-        return self.stable
+        """What clients meet there at this moment."""
+        for there in self.ecs.services.values():
+            newest = there.deployments[-1]
+            ours = newest.source is not None and newest.share > 0 and newest.status != "ROLLBACK_SUCCESSFUL"
+            if ours and group in newest.groups[0]:
+                return self.candidate
+            if any(group in arn for arn in there.groups):
+                return self.stable
+        return (0.0, 0.0, 0.0)

@@ -87,3 +87,12 @@ def test_every_client_is_bounded_and_slows_down_by_itself():
     assert (5, 60) == (config.connect_timeout, config.read_timeout)
     assert {"mode": "adaptive", "total_max_attempts": 6} == config.retries
     assert "eu-central-1" == config.region_name
+
+
+def test_a_patient_caller_tries_an_interrupted_call_again_for_as_long_as_it_said():
+    slept: list[float] = []
+    failing = Failing(answered("ThrottlingException"))
+    calls = Calls("us-east-1", patience=20, sleep=slept.append, client=lambda _: failing)
+    with pytest.raises(Interrupted):
+        calls.call("ecs", "describe_services")
+    assert [1.0, 2.0, 4.0, 8.0, 16.0] == slept

@@ -1,7 +1,7 @@
 """Names as Terraform computes them."""
 
 from shipway.aws.names import Names, all_names
-from tests.aws.descriptions import ontime
+from tests.aws.descriptions import repositorys
 
 
 def test_a_long_target_group_keeps_21_letters_and_gets_a_mark():
@@ -11,7 +11,7 @@ def test_a_long_target_group_keeps_21_letters_and_gets_a_mark():
 
 
 def test_no_name_is_longer_than_aws_takes_and_none_stands_twice():
-    found = list(all_names(ontime()))
+    found = list(all_names(repositorys()))
     limits = {"aws_lb_target_group": 32, "aws_iam_role": 64, "aws_s3_bucket": 63, "aws_codepipeline": 100}
     assert [] == [(kind, name) for kind, name in found if len(name) > limits.get(kind, 255)]
     several = {"aws_ecs_service"}  # a service of the same name in each cluster

@@ -1,5 +1,7 @@
 """What is remembered in the bucket of releases, against S3's conditional writes (moto)."""
 
+from dataclasses import replace
+
 import pytest
 
 from shipway.aws.calls import Calls
@@ -38,7 +40,7 @@ def test_two_writers_of_one_number_each_get_one_of_their_own(store: ReleaseStore
 
     def slow(id: str) -> Release:
         if id == "r1":
-            store.add_release(release)
+            store.add_release(lambda other: replace(release(other), created_at=8.0))
         return release(id)
 
     assert "r2" == store.add_release(slow).id
@@ -49,6 +51,11 @@ def test_two_writers_of_one_number_each_get_one_of_their_own(store: ReleaseStore
 def test_an_unknown_release_is_a_mistake_of_the_caller(store: ReleaseStore, id: str):
     with pytest.raises(UsageError, match="no release"):
         store.release(id)
+
+
+def test_a_write_whose_answer_was_lost_and_that_is_sent_twice_is_no_lost_race(store: ReleaseStore):
+    record = EnvironmentRecord("dev", history=("r1",))
+    assert store.keep_history(record, None) == store.keep_history(record, None)
 
 
 def test_a_history_is_written_over_only_by_who_has_read_it(store: ReleaseStore):

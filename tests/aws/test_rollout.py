@@ -167,7 +167,7 @@ def test_a_canary_that_fails_its_clients_is_rolled_back():
     bench.candidate = (600.0, 0.5, 0.05)
     code, said = bench.outcome()
     assert (4, R1, ("r1",)) == (code, bench.serving(), bench.history())
-    assert "requests (50 %, stable 0 %)" in said
+    assert "requests (50 %," in said
 
 
 def test_a_canary_that_is_slow_is_rolled_back():
@@ -184,6 +184,25 @@ def test_a_step_without_clients_is_given_up_after_the_hold():
     code, said = bench.outcome()
     assert (4, R1) == (code, bench.serving())
     assert "no verdict" in said
+
+
+def test_figures_that_come_three_minutes_late_are_waited_for():
+    """The default policy gives up after two minutes without evidence, which on AWS is before there can be any."""
+    for failing, code in ((0.0, 0), (0.5, 4)):
+        bench = Bench()
+        bench.cloudwatch.late = 150.0
+        bench.candidate = (600.0, failing, 0.05)
+        assert code == bench.outcome()[0], bench.said
+
+
+def test_failures_before_the_candidate_had_clients_are_not_its_own():
+    """In one target group with it, the release before has failed its clients until then."""
+    bench = Bench(strategy="rolling", steps=(), bake=300.0)
+    bench.stable = (6000.0, 0.5, 0.05)
+    bench.candidate = (6000.0, 0.0, 0.05)
+    bench.ecs.slowness = lambda service: 25
+    bench.cloudwatch.late = 120.0
+    assert 0 == bench.outcome()[0], bench.said
 
 
 def test_what_ecs_rolled_back_by_itself_is_never_a_success():
@@ -292,6 +311,7 @@ def test_abort_takes_both_back():
     assert (4, R1) == (code, bench.serving())
     assert "aborted" in said
     assert any("abort by bob: why not" in line for line in bench.said)
+    assert ("abort", "bob", "why not") in [(one.action, one.who, one.why) for one in bench.store.audit("prod", 10)]
 
 
 def test_promote_continues_every_hook():

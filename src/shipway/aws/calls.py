@@ -10,6 +10,7 @@ from typing import Any
 from shipway.core.errors import Refused, ShipwayError
 
 CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 5, 60, 6
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _THROTTLED = frozenset({
     "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
     "TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded", "SlowDown", "LimitExceededException",
@@ -57,19 +58,22 @@ class AccessDenied(Refused):
 class Calls:
     """AWS in one region. Its errors are `AwsError`, `Interrupted`, `NotLoggedIn` and `AccessDenied`.
 
-    Each call is tried `ATTEMPTS` times by botocore's adaptive mode, which slows down where AWS throttles. `sleep` is for
-    whoever polls. `client` makes the client of a service by its name; by default boto3's.
+    Each call is tried `ATTEMPTS` times by botocore's adaptive mode, which slows down where AWS throttles; what is still
+    interrupted then is tried again for `patience` seconds. `sleep` is for whoever polls, too. `client` makes the client of
+    a service by its name; by default boto3's.
     """
 
     def __init__(
         self,
         region: str,
         *,
+        patience: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
         client: Callable[[str], Any] | None = None,
     ) -> None:
         self.region = region
         self.sleep = sleep
+        self._patience = patience
         self._make = client or _clients(region)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # clients may be used by several threads at once, but not made by them
@@ -86,6 +90,17 @@ class Calls:
 
     def call(self, service: str, operation: str, /, **request: Any) -> dict[str, Any]:
         """Carry one operation out, in boto3's names: `call("ecs", "update_service", cluster=…)`."""
+        slept, pause = 0.0, _FIRST_PAUSE
+        while True:
+            try:
+                return self._once(service, operation, request)
+            except Interrupted:
+                if slept >= self._patience:
+                    raise
+            self.sleep(pause)
+            slept, pause = slept + pause, min(2 * pause, _LONGEST_PAUSE)
+
+    def _once(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         client = self.client(service)
         try:
             answer: dict[str, Any] = getattr(client, operation)(**request)

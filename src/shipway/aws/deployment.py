@@ -27,6 +27,8 @@ SMALLEST_CANARY, SMALLEST_LINEAR = 0.1, 3.0
 """Percent that ECS takes, in tenths."""
 LONGEST_HOOK = 20_160
 """Minutes that ECS waits at a hook: 14 days."""
+FIGURES_COME_LATE = 180.0
+"""Seconds by which CloudWatch may be late: no step is given up for lack of figures before they can be there."""
 HOOK_STAGES = ("PRE_PRODUCTION_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT")
 """Before each step, and once all clients meet the candidate: there it is baked, with stable's tasks still up."""
 
@@ -41,7 +43,9 @@ def plan_for(policy: Rollout, tasks: int, start_timeout: float, *, has_stable: b
     else:
         steps = make_plan(_as_ecs_can(policy), tasks, start_timeout, has_stable=True).steps
     plan = make_plan(policy, tasks, start_timeout, has_stable=has_stable)
-    return replace(plan, steps=steps, probe=False, strategy=policy.strategy if has_stable else "all_at_once")
+    guard = policy.guard.model_copy(update={"hold_timeout": policy.guard.hold_timeout + FIGURES_COME_LATE})
+    strategy = policy.strategy if has_stable else "all_at_once"
+    return replace(plan, steps=steps, probe=False, strategy=strategy, guard=guard)
 
 
 def remarks(policy: Rollout, *, has_stable: bool, routed: bool = True) -> Iterator[str]:
@@ -60,6 +64,8 @@ def remarks(policy: Rollout, *, has_stable: bool, routed: bool = True) -> Iterat
         yield "rolling: ECS replaces task by task at its own pace, without step_wait"
     if policy.strategy in ("all_at_once", "rolling"):
         yield f"{policy.strategy}: both releases share one target group, so clients of the new one are not told apart"
+    if policy.bake < FIGURES_COME_LATE:
+        yield f"bake: the load balancer's figures come {FIGURES_COME_LATE / 60:g} minutes late, so a shorter one sees none"
     if policy.keep_warm > policy.bake:
         yield "keep_warm: ECS stops the old tasks when the bake ends; a later rollback starts them anew"
     if routed and policy.strategy in ("canary", "linear"):

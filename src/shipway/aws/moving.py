@@ -30,13 +30,15 @@ class ServiceMove:
 class Moving:
     """A rollout under way, or the last one.
 
-    `migration` is the one-off task of each service that has begun, `migrated` are the services whose task has ended well.
+    `migration` is the task definition of each service's one-off task, `migrating` the task once it has begun, `migrated`
+    are the services whose task has ended well.
     `notes` say what AWS does otherwise than shipway.yaml asks for. `build` is the CodeBuild build that drives it.
     """
 
     rollout: RolloutRecord
     services: Mapping[str, ServiceMove] = field(default_factory=dict)
     migration: Mapping[str, str] = field(default_factory=dict)
+    migrating: Mapping[str, str] = field(default_factory=dict)
     migrated: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     build: str = ""

@@ -164,22 +164,31 @@ class ReleaseStore:
 
     def _write(self, key: str, record: object, mark: str | None) -> str:
         condition = {"IfNoneMatch": "*"} if mark is None else {"IfMatch": mark}
-        adapter = _adapter(type(record))
+        body = _adapter(type(record)).dump_json(record)
         try:
             answer = self._calls.call(
-                "s3", "put_object", Bucket=self._bucket, Key=key, Body=adapter.dump_json(record),
-                ContentType="application/json", **condition,
-            )  # fmt: skip
+                "s3", "put_object", Bucket=self._bucket, Key=key, Body=body, ContentType="application/json", **condition
+            )
         except AwsError as error:
             if error.code in _LOST:
-                raise LostRace(
-                    f"s3://{self._bucket}/{key} was changed by somebody else meanwhile",
-                    fix="look (shipway status), then repeat the command",
-                    state="nothing was overwritten",
-                ) from error
+                return self._ours(key, body, error)
             if error.code == "NoSuchBucket":
                 raise self._no_bucket() from error
             raise
+        return str(answer["ETag"])
+
+    def _ours(self, key: str, body: bytes, error: AwsError) -> str:
+        """The mark of what lies there if it is what we wrote: the answer to it was lost, and it was sent twice."""
+        try:
+            answer = self._calls.call("s3", "get_object", Bucket=self._bucket, Key=key)
+        except AwsError:
+            answer = {}
+        if not answer or answer["Body"].read(LARGEST) != body:
+            raise LostRace(
+                f"s3://{self._bucket}/{key} was changed by somebody else meanwhile",
+                fix="look (shipway status), then repeat the command",
+                state="nothing was overwritten",
+            ) from error
         return str(answer["ETag"])
 
     def _no_bucket(self) -> ShipwayError:

@@ -1,4 +1,4 @@
-"""A release rolled out to one environment on AWS, told from top to bottom.
+"""A release rolled out to one environment on AWS, told from top to bottom in one file, so a long one.
 
 Register task definitions by digest, run the migrations, let ECS begin with every service, judge each step at ECS's hooks
 by core's plan and guard, read back what serves. All services go on together, or back together.
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 
 from shipway.aws import task_definition as tasks_of
 from shipway.aws.calls import Interrupted, NotLoggedIn
-from shipway.aws.deployment import back_request, update_request, without_hooks
+from shipway.aws.deployment import update_request, without_hooks
 from shipway.aws.memory import Memory, turned_back
 from shipway.aws.moving import Moving, ServiceMove
 from shipway.aws.names import Names
@@ -30,16 +30,19 @@ from shipway.aws.services import Services
 from shipway.aws.shifting import Progress, Shifter
 from shipway.aws.target_groups import TargetGroups
 from shipway.aws.told import Told
+from shipway.aws.way_back import WayBack
 from shipway.core.errors import RolledBack, ShipwayError
 from shipway.core.events import AuditEntry
-from shipway.core.observations.observation import Side, other
+from shipway.core.observations.observation import Side, Traffic, other
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.machine import Command, State, decide
 from shipway.core.rollouts.narration import narrate
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 
 LOOK = 10.0
-"""Seconds between two looks; the load balancer's figures come once a minute."""
+"""Seconds between two looks at ECS."""
+FIGURES = 30.0
+"""Seconds between two looks at the load balancer's figures, which come once a minute and cost money."""
 FAULT = 600.0
 """Seconds without a single good look after which the program gives up and leaves the rest to ECS's hooks."""
 SLOWEST_SHIFT = 900.0
@@ -91,7 +94,9 @@ class Rollout:
         self._environment, self._release = order.environment, order.release
         self._outlook = Outlook(parts.names, parts.parameters, order.environment, order.release, back=order.back)
         self._told: Mapping[str, Told] = {}
+        self._way_back = WayBack(parts.names, parts.services, parts.shifter, order.environment)
         self._unmoved_since: float | None = None
+        self._figures: tuple[float, Mapping[Side, Traffic]] | None = None
 
     def look_ahead(self) -> list[str]:
         """What carrying it out would do, a line each. Raises Refused for what AWS cannot do."""
@@ -111,6 +116,9 @@ class Rollout:
         if memory.state.phase == "promoted":
             try:
                 found = self._read_back(memory.moving)
+            except (Interrupted, NotLoggedIn, LostRace):
+                # Nothing speaks against what serves; the program that is started next reads it back.
+                raise
             except ShipwayError as fault:
                 memory.turn_back(fault.what, self._parts.clock())
                 self._follow(memory)
@@ -157,7 +165,8 @@ class Rollout:
             plan, state, order.by, now, back=order.back, run=order.run,
         )  # fmt: skip
         notes = tuple(self._outlook.remarks(stable is not None))
-        self._command()  # one for a rollout that is gone is none for this one
+        with suppress(LostRace):
+            parts.store.take_command(self._environment)  # one for a rollout that is gone is none for this one
         memory = Memory.begun(parts.store, Moving(record, moves, notes=notes, build=order.build), mark)
         self._audit(record.kind, {"release": record.release, "from": record.previous})
         self._tell(f"{stable or 'nothing'} → {record.release}, {plan.strategy} {plan.shares()}")
@@ -171,7 +180,7 @@ class Rollout:
         self._tell(f"takes back the rollout of {left.rollout.release}, which nobody drives any more")
         memory = Memory(self._parts.store, kept)
         self._told = {**self._outlook.told(tuple(left.services)), **self._told}
-        if left.rollout.state.phase != "promoted":
+        if not left.rollout.state.ended:
             memory.turn_back("the program that drove it is gone", self._parts.clock())
         self._follow(memory)
         if memory.state.phase == "promoted":
@@ -186,11 +195,11 @@ class Rollout:
         services = tuple(memory.moving.services)
         try:
             for service in services:
-                self._patiently(partial(self._register, memory, service))
+                self._register(memory, service)
             for service in self._outlook.migrating():
-                self._patiently(partial(self._migrate, memory, service))
+                self._migrate(memory, service)
             for service in services:
-                self._patiently(partial(self._begin_service, memory, service))
+                self._begin_service(memory, service)
         except (NotLoggedIn, LostRace):
             raise
         except ShipwayError as fault:
@@ -209,15 +218,18 @@ class Rollout:
     def _migrate(self, memory: Memory, service: str) -> None:
         if service in memory.moving.migrated:
             return
-        begun = memory.moving.migration
-        if service not in begun:
-            names, told, record = self._parts.names, self._told[service], memory.moving.rollout
+        if service not in memory.moving.migration:
+            names, told = self._parts.names, self._told[service]
             request = tasks_of.migration(names, told, self._release, self._environment, service)
-            # The same for whoever goes on with this rollout, so that ECS starts one task whatever happens.
+            definition = self._parts.services.register(request)
+            memory.save(replace(memory.moving, migration={**memory.moving.migration, service: definition}))
+        if service not in memory.moving.migrating:
+            # The same token for whoever goes on with this rollout, so that ECS starts one task whatever happens.
+            record, definition = memory.moving.rollout, memory.moving.migration[service]
             token = hashlib.sha256(f"{record.id} {record.started} {service}".encode()).hexdigest()[:32]
-            task = self._parts.one_offs.start(service, self._parts.services.register(request), token)
-            memory.save(replace(memory.moving, migration={**begun, service: task}))
-        self._parts.one_offs.wait(service, memory.moving.migration[service])
+            task = self._parts.one_offs.start(service, definition, token)
+            memory.save(replace(memory.moving, migrating={**memory.moving.migrating, service: task}))
+        self._parts.one_offs.wait(service, memory.moving.migrating[service])
         memory.save(replace(memory.moving, migrated=(*memory.moving.migrated, service)))
         self._tell(f"{service}: done: {self._release.app.services[service].before_traffic}")
 
@@ -240,7 +252,7 @@ class Rollout:
     def _follow(self, memory: Memory) -> None:
         """Look, decide, act, until the rollout has ended and ECS has done what follows from that."""
         trouble: float | None = None
-        self._unmoved_since = None
+        self._unmoved_since = self._figures = None
         while True:
             try:
                 progress = self._progress(memory.moving)
@@ -266,8 +278,9 @@ class Rollout:
 
     def _decide(self, memory: Memory, progress: Mapping[str, Progress]) -> None:
         now, before = self._parts.clock(), memory.state
-        traffic = traffic_of(memory.moving, self._told, self._parts.groups, now)
-        seen = observed(memory.moving, progress, traffic, now)
+        if self._figures is None or now - self._figures[0] >= FIGURES:
+            self._figures = now, traffic_of(memory.moving, self._told, self._parts.groups, now)
+        seen = observed(memory.moving, progress, self._figures[1], now)
         on_the_way = before.phase == "shifting" and not has_arrived(before, progress)
         if on_the_way or self._unmoved_since is not None:
             # A step begins once ECS has come there with every service; until then it can only turn back.
@@ -286,8 +299,8 @@ class Rollout:
     def _act(self, memory: Memory, progress: Mapping[str, Progress]) -> None:
         """Let ECS come to what was decided. Each of these may be repeated."""
         if memory.state.phase in ("rolling_back", "rolled_back"):
-            for service in memory.moving.services:
-                self._bring_back(memory, service, progress.get(service))
+            for service in tuple(memory.moving.services):
+                self._way_back.take(memory, service, self._told[service], progress.get(service))
             return
         promoted = memory.state.phase == "promoted"
         for service, each in progress.items():
@@ -310,49 +323,14 @@ class Rollout:
         if found is None:
             return None
         self._tell(f"{found.command} by {found.who}" + (f": {found.why}" if found.why else ""))
+        self._audit(found.command, {"release": self._release.id}, who=found.who, why=found.why)
         return found.command
-
-    # -- back ---------------------------------------------------------------------------------------------------------
-
-    def _bring_back(self, memory: Memory, service: str, progress: Progress | None) -> None:
-        move, has_stable = memory.moving.services[service], memory.state.has_stable
-        if move.after is None or move.back is not None:
-            return
-        if progress is not None and progress.stand == "back" and has_stable:
-            return
-        if progress is not None and progress.stand not in ("done", "failed", "back") and has_stable:
-            assert move.deployment is not None
-            self._parts.shifter.stop(move.deployment)
-            return
-        # It had ended already, was never heard of, or there is no release to stop at: the former definition again.
-        there = self._parts.services.describe([service])[service]
-        request = back_request(
-            self._parts.names, self._environment, service, self._told[service], move.before,
-            serving=move.serving, desired=there.desired if has_stable else 0,
-        )  # fmt: skip
-        back = self._parts.shifter.start(service, move.before, request)
-        memory.save_service(service, replace(move, back=back))
 
     def _is_there(self, memory: Memory, progress: Mapping[str, Progress]) -> bool:
         if memory.state.phase == "promoted":
             return all(each.stand == "done" for each in progress.values())
-        return all(self._is_back(memory, service, progress.get(service)) for service in memory.moving.services)
-
-    def _is_back(self, memory: Memory, service: str, progress: Progress | None) -> bool:
-        move, has_stable = memory.moving.services[service], memory.state.has_stable
-        if move.after is None:
-            return True
-        stands = "done" if move.back is not None else "back"
-        if progress is None or progress.stand != stands or (move.back is None and not has_stable):
-            return False
-        running = self._parts.services.tasks(service)
-        if all(task.task_definition == move.before for task in running):
-            wanted = self._parts.services.describe([service])[service].desired
-            return bool(running) or wanted == 0
-        if move.back is not None and any(task.task_definition == move.after for task in running):
-            # ECS had begun with the candidate, but did not tell of it yet when it was asked to go back: once more.
-            memory.save_service(service, replace(move, back=None, deployment=None))
-        return False
+        services = tuple(memory.moving.services)
+        return all(self._way_back.is_home(memory, service, progress.get(service)) for service in services)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -430,19 +408,8 @@ class Rollout:
         resolved = {arn for one in self._parts.services.revisions(revisions).values() for arn in one.target_groups}
         return next((side for side, arn in groups.items() if arn in resolved), "blue")
 
-    def _patiently(self, action: Callable[[], None]) -> None:
-        """Carry it out, again and again while AWS is out of reach."""
-        began = self._parts.clock()
-        while True:
-            try:
-                return action()
-            except Interrupted:
-                if self._parts.clock() - began > FAULT:
-                    raise
-            self._parts.sleep(LOOK)
-
-    def _audit(self, action: str, detail: Mapping[str, object]) -> None:
-        entry = AuditEntry(self._parts.clock(), self._order.by, action, self._environment, "", detail)
+    def _audit(self, action: str, detail: Mapping[str, object], *, who: str = "", why: str = "") -> None:
+        entry = AuditEntry(self._parts.clock(), who or self._order.by, action, self._environment, why, detail)
         self._parts.store.add_audit(entry)
 
     def _tell(self, line: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from shipway.aws.deployment import STRATEGIES
 from shipway.aws.moving import Moving
 from shipway.aws.shifting import Progress
-from shipway.aws.target_groups import Group, TargetGroups
+from shipway.aws.target_groups import PERIOD, Group, TargetGroups
 from shipway.aws.told import Told
 from shipway.core.observations.observation import Observation, Side, Tasks, Traffic, other
 from shipway.core.rollouts.machine import State
@@ -38,14 +38,15 @@ def has_arrived(state: State, progress: Mapping[str, Progress]) -> bool:
 
 
 def traffic_of(moving: Moving, told: Mapping[str, Told], groups: TargetGroups, now: float) -> dict[Side, Traffic]:
-    """What clients saw of both releases since the rollout began; nothing before the first client meets the candidate.
+    """What clients saw of both releases since the rollout began.
 
-    Where ECS replaces tasks within one target group, all of its requests are the candidate's.
+    Where ECS replaces tasks within one target group, its requests are the candidate's from the first whole minute in which
+    no other task has clients; there is nothing to compare them with.
     """
     state = moving.rollout.state
-    if state.weight == 0:
-        return {}
     two_sides = STRATEGIES[moving.rollout.plan.strategy] != "ROLLING"
+    if not two_sides and state.weight == 0:
+        return {}
     candidate, stable = [], []
     for service, move in moving.services.items():
         balancer = told[service].load_balancer
@@ -55,9 +56,10 @@ def traffic_of(moving: Moving, told: Mapping[str, Told], groups: TargetGroups, n
         if two_sides:
             stable.append(Group(its[move.serving], balancer))
         candidate.append(Group(its[other(move.serving) if two_sides else move.serving], balancer))
-    found = {state.candidate: groups.traffic(candidate, state.started, now)}
+    since = state.started if two_sides else state.since + PERIOD
+    found = {state.candidate: groups.traffic(candidate, since, now)}
     if stable:
-        found[other(state.candidate)] = groups.traffic(stable, state.started, now)
+        found[other(state.candidate)] = groups.traffic(stable, since, now)
     return found
 
 

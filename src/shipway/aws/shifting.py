@@ -46,7 +46,7 @@ class Shifter(Protocol):
     """Moves services. Every call may be repeated; deployments are known by a text of the engine's own."""
 
     def start(self, service: str, task_definition: str, request: Mapping[str, Any]) -> str:
-        """Begin to bring the task definition, unless its deployment has begun already; the deployment."""
+        """Begin to bring the task definition, unless a deployment does already; that deployment."""
 
     def look(self, deployments: Mapping[str, str]) -> Mapping[str, Progress]:
         """Where each service's deployment stands."""
@@ -95,11 +95,14 @@ class EcsShifter:
         self._services.stop(deployment)
 
     def _begun(self, service: str, task_definition: str) -> str | None:
+        """The newest deployment if it brings the task definition, or has failed to, or is on its way back to it."""
         newest = self._services.newest_deployment(service)
-        if newest is None or newest.target is None or progress_of(newest).turned:
+        if newest is None or newest.target is None:
             return None
-        revision = self._services.revisions([newest.target]).get(newest.target)
-        return newest.arn if revision is not None and revision.task_definition == task_definition else None
+        known = self._services.revisions([arn for arn in (newest.target, newest.source) if arn is not None])
+        wanted = {arn for arn, revision in known.items() if revision.task_definition == task_definition}
+        goes_back = progress_of(newest).stand in ("going_back", "back")
+        return newest.arn if newest.target in wanted or (goes_back and newest.source in wanted) else None
 
 
 def progress_of(deployment: Deployment) -> Progress:

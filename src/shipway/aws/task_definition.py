@@ -149,8 +149,9 @@ def _variables(names: Names, told: Told, release: Release, environment: str, ser
 def _value(variable: str, value: str, names: Names, app: App, environment: str) -> str:
     if not value.startswith(_BUCKETS):
         return _filled(value, names, app, environment)
-    address = f"s3://{names.bucket(_filled(value.removeprefix(_BUCKETS), names, app, environment))}"
-    return f"{address}/{environment}/capture" if variable == "CAPTURE" else address
+    # All environments share the app's buckets, so each has a place of its own there.
+    address = f"s3://{names.bucket(_filled(value.removeprefix(_BUCKETS), names, app, environment))}/{environment}"
+    return f"{address}/capture" if variable == "CAPTURE" else address
 
 
 def _database(described: Service, told: Told, names: Names, environment: str, service: str) -> dict[str, str]:

@@ -37,6 +37,8 @@ DESCRIPTION = "shipway.yaml"
 BUILD_OUTPUT = "build-output.json"
 _INPUT = re.compile(r"CODEBUILD_SRC_DIR_\w+_image")
 _BUCKET = re.compile(r"(?P<app>[a-z][a-z0-9-]*)-(?P<account>[0-9]{12})-releases")
+PATIENCE = 300.0
+"""Seconds that a call which AWS throttles or does not answer is tried again."""
 _SAME_RELEASES = 20
 """Among so many of the newest releases the same one is looked for, when an action is repeated."""
 
@@ -62,7 +64,7 @@ def release(environ: Mapping[str, str]) -> str:
     """Write the release of what the pipeline has built; its number. The same action repeated makes no second one."""
     app = load(_source(environ) / DESCRIPTION)
     names = names_of(app)
-    calls = Calls(names.region)
+    calls = Calls(names.region, patience=PATIENCE)
     calls.check_account(names.account)
     digests = dict(built_digest(path.read_bytes(), str(path)) for path in _outputs(environ))
     commit, model = environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION", ""), latest_model(calls, names)
@@ -80,7 +82,7 @@ def release(environ: Mapping[str, str]) -> str:
 def rollout(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:
     """Bring a release to an environment; what was read back. Raises ShipwayError."""
     names = _names(environ)
-    calls = Calls(names.region)
+    calls = Calls(names.region, patience=PATIENCE)
     calls.check_account(names.account)
     store = ReleaseStore(calls, names)
     wanted, environment = store.release(arguments.release), arguments.environment
