@@ -52,6 +52,15 @@ def set_aws_variables(patch: pytest.MonkeyPatch, runtime_url: str) -> None:
     patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime_url)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_no_environment() -> Iterator[None]:
+    """A build gives the tests the service's variables; here each test sets its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CORS_ORIGINS", "LABELS", "ENDPOINT_NAME", "OUTCOME_SOURCES"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty, migrated SQLite file, to be copied."""

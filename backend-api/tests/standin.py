@@ -49,11 +49,15 @@ class Asked:
     body: bytes
 
     @property
+    def instances(self) -> list[dict[str, Any]]:
+        """The rows that were asked about."""
+        return [dict(row) for row in json.loads(self.body)["instances"]]
+
+    @property
     def instance(self) -> dict[str, Any]:
         """The one row that was asked about."""
-        rows = json.loads(self.body)["instances"]
-        assert len(rows) == 1
-        return dict(rows[0])
+        (row,) = self.instances
+        return row
 
 
 class StandIn:

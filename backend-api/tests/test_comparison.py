@@ -60,10 +60,10 @@ def test_tolerance(start: Start, endpoint: StandIn, difference: float, agrees: b
     assert {"compared": 1, "agreed" if agrees else "disagreed": 1} == counts(figures)
     assert difference == pytest.approx(figures["largest_difference"])
     told = [
-        (line["outcome"], line["request_id"], line["http"]["probability"], line["sagemaker"]["probability"])
+        (line["outcome"], line["request_id"], line["http"]["probabilities"], line["sagemaker"]["probabilities"])
         for line in backend.logged("model_comparison")
     ]
-    assert ([] if agrees else [("disagreed", "abc", 0.31, 0.31 + difference)]) == told
+    assert ([] if agrees else [("disagreed", "abc", [0.31], [0.31 + difference])]) == told
 
 
 def test_another_version(start: Start, endpoint: StandIn) -> None:

@@ -134,6 +134,12 @@ PROBLEMS = {"400", "408", "413", "422", "502", "503"}
 OPERATIONS = {
     ("POST", "/api/predict"): ("predict", {"200", *PROBLEMS}),
     ("GET", "/api/predictions/{id}"): ("prediction", {"200", "404", "422", "503"}),
+    ("POST", "/api/predictions/{id}/outcome"): (
+        "outcome",
+        {"200", "400", "401", "403", "404", "408", "409", "413", "422", "503"},
+    ),
+    ("GET", "/api/places"): ("places", {"200", "304", "422"}),
+    ("GET", "/api/outlook"): ("outlook", {"200", "422", "502", "503"}),
     ("GET", "/health"): ("health", {"200"}),
     ("GET", "/api/health"): ("api_health", {"200"}),
     ("GET", "/ready"): ("ready", {"200", "503"}),

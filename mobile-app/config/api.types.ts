@@ -44,6 +44,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/predictions/{id}/outcome": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Outcome
+         * @description Was it late? Taken once, from the device that asked; it becomes the prediction's label.
+         */
+        post: operations["outcome"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Places
+         * @description Airports and airlines that can be asked about, by name. They change with a release: ask with If-None-Match.
+         */
+        get: operations["places"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/outlook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Outlook
+         * @description The same flight at each hour of its day: which departure is safer?
+         */
+        get: operations["outlook"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -204,6 +264,84 @@ export interface components {
              */
             arrival?: string | null;
             weather?: components["schemas"]["Weather"] | null;
+        };
+        /**
+         * HourOutlook
+         * @description The flight, were it to leave in this hour.
+         */
+        HourOutlook: {
+            /**
+             * Departure
+             * @description local time at the origin
+             * @example 2013-07-04T08:15
+             */
+            departure: string;
+            /**
+             * Probability
+             * @description that the flight arrives more than 15 minutes late
+             */
+            probability: number;
+        };
+        /**
+         * KeptOutcome
+         * @description What is kept, and becomes the label of this prediction.
+         */
+        KeptOutcome: {
+            /** Prediction Id */
+            prediction_id: string;
+            /** Late */
+            late: boolean;
+            /**
+             * Source
+             * @description who said so: `device`, or the name of a source in OUTCOME_SOURCES
+             */
+            source: string;
+        };
+        /**
+         * Outcome
+         * @description What a client says.
+         */
+        Outcome: {
+            /**
+             * Late
+             * @description the flight arrived more than 15 minutes late
+             */
+            late: boolean;
+        };
+        /**
+         * Outlook
+         * @description The same flight at each hour of its day, in the day's order.
+         */
+        Outlook: {
+            /** Model Version */
+            model_version: string;
+            /** Hours */
+            hours: components["schemas"]["HourOutlook"][];
+        };
+        /**
+         * Place
+         * @description An airport or an airline.
+         */
+        Place: {
+            /**
+             * Code
+             * @description IATA code: three letters for airports, two letters or digits for airlines
+             */
+            code: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * Places
+         * @description What can be asked about, by the names that people know.
+         */
+        Places: {
+            /** Origins */
+            origins: components["schemas"]["Place"][];
+            /** Destinations */
+            destinations: components["schemas"]["Place"][];
+            /** Carriers */
+            carriers: components["schemas"]["Place"][];
         };
         /**
          * Prediction
@@ -459,6 +597,223 @@ export interface operations {
                 };
             };
             /** @description The model or the database is unreachable: see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outcome: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `Bearer` and the token of a source that may correct */
+                authorization?: string | null;
+                /** @description echoed, logged and passed on; made when absent */
+                "x-request-id"?: string;
+                /** @description W3C trace context, passed on */
+                traceparent?: string;
+                /** @description whoever sends the same one gets the same model and route; passed on */
+                "x-device-id"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Outcome"];
+            };
+        };
+        responses: {
+            /** @description What is kept; the same outcome may be sent again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeptOutcome"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is no source's */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another device asked for the prediction */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such prediction */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body arrived too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something else was said before, or the flight has not left yet */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The content is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is unreachable: see Retry-After */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    places: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Places"];
+                };
+            };
+            /** @description As the client has them: If-None-Match named their ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A header is malformed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    outlook: {
+        parameters: {
+            query: {
+                /** @description airport of departure: EWR, JFK or LGA */
+                origin: string;
+                /** @description airport of arrival */
+                destination: string;
+                /** @description two-letter airline code */
+                carrier: string;
+                /** @description scheduled, local time at the origin */
+                departure: string;
+            };
+            header?: {
+                /** @description echoed, logged and passed on; made when absent */
+                "x-request-id"?: string;
+                /** @description W3C trace context, passed on */
+                traceparent?: string;
+                /** @description whoever sends the same one gets the same model and route; passed on */
+                "x-device-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The flight's day; nothing is stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outlook"];
+                };
+            };
+            /** @description The query is wrong, or names what is not known */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The model's answer was not usable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The model is unreachable: see Retry-After */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -21,6 +21,7 @@ from shipway import wiring
 from shipway.cli.group import Group
 from shipway.cli.main import run as shipway
 from shipway.cli.main import shipway as program
+from shipway.core.monitoring.watch import Seen, Violation
 from shipway.local.daemon import LocalDaemon
 from shipway.local.places import places_of
 from shipway.server.http import make_api
@@ -180,6 +181,36 @@ def test_experiments(cli: CommandLine) -> None:
     assert {"v1.1": 10.0} == cli.json("model split --env prod")["split"]
     assert {} == cli.json("model split --off --env prod")["split"]
     assert None is cli.json("model shadow --off --env prod")["shadow"]
+
+
+def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
+    """Verdicts are exit codes; the newest look can be seen again."""
+    assert "shipway monitor baseline dev" in cli.text("monitor run dev", code=3)
+    assert "✔ baseline of v1.0 in dev: 1,000 rows" in cli.text("monitor baseline dev")
+    assert "quiet" == cli.json("monitor run dev --since 1h")["verdict"]["state"]
+    cli.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
+    cli.text("monitor run dev", code=1)
+    cli.text("monitor report dev", code=1)
+    cli.house.monitoring.seen = Seen(3, 3, {}, ())
+    cli.text("monitor run dev --json", code=3)
+
+
+def test_secrets(cli: CommandLine) -> None:
+    """Set from a file, listed by name, forgotten; a value is never answered."""
+    file = cli.house.root / "value.txt"
+    file.write_text("of great value")
+    set = cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file} --why new")
+    assert (True, "MAPS_API_KEY", "prod") == (set["changed"], set["name"], set["environment"])
+    assert not cli.json(f"secrets set MAPS_API_KEY --env prod --from-file {file}")["changed"]
+    listed = cli.json("secrets list --env prod")
+    assert ["MAPS_API_KEY"] == [secret["name"] for secret in listed["secrets"]]
+    assert "of great value" not in json.dumps([set, listed])
+    assert "✔ MAPS_API_KEY is unset in prod" in cli.text("secrets unset MAPS_API_KEY --env prod --yes")
+    assert [("unset secret", "", "prod"), ("set secret", "new", "prod")] == [
+        (entry["action"], entry["why"], entry["environment"]) for entry in cli.json("audit")["entries"]
+    ][:2]
+    assert "prod has no secret" in cli.text("secrets list --env prod")
+    assert "no environment 'moon'" in cli.text("secrets list --env moon", code=2)
 
 
 def test_a_follower_is_told_in_its_own_words(cli: CommandLine) -> None:

@@ -26,6 +26,8 @@ from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
 from tests.doubles.builder import FakeBuilder
 from tests.doubles.models import FakeModels
+from tests.doubles.monitoring import FakeMonitoring
+from tests.doubles.secrets import FakeSecrets
 from tests.doubles.source import FakeSource
 from tests.doubles.target import FakeTarget
 from tests.waiting import wait_for
@@ -100,13 +102,16 @@ class House:
         self.target = before.target if before is not None else FakeTarget()
         self.workshop = before.workshop if before is not None else FakeBuilder()
         self.registry = before.registry if before is not None else FakeModels()
+        self.monitoring = before.monitoring if before is not None else FakeMonitoring()
+        self.secrets = before.secrets if before is not None else FakeSecrets()
         self.app = self.described = before.app if before is not None else APP
         self.stopping = threading.Event()
         self.target.experiment_in = lambda environment: self.store.get(Experiment, environment)
         target: Any = MortalTarget(self.target, self.store)
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
-            self.store, FakeSource(folder), self.workshop, self.registry, rollouts, time.time,
+            self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets, rollouts,
+            time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shipway.core.monitoring.watch import Seen, Violation
 from tests.doubles.api import Api, Json, age
 from tests.doubles.models import a_version
 
@@ -40,7 +41,7 @@ def play(folder: Path) -> Json:
     api.house.registry.promoted("v1.0")
     try:
         recording = Recording(api)
-        for part in (_nothing_yet, _runs, _steering, _models, _experiments, _logs, _daemon):
+        for part in (_nothing_yet, _runs, _steering, _models, _experiments, _monitor, _secrets, _logs, _daemon):
             part(api, recording.ask)
         return recording.answers
     finally:
@@ -157,6 +158,40 @@ def _experiments(api: Api, ask: Ask) -> None:
     ask("POST", "environments/prod/split", {"off": True})
     ask("POST", "environments/prod/shadow", {"off": True, "why": "heard enough"})
     ask("POST", "environments/moon/split", {"off": True})
+
+
+def _monitor(api: Api, ask: Ask) -> None:
+    ask("GET", "environments/dev/monitor")
+    ask("POST", "environments/dev/monitor", {})
+    ask("POST", "environments/dev/monitor/baseline", {"table": "relative.csv"})
+    ask("POST", "environments/dev/monitor/baseline", {"table": "/no/such.csv"})
+    ask("POST", "environments/dev/monitor/baseline", {"table": "/no/such.csv", "since": 1})
+    ask("POST", "environments/dev/monitor/baseline", {})
+    api.house.monitoring.seen = Seen(
+        900,
+        1000,
+        {"request": 2},
+        (Violation("late", "baseline_drift_check", "far away"),),
+        300,
+        {"brier": 0.2, "auc": None},
+    )
+    ask("POST", "environments/dev/monitor", {"since": 100, "until": 200})
+    ask("POST", "environments/dev/monitor", {"since": "yesterday"})
+    ask("GET", "environments/dev/monitor")
+    ask("GET", "environments/moon/monitor")
+
+
+def _secrets(api: Api, ask: Ask) -> None:
+    ask("GET", "environments/prod/secrets")
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": "of great value", "why": "new"})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": "of great value"})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": 7})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY", {"value": ""})
+    ask("POST", "environments/prod/secrets/no-name", {"value": "of great value"})
+    ask("POST", "environments/moon/secrets/MAPS_API_KEY", {"value": "of great value"})
+    ask("GET", "environments/prod/secrets")
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY/unset", {})
+    ask("POST", "environments/prod/secrets/MAPS_API_KEY/unset", {})
 
 
 def _logs(api: Api, ask: Ask) -> None:

@@ -10,7 +10,9 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticKnownError, from_json
 
 from backend_api.model_client.client import ModelClient
+from backend_api.models.outcome import Outcome
 from backend_api.models.prediction import Flight
+from backend_api.outcomes import Outcomes
 from backend_api.predictor import Predictor
 from backend_api.storage.store import Store
 
@@ -28,6 +30,11 @@ async def _store(request: Request) -> Store:
     return store
 
 
+async def _outcomes(request: Request) -> Outcomes:
+    outcomes: Outcomes = request.app.state.outcomes
+    return outcomes
+
+
 async def _model_client(request: Request) -> ModelClient:
     model: ModelClient = request.app.state.model
     return model
@@ -35,6 +42,7 @@ async def _model_client(request: Request) -> ModelClient:
 
 PredictorDep = Annotated[Predictor, Depends(_predictor)]
 StoreDep = Annotated[Store, Depends(_store)]
+OutcomesDep = Annotated[Outcomes, Depends(_outcomes)]
 ModelClientDep = Annotated[ModelClient, Depends(_model_client)]
 
 
@@ -55,6 +63,7 @@ def _checked_key(key: str) -> str:
 
 
 FlightBody = Annotated[Flight, Body(), BeforeValidator(_read_as_json)]
+OutcomeBody = Annotated[Outcome, Body(), BeforeValidator(_read_as_json)]
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -5,13 +5,14 @@ training/README.md, "Features and how the backend derives each", is the contract
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from backend_api.errors import ApiError, Detail, invalid
+from backend_api.models.places import Place, Places
 from backend_api.models.prediction import Flight
 
 Feature = str | int | float | None
@@ -57,6 +58,7 @@ class Reference:
     weather_names: Sequence[str]
     weather: Mapping[str, Sequence[Sequence[Sequence[float | None]]]]
     airport: Mapping[str, _Airport]
+    places: Places
 
     @classmethod
     def load(cls, path: Path | None = None) -> Reference:
@@ -76,6 +78,11 @@ class Reference:
             weather_names=[str(name) for name in file.weather["names"]],
             weather=tables,
             airport=file.airport,
+            places=Places(
+                origins=_places(file.origins),
+                destinations=_places(file.destinations),
+                carriers=_places(file.carriers),
+            ),
         )
 
     def features(self, flight: Flight) -> dict[str, Feature]:
@@ -107,6 +114,17 @@ class Reference:
             row.update(flight.weather.model_dump(exclude_none=True))
         return row
 
+    def day(self, flight: Flight) -> list[Flight]:
+        """The same flight at each hour of its day in which something leaves, and at its own, in the day's order."""
+        own = flight.departure
+        hours = {*self._hours_of_departures(flight.origin), own.hour} if flight.origin in self.origins else {own.hour}
+        return [flight.model_copy(update={"departure": own.replace(hour=hour)}) for hour in sorted(hours)]
+
+    def _hours_of_departures(self, origin: str) -> Iterator[int]:
+        """An hour has delays once something has left before it: so one hour earlier something leaves already."""
+        known = [delay is not None for delay in self.airport[origin].airport_delay]
+        return (hour for hour in range(24) if any(known[hour : hour + 2]))
+
     def _check_known(self, flight: Flight) -> None:
         if (
             flight.origin in self.origins
@@ -131,6 +149,10 @@ class Reference:
                 Detail(path="destination", found=flight.destination, allowed="an airport other than the origin")
             )
         return invalid(details)
+
+
+def _places(names: Mapping[str, str]) -> list[Place]:
+    return [Place(code=code, name=name) for code, name in names.items()]
 
 
 def _some(names: Mapping[str, str]) -> str:

@@ -15,16 +15,23 @@ from starlette.middleware.cors import CORSMiddleware
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError, from_validation, not_json
 from backend_api.features import Reference
+from backend_api.labels.bucket import open_bucket
+from backend_api.labels.writer import LabelWriter
 from backend_api.logs import Logger, task_logger
 from backend_api.middleware import RequestContextMiddleware, context_of
 from backend_api.model_client.client import ModelClient
+from backend_api.outcomes import Outcomes
 from backend_api.predictor import Predictor
-from backend_api.routes import health, model_routes, predictions
+from backend_api.routes import flights, health, model_routes, outcomes, predictions
 from backend_api.storage.database import open_database
+from backend_api.storage.outcomes import OutcomeStore
 from backend_api.storage.store import Store, stop_writer
 
 # Looked through in their order: what is asked most comes first.
-ROUTERS = [predictions.router, health.router, model_routes.router]
+ROUTERS = [predictions.router, outcomes.router, flights.router, health.router, model_routes.router]
+
+_LAST_LABELS = 5.0
+"""Seconds at the end of a task, in which it writes the labels that it took last."""
 
 
 def create_app(settings: Settings | None = None, log: Logger | None = None) -> FastAPI:
@@ -43,12 +50,19 @@ def create_app(settings: Settings | None = None, log: Logger | None = None) -> F
         await model.start()
         store = Store(database, settings)
         writer = asyncio.create_task(store.run())
+        outcome_store = OutcomeStore(database)
+        labels = _label_writer(settings, outcome_store, log)
+        labelling = None if labels is None else asyncio.create_task(labels.run())
         app.state.store = store
         app.state.model = model
         app.state.predictor = Predictor(settings, reference, model, store)
+        app.state.outcomes = Outcomes(outcome_store, labels, settings.outcome_sources, settings.store_timeout)
         try:
             yield
         finally:
+            if labels is not None and labelling is not None:
+                await stop_writer(labelling)
+                await labels.close(_LAST_LABELS)
             await stop_writer(writer)
             await model.close()
             await database.close()
@@ -76,6 +90,12 @@ def create_app(settings: Settings | None = None, log: Logger | None = None) -> F
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+def _label_writer(settings: Settings, store: OutcomeStore, log: Logger) -> LabelWriter | None:
+    if settings.labels is None:
+        return None
+    return LabelWriter(store, open_bucket(settings.labels), settings.labels_endpoint, log)
 
 
 def _cors(settings: Settings) -> Middleware:

@@ -14,8 +14,13 @@ from backend_api.errors import ApiError
 from backend_api.features import Reference
 from backend_api.middleware import RequestContext
 from backend_api.model_client.client import ModelClient
+from backend_api.model_client.route import ModelRequest
+from backend_api.models.outlook import HourOutlook, Outlook
 from backend_api.models.prediction import Flight
 from backend_api.storage.store import Row, Store
+
+_OUTLOOK = "outlook"
+"""Captured with the rows of an outlook, most of which nobody flies: monitors leave them out by it."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,11 @@ class Predictor:
             if earlier is not None:
                 return _same_request(earlier, digest), True
         features = self.reference.features(flight)
-        scored = await self.model.score(features, context)
+        id = _new_id()
+        scored = await self.model.score(ModelRequest([features], inference_id=id), context)
+        (probability,) = scored.probabilities
         row = {
-            "id": _new_id(),
+            "id": id,
             "request_id": context.request_id,
             "idempotency_key": key,
             "request_digest": digest,
@@ -48,13 +55,30 @@ class Predictor:
             "carrier": flight.carrier,
             "departure": flight.departure,
             "features": features,
-            "probability": scored.probability,
-            "late": scored.probability >= self.settings.late_threshold,
+            "probability": probability,
+            "late": probability >= self.settings.late_threshold,
             "threshold": self.settings.late_threshold,
             "model_version": scored.model_version,
+            "device": None if context.device_id is None else device_digest(context.device_id),
         }
         stored = _same_request(await self.store.add(row), digest)
-        return stored, stored["id"] != row["id"]
+        return stored, stored["id"] != id
+
+    async def outlook(self, flight: Flight, context: RequestContext) -> Outlook:
+        """The flight at each hour of its day, by one call of the model; nothing is stored, so nothing gets a label."""
+        day = self.reference.day(flight)
+        rows = [self.reference.features(each) for each in day]
+        scored = await self.model.score(ModelRequest(rows, custom_attributes=_OUTLOOK), context)
+        hours = [
+            HourOutlook(departure=each.departure, probability=probability)
+            for each, probability in zip(day, scored.probabilities, strict=True)
+        ]
+        return Outlook(model_version=scored.model_version, hours=hours)
+
+
+def device_digest(device_id: str) -> str:
+    """What is kept of a device: enough to know it again."""
+    return hashlib.sha256(device_id.encode()).hexdigest()
 
 
 def _new_id() -> str:

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
 import { strings } from "../../src/strings";
 import { Phones, backend } from "./phone";
-import { DAY, FLIGHT, PLACES, ask, figure, fillIn, open, shown, submit } from "./steps";
+import { DAY, FLIGHT, ask, figure, open, shown, submit, typeIn } from "./steps";
 
 let phones: Phones;
 beforeAll(async () => {
@@ -20,11 +20,11 @@ test("a flight is asked about, answered, saved, and found again after a restart"
   await page.getByRole("button", { name: strings.answer.save }).click();
   await page.getByRole("button", { name: strings.answer.remove }).waitFor();
   await page.goto(phones.origin);
-  expect(await page.getByLabel(strings.ask.origin, { exact: true }).inputValue()).toBe(FLIGHT.origin);
+  await page.getByRole("button", { name: `${strings.ask.origin} John F Kennedy Intl (JFK)` }).waitFor();
   expect(await page.getByLabel(strings.ask.departure).inputValue()).toBe(FLIGHT.departure);
   await open(page, "flights");
   await shown(page).getByText(told).waitFor();
-  await shown(page).getByText("JFK to LAX").click();
+  await shown(page).getByText("John F Kennedy Intl to Los Angeles Intl").click();
   expect(await figure(page)).toBe(told);
 });
 
@@ -38,17 +38,17 @@ test("the answer is the one that the backend keeps", async () => {
   expect(((await kept.json()) as { probability: number }).probability).toBe(probability);
 });
 
-test("the keyboard alone is enough", async () => {
-  const page = await phones.phone();
-  await fillIn(page);
+test("where the backend tells no places, codes are typed, and the keyboard alone is enough", async () => {
+  const page = await phones.phone({ byCode: true });
+  await typeIn(page);
   await page.getByLabel(strings.ask.departure).press("Enter");
   await figure(page);
   await page.getByRole("button", { name: strings.answer.save }).press("Enter");
   await page.getByRole("button", { name: strings.answer.remove }).waitFor();
 });
 
-test("where names are known, airports and airlines are chosen by name", async () => {
-  const page = await phones.phone({ kept: { places: PLACES } });
+test("at its first start the app learns the names, and airports and airlines are chosen by them", async () => {
+  const page = await phones.phone({ kept: { places: null } });
   for (const [field, sought, name] of [
     [strings.ask.origin, "kennedy", "John F Kennedy Intl JFK"],
     [strings.ask.destination, "lax", "Los Angeles Intl LAX"],
@@ -67,7 +67,7 @@ test("where names are known, airports and airlines are chosen by name", async ()
 });
 
 test("a place is chosen by the keyboard alone, which then is back at its field", async () => {
-  const page = await phones.phone({ kept: { places: PLACES } });
+  const page = await phones.phone();
   const field = page.getByRole("button", { name: new RegExp(`^${strings.ask.origin}`) });
   await field.press("Enter");
   await page.getByRole("searchbox").waitFor();
@@ -85,9 +85,19 @@ test("a day by the hour says which departure is safer", async () => {
   const question = { id: "q", flight: FLIGHT, askedAt: 1, answeredAt: 1, saved: true, answer, outlook: DAY };
   const page = await phones.phone({ kept: { questions: [question] } });
   await open(page, "flights");
-  await shown(page).getByText("JFK to LAX").click();
+  await shown(page).getByText("John F Kennedy Intl to Los Angeles Intl").click();
   await page.getByText("Safest departure: 05:15, 5 %").waitFor();
   expect(await page.locator('.hours [aria-current="true"]').innerText()).toContain("08:15");
+});
+
+test("the answer has its day by the hour, with the answer's own chance at its own hour", async () => {
+  const page = await phones.phone();
+  await ask(page);
+  const told = await figure(page);
+  const own = shown(page).locator('.hours [aria-current="true"]');
+  expect(await own.locator(".time").innerText()).toBe("08:15");
+  expect(await own.locator(".percent").innerText()).toBe(told);
+  expect(await shown(page).locator(".hours li").count()).toBe(18);
 });
 
 test("after a saved flight it is asked whether it was late, once", async () => {
@@ -99,7 +109,7 @@ test("after a saved flight it is asked whether it was late, once", async () => {
   const told = page.waitForRequest((request) => request.url().endsWith("/outcome") && request.method() === "POST");
   await shown(page).getByRole("button", { name: strings.outcome.yes }).click();
   expect((await told).postDataJSON()).toEqual({ late: true });
-  const thanks = new RegExp([strings.outcome.told, strings.outcome.refused].join("|").replaceAll(".", "\\."));
-  await shown(page).getByText(thanks).waitFor();
+  expect(await (await (await told).response())?.json()).toMatchObject({ late: true, source: "device" });
+  await shown(page).getByText(strings.outcome.told).waitFor();
   expect(await shown(page).getByRole("button", { name: strings.outcome.yes }).count()).toBe(0);
 });

@@ -5,8 +5,8 @@ import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { strings } from "../../src/strings";
-import { Phones } from "./phone";
-import { DAY, FLIGHT, PLACES, ask, open, shown, submit } from "./steps";
+import { PLACES, Phones } from "./phone";
+import { DAY, FLIGHT, ask, open, shown, submit } from "./steps";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const ANSWER = { id: "p", probability: 0.62, late: true, threshold: 0.5, model_version: "v1.0" };
@@ -49,8 +49,8 @@ const NAMED: typeof SCREENS = {
 };
 /** What the device has kept, and the screens that it is shown on. */
 const STATES = [
-  { kept: { questions: [SAVED, WAITING] }, screens: SCREENS },
-  { kept: { questions: [SAVED], places: PLACES }, screens: NAMED },
+  { byCode: true, kept: { questions: [SAVED, WAITING] }, screens: SCREENS },
+  { byCode: false, kept: { questions: [SAVED], places: PLACES }, screens: NAMED },
 ];
 
 let phones: Phones;
@@ -80,8 +80,8 @@ async function faults(page: Page): Promise<string[]> {
 }
 
 describe.each(["md", "ios"] as const)("in the look of %s", (mode) => {
-  test.each(STATES)("axe finds nothing, light or dark, and 200 % text fits, on each screen", async ({ kept, screens }) => {
-    const page = await phones.phone({ mode, kept });
+  test.each(STATES)("axe finds nothing, light or dark, and 200 % text fits, on each screen", async ({ byCode, kept, screens }) => {
+    const page = await phones.phone({ mode, byCode, kept });
     const found: Record<string, string[]> = {};
     for (const [name, go] of Object.entries(screens)) {
       await go(page);

@@ -3,7 +3,7 @@ import type { Page, Request } from "playwright-core";
 
 import { strings } from "../../src/strings";
 import { Phones, backend, carryBundle } from "./phone";
-import { FLIGHT, ask, figure, fillIn, open, shown, submit } from "./steps";
+import { FLIGHT, ask, figure, fillIn, open, shown, submit, typeIn } from "./steps";
 
 let phones: Phones;
 beforeAll(async () => {
@@ -107,8 +107,9 @@ test("a 503 is told, and asked again by itself after Retry-After, until the mode
 });
 
 test("what is wrong with a field stands at the field, and the field is there to be mended", async () => {
-  const page = await phones.phone();
-  await ask(page, { ...FLIGHT, origin: "SFO", carrier: "ZZ" });
+  const page = await phones.phone({ byCode: true });
+  await typeIn(page, { ...FLIGHT, origin: "SFO", carrier: "ZZ" });
+  await submit(page);
   const origin = page.getByLabel(strings.ask.origin, { exact: true });
   const carrier = page.getByLabel(strings.ask.carrier, { exact: true });
   await page.locator("#origin-error").waitFor();

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
 import { dev } from "../../config/dev.config";
+import type { Places } from "../../config/api.client";
 import { APP_ID } from "../../config/environment";
 
 /** The bundle that is tested, as `npm run build` made it. */
@@ -30,6 +31,28 @@ const QUIET = [
   "--disable-component-update",
   "--disable-sync",
 ];
+/** What a backend answers a path that it does not have. */
+const UNKNOWN = {
+  status: 404,
+  headers: { "access-control-allow-origin": "*" },
+  json: { error: { code: "not_found", message: "Not Found", details: [] }, request_id: "r" },
+};
+
+/** Some of what the backend tells. */
+export const PLACES: Places = {
+  origins: [
+    { code: "EWR", name: "Newark Liberty Intl" },
+    { code: "JFK", name: "John F Kennedy Intl" },
+  ],
+  destinations: [
+    { code: "LAX", name: "Los Angeles Intl" },
+    { code: "SFO", name: "San Francisco Intl" },
+  ],
+  carriers: [
+    { code: "B6", name: "JetBlue Airways" },
+    { code: "UA", name: "United Air Lines Inc." },
+  ],
+};
 
 export interface Settings {
   dark?: boolean;
@@ -40,8 +63,10 @@ export interface Settings {
   /** The shell gives no answers. */
   broken?: boolean;
   reducedMotion?: boolean;
-  /** What the device has kept from earlier. */
+  /** What the device has kept from earlier; the places unless it is `{ places: null }`, as at the first start. */
   kept?: Record<string, unknown>;
+  /** The backend does not tell places, as one before this release: codes are typed. */
+  byCode?: boolean;
 }
 
 /** The backend's address, and the process of the model service behind it, as whoever started them tells. */
@@ -100,9 +125,10 @@ export class Phones {
     context.setDefaultTimeout(PATIENCE);
     this.#contexts.push(context);
     const page = await context.newPage();
-    const { appId = `${APP_ID}.dev`, broken = false } = settings;
+    const { appId = `${APP_ID}.dev`, broken = false, byCode = false } = settings;
+    if (byCode) await page.route("**/api/places", (route) => route.fulfill(UNKNOWN));
     await page.addInitScript(beAShell, { appId, broken });
-    await page.addInitScript(keep, settings.kept ?? {});
+    await page.addInitScript(keep, { ...(byCode ? {} : { places: PLACES }), ...settings.kept });
     if (!broken) page.on("pageerror", (error) => console.error("uncaught in the page:", error));
     await page.goto(`${this.origin}/${settings.mode === undefined ? "" : `?ionic:mode=${settings.mode}`}`);
     if (!broken) await page.getByRole("heading", { level: 1 }).first().waitFor();

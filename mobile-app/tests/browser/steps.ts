@@ -1,25 +1,10 @@
 /** What people do with the app, in their words. */
 import type { Locator, Page } from "playwright-core";
 
-import type { Flight, Outlook, Places } from "../../config/api.client";
+import type { Flight, Outlook } from "../../config/api.client";
 import { strings } from "../../src/strings";
 
 export const FLIGHT: Flight = { origin: "JFK", destination: "LAX", carrier: "B6", departure: "2013-07-04T08:15" };
-
-export const PLACES: Places = {
-  origins: [
-    { code: "EWR", name: "Newark Liberty Intl" },
-    { code: "JFK", name: "John F Kennedy Intl" },
-  ],
-  destinations: [
-    { code: "LAX", name: "Los Angeles Intl" },
-    { code: "SFO", name: "San Francisco Intl" },
-  ],
-  carriers: [
-    { code: "B6", name: "JetBlue Airways" },
-    { code: "UA", name: "United Air Lines Inc." },
-  ],
-};
 
 export const DAY: Outlook = {
   model_version: "v1.0",
@@ -35,6 +20,24 @@ export function shown(page: Page): Locator {
 }
 
 export async function fillIn(page: Page, flight: Flight = FLIGHT): Promise<void> {
+  await choose(page, strings.ask.origin, flight.origin);
+  await choose(page, strings.ask.destination, flight.destination);
+  await choose(page, strings.ask.carrier, flight.carrier);
+  await page.getByLabel(strings.ask.departure, { exact: true }).fill(flight.departure);
+}
+
+/** Choose an airport or airline from the list of its field, unless it is chosen already. */
+async function choose(page: Page, field: string, code: string): Promise<void> {
+  const button = page.getByRole("button", { name: new RegExp(`^${field}`) });
+  if ((await button.innerText()).endsWith(`(${code})`)) return;
+  await button.click();
+  await page.getByRole("searchbox").fill(code);
+  await page.getByRole("button", { name: new RegExp(` ${code}$`) }).click();
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+}
+
+/** As `fillIn`, where codes are typed. */
+export async function typeIn(page: Page, flight: Flight = FLIGHT): Promise<void> {
   await page.getByLabel(strings.ask.origin, { exact: true }).fill(flight.origin);
   await page.getByLabel(strings.ask.destination, { exact: true }).fill(flight.destination);
   await page.getByLabel(strings.ask.carrier, { exact: true }).fill(flight.carrier);

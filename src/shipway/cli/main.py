@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from shipway import __version__
-from shipway.cli.commands import checks, daemon, demo, disk, model, records, runs, steer
+from shipway.cli.commands import checks, daemon, demo, disk, model, monitor, records, runs, secrets, steer
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.terminal import say_json, tell
@@ -23,7 +23,8 @@ SECTIONS = {
     "Deliver": (runs.deploy, runs.approve, runs.reject, runs.retry, steer.rollback),
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
     "Look": (daemon.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
-    "Model": (model.model,),
+    "Model": (model.model, monitor.monitor),
+    "Secrets": (secrets.secrets,),
     "Run Shipway": (
         *(daemon.up, daemon.down, daemon.reload, daemon.repair, disk.prune),
         *(checks.validate, checks.doctor, demo.demo),

@@ -19,11 +19,14 @@ from shipway.core.views import (
     Decided,
     ModelsView,
     ModelView,
+    MonitorView,
     Promoted,
     Publishing,
     ReleaseView,
     RolloutView,
     RunView,
+    SecretChange,
+    SecretView,
     StatusView,
     TaskLine,
 )
@@ -41,6 +44,14 @@ class Desk(Protocol):
     @property
     def experiments(self) -> ExperimentDesk:
         """The verbs of splits and shadows."""
+
+    @property
+    def monitor(self) -> MonitorDesk:
+        """The verbs of watching a model's traffic."""
+
+    @property
+    def secrets(self) -> SecretDesk:
+        """The verbs of secrets."""
 
     def status(self) -> StatusView:
         """What serves where, what is under way, the newest runs."""
@@ -138,6 +149,44 @@ class ExperimentDesk(Protocol):
 
     def end_shadow(self, environment: str, who: str, why: str) -> ExperimentReport:
         """Let no version listen in any more."""
+
+
+class MonitorDesk(Protocol):
+    """Whether what a model is asked and answers is still what it was. Times are Unix time; the end is not in a window."""
+
+    def baseline(
+        self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
+    ) -> MonitorView:
+        """Make the baseline of the environment's model: of a CSV table, or of a window of its own traffic.
+
+        With neither it is made of the version's held-out rows. Raises Refused where there are none that can be used,
+        UsageError for a table that is not there.
+        """
+
+    def look(self, environment: str, since: float | None, until: float | None, who: str, tell: Tell) -> MonitorView:
+        """Hold a window of the traffic, by default the last day, to the baseline. Raises Refused without one."""
+
+    def show(self, environment: str) -> MonitorView:
+        """The newest look. Raises Refused where there was none."""
+
+
+class SecretDesk(Protocol):
+    """Values that services get as environment variables. They go in here and never come out: there is no `get`.
+
+    Every verb raises UsageError for an unknown environment or what is no variable's name.
+    """
+
+    def list(self, environment: str) -> Sequence[SecretView]:
+        """Every secret that has a value there, or that a service names, by name."""
+
+    def set(self, environment: str, name: str, value: str, who: str, why: str) -> SecretChange:
+        """Give it this value, for tasks that are started from now on.
+
+        Raises UsageError for a value that is empty, larger than 64 KiB or no text.
+        """
+
+    def unset(self, environment: str, name: str, who: str, why: str) -> SecretChange:
+        """Forget its value; one that has none is no error. Raises Refused while a service names it."""
 
 
 class ControlPlane(Protocol):

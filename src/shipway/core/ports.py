@@ -13,13 +13,15 @@ from shipway.core.experiments.figures import TaskFigures
 from shipway.core.logs.asked import Asked
 from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
+from shipway.core.monitoring.watch import Seen
 from shipway.core.observations.losses import Losses
 from shipway.core.observations.observation import Lagging, Observation, ProbeAnswer, Side, TaskReport, TaskView
 from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.rollouts.records import Lock
+from shipway.core.secrets.secret import StoredSecret
 from shipway.core.verdicts.lately import SeenLately
-from shipway.core.views import Publishing, TaskLine
+from shipway.core.views import MonitorView, Publishing, TaskLine
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -147,6 +149,15 @@ class VersionStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What the monitoring program said of a window, of which model version, and where its files are."""
+
+    version: str
+    seen: Seen
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pace:
     """How often a target is looked at, and how long to wait for it. All in seconds.
 
@@ -249,6 +260,51 @@ class Target(Protocol):
 
     def is_routing(self) -> bool:
         """Whether the part that takes clients' requests is up."""
+
+
+class Monitoring(Protocol):
+    """Runs the monitoring program over an environment's captured traffic, and keeps what it wrote.
+
+    Each raises ShipwayError when the program fails, with its last words.
+    """
+
+    def baseline(
+        self, environment: str, release: Release, table: str | None, window: tuple[float, float] | None, tell: Tell
+    ) -> Kept:
+        """Make a baseline of the table, else of the traffic in the window, else of the version's held-out rows.
+
+        Raises UsageError for a table that is not there, Refused for rows that can't be used.
+        """
+
+    def look(
+        self, environment: str, release: Release, window: tuple[float, float], sources: Sequence[str], tell: Tell
+    ) -> Kept:
+        """Hold the window, from a Unix time to before another, to the baseline. Raises Refused where there is none."""
+
+    def newest(self, environment: str) -> MonitorView | None:
+        """The view that was kept last."""
+
+    def keep(self, view: MonitorView) -> None:
+        """Keep a look as its environment's newest."""
+
+
+class Secrets(Protocol):
+    """Where the values of secrets are kept. Nothing here answers a value."""
+
+    def list(self, environment: str) -> Sequence[StoredSecret]:
+        """What has a value in the environment, by name."""
+
+    def set(self, environment: str, name: str, value: str) -> StoredSecret:
+        """Store the value, which `core.secrets.secret` has checked; durable when it returns.
+
+        Raises ShipwayError, and Refused for a name that the target does not take.
+        """
+
+    def unset(self, environment: str, name: str) -> None:
+        """Forget the value; fine when there is none."""
+
+    def check(self) -> None:
+        """Raise Refused where no task could be given a value now, as when the key is lost."""
 
 
 class Logs(Protocol):

@@ -18,7 +18,7 @@ class TaskSpec:
     """One task to run, in the folder of its artifact.
 
     `{port}` in `argv` and `env` becomes `port`; port 0 asks the supervisor for a free one. Timeouts are seconds, `env`
-    is the whole environment except PORT.
+    is the whole environment except PORT and `secrets`, the names whose values the runner puts in at each start.
     """
 
     id: str
@@ -35,6 +35,7 @@ class TaskSpec:
     drain_timeout: float
     health_path: str = ""
     host: str = "localhost"
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shipway.core.daemon.disk import Usage
 from shipway.core.daemon.loops import Loop
+from shipway.core.description.app import App
 from shipway.core.errors import Refused
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.model_version import ModelVersion
+from shipway.core.monitoring.watch import Seen, Verdict
 from shipway.core.observations.observation import Side
 from shipway.core.releases.release import BakedModel
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutKind, Warm
 from shipway.core.rollouts.served import Served
 from shipway.core.rollouts.waiting import Waiting
+from shipway.core.secrets.needed import needed, services_with
+from shipway.core.secrets.secret import StoredSecret
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorView:
+    """A look at a window of an environment's model, or the making of its baseline, which has no verdict.
+
+    Times are Unix time; `since` and `until` are None for a table. `folder` holds the program's files.
+    """
+
+    environment: str
+    version: str
+    since: float | None
+    until: float | None
+    at: float
+    seen: Seen
+    verdict: Verdict | None
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +254,36 @@ class Baked:
     model: ModelVersion
     folder: str
     to_describe: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """A secret by its name: when its value was set (Unix time, None while it has none), the services that name it."""
+
+    name: str
+    set_at: float | None
+    services: tuple[str, ...]
+
+
+def secret_views(app: App, stored: Iterable[StoredSecret]) -> list[SecretView]:
+    """Every secret that has a value or that a service names, by name."""
+    set_at = {secret.name: secret.set_at for secret in stored}
+    return [SecretView(name, set_at.get(name), services_with(app, name)) for name in sorted({*set_at, *needed(app)})]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretChange:
+    """What became of a secret: whether it has another value now, or none. `services` name it in shipway.yaml.
+
+    Tasks of `running` go on with the value that they were started with; `redeploy` is the command that starts them anew.
+    """
+
+    environment: str
+    name: str
+    changed: bool
+    services: tuple[str, ...]
+    running: tuple[str, ...] = ()
+    redeploy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipway.core.description.app import App
-from shipway.core.ports import Builder, Models, Source, Store
+from shipway.core.ports import Builder, Models, Monitoring, Secrets, Source, Store
 from shipway.pipeline.rollouts import Rollouts
 
 
@@ -18,6 +18,8 @@ class Parts:
     source: Source
     builder: Builder
     models: Models
+    monitoring: Monitoring
+    secrets: Secrets
     rollouts: Rollouts
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]

@@ -18,6 +18,7 @@ from shipway.core.rollouts.transition import ModelWay
 from shipway.pipeline.model_fit import requests_refused_by
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords, rollout_id
+from shipway.pipeline.secrets_in_use import SecretsInUse
 from shipway.pipeline.waits import Waits
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Runs:
         self._bell = parts.rollouts.bell
         self._records = RunRecords(parts.store, parts.clock)
         self._waits = Waits(parts, self._records)
+        self._secrets = SecretsInUse(parts.store, parts.secrets)
 
     def carry_out(self, id: str) -> None:
         """Do what is left of a run. Returns once it has ended; raises only where its end can't be recorded."""
@@ -120,6 +122,9 @@ class Runs:
     def _known(self, run: Run, release: Release) -> Release | None:
         """The same release as it is stored, if an environment on the way serves it already or is about to."""
         rollouts = self._parts.rollouts
+        if any(self._changed_secrets(environment) for environment in run.path):
+            # Where tasks have to be started anew, that is a release of its own, to go back from.
+            return None
         for environment in run.path:
             record, under_way = rollouts.record_of(environment), rollouts.under_way(environment)
             for id in (record.described_by, record.stable, under_way and under_way.release):
@@ -136,6 +141,7 @@ class Runs:
         with self._store.transaction():
             record = self._parts.rollouts.record_of(environment)
             serves = record.rollout is None and release.id == (record.described_by or record.stable)
+            serves = serves and not self._changed_secrets(environment)
             if not serves or any(is_heading_for(run, environment) and run.id != id for run in self._store.all(Run)):
                 return False
             run = self._records.change(id, done=(*self._records.get(id).done, environment))
@@ -167,12 +173,15 @@ class Runs:
             under_way = self._records.rollout(id, environment)
             record = rollouts.record_of(environment)
             stable = self._store.get(Release, record.stable or "")
-            if not back and under_way is None and record.rollout is None and release.same_in(environment, stable):
+            changed = self._changed_secrets(environment) if under_way is None else []
+            same = release.same_in(environment, stable) and not changed
+            if not back and under_way is None and record.rollout is None and same:
                 self._store.change(EnvironmentRecord, environment, lambda e: replace(e, described_by=release.id))
                 text = f"{environment} already serves exactly this, as {record.stable}"
             else:
                 if under_way is None:
                     self._check_model(run, release, environment, back)
+                    self._take_secrets(run, release, environment, changed)
                 self._move(run, environment, stable, release, back=back, over=over)
                 text = f"{environment} serves {release.id}"
             # While we still hold the environment: the next run must know that we were there.
@@ -185,8 +194,10 @@ class Runs:
     ) -> None:
         rollout = self._parts.rollouts.roll_out(
             rollout_id(run.id, environment), environment, release, run=run.id, by=run.by, back=back, over=over,
-            way=self._way(run, stable, release),
+            way=self._way(run, environment, stable, release),
         )  # fmt: skip
+        if rollout.kind == "swap" and stable is not None:
+            self._secrets.note_swap(environment, stable, release)
         if rollout.state.phase != "promoted":
             look = f"shipway logs --env {environment} --release {release.id}"
             if rollout.previous is None:
@@ -211,13 +222,33 @@ class Runs:
                     run, "note", f"{refusal.what}; {release.id} goes back to it all the same", environment
                 )
 
-    def _way(self, run: Run, stable: Release | None, release: Release) -> ModelWay:
-        """How a release that differs only in its model is rolled out. Another commit always takes a rollout."""
+    def _take_secrets(self, run: Run, release: Release, environment: str, changed: list[str]) -> None:
+        """Refuse what could not be started, and remember which values its tasks get. Tasks that are warm have theirs."""
+        warm = self._parts.rollouts.record_of(environment).warm
+        if warm is not None and warm.release == release.id:
+            return
+        self._secrets.check(release.app, [environment])
+        self._secrets.note_start(environment, release)
+        if changed:
+            self._records.tell(run, "note", f"changed since it was started: {', '.join(changed)}", environment)
+
+    def _changed_secrets(self, environment: str) -> list[str]:
+        """The secrets that what serves was started with other values of."""
+        record = self._parts.rollouts.record_of(environment)
+        return self._secrets.changed(environment, self._store.get(Release, record.stable or ""))
+
+    def _way(self, run: Run, environment: str, stable: Release | None, release: Release) -> ModelWay:
+        """How a release that differs only in its model is rolled out. Another commit always takes a rollout.
+
+        So do other values of secrets: tasks that run keep theirs.
+        """
         if run.canary:
             return "canary"
         if stable is None or release.model_version is None:
             return "rollout"
         if run.kind == "deploy" and (release.commit, release.app) != (stable.commit, stable.app):
+            return "rollout"
+        if run.kind == "deploy" and self._changed_secrets(environment):
             return "rollout"
         return "rollout" if requests_refused_by(self._parts.models, stable, release.model_version) else "swap"
 

@@ -19,7 +19,8 @@ from shipway.server.verbs.call import Answer, Call, Verb
 from shipway.server.verbs.daemon import control_verbs
 from shipway.server.verbs.table import FOLLOWING, LENGTHY
 
-MAX_BODY = 64 * 1024
+MAX_BODY = 512 * 1024
+"""Bytes. Room for a secret of 64 KiB, whose characters JSON may write as six each."""
 MAX_FOLLOWERS = 64
 MAX_LENGTHY = 2
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -17,6 +17,7 @@ from shipway.core.description.app import App
 from shipway.core.errors import Refused
 from shipway.core.events import AuditEntry
 from shipway.core.logs.asked import Asked
+from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.views import DaemonView
 from shipway.description import reader as description_file
@@ -33,6 +34,8 @@ from shipway.local.places import Places
 from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.routes import Routes
+from shipway.local.secrets.key import Keys
+from shipway.local.secrets.sealed_secrets import SealedSecrets
 from shipway.local.sides import Sides
 from shipway.local.source.git_source import GitSource
 from shipway.local.state.former_state import set_aside
@@ -42,6 +45,7 @@ from shipway.local.state.serving_copy import ServingCopy
 from shipway.local.state.storage import Storage
 from shipway.local.state.store import Store
 from shipway.local.target import LocalTarget
+from shipway.local.tasks.bounded_run import run_bounded
 from shipway.local.tasks.insiders import is_insider
 from shipway.local.tasks.processes import ProcessRunner
 from shipway.local.tasks.supervisor import Supervisor
@@ -50,6 +54,7 @@ from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.local.tasks.task_table import FileTaskTable
 from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
+from shipway.monitor.program import Captured, ProgramMonitoring
 from shipway.pipeline.desk.desk import PipelineDesk
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
@@ -172,6 +177,15 @@ def _programs() -> Path:
     return installed if installed.is_dir() else package.parent.parent
 
 
+def _captured(specs: TaskSpecs, environment: str, release: Release) -> Captured | None:
+    """Where the release's first service with a model captures what is asked of it."""
+    for service in release.artifacts:
+        version, found = release.model_of(service), specs.capture(environment, release, service)
+        if version is not None and found is not None:
+            return Captured(Path(found[0].removeprefix("file://")), found[1], version)
+    return None
+
+
 def build(places: Places) -> LocalPlatform:
     """The platform of the app that has these places. Raises ShipwayError when a part is missing."""
     root = places.root
@@ -195,11 +209,12 @@ def build(places: Places) -> LocalPlatform:
     builder = LocalBuilder(places.state, source, environments, confinement)
     parameters = FileParameters(places.state / "parameters")
     router = Router(places.state / "router", places.runtime)
-    specs = TaskSpecs(places, environments, router, parameters)
+    secrets = SealedSecrets(places.state / "secrets.json", Keys.of_machine(os.environ))
+    specs = TaskSpecs(places, environments, router, parameters, secrets.values)
     # The supervisor tells the target of changes, and the target is made of the supervisor: joined by name, late.
     table = FileTaskTable(places.state / "tasks")
     task_logs = FileTaskLog(places.state / "logs")
-    runner = ProcessRunner(task_logs)
+    runner = ProcessRunner(task_logs, secrets.values)
     supervisor = Supervisor(
         table,
         runner,
@@ -211,10 +226,19 @@ def build(places: Places) -> LocalPlatform:
     versions = WantedVersions(store, sides, supervisor, parameters, specs)
     evidence = ModelEvidence(sides, supervisor, specs, labelled_losses)
     target = LocalTarget(sides, routes, supervisor, runner, router, meter, versions, evidence, specs)
+    bucket = places.state / (app.model.bucket if app.model else "ml-models-bucket")
     models = ModelRegistry(
-        FolderStore(places.state / (app.model.bucket if app.model else "ml-models-bucket")),
+        FolderStore(bucket),
         Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
         root,
+    )
+    monitoring = ProgramMonitoring(
+        lambda lock, tell: environments.python(lock, "model monitoring", tell),
+        _programs(),
+        run_bounded,
+        lambda environment, release: _captured(specs, environment, release),
+        lambda version: bucket / version,
+        places.state / "monitor",
     )
     stopping = threading.Event()
     rollouts = Rollouts(store, target, builder, time.time, stopping)
@@ -223,6 +247,8 @@ def build(places: Places) -> LocalPlatform:
         source=source,
         builder=builder,
         models=models,
+        monitoring=monitoring,
+        secrets=secrets,
         rollouts=rollouts,
         clock=time.time,
         read_app=read_app,

@@ -20,7 +20,10 @@ from shipway.core.description.command_line import mistakes, value_mistakes, word
         ("python app.py --at $(date)", ["$(date) is not filled in"]),
         ("python app.py --at `date`", ["`date` is not filled in"]),
         ("python app.py --port {PORT}", ["no placeholder {PORT}; write {port}"]),
-        ("python app.py --port {prot}", ["no placeholder {prot}; allowed: {port}, {host}, {data}, {bucket}, {buckets}"]),
+        (
+            "python app.py --port {prot}",
+            ["no placeholder {prot}; allowed: {port}, {host}, {data}, {bucket}, {buckets}"],
+        ),
         ("cd src", ["`cd` is a shell's word, not a program; paths begin in the service's folder"]),
         ("cd src && python app.py", ["`cd` is a shell's word", "`&&` means something to a shell only"]),
         ("exec python app.py", ["`exec` is a shell's word"]),

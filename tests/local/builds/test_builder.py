@@ -221,7 +221,6 @@ def test_new_tests_are_run_on_a_known_tree(build):
         ({"path": "nowhere"}, "has no nowhere"),
         ({"path": "web/src/app.py"}, "is not a folder"),
         ({"test": "no-such-program"}, "cannot be started: .*No such file"),
-        ({"secrets": ["MAPS_API_KEY"]}, r"`secrets` \(MAPS_API_KEY\) are read on AWS only so far"),
     ],
 )
 def test_what_is_missing_is_named(build, keys, message):

@@ -9,11 +9,15 @@ from typing import Annotated, Any, Self
 from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from backend_api.labels.bucket import open_bucket
+
 Seconds = Annotated[float, Field(gt=0, le=300)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 _LOCAL_MODEL_SERVICE = "http://127.0.0.1:8001"
 _AWS_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", re.ASCII)
 _HTTP_URL = TypeAdapter(HttpUrl)
+_SOURCE = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
+_TOKEN = re.compile(r"[!-+\--<>-~]{20,200}", re.ASCII)
 _DRIVERS = {
     "sqlite": "sqlite",
     "sqlite+aiosqlite": "sqlite",
@@ -68,6 +72,12 @@ class Settings(BaseSettings):
     model_connections: int = Field(default=100, ge=1, le=10_000)
     model_idle_timeout: Seconds = Field(default=4.0, description="below what the other side keeps idle connections")
 
+    labels: str | None = Field(default=None, description="file:// or s3://: the bucket that outcomes are written into")
+    endpoint_name: str | None = Field(default=None, description="under which requests are captured, and labels lie")
+    outcome_sources: Annotated[dict[str, str], NoDecode] = Field(
+        default={}, repr=False, description="name=token, comma-separated: who may correct outcomes"
+    )
+
     late_threshold: float = Field(default=0.5, gt=0, lt=1, description="`late` from this probability on")
     body_limit: int = Field(default=64 * 1024, ge=1024, description="bytes")
     body_timeout: Seconds = Field(default=10.0, description="to receive a whole request body")
@@ -87,7 +97,7 @@ class Settings(BaseSettings):
             raise ValueError(f"expected a URL that starts with one of {', '.join(_DRIVERS)}, found scheme {scheme!r}")
         return f"{_DRIVERS[scheme]}://{rest}"
 
-    @field_validator("sagemaker_endpoint", "sagemaker_variant")
+    @field_validator("sagemaker_endpoint", "sagemaker_variant", "endpoint_name")
     @classmethod
     def _name_on_aws(cls, name: str | None) -> str | None:
         if name is not None and not _AWS_NAME.fullmatch(name):
@@ -99,10 +109,49 @@ class Settings(BaseSettings):
     def _as_it_is_sent(cls, url: str | None) -> str | None:
         return None if url is None else http_address(url)
 
+    @field_validator("labels")
+    @classmethod
+    def _a_bucket(cls, url: str | None) -> str | None:
+        if url is not None:
+            open_bucket(url)
+        return url
+
+    @field_validator("outcome_sources", mode="before")
+    @classmethod
+    def _named_tokens(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        sources: dict[str, str] = {}
+        for number, entry in enumerate(filter(None, map(str.strip, value.split(","))), start=1):
+            name, equals, token = entry.partition("=")
+            # Without what was found: it may be a token.
+            if not equals or not _SOURCE.fullmatch(name) or name == "device" or name in sources:
+                raise ValueError(
+                    f"entry {number}: expected name=token, each name once: lower-case letters, digits and dashes, "
+                    "40 at most, and not device"
+                )
+            if not _TOKEN.fullmatch(token):
+                raise ValueError(
+                    f"entry {number}: expected a token of 20 to 200 printable ASCII characters without , ="
+                )
+            sources[name] = token
+        return sources
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def labels_endpoint(self) -> str:
+        """The endpoint that labels are for; empty where there are none to write."""
+        return self.endpoint_name or self.sagemaker_endpoint or ""
+
+    @model_validator(mode="after")
+    def _labels_have_an_endpoint(self) -> Self:
+        if self.labels is not None and not self.labels_endpoint:
+            raise ValueError("ENDPOINT_NAME: needed with LABELS, found none; it is the model service's ENDPOINT_NAME")
+        return self
 
     @model_validator(mode="after")
     def _routes_fit_together(self) -> Self:

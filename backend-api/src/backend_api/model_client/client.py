@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-
-from pydantic_core import to_json
 
 from backend_api.config.settings import Settings
 from backend_api.errors import ApiError
-from backend_api.features import Feature
 from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
 from backend_api.model_client.comparison import Comparison
 from backend_api.model_client.http_route import HttpRoute
-from backend_api.model_client.route import Route, Scored, Unreachable, UnusableAnswer
+from backend_api.model_client.route import ModelRequest, Route, Scored, Unreachable, UnusableAnswer
 from backend_api.model_client.share import in_share
 
 FIGURES_EVERY = 60.0
@@ -57,9 +53,8 @@ class ModelClient:
         for route in self._routes():
             await route.close()
 
-    async def score(self, features: Mapping[str, Feature], context: RequestContext) -> Scored:
-        """The probability for one row; ApiError 503 when no route has the model, 502 when its answer is not usable."""
-        body = to_json({"instances": [features]})
+    async def score(self, request: ModelRequest, context: RequestContext) -> Scored:
+        """The answer; ApiError 503 when no route has the model, 502 when what it answered is not usable."""
         now = asyncio.get_running_loop().time()
         deadline = now + self._settings.model_deadline
         own, other = self._routes_of(context)
@@ -72,14 +67,14 @@ class ModelClient:
             context.notes["model_fell_back"] = f"{own.who} was not asked: its breaker is {own.breaker.state}"
         context.notes["model_route"] = first.name
         try:
-            scored = await first.score(body, context, deadline, self._settings.model_retries, patience)
+            scored = await first.score(request, context, deadline, self._settings.model_retries, patience)
         except Unreachable as error:
             _note_detail(context, error)
             reason = f"{first.who} {error}"
             if second is None:
                 raise _unavailable(reason) from error
             first.count_failure(now, error)
-            scored = await self._by_the_second(second, body, context, deadline, reason)
+            scored = await self._by_the_second(second, request, context, deadline, reason)
             if second is not own:
                 own.figures.fell_back += 1
         except UnusableAnswer as error:
@@ -88,11 +83,11 @@ class ModelClient:
             if first is not own:
                 own.figures.fell_back += 1
             elif self._comparison is not None and other is not None:
-                self._comparison.offer(body, context, own, scored, other)
+                self._comparison.offer(request, context, own, scored, other)
         return scored
 
     async def _by_the_second(
-        self, second: Route, body: bytes, context: RequestContext, deadline: float, reason: str
+        self, second: Route, request: ModelRequest, context: RequestContext, deadline: float, reason: str
     ) -> Scored:
         """The answer of the route that was not asked first, in all that is left of the time: nobody comes after it.
 
@@ -103,7 +98,7 @@ class ModelClient:
         context.notes.update(model_route=second.name, model_fell_back=reason)
         try:
             left = self._settings.model_deadline
-            return await second.score(body, context, deadline, self._settings.model_retries, left)
+            return await second.score(request, context, deadline, self._settings.model_retries, left)
         except Unreachable as also:
             _note_detail(context, also)
             raise _unavailable(f"{reason}, and {second.who} {also}") from also

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from backend_api.config.settings import Settings
 from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
-from backend_api.model_client.route import Route, Scored, Unreachable, UnusableAnswer
+from backend_api.model_client.route import ModelRequest, Route, Scored, Unreachable, UnusableAnswer
 
 _LOG_PAUSE = 1.0
 
@@ -35,7 +35,7 @@ class Comparison:
         self._log_again = dict.fromkeys(("disagreed", "other_version", "failed"), 0.0)
         self._unlogged: Counter[str] = Counter()
 
-    def offer(self, body: bytes, context: RequestContext, route: Route, scored: Scored, other: Route) -> None:
+    def offer(self, request: ModelRequest, context: RequestContext, route: Route, scored: Scored, other: Route) -> None:
         """Compares this request if it is among the chosen share and there is room; returns at once."""
         if random.random() * 100 >= self._percent:
             return
@@ -44,19 +44,26 @@ class Comparison:
         if len(self._under_way) >= self._room or not other.breaker.admits(now, deadline):
             self._counts["dropped"] += 1
             return
-        task = asyncio.create_task(self._compare(body, context, route, scored, other, deadline))
+        task = asyncio.create_task(self._compare(request, context, route, scored, other, deadline))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
     async def _compare(
-        self, body: bytes, context: RequestContext, route: Route, scored: Scored, other: Route, deadline: float
+        self,
+        request: ModelRequest,
+        context: RequestContext,
+        route: Route,
+        scored: Scored,
+        other: Route,
+        deadline: float,
     ) -> None:
         try:
-            also = await other.score(body, context, deadline, retries=0)
+            also = await other.score(request, context, deadline, retries=0)
         except (Unreachable, UnusableAnswer) as error:
             self._tell("failed", context, {"message": f"{other.who}: {error}"})
             return
-        difference = abs(scored.probability - also.probability)
+        pairs = zip(scored.probabilities, also.probabilities, strict=True)
+        difference = max(abs(one - another) for one, another in pairs)
         self._largest = max(self._largest, difference)
         self._counts["compared"] += 1
         said = {route.name: asdict(scored), other.name: asdict(also), "difference": difference}

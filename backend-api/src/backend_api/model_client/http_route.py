@@ -11,7 +11,7 @@ from yarl import URL
 from backend_api.config.settings import Settings
 from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
-from backend_api.model_client.route import Passing, Route, Scored, UnusableAnswer, scored_in
+from backend_api.model_client.route import ModelRequest, Passing, Route, Scored, UnusableAnswer, scored_in
 
 _RETRIED = frozenset({502, 503, 504})
 
@@ -26,8 +26,8 @@ class HttpRoute(Route):
         super().__init__(settings, f"{url}/predict", log)
         self._ready = URL(f"{url}/ready", encoded=True)
 
-    def _headers(self, body: bytes, context: RequestContext) -> Mapping[str, str]:
-        return {"content-type": "application/json", **context.headers()}
+    def _headers(self, request: ModelRequest, body: bytes, context: RequestContext) -> Mapping[str, str]:
+        return {"content-type": "application/json", **request.headers(), **context.headers()}
 
     def _read(self, status: int, headers: Mapping[str, str], body: bytes) -> Scored:
         if status == 200:

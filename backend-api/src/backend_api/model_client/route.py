@@ -7,16 +7,18 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import aiohttp
 from aiohttp.connector import Connection
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import to_json
 from yarl import URL
 
 from backend_api.config.settings import Settings
+from backend_api.features import Feature
 from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
 from backend_api.model_client.breaker import Breaker
@@ -49,26 +51,51 @@ class _Answer(BaseModel):
     model_config = ConfigDict(strict=True, protected_namespaces=(), allow_inf_nan=False)
 
     model_version: str = Field(min_length=1, max_length=100)
-    predictions: list[Annotated[float, Field(ge=0, le=1)]] = Field(min_length=1, max_length=1)
+    predictions: list[Annotated[float, Field(ge=0, le=1)]]
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """Rows to be scored by one call.
+
+    What was captured of it is found by `inference_id`; without one, what really happened is joined to none of its rows.
+    `custom_attributes` are captured beside the rows, to tell what they are for.
+    """
+
+    rows: Sequence[Mapping[str, Feature]]
+    inference_id: str | None = None
+    custom_attributes: str | None = None
+
+    def body(self) -> bytes:
+        """As both routes send it."""
+        return to_json({"instances": self.rows})
+
+    def headers(self) -> dict[str, str]:
+        """SageMaker's names, which the model service knows as well."""
+        named = {
+            "x-amzn-sagemaker-inference-id": self.inference_id,
+            "x-amzn-sagemaker-custom-attributes": self.custom_attributes,
+        }
+        return {name: value for name, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The model's word on one row."""
+    """The model's word on each row of a request, in their order."""
 
-    probability: float
+    probabilities: Sequence[float]
     model_version: str
 
 
 def scored_in(body: bytes) -> Scored:
-    """The one prediction in an answer's body. Raises UnusableAnswer."""
+    """The predictions in an answer's body. Raises UnusableAnswer."""
     try:
         answer = _Answer.model_validate_json(body)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"]) or "body"
         raise UnusableAnswer(f"{where}: {fault['msg']}") from error
-    return Scored(probability=answer.predictions[0], model_version=answer.model_version)
+    return Scored(answer.predictions, answer.model_version)
 
 
 class Figures:
@@ -136,8 +163,8 @@ class Route(ABC):
         )
 
     @abstractmethod
-    def _headers(self, body: bytes, context: RequestContext) -> Mapping[str, str]:
-        """What goes along with the body. Raises Unreachable."""
+    def _headers(self, request: ModelRequest, body: bytes, context: RequestContext) -> Mapping[str, str]:
+        """What goes along with the request's body. Raises Unreachable."""
 
     @abstractmethod
     def _read(self, status: int, headers: Mapping[str, str], body: bytes) -> Scored:
@@ -148,9 +175,14 @@ class Route(ABC):
         """How the route is, for `/ready`; never raises for one that is unreachable."""
 
     async def score(
-        self, body: bytes, context: RequestContext, deadline: float, retries: int, patience: float | None = None
+        self,
+        request: ModelRequest,
+        context: RequestContext,
+        deadline: float,
+        retries: int,
+        patience: float | None = None,
     ) -> Scored:
-        """The probability for the one row in `body`, by `deadline` on the loop's clock.
+        """A probability for each row, by `deadline` on the loop's clock.
 
         An answer is waited for `patience` seconds, by default the read timeout. Raises Unreachable, UnusableAnswer.
         """
@@ -161,7 +193,8 @@ class Route(ABC):
         figures = self.figures
         figures.asked += 1
         try:
-            headers = self._headers(body, context)
+            body = request.body()
+            headers = self._headers(request, body, context)
             reason = ""
             for attempt in range(retries + 1):
                 if attempt:
@@ -173,6 +206,9 @@ class Route(ABC):
                 timeout = min(self._settings.model_read_timeout if patience is None else patience, deadline - clock())
                 try:
                     scored = self._read(*await self._ask("POST", self._url, headers, body, timeout))
+                    if len(scored.probabilities) != len(request.rows):
+                        asked, found = len(request.rows), len(scored.probabilities)
+                        raise UnusableAnswer(f"predictions: expected {asked}, found {found}")
                 except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
                     reason = f"could not be reached ({type(error).__name__})"
                 except TimeoutError as error:

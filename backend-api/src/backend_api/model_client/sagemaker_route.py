@@ -16,11 +16,10 @@ from backend_api.config.settings import Settings
 from backend_api.logs import Logger
 from backend_api.middleware import RequestContext
 from backend_api.model_client.aws import Credentials, Runtime
-from backend_api.model_client.route import Passing, Route, Scored, Unreachable, UnusableAnswer, scored_in
+from backend_api.model_client.route import ModelRequest, Passing, Route, Scored, Unreachable, UnusableAnswer, scored_in
 
 # What the container answered, as on the other route: its own 500 is no passing fault, a lost container is.
 _CONTAINER_AWAY = frozenset({502, 503, 504})
-_LONGEST_INFERENCE_ID = 64
 
 
 class SageMakerRoute(Route):
@@ -48,16 +47,13 @@ class SageMakerRoute(Route):
         self._credentials.stop()
         await super().close()
 
-    def _headers(self, body: bytes, context: RequestContext) -> Mapping[str, str]:
+    def _headers(self, request: ModelRequest, body: bytes, context: RequestContext) -> Mapping[str, str]:
         credentials = self._credentials.frozen
         if credentials is None:
             raise Unreachable(f"can't be asked: {self._credentials.fault}")
-        request = AWSRequest("POST", str(self._url), headers=self._fixed, data=body)
-        if len(context.request_id) <= _LONGEST_INFERENCE_ID:
-            # Captured with the row, so that what really happened can be joined to it later.
-            request.headers["x-amzn-sagemaker-inference-id"] = context.request_id
-        SigV4Auth(credentials, self._runtime.signing_name, self._runtime.region).add_auth(request)
-        headers = dict(request.headers.items())
+        signed = AWSRequest("POST", str(self._url), headers=self._fixed | request.headers(), data=body)
+        SigV4Auth(credentials, self._runtime.signing_name, self._runtime.region).add_auth(signed)
+        headers = dict(signed.headers.items())
         # Not signed: AWS strips what its API does not know; our own service, asked as an endpoint, keeps to the device.
         # A session id is no substitute: on AWS it belongs to stateful models, which open the session themselves.
         headers.update(context.headers())

@@ -24,11 +24,11 @@ def _local_time(value: object) -> datetime:
 
 
 # Not the format `date-time`, which has an offset.
-_Local = Annotated[
+Local = Annotated[
     datetime,
     WithJsonSchema({"type": "string", "pattern": f"^{_LOCAL_TIME.pattern}$", "examples": ["2013-07-04T08:15"]}),
 ]
-LocalTime = Annotated[_Local, BeforeValidator(_local_time)]
+LocalTime = Annotated[Local, BeforeValidator(_local_time)]
 
 
 class _Strict(BaseModel):
@@ -48,13 +48,18 @@ class Weather(_Strict):
     visib: float | None = Field(default=None, ge=0, le=100, description="miles")
 
 
-class Flight(_Strict):
-    """The flight that a client asks about."""
+class ScheduledFlight(_Strict):
+    """What a timetable tells of a flight, as `GET /api/outlook` asks about it."""
 
     origin: str = Field(pattern=r"^[A-Z]{3}$", description="airport of departure: EWR, JFK or LGA", examples=["JFK"])
     destination: str = Field(pattern=r"^[A-Z]{3}$", description="airport of arrival", examples=["LAX"])
     carrier: str = Field(pattern=r"^[A-Z0-9]{2}$", description="two-letter airline code", examples=["B6"])
     departure: LocalTime = Field(description="scheduled, local time at the origin")
+
+
+class Flight(ScheduledFlight):
+    """The flight that a client asks about."""
+
     arrival: LocalTime | None = Field(default=None, description="scheduled, local time at the destination")
     weather: Weather | None = None
 
@@ -75,7 +80,7 @@ class Prediction(BaseModel):
     origin: str
     destination: str
     carrier: str
-    departure: _Local = Field(description="local time at the origin")
+    departure: Local = Field(description="local time at the origin")
     probability: float = Field(ge=0, le=1, description="that the flight arrives more than 15 minutes late")
     late: bool = Field(description="`probability` reaches `threshold`")
     threshold: float

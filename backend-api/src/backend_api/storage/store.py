@@ -122,7 +122,7 @@ class Store:
 
 
 async def stop_writer(writer: asyncio.Task[None]) -> None:
-    """Ends `Store.run`; by then no request is left that could wait for it."""
+    """Ends a task that runs for ever, such as `Store.run`; by then no request is left that could wait for it."""
     writer.cancel()
     with suppress(asyncio.CancelledError):
         await writer

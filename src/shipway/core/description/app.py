@@ -11,10 +11,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_validator
 
+from shipway.core.description import VARIABLE
 from shipway.core.description.command_line import mistakes, value_mistakes
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
 from shipway.core.description.values import (
-    VARIABLE,
     Bytes,
     Days,
     Host,
@@ -100,6 +100,14 @@ class Quality(Strict):
     min_predictions: int = Field(default=200, ge=1, description="of each side; fewer never roll back")
 
 
+class Monitor(Strict):
+    """What of a model's traffic is watched, and what a drift of it means."""
+
+    triggers: tuple[str, ...] = Field(default=(), max_length=1000, description="columns and metrics that count")
+    min_rows: int = Field(default=200, ge=1, description="fewer rows in a window are no evidence")
+    label_sources: tuple[Name, ...] = Field(default=(), description="whose labels are trusted")
+
+
 class Model(Strict):
     """The app's model and where its versions lie."""
 
@@ -107,6 +115,7 @@ class Model(Strict):
     bucket: Name = "ml-models-bucket"
     on_approval: tuple[Name, ...] = Field(default=(), description="environments that an approved version goes into")
     quality: Quality = Quality()
+    monitor: Monitor = Monitor()
 
 
 class Tasks(Strict):

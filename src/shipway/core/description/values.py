@@ -13,7 +13,6 @@ NAME = r"^[a-z][a-z0-9-]{0,39}$"
 HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$"
 """A name or an IPv4 address, and maybe a port."""
 
-VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 _SIZES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

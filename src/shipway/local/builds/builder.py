@@ -37,6 +37,8 @@ from shipway.local.source.git_source import GitSource
 from shipway.local.state.storage import touch
 from shipway.local.tasks.process_table import end_marked
 
+PLACEHOLDER = "placeholder"
+"""What tests get in place of a secret: a commit that nobody has approved sees no value."""
 _TEST_TIMEOUT = 15 * 60.0
 _LOG_LINES = 20
 _NAMED_FILES = 5
@@ -96,15 +98,9 @@ class LocalBuilder(Builder):
     def build(self, commit: Commit, name: str, service: Service, tell: Tell) -> Artifact:
         """Test and build what `commit` holds in the service's folder; see `Builder`."""
         started = time.monotonic()
-        if service.secrets:
-            raise UsageError(
-                f"{name}: `secrets` ({', '.join(service.secrets)}) are read on AWS only so far: tasks on this machine would "
-                "start without them",
-                fix="leave `secrets` out of the service while it is deployed here",
-            )
         committed = CommittedService(self._source, commit, name, service)
         lock = committed.lock()
-        check = None if service.test is None else _Check(service.test, committed.test_lock(), service.env)
+        check = None if service.test is None else _Check(service.test, committed.test_lock(), _env_of_tests(service))
         environment = self._environments.ensure(lock, name, tell)
         self._check_programs(committed, environment, name)
         content = {
@@ -212,6 +208,11 @@ class LocalBuilder(Builder):
         passed = home / "passed" / job.check.key
         passed.parent.mkdir(exist_ok=True)
         write_atomically(passed, job.check.command.encode())
+
+
+def _env_of_tests(service: Service) -> dict[str, str]:
+    """The service's variables. Its secrets are there, so that its program starts; their values are not."""
+    return dict.fromkeys(service.secrets, PLACEHOLDER) | service.env
 
 
 def _is_whole(place: Path) -> bool:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from shipway.core.errors import ShipwayError
 from shipway.core.tasks import LAUNCH, Runner, TaskHandle, TaskSpec
 from shipway.local.builds.address import address_of
 from shipway.local.files import log_file
+from shipway.local.secrets.log_filters import LogFilters
+from shipway.local.secrets.redaction import forms
+from shipway.local.secrets.values import Values, no_values
 from shipway.local.tasks.port_owner import stranger_on
 from shipway.local.tasks.process_table import (
     children_of_all,
@@ -52,10 +56,15 @@ _PAUSE = 0.01
 
 
 class ProcessRunner(Runner):
-    """Tasks as processes of this machine. They outlive this program. A handle's id is the process's."""
+    """Tasks as processes of this machine. They outlive this program. A handle's id is the process's.
 
-    def __init__(self, log: FileTaskLog) -> None:
+    What a task with secrets writes goes through a filter that outlives this program, too, so that no value is on disk.
+    """
+
+    def __init__(self, log: FileTaskLog, secrets: Values = no_values) -> None:
         self._log = log
+        self._secrets = secrets
+        self._filters = LogFilters()
         self._lock = threading.Lock()
         self._children: dict[TaskHandle, subprocess.Popen[bytes]] = {}
         self._endings: dict[TaskHandle, str] = {}
@@ -71,21 +80,22 @@ class ProcessRunner(Runner):
         port = str(spec.port)
         argv = [argument.replace("{port}", port) for argument in spec.argv]
         variables = {name: value.replace("{port}", port) for name, value in spec.env.items()} | {"PORT": port}
+        secrets = self._secrets(spec.environment, spec.secrets)
         try:
-            log = log_file.open_for_append(self._log.file(spec))
+            output = self._output(spec, secrets.values())
             try:
                 _require_program(argv[0], tree, variables)
                 child = subprocess.Popen(
                     [*_LAUNCHER, *argv],
                     cwd=tree,
-                    env=variables,
+                    env={**variables, **secrets},
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
+                    stdout=output,
+                    stderr=output,
                     start_new_session=True,
                 )
             finally:
-                os.close(log)
+                os.close(output)
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _PASSING:
                 raise
@@ -153,6 +163,20 @@ class ProcessRunner(Runner):
             if handle is not None:
                 self._endings.pop(handle, None)
                 self._families.pop(handle, None)
+        if spec.secrets and LAUNCH in spec.env:
+            # The last lines say why it ended.
+            self._filters.finish(spec.env[LAUNCH])
+
+    def _output(self, spec: TaskSpec, secrets: Iterable[str]) -> int:
+        """What the task writes to: its log, or the filter before it."""
+        log = log_file.open_for_append(self._log.file(spec))
+        hidden = forms(secrets)
+        if not hidden:
+            return log
+        try:
+            return self._filters.start(hidden, log, spec.env.get(LAUNCH) or uuid.uuid4().hex)
+        finally:
+            os.close(log)
 
     def _left(self, spec: TaskSpec, handle: TaskHandle | None) -> set[int]:
         """What to kill now: the leader last, because while it lives every orphan of the task becomes its child."""

@@ -18,6 +18,8 @@ from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.places import Places
 from shipway.local.router.router import Router
+from shipway.local.secrets.redaction import redacted
+from shipway.local.secrets.values import Values, no_values
 from shipway.local.tasks.bounded_run import run_bounded
 
 BEFORE_TRAFFIC_TIMEOUT = 300.0
@@ -33,12 +35,18 @@ class TaskSpecs:
     """Makes task specs for one app on this machine."""
 
     def __init__(
-        self, places: Places, environments: PythonEnvironments, router: Router, parameters: FileParameters
+        self,
+        places: Places,
+        environments: PythonEnvironments,
+        router: Router,
+        parameters: FileParameters,
+        secrets: Values = no_values,
     ) -> None:
         self._places = places
         self._environments = environments
         self._router = router
         self._parameters = parameters
+        self._secrets = secrets
 
     def parameter(self, environment: str, side: Side) -> str:
         """The name of the parameter that holds a side's model version."""
@@ -65,6 +73,7 @@ class TaskSpecs:
             start_timeout=described.start_timeout,
             drain_timeout=described.drain_timeout,
             host=described.check_host,
+            secrets=described.secrets,
         )
 
     def capture(self, environment: str, release: Release, service: str) -> tuple[str, str] | None:
@@ -82,17 +91,18 @@ class TaskSpecs:
         described = release.app.services[service]
         command = described.before_traffic or ""
         tell(f"{service}: {command}")
+        secrets = self._secrets(environment, described.secrets)
         try:
             code, said = run_bounded(
                 shlex.split(self._filled(command, environment, release, service)),
                 Path(address_of(release.artifacts[service]).tree),
-                self._variables(environment, side, release, service),
+                {**self._variables(environment, side, release, service), **secrets},
                 BEFORE_TRAFFIC_TIMEOUT,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Refused(f"{service}: before_traffic could not run: {error}", fix="edit it in shipway.yaml") from error
         if code != 0:
-            last = said.strip().splitlines()[-15:]
+            last = redacted(said, secrets.values()).strip().splitlines()[-15:]
             raise Refused(
                 with_log(f"{service}: before_traffic failed with exit code {code}", last),
                 fix=f"correct `{command}` and deploy again",

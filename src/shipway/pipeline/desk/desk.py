@@ -18,12 +18,15 @@ from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.views import ReleaseView, RolloutView, RunView, StatusView, TaskLine
 from shipway.pipeline.desk.models import PipelineModels
+from shipway.pipeline.desk.monitor import PipelineMonitor
+from shipway.pipeline.desk.secrets import PipelineSecrets
 from shipway.pipeline.desk.views import Views
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.remarks import remarks
+from shipway.pipeline.secrets_in_use import SecretsInUse
 from shipway.pipeline.waits import check_newer, superseded
 
 _CHECKED = frozenset({"/health", "/healthz", "/ready", "/readyz", "/livez", "/live", "/ping", "/up"})
@@ -39,7 +42,9 @@ class PipelineDesk(Desk):
         self._engine = engine
         self._target = target
         self._models = PipelineModels(parts, engine)
+        self._secrets = PipelineSecrets(parts)
         self._experiments = experiments
+        self._monitor = PipelineMonitor(parts)
         self._logs = logs
         self._views = Views(parts, target, experiments)
 
@@ -50,6 +55,14 @@ class PipelineDesk(Desk):
     @property
     def experiments(self) -> Experiments:
         return self._experiments
+
+    @property
+    def monitor(self) -> PipelineMonitor:
+        return self._monitor
+
+    @property
+    def secrets(self) -> PipelineSecrets:
+        return self._secrets
 
     def resume(self) -> None:
         """Go on with every run that has not ended."""
@@ -68,6 +81,7 @@ class PipelineDesk(Desk):
                 f"commit {commit.short} knows no environment {missing[0]!r}; its shipway.yaml has: {allowed}",
                 fix="deploy a commit whose shipway.yaml has it",
             )
+        SecretsInUse(self._store, self._parts.secrets).check(described, path)
         run = new_run(
             self._parts, "deploy", path, who, commit=commit.id, subject=commit.subject, branch=branch,
             notes=remarks(self._parts.source, commit, described),

@@ -12,13 +12,18 @@ from shipway.server.verbs import shapes
 from shipway.server.verbs.call import Answer, Call, Verb, Verbs
 from shipway.server.verbs.experiments import experiment_verbs
 from shipway.server.verbs.models import model_verbs
+from shipway.server.verbs.monitor import monitor_verbs
+from shipway.server.verbs.secrets import secret_verbs
 
 MAX_WAIT = 20.0
 MOST_LINES = 10_000
 FOLLOWING = frozenset({("GET", "/v1/runs/{id}/events")})
 """Verbs that wait for something to happen."""
-LENGTHY = frozenset({("POST", "/v1/models"), ("GET", "/v1/models/{a}/compare/{b}")})
-"""Verbs that run models over many rows: few of them at a time, so that they never keep others waiting."""
+LENGTHY = frozenset({
+    ("POST", "/v1/models"), ("GET", "/v1/models/{a}/compare/{b}"),
+    ("POST", "/v1/environments/{environment}/monitor"), ("POST", "/v1/environments/{environment}/monitor/baseline"),
+})  # fmt: skip
+"""Verbs that look at many rows: few of them at a time, so that they never keep others waiting."""
 
 
 def desk_verbs(desk: Desk) -> Verbs:
@@ -63,6 +68,8 @@ def desk_verbs(desk: Desk) -> Verbs:
         },
         **model_verbs(desk.models),
         **experiment_verbs(desk.experiments),
+        **monitor_verbs(desk.monitor),
+        **secret_verbs(desk.secrets),
         ("GET", "/v1/logs"): logs,
         ("GET", "/v1/logs/build"): lambda call: {
             "lines": list(desk.build_log(call.query("run") or "", asked_lines(call)))

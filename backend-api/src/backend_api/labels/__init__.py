@@ -1,0 +1,1 @@
+"""Outcomes on their way into the monitoring bucket, where they become the labels of what was captured."""

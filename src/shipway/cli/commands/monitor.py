@@ -1,0 +1,89 @@
+"""`monitor baseline | run | report`: whether what a model is asked and answers is still what it was."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shipway.cli import options
+from shipway.cli.group import Group
+from shipway.cli.here import client as client_here
+from shipway.cli.render.monitor import look_lines
+from shipway.cli.since import since_when
+from shipway.cli.terminal import say, say_json, tell
+
+LENGTHY = 1900.0
+"""Seconds that a command waits for a look at many rows."""
+EXIT_CODES = {"quiet": 0, "drift": 1, "hold": 3}
+
+
+@click.group(cls=Group)
+def monitor() -> None:
+    """Watch a model's traffic: baseline, run, report."""
+
+
+@monitor.command()
+@click.argument("environment")
+@click.option(
+    "--from", "table", type=click.Path(exists=True, path_type=Path), help="A CSV file with a header, or a folder."
+)
+@click.option("--since", metavar="TIME", help="Of the traffic from then on: 7d, 2026-11-26T10:00.")
+@click.option("--until", metavar="TIME", help="Of the traffic until then; default: now.")
+@options.as_json()
+def baseline(environment: str, table: Path | None, since: str | None, until: str | None, as_json: bool) -> int:
+    """Say what normal is for the model that serves.
+
+    By default that is what the version's held-out rows say. Edit `constraints.json` in the folder that is printed.
+    """
+    if table is not None and (since or until):
+        raise click.UsageError("--from goes without --since and --until")
+    tell("  · reading; a first time makes an environment for the program, which takes a minute")
+    given: dict[str, Any] = {"table": str(table.resolve()) if table else None}
+    found = client_here().post(
+        "environments", environment, "monitor", "baseline", timeout=LENGTHY, **given, **_window(since, until)
+    )
+    if as_json:
+        say_json(found)
+    else:
+        say(look_lines(found))
+    return 0
+
+
+@monitor.command()
+@click.argument("environment")
+@click.option("--since", metavar="TIME", help="From then on: 7d, 2026-11-26T10:00. Default: the last day.")
+@click.option("--until", metavar="TIME", help="Until then; default: now.")
+@options.as_json()
+def run(environment: str, since: str | None, until: str | None, as_json: bool) -> int:
+    """Hold a window of the traffic to the baseline.
+
+    Exit code 0: quiet. 1: drift. 3: hold, there is too little to tell.
+    """
+    tell("  · reading what was captured")
+    found = client_here().post("environments", environment, "monitor", timeout=LENGTHY, **_window(since, until))
+    return _answer(found, as_json)
+
+
+@monitor.command()
+@click.argument("environment")
+@options.as_json()
+def report(environment: str, as_json: bool) -> int:
+    """Show the newest look again, with its exit code."""
+    return _answer(client_here().get("environments", environment, "monitor"), as_json)
+
+
+def _answer(found: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        say_json(found)
+    else:
+        say(look_lines(found))
+    return EXIT_CODES[found["verdict"]["state"]]
+
+
+def _window(since: str | None, until: str | None) -> dict[str, float]:
+    now = time.time()
+    given = {"since": since, "until": until}
+    return {name: since_when(text, now) for name, text in given.items() if text is not None}

@@ -1,0 +1,1 @@
+"""Whether what a model is asked, and what it answers, is still what it was: rules only."""

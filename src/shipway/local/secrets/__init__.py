@@ -1,0 +1,1 @@
+"""Secrets on one machine: the key, the sealed values, and what keeps values out of logs."""

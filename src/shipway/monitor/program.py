@@ -1,0 +1,239 @@
+"""Runs the monitoring program over captured traffic, in an environment of its own, and keeps what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import TypeAdapter
+
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.monitoring.watch import Seen, Violation
+from shipway.core.ports import Kept, Monitoring, Tell
+from shipway.core.releases.release import Release
+from shipway.core.views import MonitorView
+
+LOCK = "model-monitoring/requirements.lock"
+TIMEOUT = 1800.0
+_CAPTURED = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput", "endpointOutput"]}}'
+_TABLE = '{"csv": {"header": true}}'
+_LAST_WORDS = 400
+_views: TypeAdapter[MonitorView] = TypeAdapter(MonitorView)
+
+PythonFor = Callable[[Path, Tell], Path]
+Run = Callable[[Sequence[str], Path, Mapping[str, str], float], tuple[int, str]]
+"""(words, folder, variables, seconds) → exit code and last output. Raises subprocess.TimeoutExpired, OSError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """Where an environment's model service captures: bucket, endpoint, and the version that serves."""
+
+    bucket: Path
+    endpoint: str
+    version: str
+
+    @property
+    def traffic(self) -> Path:
+        """The version's captured lines. SageMaker allows no dots in a variant's name."""
+        return self.bucket / self.endpoint / self.version.replace(".", "-")
+
+    @property
+    def labels(self) -> Path:
+        """The endpoint's ground truth."""
+        return self.bucket / "ground-truth" / self.endpoint
+
+    @property
+    def baselines(self) -> Path:
+        """A folder for each baseline of the version; the newest, which comes last by name, counts."""
+        return self.bucket / "baselines" / self.endpoint / self.version
+
+    @property
+    def looks(self) -> Path:
+        """A folder for each look."""
+        return self.bucket / "monitoring" / self.endpoint / self.version
+
+
+@dataclass(frozen=True)
+class ProgramMonitoring(Monitoring):
+    """`programs` holds `model-monitoring`; `version_folder` answers a version's folder in the model bucket.
+
+    `captures` answers where an environment's release captures, None if nowhere.
+    """
+
+    python_for: PythonFor
+    programs: Path
+    run: Run
+    captures: Callable[[str, Release], Captured | None]
+    version_folder: Callable[[str], Path]
+    kept: Path
+    timeout: float = TIMEOUT
+
+    def baseline(
+        self, environment: str, release: Release, table: str | None, window: tuple[float, float] | None, tell: Tell
+    ) -> Kept:
+        captured = self._captured(environment, release)
+        if table is None and window is not None:
+            variables = {"dataset_format": _CAPTURED, "dataset_source": str(captured.traffic)}
+            variables |= _window(*window) | {"ground_truth_source": str(captured.labels)}
+        else:
+            source = self._held_out(captured) if table is None else Path(table)
+            if not source.exists():
+                raise UsageError(f"there is no {source}", fix="name a CSV file with a header, or a folder of them")
+            variables = {"dataset_format": _TABLE, "dataset_source": str(source)}
+        return self._kept(captured, captured.baselines, variables, tell)
+
+    def look(
+        self, environment: str, release: Release, window: tuple[float, float], sources: Sequence[str], tell: Tell
+    ) -> Kept:
+        captured = self._captured(environment, release)
+        baseline = max(_folders(captured.baselines), default=None)
+        if baseline is None:
+            raise Refused(
+                f"{captured.version} has no baseline in {environment}",
+                fix=f"shipway monitor baseline {environment}",
+                state="nothing was looked at",
+            )
+        variables = {
+            "dataset_format": _CAPTURED,
+            "dataset_source": str(captured.traffic),
+            "baseline_statistics": str(baseline / "statistics.json"),
+            "baseline_constraints": str(baseline / "constraints.json"),
+            "ground_truth_source": str(captured.labels),
+            "sagemaker_endpoint_name": captured.endpoint,
+            "publish_cloudwatch_metrics": "Enabled",
+        }
+        if sources:
+            variables["ground_truth_sources"] = ",".join(sources)
+        return self._kept(captured, captured.looks, variables | _window(*window), tell)
+
+    def newest(self, environment: str) -> MonitorView | None:
+        try:
+            return _views.validate_json((self.kept / f"{quote(environment, safe='')}.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            path = self.kept / f"{environment}.json"
+            raise ShipwayError(f"{path} is damaged ({error})", fix=f"shipway monitor run {environment}") from None
+
+    def keep(self, view: MonitorView) -> None:
+        self.kept.mkdir(parents=True, exist_ok=True)
+        path = self.kept / f"{quote(view.environment, safe='')}.json"
+        new = path.with_suffix(".new")
+        new.write_bytes(_views.dump_json(view))
+        new.replace(path)
+
+    def _captured(self, environment: str, release: Release) -> Captured:
+        captured = self.captures(environment, release)
+        if captured is None:
+            raise Refused(
+                f"no service in {environment} captures what its model is asked",
+                fix="set CAPTURE: file://{buckets}/monitoring-bucket in the model service's env, and deploy",
+                state="nothing was looked at",
+            )
+        return captured
+
+    def _held_out(self, captured: Captured) -> Path:
+        folder = self.version_folder(captured.version)
+        found = _read(folder / "metadata.json").get("holdout")
+        if not found:
+            raise Refused(
+                f"{captured.version} has no held-out rows to make a baseline of",
+                fix="name a table (--from TABLE.csv), or a time of good traffic (--since)",
+                state="nothing was looked at",
+            )
+        return folder / str(found["file"])
+
+    def _kept(self, captured: Captured, place: Path, variables: dict[str, str], tell: Tell) -> Kept:
+        """Run the program into a folder beside the final one, which appears whole, by one rename."""
+        place.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".incoming-", dir=place))
+        try:
+            self._run(captured, work, variables, tell)
+            made = work / "made"
+            seen = _seen(made)
+            folder = place / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+            made.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        return Kept(captured.version, seen, str(folder))
+
+    def _run(self, captured: Captured, work: Path, variables: dict[str, str], tell: Tell) -> None:
+        python = self.python_for(self.programs / LOCK, tell)
+        schema = self.version_folder(captured.version) / "metadata.json"
+        given = variables | {
+            "PATH": f"{python.parent}:{os.defpath}",
+            "PYTHONPATH": str(self.programs / "model-monitoring" / "src"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(work),
+            "LANG": "C.UTF-8",
+            # One thread: this machine serves requests meanwhile.
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+            "SAGEMAKER_BASE_DIR": str(work),
+            "output_path": str(work / "made"),
+            "feature_schema": str(schema),
+        }
+        tell(f"looking at {captured.endpoint} {captured.version}")
+        code, printed = self.run([str(python), "-sP", "-m", "model_monitoring"], work, given, self.timeout)
+        said = ""
+        with suppress(OSError):
+            said = (work / "output" / "message").read_text("utf-8", "replace")
+        if code == 0:
+            tell(said)
+            return
+        if said:
+            raise Refused(
+                f"the monitoring program refused: {said}", fix="correct what it names", state="nothing changed"
+            )
+        raise ShipwayError(
+            f"the monitoring program ended with {code}: {printed.strip()[-_LAST_WORDS:] or 'it said nothing'}",
+            state="nothing changed",
+        )
+
+
+def _folders(place: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return [path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return []
+
+
+def _window(since: float, until: float) -> dict[str, str]:
+    return {
+        name: datetime.fromtimestamp(moment, UTC).isoformat()
+        for name, moment in (("start_time", since), ("end_time", until))
+    }
+
+
+def _seen(made: Path) -> Seen:
+    """What the program wrote, in brief."""
+    statistics = _read(made / "statistics.json")
+    violations = _read(made / "constraint_violations.json").get("violations", ())
+    quality = _read(made / "model_quality_statistics.json")
+    metrics = quality.get("binary_classification_metrics", {})
+    return Seen(
+        rows=statistics["dataset"]["item_count"],
+        lines=statistics["unreadable"]["lines"],
+        unreadable=statistics["unreadable"]["kinds"],
+        violations=tuple(
+            Violation(one["feature_name"], one["constraint_check_type"], one["description"]) for one in violations
+        ),
+        labelled=quality.get("dataset", {}).get("labelled_count", 0),
+        quality={name: found["value"] for name, found in metrics.items() if "value" in found} or None,
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return found

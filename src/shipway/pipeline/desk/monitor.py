@@ -1,0 +1,86 @@
+"""What a person can ask about a model's traffic: make a baseline, hold a window to it, see how the last one was."""
+
+from __future__ import annotations
+
+from shipway.core.access.roles import check_known, check_role
+from shipway.core.description.app import Monitor
+from shipway.core.desk import MonitorDesk, Tell
+from shipway.core.errors import Refused, UsageError
+from shipway.core.events import AuditEntry
+from shipway.core.monitoring.watch import judge
+from shipway.core.ports import Kept
+from shipway.core.releases.release import Release
+from shipway.core.views import MonitorView
+from shipway.pipeline.parts import Parts
+
+DAY = 86400.0
+
+
+class PipelineMonitor(MonitorDesk):
+    """The verbs over this pipeline."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def baseline(
+        self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
+    ) -> MonitorView:
+        release = self._serving(environment)
+        check_role(self._parts.operator_app(), environment, who, "make a baseline for")
+        window = None if since is None and until is None else self._window(since, until)
+        kept = self._parts.monitoring.baseline(environment, release, table, window, tell)
+        view = self._view(environment, kept, window)
+        detail = {"version": kept.version, "rows": kept.seen.rows} | ({"table": table} if table else {})
+        self._parts.store.add_audit(AuditEntry(view.at, who, "make baseline", environment, "", detail))
+        return view
+
+    def look(self, environment: str, since: float | None, until: float | None, who: str, tell: Tell) -> MonitorView:
+        release = self._serving(environment)
+        window = self._window(since, until)
+        rules = self._rules()
+        kept = self._parts.monitoring.look(environment, release, window, rules.label_sources, tell)
+        view = self._view(environment, kept, window, rules)
+        self._parts.monitoring.keep(view)
+        assert view.verdict is not None
+        if view.verdict.state == "drift":
+            entry = AuditEntry(view.at, who, "drift", environment, view.verdict.reason, {"version": kept.version})
+            self._parts.store.add_audit(entry)
+        return view
+
+    def show(self, environment: str) -> MonitorView:
+        check_known(self._parts.operator_app(), environment)
+        view = self._parts.monitoring.newest(environment)
+        if view is None:
+            raise Refused(f"{environment} was never looked at", fix=f"shipway monitor run {environment}")
+        return view
+
+    def _serving(self, environment: str) -> Release:
+        app = self._parts.operator_app()
+        check_known(app, environment)
+        if app.model is None:
+            raise UsageError(f"{app.app} has no model", fix="describe it under `model:` in shipway.yaml")
+        stable = self._parts.rollouts.record_of(environment).stable
+        release = self._parts.store.get(Release, stable) if stable else None
+        if release is None or release.model_version is None:
+            raise Refused(f"no model serves in {environment}", fix="shipway deploy", state="nothing was looked at")
+        return release
+
+    def _rules(self) -> Monitor:
+        model = self._parts.operator_app().model
+        return model.monitor if model is not None else Monitor()
+
+    def _window(self, since: float | None, until: float | None) -> tuple[float, float]:
+        end = self._parts.clock() if until is None else until
+        begin = end - DAY if since is None else since
+        if begin >= end:
+            raise UsageError("the window ends before it begins", fix="give a --since that lies before --until")
+        return begin, end
+
+    def _view(
+        self, environment: str, kept: Kept, window: tuple[float, float] | None, rules: Monitor | None = None
+    ) -> MonitorView:
+        since, until = window or (None, None)
+        verdict = judge(kept.seen, rules.triggers, rules.min_rows) if rules is not None else None
+        return MonitorView(
+            environment, kept.version, since, until, self._parts.clock(), kept.seen, verdict, kept.folder
+        )

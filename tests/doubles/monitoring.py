@@ -1,0 +1,53 @@
+"""The monitoring port in memory: what a window shows is set from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shipway.core.errors import Refused, UsageError
+from shipway.core.monitoring.watch import Seen
+from shipway.core.ports import Kept, Monitoring, Tell
+from shipway.core.releases.release import Release
+from shipway.core.views import MonitorView
+
+QUIET = Seen(1000, 1000, {}, ())
+
+
+class FakeMonitoring(Monitoring):
+    """Answers `seen` for each window. `asked` has the windows and the trusted sources."""
+
+    def __init__(self, seen: Seen = QUIET) -> None:
+        self.seen = seen
+        self.asked: list[tuple[tuple[float, float], tuple[str, ...]]] = []
+        self._baselines: set[tuple[str, str]] = set()
+        self._views: dict[str, MonitorView] = {}
+
+    def baseline(
+        self, environment: str, release: Release, table: str | None, window: tuple[float, float] | None, tell: Tell
+    ) -> Kept:
+        if table is not None and not Path(table).exists():
+            raise UsageError(f"there is no {table}")
+        tell("looking")
+        self._baselines.add((environment, _version(release)))
+        return Kept(_version(release), self.seen, "/baseline")
+
+    def look(
+        self, environment: str, release: Release, window: tuple[float, float], sources: Sequence[str], tell: Tell
+    ) -> Kept:
+        if (environment, _version(release)) not in self._baselines:
+            raise Refused(f"{_version(release)} has no baseline", fix=f"shipway monitor baseline {environment}")
+        tell("looking")
+        self.asked.append((window, tuple(sources)))
+        return Kept(_version(release), self.seen, "/look")
+
+    def newest(self, environment: str) -> MonitorView | None:
+        return self._views.get(environment)
+
+    def keep(self, view: MonitorView) -> None:
+        self._views[view.environment] = view
+
+
+def _version(release: Release) -> str:
+    assert release.model_version is not None
+    return release.model_version

@@ -1,0 +1,157 @@
+"""What every way to watch a model's traffic does: the double in memory, and the program over files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipway.core.description.app import App
+from shipway.core.errors import Refused, UsageError
+from shipway.core.monitoring.watch import judge
+from shipway.core.ports import Monitoring
+from shipway.core.releases.release import Artifact, Release
+from shipway.core.views import MonitorView
+from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.tasks.bounded_run import run_bounded
+from shipway.monitor.program import Captured, ProgramMonitoring
+from tests.doubles.monitoring import FakeMonitoring
+from tests.pipeline.house import APP
+
+ROOT = Path(__file__).parent.parent.parent
+NOON = 1_793_620_800.0  # 2026-11-02 12:00 UTC
+WINDOW = (NOON, NOON + 3600)
+SCHEMA = {"features": [{"name": "x", "type": "number"}], "output": {"name": "late"}}
+
+
+def release(version: str = "v1.0") -> Release:
+    app: App = APP
+    return Release(
+        "r1", "c1", app, {"hello": Artifact("hello", "a" * 64, "")}, model_version=version, model_digest="d" * 64
+    )
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> PythonEnvironments:
+    """Where the program's environment is made, once."""
+    return PythonEnvironments(tmp_path_factory.mktemp("environments"))
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Path:
+    """With captured traffic of an hour, and the held-out rows of a version."""
+    folder = tmp_path / "bucket" / "hello-dev" / "v1-0" / "2026/11/02/12"
+    folder.mkdir(parents=True)
+    (folder / "0-1.jsonl").write_text("".join(line(n, (n % 100) / 100) for n in range(400)))
+    version = tmp_path / "models" / "v1.0"
+    version.mkdir(parents=True)
+    (version / "metadata.json").write_text(json.dumps({"feature_schema": SCHEMA, "holdout": {"file": "holdout.csv"}}))
+    with (version / "holdout.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("x", "prediction", "label"), *((n % 7, (n % 100) / 100, n % 2) for n in range(400))]
+        )
+    return tmp_path / "bucket"
+
+
+def line(number: int, prediction: float) -> str:
+    """A captured line."""
+    asked = {"data": json.dumps({"instances": [{"x": number % 7}]}), "encoding": "JSON"}
+    said = {"data": json.dumps({"predictions": [prediction]}), "encoding": "JSON"}
+    event = {"eventId": f"e{number}", "inferenceTime": "2026-11-02T12:30:00Z"}
+    return json.dumps({"captureData": {"endpointInput": asked, "endpointOutput": said}, "eventMetadata": event}) + "\n"
+
+
+@pytest.fixture(params=["double", "program"])
+def monitoring(
+    request: pytest.FixtureRequest, tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> Monitoring:
+    """Each of them."""
+    if request.param == "double":
+        return FakeMonitoring()
+    return program(tmp_path, bucket, environments)
+
+
+def program(tmp_path: Path, bucket: Path, environments: PythonEnvironments) -> ProgramMonitoring:
+    python: Callable[..., Path] = lambda lock, tell: environments.python(lock, "monitoring", tell)  # noqa: E731
+    return ProgramMonitoring(
+        python, ROOT, run_bounded,
+        lambda environment, release: Captured(bucket, f"hello-{environment}", release.model_version or ""),
+        lambda version: tmp_path / "models" / version, tmp_path / "kept",
+    )  # fmt: skip
+
+
+def silently(said: str) -> None:
+    pass
+
+
+def test_a_window_is_held_to_the_baseline(monitoring: Monitoring) -> None:
+    """The same traffic is quiet; what was done is told."""
+    told: list[str] = []
+    monitoring.baseline("dev", release(), None, WINDOW, told.append)
+    kept = monitoring.look("dev", release(), WINDOW, (), told.append)
+    assert ("v1.0", "quiet") == (kept.version, judge(kept.seen, (), 200).state)
+    assert told
+
+
+def test_without_a_baseline_nothing_is_looked_at(monitoring: Monitoring) -> None:
+    """Neither one of another environment's nor of another version's counts."""
+    monitoring.baseline("dev", release(), None, WINDOW, silently)
+    for environment, version in (("prod", "v1.0"), ("dev", "v1.1")):
+        with pytest.raises(Refused) as refused:
+            monitoring.look(environment, release(version), WINDOW, (), silently)
+        assert f"shipway monitor baseline {environment}" == refused.value.fix
+
+
+def test_a_table_that_is_not_there_is_refused(monitoring: Monitoring, tmp_path: Path) -> None:
+    """Before anything is made."""
+    with pytest.raises(UsageError):
+        monitoring.baseline("dev", release(), str(tmp_path / "nothing.csv"), None, silently)
+    with pytest.raises(Refused):
+        monitoring.look("dev", release(), WINDOW, (), silently)
+
+
+def test_the_newest_look_is_kept(monitoring: Monitoring) -> None:
+    """For each environment; none where none was."""
+    assert monitoring.newest("dev") is None
+    monitoring.baseline("dev", release(), None, None, silently)
+    views = []
+    for at in (1.0, 2.0):
+        kept = monitoring.look("dev", release(), WINDOW, (), silently)
+        views.append(MonitorView("dev", "v1.0", *WINDOW, at, kept.seen, judge(kept.seen, (), 200), kept.folder))
+        monitoring.keep(views[-1])
+    assert (views[-1], None) == (monitoring.newest("dev"), monitoring.newest("prod"))
+
+
+def test_the_program_s_files_stand_beside_its_verdict(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> None:
+    """Whole, in a folder of their own; an edited constraint counts, a mistake in it is named, nothing half-made stays."""
+    monitoring = program(tmp_path, bucket, environments)
+    folder = Path(monitoring.baseline("dev", release(), None, None, silently).folder)
+    assert {"statistics.json", "constraints.json", "model_quality_constraints.json"} <= {
+        one.name for one in folder.iterdir()
+    }
+    held: dict[str, Any] = json.loads((folder / "constraints.json").read_text())
+    held["features"].append({"name": "gone", "inferred_type": "String", "completeness": 1.0})
+    (folder / "constraints.json").write_text(json.dumps(held))
+    with pytest.raises(Refused, match="'gone' is not in the baseline"):
+        monitoring.look("dev", release(), WINDOW, (), silently)
+    held["features"].pop()
+    held["features"][0]["inferred_type"] = "String"
+    (folder / "constraints.json").write_text(json.dumps(held))
+    kept = monitoring.look("dev", release(), WINDOW, (), silently)
+    assert ["data_type_check"] == [one.check for one in kept.seen.violations]
+    assert [kept.folder] == [str(one) for one in Path(kept.folder).parent.iterdir()]
+
+
+def test_where_nothing_is_captured_the_fix_is_named(tmp_path: Path, environments: PythonEnvironments) -> None:
+    """The setting that is lacking."""
+    python: Callable[..., Path] = lambda lock, tell: environments.python(lock, "monitoring", tell)  # noqa: E731
+    nowhere = ProgramMonitoring(python, ROOT, run_bounded, lambda *_: None, lambda _: tmp_path, tmp_path)
+    with pytest.raises(Refused) as refused:
+        nowhere.look("dev", release(), WINDOW, (), silently)
+    assert "CAPTURE" in refused.value.fix
