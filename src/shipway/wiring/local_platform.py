@@ -63,8 +63,9 @@ from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
 from shipway.registry.folder_store import FolderStore
+from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
-from shipway.wiring.programs import packer, programs
+from shipway.wiring.programs import programs
 
 RESUME_EVERY = 60.0
 
@@ -221,7 +222,7 @@ def build(places: Places) -> LocalPlatform:
     bucket = places.state / (app.model.bucket if app.model else "ml-models-bucket")
     models = ModelRegistry(
         FolderStore(bucket),
-        packer(environments),
+        Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), programs()),
         root,
     )
     monitoring = ProgramMonitoring(
