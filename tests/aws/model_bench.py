@@ -21,6 +21,7 @@ from shipway.aws.version_store import S3VersionStore
 from shipway.core.contract.wanted import parse
 from shipway.core.description.app import App, Probe
 from shipway.registry.registry import ModelRegistry
+from tests.aws.shapes import request_findings
 from tests.doubles.source import FakeSource
 from tests.model_folders import write_model
 
@@ -30,7 +31,28 @@ ENVIRONMENTS = ("dev", "prod")
 @cache
 def client(service: str) -> Any:
     """One for all tests, as it takes a sixth of a second to make; whose answers it gets is each test's own moto."""
-    return boto3.client(service, "us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+    return Checked(service)
+
+
+class Checked:
+    """A client of boto3 whose requests are held to AWS's own shapes first."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        self._client = boto3.client(service, "us-east-1", **keys)
+
+    def __getattr__(self, operation: str) -> Any:
+        found = getattr(self._client, operation)
+        if operation == "get_paginator":
+            return found
+
+        def call(**request: Any) -> Any:
+            shown = {key: b"" if hasattr(value, "read") else value for key, value in request.items()}
+            assert [] == request_findings(self._service, operation, shown)
+            return found(**request)
+
+        return call
 
 
 @dataclass
