@@ -79,6 +79,7 @@ class Tasks:
     refused: set[str] = field(default_factory=set)
     failure: OSError | None = None
     nameless: bool = False
+    failing_until: float = 0.0
     asked: list[tuple[str, str]] = field(default_factory=list)
     _looked: dict[str, tuple[float, str]] = field(default_factory=dict)
     _seen: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -88,6 +89,8 @@ class Tasks:
         if self.failure is not None:
             raise self.failure
         self.asked.append((host, probe.path))
+        if self.clock.now < self.failing_until:
+            return Answer(503)
         if self.nameless:
             return Answer(200)
         return Answer(200, self._turn(host.partition(".")[0]))

@@ -109,6 +109,14 @@ def test_before_the_first_task_there_is_nobody_to_ask(
     assert "dev is told v1.0; not read back: nothing could be asked" == promote(aws, "v1.0", "dev")[0]
 
 
+def test_tasks_that_fail_at_first_are_waited_for(aws: Bench) -> None:
+    """Without any version they answer 503; those that never come are said, and may be the service's own fault."""
+    aws.tasks.failing_until = aws.clock.now + 20.0
+    assert "dev: 6 of 6 answers named v1.0" == promote(aws, "v1.0", "dev")[0]
+    aws.tasks.failing_until = aws.clock.now + 1000.0
+    assert "dev is told v1.1; not read back: 6 of 6 answers failed" == promote(aws, "v1.1", "dev")[0]
+
+
 def test_who_changes_dev_alone_does_not_decide_for_prod(aws: Bench) -> None:
     """The version is approved, new releases keep theirs."""
     assert ("dev: 6 of 6 answers named v1.1",) == promote(aws, "v1.1", "dev")
