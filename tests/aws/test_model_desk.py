@@ -75,6 +75,23 @@ def test_what_tasks_refuse_is_taken_back(aws: Bench) -> None:
     assert aws.clock.now < 1000.0 + 2 * FOLLOW
 
 
+def test_what_somebody_else_told_since_is_not_taken_back(aws: Bench) -> None:
+    """The newest word counts."""
+    promote(aws, "v1.0", "dev")
+    aws.tasks.refused = {"v1.1"}
+    sleep = aws.clock.sleep
+
+    def meanwhile(seconds: float) -> None:
+        aws.tell("dev", "v1.2")
+        sleep(seconds)
+
+    aws.calls.sleep = meanwhile
+    aws.tasks._turn = lambda name: "v1.0"  # type: ignore[method-assign]
+    with pytest.raises(RolledBack) as caught:
+        promote(aws, "v1.1", "dev")
+    assert ("v1.2", "its tasks are told v1.2") == (aws.parameter("dev"), caught.value.state)
+
+
 def test_the_second_environment_s_failure_tells_of_the_first(aws: Bench) -> None:
     """Where a version is brought to several, those before have it."""
     promote(aws, "v1.0")
