@@ -21,7 +21,7 @@ from ml_model_service.metadata import digest_of
 from ml_model_service.versions.model import Model, load
 
 if TYPE_CHECKING:
-    from places import Aws, AwsServer, Place
+    from places import Aws, AwsServer, Folder, Place
 
 # the folder under test may be read-only
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-ml-model-service-{os.getuid()}")
@@ -135,19 +135,25 @@ def in_aws(aws: AwsServer, tmp_path: Path, publish: Publish, monkeypatch: pytest
     for name, value in aws.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("ml_model_service.versions.remote_parameter.INTERVAL", 0.03)
+    monkeypatch.setattr("ml_model_service.versions.remote_parameter.INTERVAL", 0.05)
     place = Aws(aws, tmp_path / "scratch", publish)
     yield place
     place.close()
     assert [] == list(tmp_path.glob("model-versions-*"))
 
 
-@pytest.fixture(params=["folder", pytest.param("aws", marks=pytest.mark.slow)])
-def place(request: pytest.FixtureRequest, tmp_path: Path, publish: Publish) -> Place:
-    """A bucket, a parameter and a place for what is captured: on this machine, and in AWS."""
+@pytest.fixture
+def in_folder(tmp_path: Path, publish: Publish) -> Folder:
+    """A bucket, a parameter and a folder for what is captured: for what does not depend on where these are."""
     from places import Folder
 
-    found: Place = request.getfixturevalue("in_aws") if request.param == "aws" else Folder(tmp_path, publish)
+    return Folder(tmp_path, publish)
+
+
+@pytest.fixture(params=["in_folder", pytest.param("in_aws", marks=pytest.mark.slow)])
+def place(request: pytest.FixtureRequest) -> Place:
+    """A bucket, a parameter and a place for what is captured: on this machine, and in AWS."""
+    found: Place = request.getfixturevalue(request.param)
     return found
 
 

@@ -21,6 +21,7 @@ from shipway.aws.version_store import S3VersionStore
 from shipway.core.contract.wanted import parse
 from shipway.core.description.app import App, Probe
 from shipway.registry.registry import ModelRegistry
+from tests.aws.shapes import request_findings
 from tests.doubles.source import FakeSource
 from tests.model_folders import write_model
 
@@ -30,7 +31,28 @@ ENVIRONMENTS = ("dev", "prod")
 @cache
 def client(service: str) -> Any:
     """One for all tests, as it takes a sixth of a second to make; whose answers it gets is each test's own moto."""
-    return boto3.client(service, "us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+    return Checked(service)
+
+
+class Checked:
+    """A client of boto3 whose requests are held to AWS's own shapes first."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        self._client = boto3.client(service, "us-east-1", **keys)
+
+    def __getattr__(self, operation: str) -> Any:
+        found = getattr(self._client, operation)
+        if operation == "get_paginator":
+            return found
+
+        def call(**request: Any) -> Any:
+            shown = {key: b"" if hasattr(value, "read") else value for key, value in request.items()}
+            assert [] == request_findings(self._service, operation, shown)
+            return found(**request)
+
+        return call
 
 
 @dataclass
@@ -57,6 +79,7 @@ class Tasks:
     refused: set[str] = field(default_factory=set)
     failure: OSError | None = None
     nameless: bool = False
+    failing_until: float = 0.0
     asked: list[tuple[str, str]] = field(default_factory=list)
     _looked: dict[str, tuple[float, str]] = field(default_factory=dict)
     _seen: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -66,6 +89,8 @@ class Tasks:
         if self.failure is not None:
             raise self.failure
         self.asked.append((host, probe.path))
+        if self.clock.now < self.failing_until:
+            return Answer(503)
         if self.nameless:
             return Answer(200)
         return Answer(200, self._turn(host.partition(".")[0]))
@@ -144,7 +169,10 @@ def bench(names: Names, app: App, folder: Path) -> Bench:
         calls.call("ssm", "put_parameter", Name=name, Value=json.dumps(told), Type="String")
     registry = ModelRegistry(S3VersionStore(calls, names.models_bucket), work_tree=folder)
     for n in range(3):
-        registry.publish(write_model(folder / f"trained-{n}", f"tree {n}\n".encode()), None, "jonas")
+        for file in write_model(folder / f"trained-{n}", f"tree {n}\n".encode(), version=f"v1.{n}").iterdir():
+            calls.call(
+                "s3", "put_object", Bucket=names.models_bucket, Key=f"v1.{n}/{file.name}", Body=file.read_bytes()
+            )
     tasks, store = Tasks(calls, names, clock), ReleaseStore(calls, names)
     parts = ModelParts(app, names, calls, registry, store, tasks, clock, clock)
     return Bench(

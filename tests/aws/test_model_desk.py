@@ -75,6 +75,23 @@ def test_what_tasks_refuse_is_taken_back(aws: Bench) -> None:
     assert aws.clock.now < 1000.0 + 2 * FOLLOW
 
 
+def test_what_somebody_else_told_since_is_not_taken_back(aws: Bench) -> None:
+    """The newest word counts."""
+    promote(aws, "v1.0", "dev")
+    aws.tasks.refused = {"v1.1"}
+    sleep = aws.clock.sleep
+
+    def meanwhile(seconds: float) -> None:
+        aws.tell("dev", "v1.2")
+        sleep(seconds)
+
+    aws.calls.sleep = meanwhile
+    aws.tasks._turn = lambda name: "v1.0"  # type: ignore[method-assign]
+    with pytest.raises(RolledBack) as caught:
+        promote(aws, "v1.1", "dev")
+    assert ("v1.2", "its tasks are told v1.2") == (aws.parameter("dev"), caught.value.state)
+
+
 def test_the_second_environment_s_failure_tells_of_the_first(aws: Bench) -> None:
     """Where a version is brought to several, those before have it."""
     promote(aws, "v1.0")
@@ -107,6 +124,14 @@ def test_before_the_first_task_there_is_nobody_to_ask(
     monkeypatch.setenv("MOTO_ECS_SERVICE_RUNNING", "0")
     aws = bench(names, ontime(), tmp_path)
     assert "dev is told v1.0; not read back: nothing could be asked" == promote(aws, "v1.0", "dev")[0]
+
+
+def test_tasks_that_fail_at_first_are_waited_for(aws: Bench) -> None:
+    """Without any version they answer 503; those that never come are said, and may be the service's own fault."""
+    aws.tasks.failing_until = aws.clock.now + 20.0
+    assert "dev: 6 of 6 answers named v1.0" == promote(aws, "v1.0", "dev")[0]
+    aws.tasks.failing_until = aws.clock.now + 1000.0
+    assert "dev is told v1.1; not read back: 6 of 6 answers failed" == promote(aws, "v1.1", "dev")[0]
 
 
 def test_who_changes_dev_alone_does_not_decide_for_prod(aws: Bench) -> None:

@@ -14,12 +14,13 @@ from shipway.aws.names import Names
 from shipway.aws.version_store import S3VersionStore
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.ports import FileDigest
+from tests.aws.model_bench import client
 
 
 @pytest.fixture
 def store(calls: Calls, names: Names) -> S3VersionStore:
     calls.call("s3", "create_bucket", Bucket=names.models_bucket)
-    return S3VersionStore(calls, names.models_bucket)
+    return S3VersionStore(Calls(calls.region, client=client), names.models_bucket)
 
 
 def trained(folder: Path, **files: bytes) -> tuple[str, dict[str, FileDigest]]:

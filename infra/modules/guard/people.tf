@@ -81,18 +81,12 @@ resource "aws_iam_role_policy" "model_owner" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.follow_models, [
       {
         Sid      = "Publish"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject"]
+        Action   = "s3:PutObject"
         Resource = "arn:aws:s3:::${var.buckets.models}/*"
-      },
-      {
-        Sid      = "List"
-        Effect   = "Allow"
-        Action   = "s3:ListBucket"
-        Resource = "arn:aws:s3:::${var.buckets.models}"
       },
       {
         Sid      = "Promote"
@@ -100,8 +94,14 @@ resource "aws_iam_role_policy" "model_owner" {
         Action   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter"]
         Resource = [for name, environment in var.environments : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version" if !environment.approval]
       },
+      {
+        Sid      = "SayWhy"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = [for name, environment in var.environments : "arn:aws:s3:::${var.buckets.releases}/${name}/audit/*" if !environment.approval]
+      },
       local.use_key,
-    ]
+    ])
   })
 }
 
@@ -112,12 +112,25 @@ resource "aws_iam_role_policy" "model_approver" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat(local.follow_models, [{
       Sid      = "Promote"
       Effect   = "Allow"
       Action   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter"]
       Resource = [for name in keys(local.approved) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version" if each.key == "${var.app}-${name}-approver"]
-    }]
+      },
+      {
+        Sid      = "SayWhy"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = [for name in keys(local.approved) : "arn:aws:s3:::${var.buckets.releases}/${name}/audit/*" if each.key == "${var.app}-${name}-approver"]
+      },
+      {
+        # who brings a version to people also approves it, and lets new releases take it
+        Sid      = "Decide"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = ["arn:aws:s3:::${var.buckets.models}/*/metadata.json", "arn:aws:s3:::${var.buckets.models}/latest"]
+    }])
   })
 }
 
@@ -229,5 +242,41 @@ locals {
       ]])
     },
     merge(local.use_key, { Sid = "ReadWithTheKey", Action = "kms:Decrypt" }),
+  ]
+}
+
+# What `shipway model` asks before it changes anything, and to read back what it changed.
+locals {
+  follow_models = [
+    {
+      Sid      = "ReadModels"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = "arn:aws:s3:::${var.buckets.models}/*"
+    },
+    {
+      Sid      = "ListModels"
+      Effect   = "Allow"
+      Action   = "s3:ListBucket"
+      Resource = "arn:aws:s3:::${var.buckets.models}"
+    },
+    {
+      Sid      = "ReadVersions"
+      Effect   = "Allow"
+      Action   = ["ssm:GetParameter", "ssm:GetParameterHistory"]
+      Resource = [for name in keys(var.environments) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/model-version"]
+    },
+    {
+      Sid      = "ReadWhereToAsk"
+      Effect   = "Allow"
+      Action   = "ssm:GetParameter"
+      Resource = [for name in keys(var.environments) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/services/*"]
+    },
+    {
+      Sid      = "SeeTasks"
+      Effect   = "Allow"
+      Action   = ["ecs:DescribeServices", "ecs:DescribeServiceDeployments"]
+      Resource = flatten([for name in keys(var.environments) : ["arn:aws:ecs:${local.arn}:service/${var.app}-${name}/*", "arn:aws:ecs:${local.arn}:service-deployment/${var.app}-${name}/*/*"]])
+    },
   ]
 }

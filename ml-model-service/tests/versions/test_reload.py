@@ -18,7 +18,7 @@ from ml_model_service.settings import Settings
 from ml_model_service.versions.parameter import FileParameter
 from ml_model_service.versions.pickles import Bucket
 from ml_model_service.versions.reload import Pending, Served, serve_baked
-from places import Place
+from places import Folder, Place
 
 
 @pytest.fixture(autouse=True)
@@ -117,25 +117,25 @@ def test_the_baked_model_is_served(tmp_path: Path, publish: Publish) -> None:
 
 
 @pytest.mark.slow
-def test_a_swap_to_narrower_features_is_refused_but_the_way_back_is_open(place: Place) -> None:
+def test_a_swap_to_narrower_features_is_refused_but_the_way_back_is_open(in_folder: Folder) -> None:
     """A version that would refuse requests made for the current one only comes with a release of its callers."""
-    place.publish("v1.0")
+    in_folder.publish("v1.0")
     wider = [*FEATURES[:3], FEATURES[3] | {"maximum": 2000}]
     schema = {"features": wider, "output": {"name": "probability", "description": ""}}
-    place.publish("v1.1", 1, feature_schema=schema, feature_schema_digest=digest_of(schema))
+    in_folder.publish("v1.1", 1, feature_schema=schema, feature_schema_digest=digest_of(schema))
     narrow = [*FEATURES[:3], FEATURES[3] | {"maximum": 1300}]
     schema = {"features": narrow, "output": {"name": "probability", "description": ""}}
-    place.publish("v1.2", 1, feature_schema=schema, feature_schema_digest=digest_of(schema))
+    in_folder.publish("v1.2", 1, feature_schema=schema, feature_schema_digest=digest_of(schema))
 
     async def story(served: Served) -> None:
         for version in ("v1.0", "v1.1", "v1.0"):
-            place.point(version)
+            in_folder.point(version)
             await until(serves(served, version))
-        place.point("v1.2")
+        in_folder.point("v1.2")
         await until(lambda: "requests made for v1.0" in reason(served))
         assert served.model is not None and "v1.0" == served.model.version
 
-    following(place, story)
+    following(in_folder, story)
 
 
 @pytest.mark.slow
@@ -176,22 +176,22 @@ def test_a_restart_beside_a_broken_candidate_serves_stable_alone(
 
 
 @pytest.mark.slow
-def test_a_broken_candidate_leaves_a_working_assignment_alone(place: Place) -> None:
+def test_a_broken_candidate_leaves_a_working_assignment_alone(in_folder: Folder) -> None:
     """A task that serves something keeps all of it, whatever else is wanted now."""
     for which, version in enumerate(["v1.0", "v1.1", "v1.2"]):
-        place.publish(version, which % 2)
-    place.remove("v1.2", "model.txt")
-    place.point('{"version": "v1.0", "split": {"v1.1": 10}}')
+        in_folder.publish(version, which % 2)
+    in_folder.remove("v1.2", "model.txt")
+    in_folder.point('{"version": "v1.0", "split": {"v1.1": 10}}')
 
     async def story(served: Served) -> None:
         await until(lambda: served.serving is not None)
         first = served.serving
-        place.point('{"version": "v1.1", "split": {"v1.2": 10}}')
+        in_folder.point('{"version": "v1.1", "split": {"v1.2": 10}}')
         await until(lambda: served.pending is not None and served.pending.error is not None)
         assert first is served.serving
         assert "v1.2" == (served.pending and served.pending.version)
 
-    following(place, story)
+    following(in_folder, story)
 
 
 def with_schema(features: list[dict[str, Any]], **output: Any) -> dict[str, Any]:
@@ -201,11 +201,11 @@ def with_schema(features: list[dict[str, Any]], **output: Any) -> dict[str, Any]
 
 
 @pytest.mark.slow
-def test_versions_share_requests_by_what_their_schemas_mean(place: Place) -> None:
+def test_versions_share_requests_by_what_their_schemas_mean(in_folder: Folder) -> None:
     """A candidate described in other words answers; one of other features, values or another output says which."""
-    place.publish("v1.0")
+    in_folder.publish("v1.0")
     worded = [feature | {"description": "in other words"} for feature in FEATURES]
-    place.publish("v1.1", 1, **with_schema(worded, description="of another author"))
+    in_folder.publish("v1.1", 1, **with_schema(worded, description="of another author"))
     turned = [FEATURES[0] | {"values": ["B6", "AA", "UA", "WN"]}, *FEATURES[1:]]
     others = {
         "v2.0": (
@@ -217,17 +217,17 @@ def test_versions_share_requests_by_what_their_schemas_mean(place: Place) -> Non
         "v2.3": (with_schema(FEATURES, threshold=0.3), "its output's threshold is 0.3, not none"),
     }
     for version, (changes, _) in others.items():
-        place.publish(version, 0, **changes, tolerance=1.0)
-    place.point('{"version": "v1.0", "split": {"v1.1": 10}}')
+        in_folder.publish(version, 0, **changes, tolerance=1.0)
+    in_folder.point('{"version": "v1.0", "split": {"v1.1": 10}}')
 
     async def story(served: Served) -> None:
         await until(lambda: served.serving is not None and len(served.serving.models) == 2)
         for version, (_, why) in others.items():
-            place.point(f'{{"version": "v1.0", "split": {{"{version}": 10}}}}')
+            in_folder.point(f'{{"version": "v1.0", "split": {{"{version}": 10}}}}')
             await until(lambda w=why: w in reason(served))  # type: ignore[misc]
             assert served.pending is not None and version == served.pending.version
 
-    following(place, story)
+    following(in_folder, story)
 
 
 def test_a_broken_stable_version_serves_nothing(place: Place) -> None:

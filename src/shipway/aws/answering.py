@@ -19,18 +19,22 @@ MOST = 60
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How many answers named which version; `silent` others named none, `failure` says why one did not come."""
+    """How many answers named which version, others were none (5xx) or named none; `failure`: why one did not come."""
 
     named: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
     silent: int = 0
     failure: str = ""
 
     def __add__(self, other: Sample) -> Sample:
-        return Sample(self.named + other.named, self.silent + other.silent, other.failure)
+        named, failed, silent = self.named + other.named, self.failed + other.failed, self.silent + other.silent
+        return Sample(named, failed, silent, other.failure)
 
     @property
     def why_none(self) -> str:
         """Why no answer named a version."""
+        if self.failed:
+            return f"{self.failed} of {self.failed + self.silent} answers failed"
         return self.failure or ("no answer names a version" if self.silent else "nothing could be asked")
 
     def told(self, wanted: str) -> str:
@@ -58,18 +62,20 @@ class Answering:
         tasks = max((service.running for service in found.values()), default=0)
         probes = self._probes(environment) if tasks else []
         named: Counter[str] = Counter()
-        silent = 0
+        failed = silent = 0
         for n in range(min(ASKED_PER_TASK * tasks, MOST) if probes else 0):
             host, probe = probes[n % len(probes)]
             try:
                 answer = self._ask(host, probe)
             except OSError as error:
-                return Sample(named, silent, f"{host} does not answer: {error}")
-            if answer.model is None:
-                silent += 1
-            else:
+                return Sample(named, failed, silent, f"{host} does not answer: {error}")
+            if answer.model is not None:
                 named[answer.model] += 1
-        return Sample(named, silent)
+            elif answer.status >= 500:
+                failed += 1
+            else:
+                silent += 1
+        return Sample(named, failed, silent)
 
     def _probes(self, environment: str) -> list[tuple[str, Probe]]:
         """The probes that predict, as far as their services are public: a body is what a model is asked by."""

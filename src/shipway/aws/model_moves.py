@@ -86,7 +86,9 @@ class ModelMoves:
                 sample = self._answering.sample(environment)
             except ShipwayError as error:
                 return f"{environment} is told {wanted.text()}; not read back: {error.what}"
-            if not sample.named:
+            late = self._parts.steady() >= deadline
+            # before their first version tasks answer 503
+            if not sample.named and (late or not sample.failed):
                 return f"{environment} is told {wanted.text()}; not read back: {sample.why_none}"
             strange = sample.named.keys() - shares
             # what was answered before all tasks followed is no evidence
@@ -94,20 +96,26 @@ class ModelMoves:
             missing = shares.keys() - seen.named
             if not missing:
                 return f"{environment}: {seen.told(wanted.version)}"
-            if self._parts.steady() >= deadline:
+            if late:
                 break
             self._parts.calls.sleep(LOOK)
-        unlikely = all((1 - shares[version]) ** seen.named.total() > _CHANCE for version in missing)
-        if not strange and unlikely:
+        too_few = all((1 - shares[version]) ** seen.named.total() > _CHANCE for version in missing)
+        if not strange and too_few:
             return f"{environment}: {seen.told(wanted.version)}; too few to tell of {', '.join(sorted(missing))}"
-        if before.wanted is not None:
-            self.told.write(environment, before.text)
         found = sample if strange else seen
         raise RolledBack(
             f"{environment}: {found.told(wanted.version)} within {FOLLOW:g} s: tasks refuse what they are told, or can't fetch it",
             fix=f"shipway logs --env {environment} --service {self._parts.app.model_services()[0]}",
-            state=f"its tasks are told {before.text} again" if before.wanted is not None else "they stay told so",
+            state=self._taken_back(environment, before, wanted),
         )
+
+    def _taken_back(self, environment: str, before: Told, wanted: Wanted) -> str:
+        """Tell the tasks what they were told before, unless somebody else has told them more since; what is so now."""
+        now = self.told.there(environment)
+        if before.wanted is None or now.text != wanted.text():
+            return f"its tasks are told {now.text}"
+        self.told.write(environment, before.text)
+        return f"its tasks are told {before.text} again"
 
     def fits(
         self, told: Told, model: ModelVersion, differences: Callable[[ModelVersion], tuple[str, ...]]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import shipway
 from shipway.core.daemon.disk import Item
 from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
@@ -67,6 +66,7 @@ from shipway.pipeline.runs import Runs
 from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer
 from shipway.registry.registry import ModelRegistry
+from shipway.wiring.programs import programs
 
 RESUME_EVERY = 60.0
 
@@ -171,13 +171,6 @@ def _every_second() -> float:
     return 1.0
 
 
-def _programs() -> Path:
-    """The folder of the programs that run in environments of their own: in an installed wheel, or in the checkout."""
-    package = Path(shipway.__file__).parent
-    installed = package / "programs"
-    return installed if installed.is_dir() else package.parent.parent
-
-
 def _captured(specs: TaskSpecs, environment: str, release: Release) -> Captured | None:
     """Where the release's first service with a model captures what is asked of it."""
     for service in release.artifacts:
@@ -230,12 +223,12 @@ def build(places: Places) -> LocalPlatform:
     bucket = places.state / (app.model.bucket if app.model else "ml-models-bucket")
     models = ModelRegistry(
         FolderStore(bucket),
-        Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), _programs()),
+        Packer(lambda lock, tell: environments.python(lock, "model packaging", tell), programs()),
         root,
     )
     monitoring = ProgramMonitoring(
         lambda lock, tell: environments.python(lock, "model monitoring", tell),
-        _programs(),
+        programs(),
         run_bounded,
         lambda environment, release: _captured(specs, environment, release),
         lambda version: bucket / version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any
 
 from botocore.config import Config
@@ -12,6 +13,9 @@ from botocore.session import Session
 CONNECT, READ = 3.0, 10.0
 """Seconds that AWS has to take a connection, and to send the next bytes."""
 
+ATTEMPTS = {"ssm": 1, "s3": 3}
+"""How often a call is made at most. Parameters are read again soon anyway, and more rarely each time."""
+
 FAULTS = (BotoCoreError, ClientError, OSError)
 """What a call may raise, the reading of an answer's body included."""
 
@@ -20,19 +24,28 @@ class NoClient(ValueError):
     """AWS's own settings do not do; the message says what is missing."""
 
 
-def client(service: str, attempts: int = 3) -> Any:
-    """A client, safe to use from several threads, that asks at most `attempts` times. It asks nobody yet.
+def client(service: str) -> Any:
+    """The service's client, safe to use from several threads. It asks nobody yet. Raises NoClient without a region.
 
-    Raises NoClient where no region is known.
+    There is one for the whole process, as each takes 10 MB.
     """
-    config = Config(
-        connect_timeout=CONNECT, read_timeout=READ, retries={"mode": "standard", "total_max_attempts": attempts}
-    )
+    # The region by both its names: botocore itself reads AWS_DEFAULT_REGION only, ECS tells AWS_REGION.
+    return _client(service, os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None)
+
+
+@cache
+def _client(service: str, region: str | None) -> Any:
+    attempts = {"mode": "standard", "total_max_attempts": ATTEMPTS[service]}
+    config = Config(connect_timeout=CONNECT, read_timeout=READ, retries=attempts)
     try:
-        # The region by both its names: botocore itself reads AWS_DEFAULT_REGION only, ECS tells AWS_REGION.
-        return Session().create_client(service, os.environ.get("AWS_REGION") or None, config=config)
+        return _session().create_client(service, region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise NoClient(f"{error} Tasks on ECS are told AWS_REGION; elsewhere set it yourself.") from error
+
+
+@cache
+def _session() -> Session:
+    return Session()
 
 
 def code_of(error: Exception) -> str:

@@ -103,6 +103,6 @@ class Objects:
 
 def putting_at(address: S3Address) -> Put:
     """Puts objects below the address. Raises NoClient without a region."""
-    s3 = client("s3", attempts=1)
+    s3 = client("s3")
     kind = "application/jsonl"
     return lambda key, data: s3.put_object(Bucket=address.bucket, Key=address.key(key), Body=data, ContentType=kind)

@@ -98,7 +98,6 @@ def object_text(address: S3Address) -> Ask:
 
 def _client(service: str) -> Any:
     try:
-        # One attempt: the next read comes soon anyway, and later each time.
-        return client(service, attempts=1)
+        return client(service)
     except NoClient as error:
         raise ParameterError(f"MODEL_VERSION_PARAMETER: {error}") from error
