@@ -73,9 +73,9 @@ _NOTHING = Live()
 class LiveFeatures:
     """Shared by all requests of a task. Without a file everything is typical, and nothing is counted.
 
-    Read by the event loop itself: what is read is in memory and takes 30 µs, where a thread of its own took 160 and often
-    missed the deadline because the loop was busy. A read cannot be broken off. After three in a row that took longer than
-    the deadline one a second is tried, so that a disk that stalls holds up few requests, and not all of them.
+    Read by the event loop itself: what is read is in memory and takes 40 µs, where a thread of its own took 160 and
+    often missed the deadline because the loop was busy. A read cannot be broken off: after three in a row that took
+    longer than the deadline one a second is tried, so that a disk that stalls holds up few requests.
     """
 
     def __init__(self, path: Path | None, deadline: float) -> None:
