@@ -20,8 +20,8 @@ from backend_api.models.outlook import HourOutlook, Outlook
 from backend_api.models.prediction import Flight
 from backend_api.storage.store import Row, Store
 
-_OUTLOOK = "outlook"
-"""Captured with the rows of an outlook, most of which nobody flies: monitors leave them out by it."""
+_NOT_WATCHED = "monitor=ignore"
+"""Captured with the rows of an outlook, most of which nobody flies: monitors pass over them by it."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Predictor:
         day = self.reference.day(flight)
         live = self.live.of(flight.origin)
         rows = [self.reference.features(each, live.at(each.departure)) for each in day]
-        scored = await self.model.score(ModelRequest(rows, custom_attributes=_OUTLOOK), context)
+        scored = await self.model.score(ModelRequest(rows, custom_attributes=_NOT_WATCHED), context)
         hours = [
             HourOutlook(departure=each.departure, probability=probability)
             for each, probability in zip(day, scored.probabilities, strict=True)
