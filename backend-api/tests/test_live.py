@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -138,7 +137,7 @@ def test_store_that_cannot_be_read(
     begin: Start, tmp_path: Path, model: StandIn, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     """Nobody is failed by it, and once it is mended it is read again, by the same task."""
-    monkeypatch.setattr(live, "_AWAY_FOR", 0.01)
+    monkeypatch.setattr(live, "LEFT_ALONE", 0.0)
     store = tmp_path / "online.db"
     if damage == "no database":
         store.write_bytes(b"not SQLite" * 1000)
@@ -153,19 +152,13 @@ def test_store_that_cannot_be_read(
     wait_for(lambda: backend.predict().json["basis"] == {"airport": "live", "weather": "live"})
 
 
-def test_store_that_hangs(start: Start, store: Path, model: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request waits for the deadline and no longer, and further ones do not pile up."""
-    gate = threading.Event()
-
-    def hang(_self: object, _airport: str) -> live.Live:
-        gate.wait(10)
-        return live.Live()
-
-    monkeypatch.setattr(live._Reader, "read", hang)
-    monkeypatch.setattr(live, "_MOST_WAITING", 2)
-    backend = start(features=store)
-    try:
-        assert all(typical(model, backend) for _ in range(3))
-        assert {"airport": {"late": 3}, "weather": {"late": 3}} == counts(backend)
-    finally:
-        gate.set()
+def test_store_that_is_slow(start: Start, store: Path, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some reads that took longer than the deadline no request waits for the store, for a second."""
+    put("airport", {"departures": LEFT})
+    backend = start(features=store, features_deadline=1e-9)
+    found = [backend.predict().json["basis"]["airport"] for _ in range(live.SLOW_IN_A_ROW + 1)]
+    assert ["live"] * live.SLOW_IN_A_ROW + ["typical"] == found
+    slow = live.SLOW_IN_A_ROW
+    assert {"airport": {"live": slow, "late": 1}, "weather": {"absent": slow, "late": 1}} == counts(backend)
+    monkeypatch.setattr(live, "LEFT_ALONE", 0.0)
+    wait_for(lambda: backend.predict().json["basis"]["airport"] == "live")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from backend import Backend
+from backend import FLIGHT, Backend, wait_for
 from standin import Reply, StandIn
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -72,3 +72,20 @@ def test_sigterm_finishes_what_is_in_flight(tmp_path: Path, model: StandIn, data
         assert 0 == task.wait(10)
     last = (tmp_path / "log").read_text().splitlines()[-1]
     assert '"status":200' in last
+
+
+@pytest.mark.slow
+def test_outcome_outlives_the_task_that_took_it(tmp_path: Path, model: StandIn, migrated: Path) -> None:
+    """A task that is killed after its answer, before it could write the label: the next one writes it."""
+    (tmp_path / "ontime.db").write_bytes(migrated.read_bytes())
+    bucket, phone = tmp_path / "bucket", {"x-device-id": "phone-7"}
+    variables = {"DATABASE_URL": f"sqlite:///{tmp_path}/ontime.db", "MODEL_SERVICE_URL": model.url}
+    # Without a bucket it cannot write the label, however long the machine takes to kill it.
+    with process(tmp_path, **variables) as (task, backend):
+        id = backend.call("POST", "/api/predict", FLIGHT, phone).json["id"]
+        assert 200 == backend.call("POST", f"/api/predictions/{id}/outcome", {"late": True}, phone).status
+        task.kill()
+    with process(tmp_path, LABELS=bucket.as_uri(), ENDPOINT_NAME="ontime-test", **variables):
+        wait_for(lambda: list(bucket.rglob("[!.]*.jsonl")))
+    (path,) = bucket.rglob("[!.]*.jsonl")
+    assert f'"eventId":"{id}","source":"device"' in path.read_text()

@@ -186,6 +186,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/features": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Features
+         * @description Of the airport's delays and of weather: how many predictions were `live`, and why the others were not.
+         *
+         *     `stale`: the record is too old for the flight, or of after it; `absent`: there is none; `late`: it did not come
+         *     within the deadline; `away`: the store can't be read. Without a store nothing is counted.
+         */
+        get: operations["features"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -201,6 +224,23 @@ export interface components {
              * @constant
              */
             status?: "ok";
+        };
+        /**
+         * Basis
+         * @description Of the airport's delays and weather: `live`, or what is `typical` of the hour and the month.
+         */
+        Basis: {
+            /**
+             * Airport
+             * @enum {string}
+             */
+            airport: "live" | "typical";
+            /**
+             * Weather
+             * @description what the client told goes before either
+             * @enum {string}
+             */
+            weather: "live" | "typical";
         };
         /**
          * Detail
@@ -376,6 +416,8 @@ export interface components {
             late: boolean;
             /** Threshold */
             threshold: number;
+            /** @description what it rests on; null for a prediction of an earlier release */
+            basis: components["schemas"]["Basis"] | null;
             /** Model Version */
             model_version: string;
             /**
@@ -910,6 +952,30 @@ export interface operations {
                 content: {
                     "application/json": {
                         [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    features: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Counts of this task since its start */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: {
+                            [key: string]: number;
+                        };
                     };
                 };
             };

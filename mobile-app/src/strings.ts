@@ -1,3 +1,4 @@
+import type { Prediction } from "../config/api.client";
 import type { Chance } from "./rules/chance";
 import type { Problem } from "./rules/problem";
 import type { Age } from "./rules/time";
@@ -44,8 +45,13 @@ export const strings = {
     safest: (time: string, percent: string) => `Safest departure: ${time}, ${percent}`,
     alreadySafest: "No other hour of this day is safer.",
     restsOn: "What this rests on",
-    restsOnText:
-      "Flights from New York in 2013: airline, route, weekday and hour, how late this airport usually is at that hour, and the usual weather of the month. It does not know today's weather or what happens on the day.",
+    /** `basis` of an answer: null in answers that were saved before there was one. */
+    restsOnText: (basis: Prediction["basis"] | undefined) =>
+      `Flights from New York in 2013: airline, route, weekday and hour, ${
+        basis?.airport === "live" ? "how late this airport's flights leave now" : "how late this airport usually is at that hour"
+      }, and ${
+        basis?.weather === "live" ? "the weather there now" : "the usual weather of the month"
+      }. It does not know what else happens on the day.`,
     model: (version: string) => `Answered by model ${version}`,
     save: "Save to My flights",
     saved: "Saved",

@@ -48,6 +48,14 @@ def test_arrays_are_read_by_position(tmp_path):
     assert {"origin": [1.0, None], "minute": [2.0, 3.0], "late": [0.1, 0.2]} == rows.columns
 
 
+def test_what_its_caller_says_is_no_traffic_is_passed_over(tmp_path):
+    """It is neither a row nor unreadable."""
+    asked = line({"instances": [{"origin": "JFK", "minute": 5}]}, [0.25])
+    trial = asked.replace('"eventMetadata": {', '"eventMetadata": {"customAttributes": "monitor=ignore", ')
+    rows, found = rows_of(capture(tmp_path, [asked, trial]))
+    assert (1, 1, {}) == (len(rows), found.lines, dict(found.unreadable))
+
+
 def test_what_cannot_be_read_is_counted_by_kind_and_the_rest_counts(tmp_path):
     """Torn lines, other encodings, foreign shapes, an answer of another length."""
     good = line({"instances": [{"origin": "JFK", "minute": 5}]}, [0.25])

@@ -16,7 +16,7 @@ import yaml
 from features.departures import Departure, airport_delays, read, written
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.features.record import Record, checked
-from shipway.local.features.online_store import OnlineStore
+from shipway.local.features.online_store import OnlineStore, online_file
 from tests.contracts.programs import Program, Service
 
 ROOT = Path(__file__).parents[2]
@@ -53,13 +53,13 @@ def reading(two_variants: Service, tmp_path: Path) -> Iterator[Reading]:
     variables = {
         "DATABASE_URL": f"sqlite+aiosqlite:///{database}",
         "MODEL_SERVICE_URL": two_variants.url,
-        "FEATURES": (tmp_path / "store" / "dev" / "online.db").as_uri(),
+        "FEATURES": online_file(tmp_path, "dev").as_uri(),
         "FEATURES_DEADLINE": "1",
     }
     migrated = program.run("-m", "backend_api.migrate", **variables)
     assert 0 == migrated.returncode, migrated.stderr
     with program.serving(["-m", "backend_api"], tmp_path / "backend.log", variables, "/ready") as backend:
-        yield Reading(OnlineStore(tmp_path / "store"), backend, database)
+        yield Reading(OnlineStore(tmp_path), backend, database)
 
 
 def test_what_is_put_is_what_the_model_is_asked(reading: Reading) -> None:

@@ -49,7 +49,7 @@ roles:
 SERVICE_KEYS = (
     "path, include, command, test, lock, test_lock, routes, health, ready, probes, model, baked, uses, env, before_traffic, "
     "check_host, answer_timeout, largest_body, longest_session, "
-    "start_timeout, drain_timeout, secrets, database, cpu, memory, log_group"
+    "start_timeout, drain_timeout, secrets, feature_store, database, cpu, memory, log_group"
 )
 
 

@@ -118,7 +118,7 @@ class House:
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
             self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets,
-            OnlineStore(folder / "feature-store"), rollouts, time.time,
+            OnlineStore(folder), rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)

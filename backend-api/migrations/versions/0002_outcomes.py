@@ -1,4 +1,4 @@
-"""Outcomes of predictions; of a prediction which device asked for it, and what it rests on."""
+"""Outcomes of predictions, and which device asked for a prediction."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("predictions", sa.Column("basis", sa.JSON))
     op.add_column("predictions", sa.Column("device", sa.String(64)))
     op.create_table(
         "outcomes",
@@ -34,4 +33,3 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("outcomes")
     op.drop_column("predictions", "device")
-    op.drop_column("predictions", "basis")

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from backend_api.errors import ApiError, Detail, invalid
-from backend_api.live import Live
+from backend_api.live import Known
 from backend_api.models.places import Place, Places
 from backend_api.models.prediction import Flight
 
@@ -86,10 +86,10 @@ class Reference:
             ),
         )
 
-    def features(self, flight: Flight, live: Live) -> dict[str, Feature]:
+    def features(self, flight: Flight, known: Known) -> dict[str, Feature]:
         """The one row that the model service is asked about; a 422 ApiError when an airport or airline is unknown.
 
-        What is live of its airport goes before what is typical, and what the client tells before both.
+        What is known of its airport goes before what is typical, and what the client tells before both.
         """
         self._check_known(flight)
         departure = flight.departure
@@ -100,7 +100,6 @@ class Reference:
         if flight.arrival is not None:
             clock_minutes = (flight.arrival.hour * 60 + flight.arrival.minute - departure_minute) % _DAY
         airport = self.airport[flight.origin]
-        delays = live.delays(departure)
         row: dict[str, Feature] = {
             "carrier": flight.carrier,
             "origin": flight.origin,
@@ -111,14 +110,13 @@ class Reference:
             "arrival_minute": None if clock_minutes is None else (departure_minute + clock_minutes) % _DAY,
             "clock_minutes": clock_minutes,
             "wind_dir": None,  # the one with no typical value: known only when the client tells
-            "airport_delay": airport.airport_delay[hour] if delays is None else delays.mean,
-            "airport_late_share": airport.airport_late_share[hour] if delays is None else delays.late_share,
+            "airport_delay": airport.airport_delay[hour] if known.delays is None else known.delays.mean,
+            "airport_late_share": airport.airport_late_share[hour] if known.delays is None else known.delays.late_share,
         }
-        weather = live.weather(departure)
-        if weather is None:
-            climate = self.weather[flight.origin][departure.month - 1][hour]
-            weather = dict(zip(self.weather_names, climate, strict=True))
-        row.update(weather)
+        if known.weather is None:
+            row.update(zip(self.weather_names, self.weather[flight.origin][departure.month - 1][hour], strict=True))
+        else:
+            row.update(known.weather)
         if flight.weather is not None:
             row.update(flight.weather.model_dump(exclude_none=True))
         return row

@@ -6,13 +6,10 @@ that is missing, too old or late to come is replaced by typical figures, counted
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,113 +24,129 @@ from ontime_features.observation import WEATHER, counts
 AIRPORT, OBSERVATION = "airport", "weather"
 _GROUPS = (AIRPORT, OBSERVATION)
 _QUERY = "SELECT expires, deleted, record FROM records WHERE feature_group = ? AND record_id = ?"
-_AWAY_FOR = 1.0
-"""Seconds for which a file that can't be read is left alone."""
-_MOST_WAITING = 50
-"""Reads under way: more means that the disk hangs, and further ones would only wait behind them."""
+SLOW_IN_A_ROW = 3
+"""Fewer would often be the scheduler's doing: a busy machine takes the processor away for longer than the deadline."""
+LEFT_ALONE = 1.0
+"""Seconds in which a file that can't be read, or was read too slowly, is left alone."""
 
 Basis = Literal["live", "typical"]
 Group = Literal["airport", "weather"]
+Weather = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known for one departure; None where typical figures have to do, for the reason in `missing`."""
+
+    delays: AirportDelays | None = None
+    weather: Weather | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def basis(self) -> dict[Group, Basis]:
+        """What a prediction rests on."""
+        return {
+            "airport": "typical" if self.delays is None else "live",
+            "weather": "typical" if self.weather is None else "live",
+        }
 
 
 @dataclass(frozen=True)
 class Live:
     """An airport's records as they were read for one request, and why one is not there: absent, late or away."""
 
-    departures: list[Departure] | None = None
-    observed: tuple[datetime, Mapping[str, float | None]] | None = None
+    departures: Sequence[Departure] | None = None
+    observed: tuple[datetime, Weather] | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
-    def delays(self, scheduled: datetime) -> AirportDelays | None:
-        """None where typical ones have to do."""
-        return None if self.departures is None else airport_delays(self.departures, scheduled)
+    def at(self, scheduled: datetime) -> Known:
+        """What of it says something about this departure."""
+        delays = None if self.departures is None else airport_delays(self.departures, scheduled)
+        of_its_hour = self.observed is not None and counts(self.observed[0], scheduled)
+        weather = self.observed[1] if self.observed is not None and of_its_hour else None
+        return Known(delays, weather, self.missing)
 
-    def weather(self, scheduled: datetime) -> Mapping[str, float | None] | None:
-        """None where the climate has to do."""
-        if self.observed is None or not counts(self.observed[0], scheduled):
-            return None
-        return self.observed[1]
+
+_NOTHING = Live()
 
 
 class LiveFeatures:
-    """Shared by all requests of a task. Without a file everything is typical, and nothing is counted."""
+    """Shared by all requests of a task. Without a file everything is typical, and nothing is counted.
+
+    Read by the event loop itself: what is read is in memory and takes 40 µs, where a thread of its own took 160 and
+    often missed the deadline because the loop was busy. A read cannot be broken off: after three in a row that took
+    longer than the deadline one a second is tried, so that a disk that stalls holds up few requests.
+    """
 
     def __init__(self, path: Path | None, deadline: float) -> None:
-        self._deadline = deadline
-        self._reader = None if path is None else _Reader(path)
-        # Of its own: a disk that hangs must not keep the threads of the database.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="features")
-        self._under_way = 0
-        self.counts: dict[str, Counter[str]] = {group: Counter() for group in _GROUPS}
-
-    async def of(self, airport: str) -> Live:
-        """The airport's records, within the deadline; never raises."""
-        if self._reader is None:
-            return Live()
-        if self._under_way >= _MOST_WAITING:
-            return Live(missing=dict.fromkeys(_GROUPS, "late"))
-        self._under_way += 1
-        reading = asyncio.get_running_loop().run_in_executor(self._thread, self._reader.read, airport)
-        reading.add_done_callback(self._ended)
-        try:
-            async with asyncio.timeout(self._deadline):
-                return await asyncio.shield(reading)
-        except TimeoutError:
-            return Live(missing=dict.fromkeys(_GROUPS, "late"))
-
-    def count(self, live: Live, scheduled: datetime) -> dict[Group, Basis]:
-        """What a prediction rests on; counted with the reason: live, stale, absent, late or away."""
-        if self._reader is None:
-            return {"airport": "typical", "weather": "typical"}
-        airport = self._counted(AIRPORT, live, live.delays(scheduled) is not None)
-        return {"airport": airport, "weather": self._counted(OBSERVATION, live, live.weather(scheduled) is not None)}
-
-    def _counted(self, group: str, live: Live, is_live: bool) -> Basis:
-        self.counts[group]["live" if is_live else live.missing.get(group, "stale")] += 1
-        return "live" if is_live else "typical"
-
-    def _ended(self, _: asyncio.Future[Live]) -> None:
-        self._under_way -= 1
-
-    def close(self) -> None:
-        """Waits for no read."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-class _Reader:
-    """Used by one thread. Opens the file when it is there, and anew when it was replaced."""
-
-    def __init__(self, path: Path) -> None:
         self._path = path
+        self._deadline = deadline
         self._database: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        self._away_until = 0.0
+        self._left_alone = ""
+        self._until = 0.0
+        self._slow = 0
+        # Parsed once for all requests until they change: that takes several times as long as to read them.
+        self._departures: dict[str, tuple[str, list[Departure]]] = {}
+        self.counts: dict[str, Counter[str]] = {group: Counter() for group in _GROUPS}
 
-    def read(self, airport: str) -> Live:
-        if time.monotonic() < self._away_until:
-            return Live(missing=dict.fromkeys(_GROUPS, "away"))
+    def of(self, airport: str) -> Live:
+        """The airport's records; never raises."""
+        if self._path is None:
+            return _NOTHING
+        began = time.perf_counter()
+        if began < self._until:
+            return Live(missing=dict.fromkeys(_GROUPS, self._left_alone))
         try:
-            database = self._opened()
+            database = self._opened(self._path)
             found = {group: _record(database.execute(_QUERY, (group, airport)).fetchone()) for group in _GROUPS}
             missing = {group: "absent" for group in _GROUPS if found[group] is None}
-            return Live(_departures(found[AIRPORT]), _observed(found[OBSERVATION]), missing)
+            live = Live(self._parsed(airport, found[AIRPORT]), _observed(found[OBSERVATION]), missing)
         except (sqlite3.Error, OSError, ValueError, KeyError, TypeError):
             # Whoever writes it may mend it: looked at again soon, but not by every request.
             self._file = None
-            self._away_until = time.monotonic() + _AWAY_FOR
+            self._leave_alone("away")
             return Live(missing=dict.fromkeys(_GROUPS, "away"))
+        self._slow = self._slow + 1 if time.perf_counter() - began > self._deadline else 0
+        if self._slow >= SLOW_IN_A_ROW:
+            self._leave_alone("late")
+        return live
 
-    def _opened(self) -> sqlite3.Connection:
-        status = os.stat(self._path)  # noqa: PTH116
+    def count(self, known: Known) -> None:
+        """Of a prediction, what it rested on: live, stale, absent, late or away."""
+        if self._path is not None:
+            for group, basis in known.basis.items():
+                self.counts[group]["live" if basis == "live" else known.missing.get(group, "stale")] += 1
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._database is not None:
+            self._database.close()
+
+    def _leave_alone(self, reason: str) -> None:
+        self._left_alone = reason
+        self._until = time.perf_counter() + LEFT_ALONE
+
+    def _parsed(self, airport: str, record: Mapping[str, str] | None) -> list[Departure] | None:
+        if record is None:
+            return None
+        text = record["departures"]
+        earlier, departures = self._departures.get(airport, ("", []))
+        if text != earlier:
+            departures = read_departures(text)
+            self._departures[airport] = (text, departures)
+        return departures
+
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        """The database at this path, opened anew when the file was replaced."""
+        status = path.stat()
         file = (status.st_dev, status.st_ino)
         if self._database is None or file != self._file:
             if self._database is not None:
                 self._database.close()
             # No waiting for locks: readers of a WAL database meet them only while it is being recovered.
-            address = f"{self._path.as_uri()}?mode=ro"
-            self._database = sqlite3.connect(
-                address, uri=True, check_same_thread=False, isolation_level=None, timeout=0
-            )
+            address = f"{path.as_uri()}?mode=ro"
+            self._database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=0)
             self._file = file
         return self._database
 
@@ -146,11 +159,7 @@ def _record(row: tuple[float | None, int, str] | None) -> dict[str, str] | None:
     return values
 
 
-def _departures(record: Mapping[str, str] | None) -> list[Departure] | None:
-    return None if record is None else read_departures(record["departures"])
-
-
-def _observed(record: Mapping[str, str] | None) -> tuple[datetime, Mapping[str, float | None]] | None:
+def _observed(record: Mapping[str, str] | None) -> tuple[datetime, Weather] | None:
     if record is None:
         return None
     values = {name: float(record[name]) if name in record else None for name in WEATHER}

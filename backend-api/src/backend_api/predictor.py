@@ -20,8 +20,8 @@ from backend_api.models.outlook import HourOutlook, Outlook
 from backend_api.models.prediction import Flight
 from backend_api.storage.store import Row, Store
 
-_OUTLOOK = "outlook"
-"""Captured with the rows of an outlook, most of which nobody flies: monitors leave them out by it."""
+_NOT_WATCHED = "monitor=ignore"
+"""Captured with the rows of an outlook, most of which nobody flies: monitors pass over them by it."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Predictor:
             earlier = await self.store.find_by_key(key)
             if earlier is not None:
                 return _same_request(earlier, digest), True
-        live = await self.live.of(flight.origin)
-        features = self.reference.features(flight, live)
+        known = self.live.of(flight.origin).at(flight.departure)
+        features = self.reference.features(flight, known)
         id = _new_id()
         scored = await self.model.score(ModelRequest([features], inference_id=id), context)
         (probability,) = scored.probabilities
@@ -62,18 +62,19 @@ class Predictor:
             "late": probability >= self.settings.late_threshold,
             "threshold": self.settings.late_threshold,
             "model_version": scored.model_version,
-            "basis": self.live.count(live, flight.departure),
+            "basis": known.basis,
             "device": None if context.device_id is None else device_digest(context.device_id),
         }
+        self.live.count(known)
         stored = _same_request(await self.store.add(row), digest)
         return stored, stored["id"] != id
 
     async def outlook(self, flight: Flight, context: RequestContext) -> Outlook:
         """The flight at each hour of its day, by one call of the model; nothing is stored, so nothing gets a label."""
         day = self.reference.day(flight)
-        live = await self.live.of(flight.origin)
-        rows = [self.reference.features(each, live) for each in day]
-        scored = await self.model.score(ModelRequest(rows, custom_attributes=_OUTLOOK), context)
+        live = self.live.of(flight.origin)
+        rows = [self.reference.features(each, live.at(each.departure)) for each in day]
+        scored = await self.model.score(ModelRequest(rows, custom_attributes=_NOT_WATCHED), context)
         hours = [
             HourOutlook(departure=each.departure, probability=probability)
             for each, probability in zip(day, scored.probabilities, strict=True)

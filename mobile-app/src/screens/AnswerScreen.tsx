@@ -61,7 +61,7 @@ function QuestionView({ question }: { question: Question }) {
       {answer && (
         <section>
           <h2>{texts.restsOn}</h2>
-          <p>{texts.restsOnText}</p>
+          <p>{texts.restsOnText(answer.basis)}</p>
           <p>{texts.model(answer.model_version)}</p>
         </section>
       )}

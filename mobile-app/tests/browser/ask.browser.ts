@@ -100,6 +100,23 @@ test("the answer has its day by the hour, with the answer's own chance at its ow
   expect(await shown(page).locator(".hours li").count()).toBe(18);
 });
 
+test("an answer says whether it knows the airport now, or what is usual there", async () => {
+  const answer = { id: "p", probability: 0.2, late: false, model_version: "v1.0" };
+  const question = { flight: FLIGHT, askedAt: 1, answeredAt: 1, saved: true };
+  const questions = [
+    { ...question, id: "new", answer: { ...answer, basis: { airport: "live", weather: "typical" } } },
+    { ...question, id: "old", answer },
+  ];
+  const page = await phones.phone({ kept: { questions } });
+  for (const [id, text] of [
+    ["new", "leave now, and the usual weather"],
+    ["old", "usually is at that hour, and the usual weather"],
+  ]) {
+    await page.goto(`${phones.origin}/ask/${id}`);
+    await shown(page).getByText(text!).waitFor();
+  }
+});
+
 test("after a saved flight it is asked whether it was late, once", async () => {
   const page = await phones.phone();
   await ask(page);

@@ -43,12 +43,17 @@ class Sides(msgspec.Struct, rename="camel"):
     endpoint_output: Side
 
 
+NOT_WATCHED = "monitor=ignore"
+"""What a caller says (`X-Amzn-SageMaker-Custom-Attributes`) whose rows are no traffic: trials, what-if questions."""
+
+
 class Event(msgspec.Struct, rename="camel"):
     """Which exchange it was, and when."""
 
     event_id: str
     inference_time: datetime
     inference_id: str = ""
+    custom_attributes: str = ""
 
 
 class Line(msgspec.Struct, rename="camel"):
@@ -133,7 +138,7 @@ class Capture:
         event = line.event_metadata
         at = event.inference_time
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-        if not self._since <= at < self._until:
+        if not self._since <= at < self._until or event.custom_attributes == NOT_WATCHED:
             self.lines -= 1
             return
         try:

@@ -243,7 +243,7 @@ def build(places: Places) -> LocalPlatform:
         models=models,
         monitoring=monitoring,
         secrets=secrets,
-        features=OnlineStore(places.state / "feature-store"),
+        features=OnlineStore(places.state),
         rollouts=rollouts,
         clock=time.time,
         read_app=read_app,

@@ -8,7 +8,7 @@ import pytest
 
 from shipway.core.errors import ShipwayError
 from shipway.core.features.record import Record
-from shipway.local.features.online_store import OnlineStore
+from shipway.local.features.online_store import OnlineStore, online_file
 
 
 def of(moment: float, id: str = "JFK", **values: str) -> Record:
@@ -60,7 +60,7 @@ def test_expired_are_not_counted(store: OnlineStore) -> None:
 
 def test_damaged_file(store: OnlineStore, tmp_path: Path) -> None:
     """Said with its place and what to do."""
-    (tmp_path / "dev").mkdir()
-    (tmp_path / "dev" / "online.db").write_bytes(b"not SQLite" * 1000)
+    online_file(tmp_path, "dev").parent.mkdir(parents=True)
+    online_file(tmp_path, "dev").write_bytes(b"not SQLite" * 1000)
     with pytest.raises(ShipwayError, match=r"online\.db: file is not a database"):
         store.put("dev", [of(1)])

@@ -80,6 +80,7 @@ class Service(Strict):
     start_timeout: Seconds = 60.0
     drain_timeout: Seconds = 30.0
     secrets: tuple[str, ...] = Field(default=(), description="variables whose values are secrets")
+    feature_store: str | None = Field(default=None, description="variable that carries the online store's address")
     database: str | None = Field(default=None, description="AWS: variable that carries the database's address")
     cpu: float | None = Field(default=None, description="AWS: vCPUs of a task; default: what aws.size says")
     memory: Bytes | None = Field(default=None, description="AWS: memory of a task, goes with cpu")
@@ -273,7 +274,12 @@ def _check_service(service: Service) -> Iterator[str]:
         name: str | None = getattr(service, key)
         if name is not None and not _is_inside(name):
             yield f"{key}: {name!r} is not a file inside the service's folder, such as requirements.lock"
-    for variable in (*service.env, *service.uses.values(), *service.secrets, *filter(None, [service.database])):
+    for variable in (
+        *service.env,
+        *service.uses.values(),
+        *service.secrets,
+        *filter(None, [service.database, service.feature_store]),
+    ):
         if not re.fullmatch(VARIABLE, variable):
             yield f"{variable!r} is not the name of an environment variable"
     yield from size_mistakes(service.cpu, service.memory)

@@ -36,11 +36,16 @@ _COLUMNS = "feature_group, record_id, event_time, expires, deleted, record"
 _LOCK_WAIT = 10.0
 
 
+def online_file(state: Path, environment: str) -> Path:
+    """Where an environment's store lies below the folder of everything that lasts."""
+    return state / "feature-store" / environment / "online.db"
+
+
 class OnlineStore(FeatureStore):
     """The `FeatureStore` of one machine. Raises ShipwayError for what SQLite cannot do."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, state: Path) -> None:
+        self._state = state
 
     def put(self, environment: str, records: Sequence[Record]) -> Sequence[Record]:
         with self._open(environment) as database:
@@ -76,7 +81,7 @@ class OnlineStore(FeatureStore):
             return dict(database.execute(query, (now,)).fetchall())
 
     def _path(self, environment: str) -> Path:
-        return self._folder / environment / "online.db"
+        return online_file(self._state, environment)
 
     @contextmanager
     def _open(self, environment: str) -> Iterator[sqlite3.Connection]:

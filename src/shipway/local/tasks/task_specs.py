@@ -15,6 +15,7 @@ from shipway.core.releases.release import Release
 from shipway.core.tasks import TaskSpec
 from shipway.local.builds.address import address_of
 from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.features.online_store import online_file
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.places import Places
 from shipway.local.router.router import Router
@@ -124,6 +125,8 @@ class TaskSpecs:
             variables["MODEL_VERSION_PARAMETER"] = self._parameters.uri(self.parameter(environment, side))
         if described.baked is not None:
             variables["MODEL_BAKED"] = str(Path(address.tree) / described.baked)
+        if described.feature_store is not None:
+            variables[described.feature_store] = online_file(self._places.state, environment).as_uri()
         for used, variable in described.uses.items():
             variables[variable] = f"http://127.0.0.1:{self._router.internal_port(environment, side, used)}"
         return variables | {name: self._filled(value, environment, release, service) for name, value in own.items()}
