@@ -15,7 +15,7 @@ import psutil
 
 from shipway.core.errors import ShipwayError
 
-_KILL_TIMEOUT = 5.0
+_KILL_TIMEOUT = 30.0
 _PAUSE = 0.01
 _TRIES = 1000
 _LISTS = 20
