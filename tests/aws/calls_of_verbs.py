@@ -16,15 +16,19 @@ from shipway.cli.group import Group
 from shipway.cli.main import run as shipway
 from shipway.cli.main import shipway as program
 from tests.cli.worlds import OnAws
+from tests.model_folders import write_model
 
 EVERY = ("sts:GetCallerIdentity",)
 """What every command asks first."""
+WITHOUT = ("validate", "demo", "repair", "infra")
+"""Commands that are about files of this machine, and those that Terraform carries out."""
 _HEAD = """## On AWS
 
 Which calls each command makes where the app runs on AWS (`--target aws`, or `SHIPWAY_TARGET=aws`), recorded while the
 tests run it. Each asks `sts:GetCallerIdentity` first, and refuses credentials of another account than shipway.yaml's.
 `deploy`, `approve`, `retry` and `rollback` then follow their run (`--detach`: they do not), with the calls of `run
-follow`. A command that stands in no row needs no AWS, or says that AWS does without it.
+follow`. What AWS has no notion of, or the desk there does not answer yet, is refused in these words. `infra` is
+Terraform's to carry out, and `validate`, `demo` and `repair` are about this machine.
 
 | command | calls |
 |---|---|
@@ -34,30 +38,40 @@ follow`. A command that stands in no row needs no AWS, or says that AWS does wit
 def recorded() -> dict[str, list[str]]:
     """Each command → the operations that it makes, in the order in which each was made first."""
     found: dict[str, list[str]] = {}
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        root = Path(folder).resolve()
-        patch.chdir(root)
-        patch.setitem(wiring.TARGETS, "double", "tests.doubles.aws.target")
-        patch.setenv("SHIPWAY_TARGET", "double")
-        world = OnAws(root, patch)
-        try:
-            for typed in _typed(world):
-                called = world.aws.clients.called = []
-                said = io.StringIO()
-                with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                    code = shipway(typed.split())
-                assert code in (0, 4), f"{typed}: {said.getvalue()}"
-                calls = found.setdefault(_command(typed), [])
-                calls += [call for call in dict.fromkeys(called) if call not in (*calls, *EVERY)]
-        finally:
-            world.close()
+    with _world() as world:
+        for typed in _typed(world):
+            called = world.aws.clients.called = []
+            code, said = _run(typed)
+            assert code in (0, 4), f"{typed}: {said}"
+            calls = found.setdefault(_command(typed), [])
+            calls += [call for call in dict.fromkeys(called) if call not in (*calls, *EVERY)]
     return found
+
+
+def refused() -> dict[str, str]:
+    """Each command that AWS has no notion of → what it says."""
+    found: dict[str, str] = {}
+    with _world():
+        for typed in REFUSED:
+            code, said = _run(typed)
+            assert code in (2, 3), f"{typed}: {said}"
+            found[_command(typed)] = next(line[2:] for line in said.splitlines() if line.startswith(("✘ ", "x ")))
+    return found
+
+
+REFUSED = (
+    "monitor baseline dev", "monitor run dev", "monitor report dev",
+    "up", "down --yes", "reload", "prune --yes",
+)  # fmt: skip
 
 
 def table() -> str:
     """The section of docs/cli.md."""
-    rows = [f"| `shipway {command}` | {_grouped(calls)} |" for command, calls in recorded().items() if calls]
-    return _HEAD + "\n".join(rows) + "\n"
+    rows = {command: _grouped(calls) for command, calls in recorded().items()}
+    rows |= {command: f"refused: {said}" for command, said in refused().items()}
+    wanted = [command for command in leaves() if command.split()[0] not in WITHOUT]
+    assert set(wanted) == set(rows), set(wanted) ^ set(rows)
+    return _HEAD + "".join(f"| `shipway {command}` | {rows[command]} |\n" for command in wanted)
 
 
 def leaves(command: click.Command = program, above: str = "") -> Iterator[str]:
@@ -104,6 +118,45 @@ def _typed(world: OnAws) -> Iterator[str]:
     yield f"logs --build {second}"
     yield "audit"
     yield "doctor"
+    yield from (
+        "model list",
+        "model show v1.0",
+        "model compare v1.0 v1.1",
+        f"model publish {_trained()} --version v9.0",
+    )
+    yield from ("model approve v1.1 --why good", "model reject v1.3 --why bad", "model archive v9.0 --why old")
+    yield from ("model split v1.1=10% --env prod --yes", "model shadow v1.2 --env prod --yes")
+    yield from ("model split --off --env prod", "model shadow --off --env prod")
+    yield from ("model promote v1.1 --yes --why better", "model rollback --yes --why worse", "model bake v1.1")
+    Path("value.txt").write_text("of great value")
+    yield "secrets set MAPS_API_KEY --env prod --from-file value.txt"
+    yield from ("secrets list --env prod", "secrets unset MAPS_API_KEY --env prod --yes")
+
+
+@contextlib.contextmanager
+def _world() -> Iterator[OnAws]:
+    """An app on AWS, in whose folder commands are typed."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        root = Path(folder).resolve()
+        patch.chdir(root)
+        patch.setitem(wiring.TARGETS, "double", "tests.doubles.aws.target")
+        patch.setenv("SHIPWAY_TARGET", "double")
+        world = OnAws(root, patch)
+        try:
+            yield world
+        finally:
+            world.close()
+
+
+def _trained() -> Path:
+    """What a training wrote."""
+    return write_model(Path("new"), b"tree of another training\n", version="v9.0")
+
+
+def _run(typed: str) -> tuple[int, str]:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        return shipway(typed.split()), said.getvalue()
 
 
 def _rollback(world: OnAws) -> str:
@@ -113,7 +166,7 @@ def _rollback(world: OnAws) -> str:
 
 def _command(typed: str) -> str:
     words = typed.split()
-    return " ".join(words[:2]) if words[0] in ("run", "model") else words[0]
+    return " ".join(words[:2]) if words[0] in ("run", "model", "monitor", "secrets") else words[0]
 
 
 def _grouped(calls: list[str]) -> str:

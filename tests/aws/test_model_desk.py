@@ -13,7 +13,7 @@ from shipway.aws.names import Names
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused, RolledBack, UsageError
 from shipway.core.views import Publishing
-from tests.aws.descriptions import ontime
+from tests.aws.descriptions import repositorys
 from tests.aws.model_bench import Bench, bench
 from tests.model_folders import write_model
 
@@ -29,7 +29,7 @@ def _moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def aws(names: Names, tmp_path: Path) -> Bench:
     """The example in dev and prod."""
-    return bench(names, ontime(), tmp_path)
+    return bench(names, repositorys(), tmp_path)
 
 
 def promote(aws: Bench, version: str, *environments: str, why: str = "better") -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def test_before_the_first_task_there_is_nobody_to_ask(
 ) -> None:
     """A first release needs a version to serve: promoting comes before it."""
     monkeypatch.setenv("MOTO_ECS_SERVICE_RUNNING", "0")
-    aws = bench(names, ontime(), tmp_path)
+    aws = bench(names, repositorys(), tmp_path)
     assert "dev is told v1.0; not read back: nothing could be asked" == promote(aws, "v1.0", "dev")[0]
 
 
@@ -191,7 +191,7 @@ def test_archiving_what_serves_is_refused(aws: Bench) -> None:
 
 def test_an_approval_promotes_where_shipway_yaml_says_so(names: Names, tmp_path: Path) -> None:
     """A refusal leaves the approval."""
-    app = ontime()
+    app = repositorys()
     assert app.model is not None
     app = app.model_copy(update={"model": app.model.model_copy(update={"on_approval": ("dev",)})})
     aws = bench(names, app, tmp_path)

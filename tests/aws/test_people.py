@@ -10,7 +10,7 @@ from tests.aws.calls_of_verbs import recorded
 PEOPLE = (Path(__file__).parents[2] / "infra" / "modules" / "guard" / "people.tf").read_text()
 GRANTED = set(re.findall(r'"([a-z0-9-]+:[A-Za-z]+)"', PEOPLE))
 PREFIXES = {"elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
-OTHER_NAMES = {"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadBucket": "s3:ListBucket"}
+OTHER_NAMES = {"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadBucket": "s3:ListBucket", "s3:HeadObject": "s3:GetObject"}
 UNGRANTED = {"doctor"}
 """Says of what it may not look at that it may not."""
 

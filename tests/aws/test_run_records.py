@@ -10,9 +10,9 @@ from shipway.aws.builds import Build
 from shipway.aws.pipelines import Action, Execution, Result, Status, person
 from shipway.aws.run_records import events_of, named, run_of
 from shipway.core.releases.run import Run
-from tests.aws.descriptions import ontime
+from tests.aws.descriptions import repositorys
 
-APP = ontime()
+APP = repositorys()
 DAY = 86400.0
 
 

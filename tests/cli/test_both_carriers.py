@@ -193,34 +193,41 @@ def test_logs(cli: CommandLine) -> None:
     assert "no environment 'moon'; there are: dev, prod" in cli.text("logs --env moon", code=2)
 
 
-@on_machine
 def test_versions_of_the_model(cli: CommandLine) -> None:
     """What there is, and what becomes of it."""
     assert "v1.1" in [model["version"] for model in cli.json("model list")["models"]]
     assert ["dev", "prod"] == cli.json("model show v1.0")["serves"]
-    assert {"a": "v1.0", "b": "v1.1", "rows": 10, "told": ["both answer"]} == cli.json("model compare v1.0 v1.1")
-    assert "v7.0" == cli.json("model publish . --version v7.0")["version"]
-    assert "hello/models" == cli.json("model bake v1.1")["folder"]
     for typed in ("model approve v1.1", "model reject v1.2", "model archive v1.3"):
         assert cli.json(f"{typed} --why tried")["changed"]
     assert "no model version 'v9.9'" in cli.text("model show v9.9", code=2)
 
 
 @on_machine
+def test_the_way_of_a_version_into_the_bucket_and_out_of_it(cli: CommandLine) -> None:
+    """Compared, published, baked in."""
+    assert {"a": "v1.0", "b": "v1.1", "rows": 10, "told": ["both answer"]} == cli.json("model compare v1.0 v1.1")
+    assert "v7.0" == cli.json("model publish . --version v7.0")["version"]
+    assert "hello/models" == cli.json("model bake v1.1")["folder"]
+
+
 def test_a_model_is_promoted_and_taken_back(cli: CommandLine) -> None:
-    """Both are runs that are followed."""
+    """By a run that is followed, or at once, read back: then every environment serves it."""
     for typed in ("model promote v1.1", "model promote v1.2"):
-        assert "succeeded" == cli.json(f"{typed} --yes --why better")["run"]["status"]
-    assert "succeeded" == cli.json("model rollback --yes --why worse")["run"]["status"]
+        cli.json(f"{typed} --yes --why better")
+    assert ["dev", "prod"] == cli.json("model show v1.2")["serves"]
+    cli.json("model rollback --yes --why worse")
     assert ["dev", "prod"] == cli.json("model show v1.1")["serves"]
+    prod = next(one for one in cli.json("status")["environments"] if one["name"] == "prod")
+    assert "v1.1" == prod["model_version"]
 
 
-@on_machine
 def test_experiments(cli: CommandLine) -> None:
     """Begun, looked at, ended."""
     assert {"v1.1": 10.0} == cli.json("model split v1.1=10% --env prod --yes")["split"]
     assert "v1.2" == cli.json("model shadow v1.2 --percent 50 --env prod --yes")["shadow"]["version"]
     assert {"v1.1": 10.0} == cli.json("model split --env prod")["split"]
+    prod = next(one for one in cli.json("status")["environments"] if one["name"] == "prod")
+    assert {"v1.1": 10.0} == prod["experiment"]["split"]
     assert {} == cli.json("model split --off --env prod")["split"]
     assert None is cli.json("model shadow --off --env prod")["shadow"]
 

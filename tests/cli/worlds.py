@@ -83,6 +83,11 @@ class OnAws(World):
         path.write_text(yaml.safe_dump({**DESCRIPTION, "aws": AWS}))
         self.aws = WORLDS[root] = FakeAws(load(path))
         self.desk, _ = OverDouble(root).desk()
+        for version in ("v1.0", "v1.1", "v1.2", "v1.3"):
+            self.aws.publish(version, root / "trained")
+        for environment in self.aws.app.environments:
+            name = self.aws.names.model_version(environment)
+            self.aws.moto.call("ssm", "put_parameter", Name=name, Value="v1.0", Overwrite=True)
         first = self.desk.deploy("c1", None, "bob")
         self.desk.answer(first.id, True, "ann", "fine")
 

@@ -24,9 +24,9 @@ from shipway.aws.version_store import S3VersionStore
 from shipway.core.description.app import Probe
 from shipway.core.errors import Refused
 from shipway.core.views import Publishing
+from shipway.description.reader import parse
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.registry import ModelRegistry
-from tests.aws.descriptions import ontime
 from tests.contracts.programs import ROOT, Program, Service
 from tests.doubles.source import FakeSource
 from tests.free_ports import free_port
@@ -96,7 +96,9 @@ def _desk(calls: Calls, service: Service) -> AwsModelDesk:
         return Answer(answer.status, answer.headers.get("x-model-version"))
 
     registry = ModelRegistry(S3VersionStore(calls, NAMES.models_bucket))
-    parts = ModelParts(ontime(), NAMES, calls, registry, ReleaseStore(calls, NAMES), ask)
+    parts = ModelParts(
+        parse((ROOT / "shipway.yaml").read_bytes()), NAMES, calls, registry, ReleaseStore(calls, NAMES), ask
+    )
     return AwsModelDesk(parts, FakeSource())
 
 

@@ -28,7 +28,7 @@ resource "aws_iam_policy" "boundary" {
           "logs:*",
           "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "s3:GetBucketLocation", "s3:GetBucketAcl",
           "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:DescribeSecret",
-          "secretsmanager:ListSecrets",
+          "secretsmanager:ListSecrets", "secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret",
           "sagemaker:InvokeEndpoint",
           "sns:Publish",
           "ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:PutParameter",

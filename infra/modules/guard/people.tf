@@ -143,7 +143,8 @@ locals {
     Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
   }
 
-  # Whose rollouts somebody steers: an approver their own environment's, a deployer those where nobody is asked.
+  # Whose rollouts somebody steers, and whose secrets they set: an approver their own environment's, a deployer those
+  # where nobody is asked. No value is ever read.
   steered = merge({ for name in keys(local.approved) : name => [name] }, {
     deployer = [for name, environment in var.environments : name if !environment.approval]
   })
@@ -170,6 +171,28 @@ locals {
       Resource = [for name in names : "arn:aws:codebuild:${local.arn}:project/${var.app}-${name}-rollout"]
     },
     local.use_key,
+    {
+      Sid      = "SetSecrets"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:DeleteSecret", "secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue", "secretsmanager:RestoreSecret"]
+      Resource = [for name in names : "arn:aws:secretsmanager:${local.arn}:secret:/${var.app}/${name}/*"]
+    },
+    {
+      Sid      = "NotTheDatabases"
+      Effect   = "Deny"
+      Action   = ["secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue"]
+      Resource = [for name in names : "arn:aws:secretsmanager:${local.arn}:secret:/${var.app}/${name}/database/*"]
+    },
+    {
+      Sid      = "EncryptSecrets"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Resource = "arn:aws:kms:${local.arn}:key/*"
+      Condition = {
+        "StringEquals"             = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" }
+        "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = [for name in names : "alias/${var.app}-${name}"] }
+      }
+    },
   ] : statement if length(names) > 0] }
 
   # What `shipway status`, `runs`, `run`, `logs`, `releases` and `audit` ask.

@@ -14,4 +14,4 @@ class NotYet:
         self._what = what
 
     def __getattr__(self, verb: str) -> Any:
-        raise Refused(f"{self._what} on AWS: Shipway has no verb {verb} for them yet", state="nothing changed")
+        raise Refused(f"{self._what} on AWS: Shipway has no verb {verb} for it yet", state="nothing changed")

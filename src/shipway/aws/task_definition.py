@@ -116,7 +116,8 @@ def _container(
             "options": {
                 "awslogs-group": names.log_group(environment, service, described.log_group),
                 "awslogs-region": names.region,
-                "awslogs-stream-prefix": "task",
+                # A line's release is known by its stream, also when the task is gone.
+                "awslogs-stream-prefix": release.id,
             },
         },
     }

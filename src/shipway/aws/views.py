@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,9 +15,10 @@ from shipway.aws.names import Names
 from shipway.aws.parameters import Parameters
 from shipway.aws.release_store import ReleaseStore
 from shipway.aws.services import Deployment, EcsService, Services
-from shipway.core.contract.wanted import WantedError, parse
+from shipway.core.contract.wanted import Wanted, WantedError, parse
 from shipway.core.description.app import App
 from shipway.core.errors import UsageError
+from shipway.core.experiments.report import ExperimentReport
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import Phase
@@ -60,7 +61,14 @@ class Views:
     """Looks at one app."""
 
     def __init__(
-        self, app: App, names: Names, calls: Calls, store: ReleaseStore, parameters: Parameters, clients: Clients
+        self,
+        app: App,
+        names: Names,
+        calls: Calls,
+        store: ReleaseStore,
+        parameters: Parameters,
+        clients: Clients,
+        tried: Callable[[str], ExperimentReport],
     ) -> None:
         self._app = app
         self._names = names
@@ -68,6 +76,7 @@ class Views:
         self._store = store
         self._parameters = parameters
         self._clients = clients
+        self._tried = tried
 
     def environments(self, runs: Sequence[Run]) -> tuple[EnvironmentView, ...]:
         """Every environment of shipway.yaml, in its order; `runs` are the newest ones."""
@@ -136,7 +145,7 @@ class Views:
         record = kept.record if kept is not None else EnvironmentRecord(name)
         moving = current.record if current is not None else None
         release, seen = self.release(record.stable), self.look(name)
-        rollout = _rollout(name, moving, seen, runs)
+        rollout, wanted = _rollout(name, moving, seen, runs), self._wanted(name)
         coming = self.release(rollout.release) if rollout is not None else None
         lately = self._clients.lately(name) if release is not None and not seen.missing else None
         return EnvironmentView(
@@ -150,13 +159,14 @@ class Views:
             previous=record.history[-2] if len(record.history) > 1 else None,
             commit=release.commit if release is not None else None,
             subject=next((run.subject for run in runs if release is not None and run.commit == release.commit), None),
-            model_version=self._model(name, release),
+            # Tasks follow the parameter by themselves, whatever the release was made with.
+            model_version=wanted.version if wanted is not None else models_of(release) if release is not None else None,
             services=_services(self._app, name, release, seen, lately) if release is not None or seen.missing else (),
             candidate_services=_candidates(coming, seen) if coming is not None else (),
             clients=clients_view(lately, described.rollout.guard) if lately is not None else None,
             warm=record.warm,
             rollout=rollout,
-            experiment=None,
+            experiment=self._tried(name) if wanted is not None and (wanted.split or wanted.shadow) else None,
         )
 
     def _url(self, environment: str) -> str:
@@ -165,17 +175,17 @@ class Views:
         domain = self._app.aws.domain
         return f"https://{domain if environment == 'prod' else f'{environment}.{domain}'}"
 
-    def _model(self, environment: str, release: Release | None) -> str | None:
-        """The version that the parameter names, which tasks follow by themselves; else what the release says."""
+    def _wanted(self, environment: str) -> Wanted | None:
+        """What the environment's tasks are told to serve, if that is known."""
         if not self._app.model_services():
-            return models_of(release) if release is not None else None
+            return None
         parameter = self._parameters.get(self._names.model_version(environment))
         if parameter is None or parameter.value == NO_MODEL:
-            return models_of(release) if release is not None else None
+            return None
         try:
-            return parse(parameter.value).version
+            return parse(parameter.value)
         except WantedError:
-            return parameter.value
+            return None
 
 
 def _rollout(environment: str, moving: Moving | None, seen: Seen, runs: Sequence[Run]) -> RolloutView | None:

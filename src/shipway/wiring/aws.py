@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from shipway.wiring import Wiring
 
 if TYPE_CHECKING:
     from shipway.aws.calls import Calls
+    from shipway.aws.names import Names
+    from shipway.aws.read_back import Ask
     from shipway.core.checks import Check, Repair
     from shipway.core.description.app import App
     from shipway.core.desk import ControlPlane, Desk
-    from shipway.core.ports import Source
+    from shipway.core.ports import Models, Source
 
 
 def wire(root: Path) -> Wiring:
@@ -57,6 +60,9 @@ class AwsWiring(Wiring):
         from shipway.aws.desk import AwsDesk, Parts
         from shipway.aws.log_lines import LogLines
         from shipway.aws.logs import Logs
+        from shipway.aws.model_desk import AwsModelDesk
+        from shipway.aws.model_moves import ModelParts
+        from shipway.aws.model_trials import AwsExperiments
         from shipway.aws.names import names_of
         from shipway.aws.not_yet import NotYet
         from shipway.aws.parameters import Parameters
@@ -76,25 +82,28 @@ class AwsWiring(Wiring):
         who = person(calls.check_account(names.account))
         parameters = Parameters(calls)
         clients = Clients(app, names, parameters, TargetGroups(calls))
+        source = self._source()
         store, pipelines, builds = ReleaseStore(calls, names), Pipelines(calls), Builds(calls)
+        models = ModelParts(app, names, calls, self._registry(calls, names), store, self._ask(), steady=self._clock)
+        experiments = AwsExperiments(models)
         parts = Parts(
             app=app,
             names=names,
             calls=calls,
-            source=self._source(),
+            source=source,
             read_app=parse,
             store=store,
             pipelines=pipelines,
             builds=builds,
             runs=Runs(app, names, pipelines, builds, store, calls.sleep, self._clock),
-            views=Views(app, names, calls, store, parameters, clients),
+            views=Views(app, names, calls, store, parameters, clients, experiments.show),
             logs=Logs(app, names, LogLines(calls, self._clock)),
             trail=AuditTrail(calls, names, tuple(app.environments)),
         )
         desk = AwsDesk(
             parts,
-            models=NotYet("model versions"),
-            experiments=NotYet("experiments"),
+            models=AwsModelDesk(models, source),
+            experiments=experiments,
             monitor=NotYet("monitoring"),
             features=NotYet("the feature store"),
             secrets=AwsSecretDesk(app, SecretsManager(calls, names)),
@@ -115,6 +124,29 @@ class AwsWiring(Wiring):
         from shipway.local.source.git_source import GitSource
 
         return GitSource(self._root)
+
+    def _registry(self, calls: Calls, names: Names) -> Models:
+        """Model versions in S3. What publishing has to run is run on this machine."""
+        from shipway.aws.version_store import S3VersionStore
+        from shipway.registry.packer import Packer
+        from shipway.registry.registry import ModelRegistry
+        from shipway.wiring.programs import programs
+
+        return ModelRegistry(S3VersionStore(calls, names.models_bucket), Packer(self._python, programs()), self._root)
+
+    def _python(self, lock: Path, tell: Callable[[str], None]) -> Path:
+        """The interpreter of an environment that has what a lock file names."""
+        from shipway.local.builds.python_environment import PythonEnvironments
+        from shipway.local.places import places_of
+
+        state = places_of(self._root, os.getuid()).state
+        return PythonEnvironments(state / "environments").python(lock, "model packaging", tell)
+
+    def _ask(self) -> Ask:
+        """How an environment's public name is asked which model answers."""
+        from shipway.aws.read_back import ask_public
+
+        return ask_public
 
     def _calls(self, region: str) -> Calls:
         from shipway.aws.calls import Calls

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,14 +20,17 @@ import boto3
 from shipway.aws.calls import Calls
 from shipway.aws.moving import Moving, ServiceMove
 from shipway.aws.names import names_of
+from shipway.aws.read_back import Answer
 from shipway.aws.release_store import ReleaseStore
-from shipway.core.description.app import App
+from shipway.core.contract.wanted import parse
+from shipway.core.description.app import App, Probe
 from shipway.core.observations.observation import SIDES
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.machine import State
 from shipway.core.rollouts.plan import ALL, make_plan
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from tests.doubles.aws.clients import Answered, Clients
+from tests.model_folders import write_model
 
 ME = "arn:aws:sts::123456789012:assumed-role/hello-deployer/ann"
 Json = dict[str, Any]
@@ -94,7 +98,7 @@ class FakeAws:
         self.certificates = {"hello.example": "ISSUED", "*.hello.example": "ISSUED"}
         self.quota: float | None = None
         moto = Calls(self.names.region, client=_plain(self.names.region))
-        for bucket in (self.names.releases_bucket, self.names.bucket("terraform-state")):
+        for bucket in (self.names.releases_bucket, self.names.models_bucket, self.names.bucket("terraform-state")):
             moto.call("s3", "create_bucket", Bucket=bucket)
         for environment in app.environments:
             name = self.names.model_version(environment)
@@ -117,6 +121,18 @@ class FakeAws:
         """Somebody starts the environment's pipeline."""
         revision = {"actionName": "app", "revisionType": "COMMIT_ID", "revisionValue": commit}
         self.codepipeline_start_pipeline_execution(name=self.names.pipeline(environment), sourceRevisions=[revision])
+
+    def ask(self, host: str, probe: Probe) -> Answer:
+        """What the environment's tasks answer through the load balancer: the version that they are told."""
+        environment = host.partition(".")[0]
+        told = self.moto.call("ssm", "get_parameter", Name=self.names.model_version(environment))["Parameter"]["Value"]
+        return Answer(200, parse(told).version)
+
+    def publish(self, version: str, folder: Path) -> None:
+        """A version lies in the models' bucket."""
+        for file in write_model(folder / version, version=version).iterdir():
+            place = {"Bucket": self.names.models_bucket, "Key": f"{version}/{file.name}"}
+            self.moto.call("s3", "put_object", Body=file.read_bytes(), **place)
 
     def let_go(self) -> None:
         """Held rollouts come to their end."""
