@@ -61,6 +61,8 @@ def refused() -> dict[str, str]:
 
 REFUSED = (
     "monitor baseline dev", "monitor run dev", "monitor report dev",
+    "features list --env dev", "features put weather a=1 --env dev", "features get weather JFK --env dev",
+    "features delete weather JFK --env dev --yes --at 2020-07-04T11:00:00Z",
     "up", "down --yes", "reload", "prune --yes",
 )  # fmt: skip
 
@@ -166,7 +168,7 @@ def _rollback(world: OnAws) -> str:
 
 def _command(typed: str) -> str:
     words = typed.split()
-    return " ".join(words[:2]) if words[0] in ("run", "model", "monitor", "secrets") else words[0]
+    return " ".join(words[:2]) if words[0] in ("run", "model", "monitor", "features", "secrets") else words[0]
 
 
 def _grouped(calls: list[str]) -> str:

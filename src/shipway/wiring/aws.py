@@ -134,13 +134,14 @@ class AwsWiring(Wiring):
 
         return ModelRegistry(S3VersionStore(calls, names.models_bucket), Packer(self._python, programs()), self._root)
 
-    def _python(self, lock: Path, tell: Callable[[str], None]) -> Path:
+    @staticmethod
+    def _python(lock: Path, tell: Callable[[str], None]) -> Path:
         """The interpreter of an environment that has what a lock file names."""
         from shipway.local.builds.python_environment import PythonEnvironments
-        from shipway.local.places import places_of
 
-        state = places_of(self._root, os.getuid()).state
-        return PythonEnvironments(state / "environments").python(lock, "model packaging", tell)
+        # Not in the app's folder: there is no daemon that would keep git from seeing it.
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shipway"
+        return PythonEnvironments(cache / "environments").python(lock, "model packaging", tell)
 
     def _ask(self) -> Ask:
         """How an environment's public name is asked which model answers."""
