@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
+from shipway.local.tasks import process_table
 from shipway.local.tasks.process_table import end_marked, marked
 
 MARK = "SHIPWAY_TEST_MARK"
@@ -64,3 +67,28 @@ def test_a_process_without_an_environment_is_passed_over(tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+WIPED = """
+import ctypes, sys
+fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+ctypes.memset(int(fields[47]), 0, int(fields[48]) - int(fields[47]))
+print("wiped", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_that_wrote_over_its_environment_is_passed_over_at_once(monkeypatch):
+    """As servers do that show a title; one of them on the machine must not delay each look."""
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", WIPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"A": "1"}
+    )
+    try:
+        assert b"wiped\n" == process.stdout.readline()
+        pauses = []
+        monkeypatch.setattr(process_table.time, "sleep", pauses.append)
+        assert {} == process_table.environment_of(process.pid)
+        assert 1 == len(pauses)
+    finally:
+        process.communicate()

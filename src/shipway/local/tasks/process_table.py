@@ -99,6 +99,7 @@ def environment_of(pid: int) -> Mapping[str, str]:
 
     Raises OSError when this program itself has run out of memory or open files.
     """
+    before: tuple[int, int] | None = (0, 0)
     for _ in range(_TRIES):
         try:
             found: Mapping[str, str] = psutil.Process(pid).environ()
@@ -109,22 +110,24 @@ def environment_of(pid: int) -> Mapping[str, str]:
                 # We could not look; the process does not hide its environment. "None is left" would be a guess.
                 raise
             return {}
-        if found or _has_no_environment(pid):
+        now = _environment_bounds(pid)
+        if found or now is None or now == before != (0, 0):
+            # Empty between two looks at the same program: it has none, or wrote its title over it, as servers do.
             return found
+        before = now
         time.sleep(_PAUSE / 10)
     return {}
 
 
-def _has_no_environment(pid: int) -> bool:
-    """Whether that nothing was read is the truth, not a moment between two programs of the process.
+def _environment_bounds(pid: int) -> tuple[int, int] | None:
+    """Where in its memory a process has its environment; None for a process that is gone, or a part of the kernel.
 
     While it replaces its program, the old environment is gone and the new one's bounds in /proc/PID/stat are 0 (proc(5)).
     """
     fields = _fields(pid)
     if fields is None or fields[0] in b"ZX" or int(fields[6]) & _KERNEL_THREAD:
-        return True
-    start, end = int(fields[47]), int(fields[48])
-    return start == end != 0
+        return None
+    return int(fields[47]), int(fields[48])
 
 
 def end_marked(variable: str, value: str) -> None:
