@@ -109,6 +109,17 @@ class S3:
         return {"Contents": [{"Key": key} for key in keys]}
 
 
+class Sts:
+    """Whose credentials they are."""
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+
+    def get_caller_identity(self) -> dict[str, Any]:
+        arn = f"arn:aws:sts::{self.account}:assumed-role/ontime-prod-rollout/build"
+        return {"UserId": "AROAEXAMPLE:build", "Account": self.account, "Arn": arn}
+
+
 class Ssm:
     """Parameters by name."""
 

@@ -23,7 +23,7 @@ from shipway.core.observations.observation import Side
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, PendingCommand
 from tests.aws.descriptions import ontime
-from tests.aws.doubles import S3, CloudWatch, Ssm, Wire
+from tests.aws.doubles import S3, CloudWatch, Ssm, Sts, Wire
 from tests.aws.ecs_double import ARN, Ecs
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup"
@@ -85,7 +85,10 @@ class Bench:
             for side in sides
         ]  # fmt: skip
         self.cloudwatch = CloudWatch(self._recorded, lambda: self.now)
-        doubles = {"s3": self.s3, "ssm": self.ssm, "ecs": self.ecs, "cloudwatch": self.cloudwatch}
+        doubles = {
+            "s3": self.s3, "ssm": self.ssm, "ecs": self.ecs, "cloudwatch": self.cloudwatch,
+            "sts": Sts(self.names.account),
+        }  # fmt: skip
         self.calls = Calls(
             "us-east-1", patience=60, sleep=self.sleep, client=lambda name: self.wire.client(name, doubles[name])
         )
