@@ -125,8 +125,8 @@ class Known(Calls):
     def __init__(self, bench: Bench) -> None:
         super().__init__("us-east-1", client=bench.calls.client)
 
-    def account(self) -> str:
-        return "123456789012"
+    def check_account(self, wanted: str) -> str:
+        return f"arn:aws:iam::{wanted}:user/ann"
 
 
 def test_what_terraform_tells_is_read_as_it_writes_it():
