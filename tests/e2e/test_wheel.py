@@ -64,6 +64,20 @@ def test_the_wheel_holds_the_programs_as_they_are(wheel: Path) -> None:
     assert [] == [name for name in names if not name.startswith(tuple(wanted))]
 
 
+def test_the_wheel_holds_what_infra_init_writes(wheel: Path) -> None:
+    """Terraform's roots and modules as they are, without their tests."""
+    with zipfile.ZipFile(wheel) as content:
+        packed = {
+            name.removeprefix("shipway/infra/"): content.read(name)
+            for name in content.namelist()
+            if name.startswith("shipway/infra/")
+        }
+    listed = run("git", "ls-files", *(f"infra/{part}" for part in ("bootstrap", "app", "environments", "modules")))
+    wanted = {name.removeprefix("infra/") for name in listed.splitlines() if "/tests/" not in name}
+    assert {"modules/edge/waf.tf", "environments/shared-nonprod/main.tf"} < wanted
+    assert {name: (ROOT / "infra" / name).read_bytes() for name in wanted} == packed
+
+
 def test_a_model_is_published(shipway: Shipway, tmp_path: Path) -> None:
     """By the command line in an empty folder: the program makes golden requests, the model server's code reads."""
     shipway.description["model"] = {"name": "delays"}
