@@ -60,8 +60,11 @@ $(VENV)/training/.ready: training/requirements.lock $(VENV)/.ready
 	@touch $@
 
 # The app on AWS: what can be checked without an account, and what it costs. Needs Terraform.
+infra-test: export SHIPWAY = $(CURDIR)/$(BIN)/shipway
+infra-test: export RENDERED = $(CURDIR)/$(VENV)/infra/rendered.json
 infra-test: $(VENV)/infra/.ready
 	@cd infra && ../$(VENV)/infra/bin/python -m tools.check
+	@$(BIN)/python -m pytest infra/tests/rendered
 
 infra-cost: $(VENV)/infra/.ready
 	@cd infra && ../$(VENV)/infra/bin/python -m tools.cost --write && echo "docs/aws/costs.md"

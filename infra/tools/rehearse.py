@@ -183,9 +183,11 @@ def _destroy(copy: Path, root: str, allowed: dict[str, str], seen: report.Root) 
         terraform.run(copy / "infra" / root, "state", "rm", *left)
         seen.left = report.kinds_in(left)
     words = [*_words(root), *(["-var=protected=false"] if _protected(root) else [])]
-    done = terraform.run(
-        copy / "infra" / root, "destroy", "-auto-approve", "-no-color", "-input=false", *words, check=False
-    )
+    command = ["destroy", "-auto-approve", "-no-color", "-input=false", *words]
+    done = terraform.run(copy / "infra" / root, *command, check=False)
+    if "already scheduled for deletion" in done.stderr:
+        # A slow answer made the provider ask twice; the emulator refuses what it has done already.
+        done = terraform.run(copy / "infra" / root, *command, check=False)
     if done.returncode != 0:
         raise terraform.Failed("\n" + done.stderr)
     said = done.stdout.strip().splitlines()[-1]

@@ -114,3 +114,7 @@ Made by `make infra-rehearse`, of what it saw; `make infra-test` compares. An em
 encrypts and refuses nothing as AWS does, so this says that the provider accepts what we write and that nothing fights over
 an attribute, no more. What the emulator reads back otherwise stands with its reason in `infra/rehearsal/drift.yaml`.
 """
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(load(), types(terraform.INFRA)))
