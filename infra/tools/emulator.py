@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,16 @@ _SECONDS = 60.0
 
 
 @contextmanager
-def running(program: Path, port_variable: str, settings: Mapping[str, str], log: Path) -> Iterator[str]:
-    """The emulator's address while it runs, on a free port. Raises Failed where it ends at once, or never answers."""
+def running(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) -> Iterator[str]:
+    """The emulator's address while it runs. In `settings`, its environment variables, {port} stands for a free port.
+
+    Raises Failed where it ends at once, or never answers.
+    """
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
     with log.open("w") as output:
-        environment = os.environ | settings | {port_variable: settings.get(port_variable, "{port}").format(port=port)}
-        server = subprocess.Popen([program], env=environment, stdout=output, stderr=output, cwd=log.parent)
+        environment = os.environ | {name: value.format(port=port) for name, value in settings.items()}
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=log.parent)
         try:
             _wait_for(port, server, log)
             yield address

@@ -48,26 +48,36 @@ def main(chosen: list[str]) -> int:
     problems: list[str] = []
     seen: dict[str, report.Root] = {}
     program = Path(sys.executable).with_name("ministack")
-    emulator = running(program, "GATEWAY_PORT", {}, REHEARSAL / "emulator.log")
+    emulator = running([program], {"GATEWAY_PORT": "{port}"}, REHEARSAL / "emulator.log")
     with tempfile.TemporaryDirectory() as temporary, emulator as address:
         copy = _copy(Path(temporary))
         os.environ |= {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         for root in roots:
             terraform.init(copy / "infra" / root, backend=True)
-            if _step(problems, f"{root}: apply", _apply, copy, root):
-                seen[root] = _first_look(copy, root)
-                seen[root].clean = _step(problems, f"{root}: plan again", _unchanged, copy, root, allowed, seen[root])
-        for root, found in seen.items():
-            if root.startswith("environments/") and not root.endswith("shared-nonprod"):
+            if not _step(problems, f"{root}: apply", _apply, copy, root):
+                continue
+            seen[root] = found = _first_look(copy, root)
+            found.clean = _step(problems, f"{root}: plan again", _unchanged, copy, root, allowed, found)
+            # One environment at a time: asked for a database that is gone, the emulator answers with another one.
+            if _is_environment(root):
                 _step(problems, f"{root}: a rollout's calls", _roll_out, copy, root)
                 found.rollout = _step(problems, f"{root}: plan after them", _unchanged, copy, root, allowed, found)
-        for root, found in reversed(seen.items()):
-            if _protected(root):
-                _step(problems, f"{root}: give its protection up", _apply, copy, root, "-var=protected=false")
-            found.destroyed = _step(problems, f"{root}: destroy", _destroy, copy, root, allowed, found)
-    report.keep(seen)
+                _take_away(problems, copy, root, allowed, found)
+        for root in reversed([root for root in seen if not _is_environment(root)]):
+            _take_away(problems, copy, root, allowed, seen[root])
     print(f"what was seen: {report.PAGE.relative_to(terraform.INFRA.parent)}")
     return 1 if problems else 0
+
+
+def _is_environment(root: str) -> bool:
+    return root.startswith("environments/") and not root.endswith("shared-nonprod")
+
+
+def _take_away(problems: list[str], copy: Path, root: str, allowed: dict[str, str], seen: report.Root) -> None:
+    if _protected(root):
+        _step(problems, f"{root}: give its protection up", _apply, copy, root, "-var=protected=false")
+    seen.destroyed = _step(problems, f"{root}: destroy", _destroy, copy, root, allowed, seen)
+    report.keep({root: seen})
 
 
 def _first_look(copy: Path, root: str) -> report.Root:
