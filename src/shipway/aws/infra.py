@@ -149,7 +149,7 @@ class TerraformRoots(Infrastructure):
 
     def _requirement(self) -> str:
         """Shipway's own repository installs what lies in it; every other app the version that wrote its infra/."""
-        return "." if self._templates == self._folder else f"shipway[aws]=={__version__}"
+        return ".[aws]" if self._templates == self._folder else f"shipway[aws]=={__version__}"
 
     def _record(self) -> dict[str, Any]:
         path = self._folder / _RECORD
