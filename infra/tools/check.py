@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from tools import policies, report, terraform
+from tools import cost, policies, report, terraform
 
 LISTS = terraform.INFRA / "tests"
 AT_ONCE = 2
@@ -50,7 +50,7 @@ def main() -> int:
         ("tests", lambda: _tests(rendered)),
         ("another app", lambda: _another_app(rendered)),
         ("resources, policies", lambda: _policies(rendered)),
-        ("rehearsal's page", _page),
+        ("pages", _pages),
         ("checkov", _checkov),
     ]
     failed = 0
@@ -153,13 +153,16 @@ def _policies(rendered: Rendered) -> str:
     return f"{len(found)} policies, {len(kinds)} resource types"
 
 
-def _page() -> str:
-    """docs/aws/rehearsed.md is what rehearsal/seen.json and the modules say."""
-    if report.PAGE.read_text() != report.page(report.load(), report.types(terraform.INFRA)):
-        raise terraform.Failed(
-            f"{report.PAGE} is out of date: make infra-rehearse, or python -m tools.report in infra/"
-        )
-    return "as it was seen"
+def _pages() -> str:
+    """docs/aws/rehearsed.md is what was seen, docs/aws/costs.md what the prices and sizes come to."""
+    prices = yaml.safe_load((terraform.INFRA / "cost" / "prices.yaml").read_text())
+    made = {
+        report.PAGE: (report.page(report.load(), report.types(terraform.INFRA)), "python -m tools.report, in infra/"),
+        cost.PAGE: (cost.render(cost.settings(), prices), "make infra-cost"),
+    }
+    if old := [f"{page.name} is out of date: {fix}" for page, (text, fix) in made.items() if page.read_text() != text]:
+        raise terraform.Failed("\n".join(["", *old]))
+    return ", ".join(page.name for page in made)
 
 
 def _stars(rendered: list[policies.Policy]) -> list[str]:

@@ -39,6 +39,8 @@ class World:
 @pytest.fixture(scope="session", params=["example", "other"])
 def world(request: pytest.FixtureRequest) -> World:
     """Each of the two apps."""
+    if "RENDERED" not in os.environ:
+        pytest.exit("RENDERED names no file of what Terraform renders: make infra-test", 2)
     rendered: dict[str, list[Resource]] = json.loads(Path(os.environ["RENDERED"]).read_text())
     if request.param == "other":
         app, names = load(INFRA / "tests" / "other_app.yaml"), [name for name in rendered if name.startswith("other/")]

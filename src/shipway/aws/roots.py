@@ -68,7 +68,9 @@ def files(templates: Path, roots: Mapping[str, EnvironmentRoot], shipway: str) -
     found = {".gitignore": _IGNORED}
     for place in _ONCE:
         found |= dict(_read(templates, place))
-    found["app/variables.tf"] = _replaced(found["app/variables.tf"], 'default     = ".[aws]"', f'default     = "{shipway}"')
+    found["app/variables.tf"] = _replaced(
+        found["app/variables.tf"], 'default     = ".[aws]"', f'default     = "{shipway}"'
+    )
     sharing = [name for name, root in roots.items() if root.kind != "prod"]
     if sharing:
         shared = dict(_read(templates, _SHARED))
