@@ -94,7 +94,7 @@ def _root_line(name: str, root: Root) -> str:
     cells = [
         f"{root.date}, {root.emulator}",
         f"{sum(root.applied.values())} resources of {len(root.applied)} types",
-        f"clean but for {len(root.differs)} attributes" if root.differs else "clean" if root.clean else "no",
+        f"clean but for {len(root.differs)} attribute{'s' * (len(root.differs) > 1)}" if root.differs else "clean" if root.clean else "no",
         "unseen by Terraform" if root.rollout else "–",
         (f"but for {sum(root.left.values())}" if root.left else "all") if root.destroyed else "no",
     ]
