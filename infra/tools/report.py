@@ -60,17 +60,17 @@ def page(seen: dict[str, Root], kinds: set[str]) -> str:
     lines = [
         _HEAD,
         f"**{len(kinds)} resource types.** On the emulator: {len(whole)} applied, planned again without a difference and "
-        f"destroyed; {len(partly)} applied with a difference that the table names; {len(only)} not held by it, so that "
-        f"they rest on mocks alone. All {len(kinds)} are made in a run of `terraform test` with AWS mocked, which "
+        f"destroyed; {len(partly)} applied with a difference that the table names; {len(only)} not applied, because "
+        f"it does not hold them or the size `minimal` has none: those rest on mocks alone. All {len(kinds)} are made in a run of `terraform test` with AWS mocked, which "
         "`make infra-test` checks: a mock answers what we tell it, so that is a check of our own values only.\n",
         "## Roots\n",
         "| root | rehearsed | applied | planned again | a rollout's calls between two plans | destroyed |",
         "|---|---|---|---|---|---|",
-        *(_root_line(name, root) for name, root in seen.items()),
+        *(_root_line(name, root) for name, root in sorted(seen.items())),
         "\n## Resource types\n",
         "| type | applied on the emulator | planned again | destroyed |",
         "|---|---|---|---|",
-        *(f"| {kind} | {' | '.join(cells) if cells[0] else 'no: mocks alone | |'} |" for kind, cells in rows.items()),
+        *(f"| {kind} | {' | '.join(cells) if cells[0] else 'no: mocks alone |  |'} |" for kind, cells in rows.items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -94,7 +94,11 @@ def _root_line(name: str, root: Root) -> str:
     cells = [
         f"{root.date}, {root.emulator}",
         f"{sum(root.applied.values())} resources of {len(root.applied)} types",
-        f"clean but for {len(root.differs)} attribute{'s' * (len(root.differs) > 1)}" if root.differs else "clean" if root.clean else "no",
+        f"clean but for {len(root.differs)} attribute{'s' * (len(root.differs) > 1)}"
+        if root.differs
+        else "clean"
+        if root.clean
+        else "no",
         "unseen by Terraform" if root.rollout else "–",
         (f"but for {sum(root.left.values())}" if root.left else "all") if root.destroyed else "no",
     ]
