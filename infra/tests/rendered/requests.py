@@ -36,7 +36,7 @@ def _action(action: Values) -> dict[str, Any]:
     return _given(
         name=action["name"],
         actionTypeId={key: action[key] for key in ("category", "owner", "provider", "version")},
-        runOrder=action["run_order"],
+        runOrder=action["run_order"] or None,  # where it is not given, the mock answers 0
         configuration=action["configuration"],
         inputArtifacts=[{"name": name} for name in action["input_artifacts"] or ()],
         outputArtifacts=[{"name": name} for name in action["output_artifacts"] or ()],

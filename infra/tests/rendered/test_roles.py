@@ -92,10 +92,33 @@ def test_what_has_no_resource_is_held_to_a_cluster(world: World) -> None:
 
 
 def test_only_rollouts_and_approvers_steer(world: World) -> None:
-    """Nobody else stops a deployment or lets one go on."""
-    steering = {role for role, _ in _allowed(world, *STEERING) if not _terraforms(world, role)}
-    assert {f"{world.app.app}-{name}-rollout" for name in world.app.environments} <= steering
-    assert [] == [role for role in steering if not role.endswith(("-rollout", "-approver"))]
+    """Nobody else stops a deployment or lets one go on; but deployers where nobody is asked."""
+    app, environments = world.app.app, world.app.environments
+    steering = {
+        role: {found[1] for arn in _list(statement["Resource"]) if (found := re.search(rf"/{app}-([\w-]+?)/", arn))}
+        for role, statement in _allowed(world, *STEERING)
+        if not _terraforms(world, role)
+    }
+    unasked = {name for name, environment in environments.items() if environment.approval is None}
+    expected = {f"{app}-{name}-rollout": {name} for name in environments}
+    expected |= {f"{app}-{name}-approver": {name} for name in environments if name not in unasked}
+    assert expected | {f"{app}-deployer": unasked} == steering
+
+
+def test_the_boundary_leaves_each_role_what_its_policy_allows(world: World) -> None:
+    """A call that the boundary does not name is denied, whatever the role's own policy says."""
+    (boundary,) = (json.loads(policy["policy"]) for policy in world.values("aws_iam_policy"))
+    most = [pattern.lower() for statement in boundary["Statement"] for pattern in _list(statement["Action"])]
+    bounded = {role["name"] for role in world.values("aws_iam_role") if role["permissions_boundary"]}
+    assert len(bounded) > 3 * len(world.app.environments)
+    cut_off = {
+        (role, action)
+        for role, statements in world.policies().items()
+        for statement in statements
+        for action in _list(statement["Action"])
+        if role in bounded and statement["Effect"] == "Allow" and not any(fnmatch(action.lower(), one) for one in most)
+    }
+    assert set() == cut_off
 
 
 def test_an_approver_answers_for_one_environment(world: World) -> None:
