@@ -11,7 +11,20 @@ import click
 
 from shipway import __version__
 from shipway.cli import hints
-from shipway.cli.commands import checks, daemon, demo, disk, features, infra, model, monitor, records, runs, secrets, steer
+from shipway.cli.commands import (
+    checks,
+    daemon,
+    demo,
+    disk,
+    features,
+    infra,
+    model,
+    monitor,
+    records,
+    runs,
+    secrets,
+    steer,
+)
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.terminal import say_json, tell
