@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging model-monitoring
 
-.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse
+.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse infra-permissions
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -60,8 +60,11 @@ $(VENV)/training/.ready: training/requirements.lock $(VENV)/.ready
 	@touch $@
 
 # The app on AWS: what can be checked without an account, and what it costs. Needs Terraform.
+infra-test: export SHIPWAY = $(CURDIR)/$(BIN)/shipway
+infra-test: export RENDERED = $(CURDIR)/$(VENV)/infra/rendered.json
 infra-test: $(VENV)/infra/.ready
 	@cd infra && ../$(VENV)/infra/bin/python -m tools.check
+	@$(BIN)/python -m pytest infra/tests/rendered
 
 infra-cost: $(VENV)/infra/.ready
 	@cd infra && ../$(VENV)/infra/bin/python -m tools.cost --write && echo "docs/aws/costs.md"
@@ -69,6 +72,21 @@ infra-cost: $(VENV)/infra/.ready
 # Everything applied to an emulator, planned again and destroyed: half an hour. ROOTS names some: environments/dev
 infra-rehearse: $(VENV)/infra-rehearsal/.ready
 	@cd infra && ../$(VENV)/infra-rehearsal/bin/python -m tools.rehearse $(ROOTS)
+
+# The roles' rendered policies, tried on an emulator that enforces them. That needs Python 3.13: from PATH, from pyenv's
+# folder, or the one that PYTHON_313 names.
+PYTHON_313 ?= $(shell for found in python3.13 "$$HOME"/.pyenv/versions/3.13*/bin/python3.13; do \
+	"$$found" -c "" 2>/dev/null && echo "$$found" && break; done)
+infra-permissions: $(VENV)/infra-permissions/.ready
+	@cd infra && ../$(VENV)/infra-permissions/bin/python -m tools.permissions
+
+$(VENV)/infra-permissions/.ready: infra/permissions/requirements.lock $(VENV)/.ready
+	@echo "setting up $(@D) (once)" >&2
+	@test -n "$(PYTHON_313)" || \
+		{ echo "the emulator needs Python 3.13: install it, then make infra-permissions PYTHON_313=python3.13" >&2; exit 1; }
+	@$(BIN)/uv venv --quiet --clear --python "$(PYTHON_313)" $(@D)
+	@$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $<
+	@touch $@
 
 $(VENV)/infra/.ready: infra/requirements.lock
 $(VENV)/infra-rehearsal/.ready: infra/rehearsal/requirements.lock
@@ -85,6 +103,8 @@ lock:
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra dev -o requirements-dev.lock
 	for folder in infra infra/rehearsal; do (cd $$folder && $(COMPILE) -o requirements.lock) || exit 1; done
+	cd infra/permissions && $(CURDIR)/$(BIN)/uv pip compile --quiet --python-version 3.13 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock
 	for part in $(PARTS); do (cd $$part && $(COMPILE) -o requirements.lock && $(COMPILE) --extra test -o requirements-test.lock) || exit 1; done
 
 $(VENV)/.ready: requirements-dev.lock pyproject.toml

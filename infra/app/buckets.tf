@@ -1,8 +1,9 @@
 # The three buckets of the model's life, and three of the platform's own.
 module "access_logs" {
-  source = "../modules/bucket"
-  name   = module.app.names.access
-  expire = { "" = 90 }
+  source    = "../modules/bucket"
+  name      = module.app.names.access
+  expire    = { "" = 90 }
+  protected = var.protected
 
   # Load balancers and flow logs write by services of Amazon's, which cannot use a key of ours: S3's own keys here.
   statements = [
@@ -63,6 +64,7 @@ module "buckets" {
   access_logs  = module.app.names.access # by name: the bucket's own attributes are unknown while Terraform plans
   expire       = each.value.expire
   old_versions = each.value.old_versions
+  protected    = var.protected
 
   depends_on = [module.access_logs]
 }

@@ -42,6 +42,7 @@ module "pipeline" {
   log_days     = module.app.settings.log_days
   shipway      = var.shipway
   subscribers  = var.subscribers
+  protected    = var.protected
 
   source_code = merge(module.app.source, {
     codecommit = module.app.source.connection == "codecommit"

@@ -33,3 +33,9 @@ variable "shipway" {
   type        = string
   default     = ".[aws]"
 }
+
+variable "protected" {
+  description = "Whether buckets and image repositories refuse to be deleted while anything is in them. To take it away, set this to false, apply, then destroy."
+  type        = bool
+  default     = true
+}

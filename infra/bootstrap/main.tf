@@ -16,6 +16,7 @@ module "state" {
   name         = module.app.names.state
   key_arn      = module.key.arn
   old_versions = 365
+  protected    = var.protected
 }
 
 output "backend" {

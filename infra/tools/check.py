@@ -1,12 +1,18 @@
-"""`make infra-test`: format, validity, Terraform's own tests, rendered policies, checkov. Nothing here needs an account."""
+"""`make infra-test`: format, validity, Terraform's own tests, rendered policies, checkov. Nothing here needs an account.
+
+What Terraform rendered is kept in the file that RENDERED names: infra/tests/rendered compares it with what else knows the
+same names and requests.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,21 +21,36 @@ from typing import Any
 
 import yaml
 
-from tools import policies, terraform
+from tools import cost, policies, report, terraform
 
 LISTS = terraform.INFRA / "tests"
 AT_ONCE = 2
-# These render every policy as it will be, and CodeCommit's beside them.
-RENDERED = ("bootstrap", "app", "dev", "stage", "prod", "pipeline")
+# Together these make every resource type, and render every policy as it will be.
+RENDERED = ("bootstrap", "app", "dev", "stage", "prod", "edge", "network", "pipeline")
+OTHER_APP = LISTS / "other_app.yaml"
+OTHERS_VARIABLES = {
+    "app": {
+        "people": {role: ["arn:aws:iam::210987654321:role/team"] for role in ("deployer", "approver", "model-owner")},
+        "subscribers": ["team@delays.example"],
+    },
+    "production": {"subscribers": {area: ["team@delays.example"] for area in ("api", "model", "infrastructure")}},
+}
+
+Rendered = dict[str, list[dict[str, Any]]]
+"""A root or module, `other/` before those of the other app → the resources that its test runs made."""
 
 
 def main() -> int:
     """Runs the steps; says what failed, in full, at its end."""
+    rendered: Rendered = {}
     steps: list[tuple[str, Callable[[], str]]] = [
         ("format", _format),
         ("the policy check itself", _bad_policies),
         ("init and validate", _validate),
-        ("tests, policies", _tests),
+        ("tests", lambda: _tests(rendered)),
+        ("another app", lambda: _another_app(rendered)),
+        ("resources, policies", lambda: _policies(rendered)),
+        ("pages", _pages),
         ("checkov", _checkov),
     ]
     failed = 0
@@ -40,6 +61,8 @@ def main() -> int:
         except terraform.Failed as problem:
             said, mark, failed = str(problem), "✘", failed + 1
         print(f"{mark} {name}: {said}  ({time.monotonic() - started:.0f} s)", flush=True)
+    if place := os.environ.get("RENDERED"):
+        Path(place).write_text(json.dumps(rendered))
     return 1 if failed else 0
 
 
@@ -77,20 +100,69 @@ def _validate() -> str:
     return f"{len(folders)} modules and roots"
 
 
-def _tests() -> str:
-    """Terraform's tests with a mocked AWS; then every policy that they rendered."""
+def _tests(rendered: Rendered) -> str:
+    """Terraform's tests with a mocked AWS."""
+    folders = terraform.folders()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = list(pool.map(_test, terraform.folders()))
-    problems = [problem for problem, _, _ in done if problem]
-    resources = [resource for _, _, made in done for resource in made]
-    rendered = policies.policies(resources)
-    problems += sorted({finding for policy in rendered for finding in policies.findings(policy)})
-    problems += _stars(rendered)
+        done = list(pool.map(_test, folders))
+    if problems := [problem for problem, _, _ in done if problem]:
+        raise terraform.Failed("\n".join(["", *problems]))
+    rendered.update({folder.name: made for folder, (_, _, made) in zip(folders, done, strict=True) if made})
+    runs = sum(int(summary.split()[1]) for _, summary, _ in done if summary.split()[1].isdigit())
+    return f"{runs} runs in {len(folders)} modules and roots"
+
+
+def _another_app(rendered: Rendered) -> str:
+    """`shipway infra init` in an app of another kind; each root is then made with a mocked AWS."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        shutil.copy(OTHER_APP, folder / "shipway.yaml")
+        shipway = os.environ.get("SHIPWAY", "shipway")
+        done = subprocess.run(
+            [shipway, "--target", "aws", "infra", "init", "--json"], cwd=folder, capture_output=True, text=True, check=False
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise terraform.Failed(f"shipway infra init\n{done.stderr}")
+        roots = [folder / "infra/bootstrap", folder / "infra/app", *sorted((folder / "infra/environments").iterdir())]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            made = list(pool.map(_mocked, roots))
+    rendered.update({f"other/{root.name}": resources for root, resources in zip(roots, made, strict=True)})
+    return f"{len(json.loads(done.stdout)['new'])} files written, {', '.join(root.name for root in roots)} made of them"
+
+
+def _mocked(root: Path) -> list[dict[str, Any]]:
+    given = "".join(f"  {name} = {json.dumps(value)}\n" for name, value in OTHERS_VARIABLES.get(root.name, {}).items())
+    (root / "all.tftest.hcl").write_text(
+        f'mock_provider "aws" {{\n  source = "{LISTS / "mock"}"\n}}\nvariables {{\n{given}}}\n'
+        'run "all" {\n  command = apply\n}\n'
+    )
+    terraform.init(root)
+    return terraform.run_tests(root, resources=True)[1]
+
+
+def _policies(rendered: Rendered) -> str:
+    """Every policy against AWS's own data; every resource type in the code was made in some run."""
+    resources = [resource for made in rendered.values() for resource in made]
+    found = policies.policies(resources)
+    problems = sorted({finding for policy in found for finding in policies.findings(policy)})
+    problems += _stars(found)
+    kinds = {resource["type"] for resource in resources}
+    problems += [f"{kind} is made in no test run" for kind in sorted(report.types(terraform.INFRA) - kinds)]
     if problems:
         raise terraform.Failed("\n".join(["", *problems]))
-    runs = sum(int(summary.split()[1]) for _, summary, _ in done if summary.split()[1].isdigit())
-    kinds = len({resource["type"] for resource in resources})
-    return f"{runs} runs over {kinds} resource types, {len(rendered)} policies"
+    return f"{len(found)} policies, {len(kinds)} resource types"
+
+
+def _pages() -> str:
+    """docs/aws/rehearsed.md is what was seen, docs/aws/costs.md what the prices and sizes come to."""
+    prices = yaml.safe_load((terraform.INFRA / "cost" / "prices.yaml").read_text())
+    made = {
+        report.PAGE: (report.page(report.load(), report.types(terraform.INFRA)), "python -m tools.report, in infra/"),
+        cost.PAGE: (cost.render(cost.settings(), prices), "make infra-cost"),
+    }
+    if old := [f"{page.name} is out of date: {fix}" for page, (text, fix) in made.items() if page.read_text() != text]:
+        raise terraform.Failed("\n".join(["", *old]))
+    return ", ".join(page.name for page in made)
 
 
 def _stars(rendered: list[policies.Policy]) -> list[str]:

@@ -1,7 +1,7 @@
 """`make infra-rehearse`: applies every root to an emulator, plans again, makes a rollout's calls, plans again, destroys.
 
 What no emulator holds is left out by `rehearsal/overrides`, laid over a copy: the modules stay as they are. What an
-emulator answers is no proof of AWS; the report says for each resource type what was seen.
+emulator answers is no proof of AWS; docs/aws/rehearsed.md says for each resource type what was seen.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import boto3
 import yaml
 
-from tools import terraform
+from tools import report, terraform
+from tools.emulator import running
 
 REHEARSAL = terraform.INFRA / "rehearsal"
 ROOTS = (
@@ -46,25 +46,48 @@ def main(chosen: list[str]) -> int:
     roots = [root for root in ROOTS if not chosen or root in chosen]
     allowed: dict[str, str] = yaml.safe_load((REHEARSAL / "drift.yaml").read_text()) or {}
     problems: list[str] = []
-    kinds: set[str] = set()
-    with tempfile.TemporaryDirectory() as temporary, _emulator() as address:
+    seen: dict[str, report.Root] = {}
+    program = Path(sys.executable).with_name("ministack")
+    emulator = running([program], {"GATEWAY_PORT": "{port}"}, REHEARSAL / "emulator.log")
+    with tempfile.TemporaryDirectory() as temporary, emulator as address:
         copy = _copy(Path(temporary))
         os.environ |= {"AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        applied: list[str] = []
         for root in roots:
             terraform.init(copy / "infra" / root, backend=True)
-            if _step(problems, f"{root}: apply", _apply, copy, root):
-                applied.append(root)
-                kinds |= _kinds(copy, root)
-                _step(problems, f"{root}: plan again", _unchanged, copy, root, allowed)
-        for root in applied:
-            if root.startswith("environments/") and not root.endswith("shared-nonprod"):
+            if not _step(problems, f"{root}: apply", _apply, copy, root):
+                continue
+            seen[root] = found = _first_look(copy, root)
+            found.clean = _step(problems, f"{root}: plan again", _unchanged, copy, root, allowed, found)
+            # One environment at a time: asked for a database that is gone, the emulator answers with another one.
+            if _is_environment(root):
                 _step(problems, f"{root}: a rollout's calls", _roll_out, copy, root)
-                _step(problems, f"{root}: plan after them", _unchanged, copy, root, allowed)
-        for root in reversed(applied):
-            _step(problems, f"{root}: destroy", _destroy, copy, root, allowed)
-    print(f"applied on the emulator, {len(kinds)} resource types: {', '.join(sorted(kinds))}")
+                found.rollout = _step(problems, f"{root}: plan after them", _unchanged, copy, root, allowed, found)
+                _take_away(problems, copy, root, allowed, found)
+        for root in reversed([root for root in seen if not _is_environment(root)]):
+            _take_away(problems, copy, root, allowed, seen[root])
+    print(f"what was seen: {report.PAGE.relative_to(terraform.INFRA.parent)}")
     return 1 if problems else 0
+
+
+def _is_environment(root: str) -> bool:
+    return root.startswith("environments/") and not root.endswith("shared-nonprod")
+
+
+def _take_away(problems: list[str], copy: Path, root: str, allowed: dict[str, str], seen: report.Root) -> None:
+    if _protected(root):
+        _step(problems, f"{root}: give its protection up", _apply, copy, root, "-var=protected=false")
+    seen.destroyed = _step(problems, f"{root}: destroy", _destroy, copy, root, allowed, seen)
+    report.keep({root: seen})
+
+
+def _first_look(copy: Path, root: str) -> report.Root:
+    listed = terraform.run(copy / "infra" / root, "state", "list").stdout.splitlines()
+    today = datetime.now(UTC).date().isoformat()
+    return report.Root(today, f"ministack {version('ministack')}", report.kinds_in(listed))
+
+
+def _protected(root: str) -> bool:
+    return 'variable "protected"' in (terraform.INFRA / root / "variables.tf").read_text()
 
 
 def _step(problems: list[str], name: str, work: Callable[..., str], *words: Any) -> bool:
@@ -94,43 +117,13 @@ def _copy(temporary: Path) -> Path:
     return temporary
 
 
-@contextmanager
-def _emulator() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    program = Path(sys.executable).with_name("ministack")
-    log = terraform.INFRA / "rehearsal" / "emulator.log"
-    with log.open("w") as output:
-        server = subprocess.Popen([program], env=os.environ | {"GATEWAY_PORT": str(port)}, stdout=output, stderr=output)
-        try:
-            _wait_for(port, server)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(240):
-        if server.poll() is not None:
-            raise terraform.Failed("the emulator ended: see infra/rehearsal/emulator.log")
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=2):
-                return
-        except OSError:
-            time.sleep(0.25)
-    raise terraform.Failed("the emulator did not answer within a minute: see infra/rehearsal/emulator.log")
-
-
 def _words(root: str) -> list[str]:
     return [f"-var={name}={json.dumps(value)}" for name, value in VARIABLES.get(root, {}).items()]
 
 
-def _apply(copy: Path, root: str) -> str:
+def _apply(copy: Path, root: str, *more: str) -> str:
     done = terraform.run(
-        copy / "infra" / root, "apply", "-auto-approve", "-no-color", "-input=false", *_words(root), check=False
+        copy / "infra" / root, "apply", "-auto-approve", "-no-color", "-input=false", *_words(root), *more, check=False
     )
     if done.returncode != 0:
         raise terraform.Failed("\n" + done.stderr)
@@ -141,15 +134,8 @@ def _summary(text: str) -> str:
     return next(line for line in text.splitlines() if line.startswith("Apply complete"))
 
 
-def _kinds(copy: Path, root: str) -> set[str]:
-    lines = terraform.run(copy / "infra" / root, "state", "list").stdout.splitlines()
-    return {
-        part for line in lines for part in line.split(".") if part.startswith("aws_") and ".data." not in f".{line}"
-    }
-
-
-def _unchanged(copy: Path, root: str, allowed: dict[str, str]) -> str:
-    """Raises Failed for a change that does not stand in rehearsal/drift.yaml."""
+def _unchanged(copy: Path, root: str, allowed: dict[str, str], seen: report.Root) -> str:
+    """Raises Failed for a change that does not stand in rehearsal/drift.yaml; those that do are noted."""
     folder = copy / "infra" / root
     done = terraform.run(folder, "plan", "-out=again.tfplan", "-input=false", *_words(root), check=False)
     if done.returncode != 0:
@@ -166,7 +152,9 @@ def _unchanged(copy: Path, root: str, allowed: dict[str, str]) -> str:
         forces = {path[0] for path in change_of.get("replace_paths", ())}
         keys = sorted(forces or {key for key in {**before, **after} if before.get(key) != after.get(key)})
         for key in keys or actions:
-            (known if f"{change['type']}.{key}" in allowed else new).append(f"{change['address']}.{key} ({actions[0]})")
+            name = f"{change['type']}.{key}"
+            (known if name in allowed else new).append(f"{change['address']}.{key} ({actions[0]})")
+            seen.differs = sorted({*seen.differs, name})
     if new:
         raise terraform.Failed("\n" + "\n".join(f"  {line}" for line in new))
     return f"nothing changes, but for {len(known)} that stand in rehearsal/drift.yaml" if known else "nothing changes"
@@ -198,14 +186,18 @@ def _roll_out(copy: Path, root: str) -> str:
     return "task definitions, services, weights, the model's version"
 
 
-def _destroy(copy: Path, root: str, allowed: dict[str, str]) -> str:
+def _destroy(copy: Path, root: str, allowed: dict[str, str], seen: report.Root) -> str:
     """Without the resources whose type stands in rehearsal/drift.yaml by itself: the emulator cannot delete those."""
     listed = terraform.run(copy / "infra" / root, "state", "list").stdout.splitlines()
     if left := [address for address in listed if {*address.replace("[", ".").split(".")} & allowed.keys()]:
         terraform.run(copy / "infra" / root, "state", "rm", *left)
-    done = terraform.run(
-        copy / "infra" / root, "destroy", "-auto-approve", "-no-color", "-input=false", *_words(root), check=False
-    )
+        seen.left = report.kinds_in(left)
+    words = [*_words(root), *(["-var=protected=false"] if _protected(root) else [])]
+    command = ["destroy", "-auto-approve", "-no-color", "-input=false", *words]
+    done = terraform.run(copy / "infra" / root, *command, check=False)
+    if "already scheduled for deletion" in done.stderr:
+        # A slow answer made the provider ask twice; the emulator refuses what it has done already.
+        done = terraform.run(copy / "infra" / root, *command, check=False)
     if done.returncode != 0:
         raise terraform.Failed("\n" + done.stderr)
     said = done.stdout.strip().splitlines()[-1]

@@ -40,7 +40,7 @@ def run(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedPr
         [program(), f"-chdir={folder}", *words], capture_output=True, text=True, env=_environment(), check=False
     )
     if check and done.returncode != 0:
-        raise Failed(f"terraform {words[0]} in {folder.relative_to(INFRA)}\n{done.stdout}{done.stderr}")
+        raise Failed(f"terraform {words[0]} in {_named(folder)}\n{done.stdout}{done.stderr}")
     return done
 
 
@@ -61,16 +61,26 @@ def run_tests(folder: Path, *, resources: bool) -> tuple[str, list[dict[str, Any
     wrong = [message for message in short if message.get("@level") == "error"]
     if done.returncode != 0 or wrong:
         details = [_diagnostic(message) for message in wrong] or [done.stdout[-2000:] + done.stderr[-2000:]]
-        raise Failed(f"terraform test in {folder.relative_to(INFRA)}\n" + "\n".join(details))
+        raise Failed(f"terraform test in {_named(folder)}\n" + "\n".join(details))
     summary = next(message["@message"] for message in short if message.get("type") == "test_summary")
-    states = [line for line in lines if '"type":"test_state"' in line]
-    return summary, [resource for line in states for resource in _resources(_root_module(line))]
+    made = [
+        resource
+        for line in lines
+        if '"type":"test_state"' in line
+        for resource in _resources(_part(line, "root_module"))
+    ]
+    planned = [change for line in lines if '"type":"test_plan"' in line for change in _part(line, "resource_changes")]
+    return summary, made + [change | {"values": change["change"]["after"] or {}} for change in planned]
 
 
-def _root_module(line: str) -> dict[str, Any]:
-    key = '"root_module":'
-    found: dict[str, Any] = json.JSONDecoder().raw_decode(line, line.index(key) + len(key))[0]
-    return found
+def _named(folder: Path) -> str:
+    return str(folder.relative_to(INFRA)) if folder.is_relative_to(INFRA) else str(folder)
+
+
+def _part(line: str, name: str) -> Any:
+    """The first value of that name in the line, read without the rest of it."""
+    key = f'"{name}":'
+    return json.JSONDecoder().raw_decode(line, line.index(key) + len(key))[0]
 
 
 def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -226,7 +226,7 @@ def test_what_aws_cannot_do_is_refused_before_anything_changes(aws: Bench) -> No
     assert caught.value.fix.startswith("shipway model split v1.0=10%")
     with pytest.raises(Refused, match="stage has no parameter /ontime/stage/model-version") as caught:
         promote(aws, "v1.0", "stage")
-    assert "infra apply --env stage" in caught.value.fix
+    assert "infra apply stage" in caught.value.fix
     with pytest.raises(UsageError, match="no environment 'test'"):
         promote(aws, "v1.0", "test")
     with pytest.raises(UsageError, match=r"no model version 'v9\.9'"):

@@ -215,7 +215,7 @@ def test_a_secret_that_has_no_place_yet_is_refused_with_what_makes_one():
 def test_a_word_of_terraform_that_cannot_be_read_names_the_parameter():
     with pytest.raises(ShipwayError, match=r"the parameter /x is not what this version .*host") as caught:
         parse('{"cpu": 256}', "/x", "prod")
-    assert "infra apply --env prod" in caught.value.fix
+    assert "infra apply prod" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 from shipway.core.checks import Check, Repair
 from shipway.core.desk import ControlPlane, Desk
 from shipway.core.errors import Refused
+from shipway.core.infrastructure import Infrastructure
 from shipway.wiring import Wiring
 from tests.doubles.platform import WHO
 from tests.pipeline.house import House
@@ -36,6 +37,9 @@ class InMemory(Wiring):
 
     def repairs(self) -> Sequence[Repair]:
         return ()
+
+    def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:
+        raise Refused("nothing is made in memory")
 
 
 def wire(root: Path) -> Any:

@@ -54,7 +54,7 @@ def test_the_wheel_holds_the_programs_as_they_are(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         names = [name.removeprefix("shipway/programs/") for name in content.namelist() if "/programs/" in name]
         packed = {name: content.read(f"shipway/programs/{name}") for name in names}
-    parts = ("model-packaging", "ml-model-service")
+    parts = ("model-packaging", "model-monitoring", "ml-model-service")
     wanted = [path for part in parts for path in (f"{part}/src", f"{part}/requirements.lock")]
     files = {name: ROOT / name for name in run("git", "ls-files", *wanted).splitlines()}
     del files[LINK]
@@ -62,6 +62,20 @@ def test_the_wheel_holds_the_programs_as_they_are(wheel: Path) -> None:
     assert {"ml-model-service/src/ml_model_service/check.py", "model-packaging/requirements.lock"} <= set(files)
     assert [] == [name for name, file in files.items() if packed.get(name) != file.read_bytes()]
     assert [] == [name for name in names if not name.startswith(tuple(wanted))]
+
+
+def test_the_wheel_holds_what_infra_init_writes(wheel: Path) -> None:
+    """Terraform's roots and modules as they are, without their tests."""
+    with zipfile.ZipFile(wheel) as content:
+        packed = {
+            name.removeprefix("shipway/infra/"): content.read(name)
+            for name in content.namelist()
+            if name.startswith("shipway/infra/")
+        }
+    listed = run("git", "ls-files", *(f"infra/{part}" for part in ("bootstrap", "app", "environments", "modules")))
+    wanted = {name.removeprefix("infra/") for name in listed.splitlines() if "/tests/" not in name}
+    assert {"modules/edge/waf.tf", "environments/shared-nonprod/main.tf"} < wanted
+    assert {name: (ROOT / "infra" / name).read_bytes() for name in wanted} == packed
 
 
 def test_a_model_is_published(shipway: Shipway, tmp_path: Path) -> None:

@@ -1,9 +1,16 @@
 # The environment dev: each push to its branch comes here by itself.
+
+# All that tells this root from others of its kind; `shipway infra init` writes them.
+locals {
+  environment = "dev"
+  rules_from  = 100 # priority of its first rule on a load balancer that it shares
+}
+
 module "app" {
   source      = "../../modules/description"
   file        = var.file
   tier        = "dev"
-  environment = "dev"
+  environment = local.environment
   overrides   = var.overrides
 }
 
@@ -16,7 +23,7 @@ locals {
 module "network" {
   for_each       = local.own
   source         = "../../modules/network"
-  name           = "${module.app.app}-dev"
+  name           = "${module.app.app}-${local.environment}"
   region         = module.app.region
   cidr           = var.cidr
   zones          = [for letter in var.zones : "${module.app.region}${letter}"]
@@ -29,10 +36,10 @@ module "network" {
 module "edge" {
   for_each       = local.own
   source         = "../../modules/edge"
-  name           = "${module.app.app}-dev"
+  name           = "${module.app.app}-${local.environment}"
   vpc_id         = module.network["this"].vpc_id
   public_subnets = module.network["this"].public_subnets
-  hosts          = [module.app.environments["dev"].host]
+  hosts          = [module.app.environments[local.environment].host]
   zone           = module.app.zone
   idle_timeout   = max([for service in module.app.services : ceil(service.answer)]...)
   waf_groups     = module.app.settings.waf_groups
@@ -47,10 +54,10 @@ module "shared" {
 
 module "environment" {
   source      = "../../modules/environment"
-  name        = "dev"
+  name        = local.environment
   app         = module.app
   subscribers = var.subscribers
-  rules_from  = 100
+  rules_from  = local.rules_from
 
   network = {
     vpc_id              = one(concat(values(module.network), values(module.shared))[*].vpc_id)

@@ -1,15 +1,21 @@
 # The environment prod: a network of its own in every size, a database over two zones, and somebody who hears its alarms.
+
+# All that tells this root from others of its kind; `shipway infra init` writes them.
+locals {
+  environment = "prod"
+}
+
 module "app" {
   source      = "../../modules/description"
   file        = var.file
   tier        = "prod"
-  environment = "prod"
+  environment = local.environment
   overrides   = var.overrides
 }
 
 module "network" {
   source         = "../../modules/network"
-  name           = "${module.app.app}-prod"
+  name           = "${module.app.app}-${local.environment}"
   region         = module.app.region
   cidr           = var.cidr
   zones          = [for letter in var.zones : "${module.app.region}${letter}"]
@@ -21,23 +27,23 @@ module "network" {
 
 module "edge" {
   source         = "../../modules/edge"
-  name           = "${module.app.app}-prod"
+  name           = "${module.app.app}-${local.environment}"
   vpc_id         = module.network.vpc_id
   public_subnets = module.network.public_subnets
-  hosts          = [module.app.environments["prod"].host]
+  hosts          = [module.app.environments[local.environment].host]
   zone           = module.app.zone
   idle_timeout   = max([for service in module.app.services : ceil(service.answer)]...)
   waf_groups     = module.app.settings.waf_groups
   log_bucket     = module.app.names.access
-  protected      = true
+  protected      = var.protected
 }
 
 module "environment" {
   source      = "../../modules/environment"
-  name        = "prod"
+  name        = local.environment
   app         = module.app
   subscribers = var.subscribers
-  production  = true
+  protected   = var.protected
 
   network = {
     vpc_id              = module.network.vpc_id

@@ -32,3 +32,9 @@ variable "subscribers" {
     error_message = "Nobody hears the alarms of: ${join(", ", [for area in ["api", "model", "infrastructure"] : area if length(lookup(var.subscribers, area, [])) == 0])}. Name somebody for each in environments/prod/terraform.tfvars: subscribers = { api = [\"on-call@example.com\"], … }."
   }
 }
+
+variable "protected" {
+  description = "Whether database and load balancer refuse to be deleted, and the database leaves a last snapshot. To take it away, set this to false, apply, then destroy."
+  type        = bool
+  default     = true
+}

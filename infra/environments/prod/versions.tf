@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Bucket, key and region come from `terraform init -backend-config` (infra/README.md).
+  # Bucket, key and region come from `terraform init -backend-config`: `shipway infra` gives them.
   backend "s3" {
     use_lockfile = true
     encrypt      = true
@@ -20,6 +20,6 @@ provider "aws" {
   allowed_account_ids = [module.app.account]
 
   default_tags {
-    tags = { app = module.app.app, environment = "prod", managed-by = "terraform" }
+    tags = { app = module.app.app, environment = local.environment, managed-by = "terraform" }
   }
 }

@@ -8,9 +8,9 @@ module "app" {
 }
 
 locals {
-  name   = "${module.app.app}-shared-nonprod"
-  shared = toset(module.app.settings.shared_network ? ["this"] : [])
-  hosts  = [for name in ["dev", "stage"] : module.app.environments[name].host if contains(keys(module.app.environments), name)]
+  sharing = ["dev", "stage"] # `shipway infra init` writes them
+  name    = "${module.app.app}-shared-nonprod"
+  shared  = toset(module.app.settings.shared_network ? ["this"] : [])
 }
 
 module "network" {
@@ -32,7 +32,7 @@ module "edge" {
   name           = local.name
   vpc_id         = module.network["this"].vpc_id
   public_subnets = module.network["this"].public_subnets
-  hosts          = local.hosts
+  hosts          = [for name in local.sharing : module.app.environments[name].host]
   zone           = module.app.zone
   idle_timeout   = max([for service in module.app.services : ceil(service.answer)]...)
   waf_groups     = module.app.settings.waf_groups

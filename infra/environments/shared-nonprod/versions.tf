@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Bucket, key and region come from `terraform init -backend-config` (infra/README.md).
+  # Bucket, key and region come from `terraform init -backend-config`: `shipway infra` gives them.
   backend "s3" {
     use_lockfile = true
     encrypt      = true

@@ -1,9 +1,16 @@
 # The environment stage: what dev has passed, on data like production's.
+
+# All that tells this root from others of its kind; `shipway infra init` writes them.
+locals {
+  environment = "stage"
+  rules_from  = 200 # priority of its first rule on a load balancer that it shares
+}
+
 module "app" {
   source      = "../../modules/description"
   file        = var.file
   tier        = "stage"
-  environment = "stage"
+  environment = local.environment
   overrides   = var.overrides
 }
 
@@ -16,7 +23,7 @@ locals {
 module "network" {
   for_each       = local.own
   source         = "../../modules/network"
-  name           = "${module.app.app}-stage"
+  name           = "${module.app.app}-${local.environment}"
   region         = module.app.region
   cidr           = var.cidr
   zones          = [for letter in var.zones : "${module.app.region}${letter}"]
@@ -29,10 +36,10 @@ module "network" {
 module "edge" {
   for_each       = local.own
   source         = "../../modules/edge"
-  name           = "${module.app.app}-stage"
+  name           = "${module.app.app}-${local.environment}"
   vpc_id         = module.network["this"].vpc_id
   public_subnets = module.network["this"].public_subnets
-  hosts          = [module.app.environments["stage"].host]
+  hosts          = [module.app.environments[local.environment].host]
   zone           = module.app.zone
   idle_timeout   = max([for service in module.app.services : ceil(service.answer)]...)
   waf_groups     = module.app.settings.waf_groups
@@ -47,11 +54,11 @@ module "shared" {
 
 module "environment" {
   source      = "../../modules/environment"
-  name        = "stage"
+  name        = local.environment
   app         = module.app
   subscribers = var.subscribers
   seed        = var.seed
-  rules_from  = 200
+  rules_from  = local.rules_from
 
   network = {
     vpc_id              = one(concat(values(module.network), values(module.shared))[*].vpc_id)

@@ -1,5 +1,6 @@
 resource "aws_s3_bucket" "this" {
-  bucket = var.name
+  bucket        = var.name
+  force_destroy = !var.protected
 }
 
 resource "aws_s3_bucket_versioning" "this" {

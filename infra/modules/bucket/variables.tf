@@ -42,3 +42,9 @@ variable "statements" {
   type        = any
   default     = []
 }
+
+variable "protected" {
+  description = "Whether it refuses to be deleted while anything is in it."
+  type        = bool
+  default     = true
+}

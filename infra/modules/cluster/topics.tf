@@ -5,7 +5,7 @@ locals {
   }
 }
 
-# One topic for each support area; docs/runbook.md says who is behind it and what each alarm means.
+# One topic for each support area; docs/aws/runbook.md of Shipway says who is behind it and what each alarm means.
 resource "aws_sns_topic" "area" {
   for_each          = local.areas
   name              = "${local.name}-${each.key}"

@@ -33,7 +33,7 @@ module "data" {
   key_arn         = module.cluster.key_arn
   boundary        = local.app.names.boundary
   topic           = module.cluster.topics["infrastructure"]
-  protected       = var.production
+  protected       = var.protected
   seed            = var.seed
   secrets         = toset(flatten([for service in local.app.services : service.secrets]))
 

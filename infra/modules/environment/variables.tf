@@ -25,8 +25,8 @@ variable "subscribers" {
   default     = {}
 }
 
-variable "production" {
-  description = "Whether clients depend on it: then the database refuses to be deleted."
+variable "protected" {
+  description = "Whether the database refuses to be deleted, and leaves a last snapshot: where clients depend on it."
   type        = bool
   default     = false
 }

@@ -9,6 +9,7 @@ resource "aws_ecr_repository" "service" {
   for_each             = var.services
   name                 = "${var.app}/${each.key}"
   image_tag_mutability = "IMMUTABLE"
+  force_delete         = !var.protected
 
   encryption_configuration {
     encryption_type = "KMS"

@@ -81,3 +81,9 @@ variable "subscribers" {
   type        = list(string)
   default     = []
 }
+
+variable "protected" {
+  description = "Whether repositories refuse to be deleted while images lie in them."
+  type        = bool
+  default     = true
+}

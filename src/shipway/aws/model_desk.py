@@ -165,7 +165,7 @@ class AwsModelDesk(ModelDesk):
         if not found:
             raise Refused(
                 "no environment is on AWS yet",
-                fix="shipway --target aws infra apply --env ENV",
+                fix="shipway --target aws infra apply ENV",
                 state="nothing changed",
             )
         return found

@@ -54,7 +54,7 @@ class ModelParameters:
         if found is None:
             raise Refused(
                 f"{environment} has no parameter {self._names.model_version(environment)}",
-                fix=f"apply the environment's Terraform first: shipway --target aws infra apply --env {environment}",
+                fix=f"apply the environment's Terraform first: shipway --target aws infra apply {environment}",
                 state="nothing changed",
             )
         return found

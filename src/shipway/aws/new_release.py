@@ -55,7 +55,7 @@ def new_release(
         )
     if missing := sorted(set(app.services) - set(digests)):
         raise ShipwayError(
-            f"no build has handed on an image of {', '.join(missing)}", fix="shipway --target aws infra apply"
+            f"no build has handed on an image of {', '.join(missing)}", fix="shipway --target aws infra apply app"
         )
     artifacts = {
         service: Artifact(service, digests[service], names.image(service, digests[service])) for service in app.services

@@ -159,7 +159,7 @@ def _database(described: Service, told: Told, names: Names, environment: str, se
     if told.database is None:
         raise Refused(
             f"{service} has a database in shipway.yaml, and {names.cluster(environment)} has none",
-            fix=f"shipway --target aws infra apply --env {environment}",
+            fix=f"shipway --target aws infra apply {environment}",
         )
     assert described.database is not None
     # No password: the service reads it at each connect, so that it may change while tasks run.
@@ -172,7 +172,7 @@ def _secret(told: Told, environment: str, name: str) -> str:
     if name not in told.secrets:
         raise Refused(
             f"the secret {name} has no place in {environment} yet",
-            fix=f"shipway --target aws infra apply --env {environment}, then "
+            fix=f"shipway --target aws infra apply {environment}, then "
             f"shipway --target aws secrets set --env {environment} {name}",
         )
     return told.secrets[name]

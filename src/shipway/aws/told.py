@@ -51,7 +51,7 @@ def read(parameters: Parameters, names: Names, environment: str, service: str) -
     if parameter is None:
         raise ShipwayError(
             f"there is no parameter {name} in {names.region}: the environment's Terraform was not applied for {service}",
-            fix=f"shipway --target aws infra apply --env {environment}",
+            fix=f"shipway --target aws infra apply {environment}",
         )
     return parse(parameter.value, name, environment)
 
@@ -64,5 +64,5 @@ def parse(text: str, name: str, environment: str) -> Told:
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3])
         raise ShipwayError(
             f"the parameter {name} is not what this version of Shipway reads ({wrong})",
-            fix=f"apply the Terraform that came with it: shipway --target aws infra apply --env {environment}",
+            fix=f"apply the Terraform that came with it: shipway --target aws infra apply {environment}",
         ) from error

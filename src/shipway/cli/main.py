@@ -11,7 +11,20 @@ import click
 
 from shipway import __version__
 from shipway.cli import hints
-from shipway.cli.commands import checks, daemon, demo, disk, features, model, monitor, records, runs, secrets, steer
+from shipway.cli.commands import (
+    checks,
+    daemon,
+    demo,
+    disk,
+    features,
+    infra,
+    model,
+    monitor,
+    records,
+    runs,
+    secrets,
+    steer,
+)
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.terminal import say_json, tell
@@ -26,6 +39,7 @@ SECTIONS = {
     "Look": (daemon.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
     "Model": (model.model, monitor.monitor, features.features),
     "Secrets": (secrets.secrets,),
+    "Infrastructure": (infra.infra,),
     "Run Shipway": (
         *(daemon.up, daemon.down, daemon.reload, daemon.repair, disk.prune),
         *(checks.validate, checks.doctor, demo.demo),

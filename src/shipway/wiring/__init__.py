@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shipway.core.checks import Check, Repair
     from shipway.core.daemon.outside import Daemon
     from shipway.core.desk import ControlPlane, Desk
+    from shipway.core.infrastructure import Infrastructure
 
 DEFAULT = "local"
 TARGETS = {"local": "shipway.wiring.local", "aws": "shipway.wiring.aws"}
@@ -40,6 +41,9 @@ class Wiring(Protocol):
 
     def repairs(self) -> Sequence[Repair]:
         """What is broken in the control plane's state, and how it is repaired, in order. Looks only."""
+
+    def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:
+        """What the app runs on, as code; `tell` gets each line that is said meanwhile. Raises Refused where none is made."""
 
 
 def target(root: Path, name: str | None = None) -> Wiring:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shipway.core.checks import Check, Repair
     from shipway.core.description.app import App
     from shipway.core.desk import ControlPlane, Desk
+    from shipway.core.infrastructure import Infrastructure
     from shipway.core.ports import Models, Source
 
 
@@ -118,6 +119,11 @@ class AwsWiring(Wiring):
 
     def repairs(self) -> Sequence[Repair]:
         return ()
+
+    def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:
+        from shipway.wiring.aws_infra import infrastructure
+
+        return infrastructure(self._root, tell, colour=colour)
 
     def _source(self) -> Source:
         """The repository that commits are named in."""

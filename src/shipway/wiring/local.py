@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shipway.core.checks import Check, Repair
     from shipway.core.description.app import App
     from shipway.core.desk import ControlPlane, Desk
+    from shipway.core.infrastructure import Infrastructure
 
 
 def wire(root: Path) -> Wiring:
@@ -54,6 +55,12 @@ class LocalWiring(Wiring):
         from shipway.local.repair import plan
 
         return plan(self._places, self.daemon())
+
+    def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:  # noqa: ARG002
+        raise Refused(
+            "on this machine nothing has to be made: the app runs on what is here",
+            fix="shipway --target aws infra --help",
+        )
 
     def described(self) -> App:
         """shipway.yaml, as `validate` checks it. Raises UsageError."""
