@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging model-monitoring
 
-.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse
+.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse infra-containers
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -69,6 +69,10 @@ infra-cost: $(VENV)/infra/.ready
 # Everything applied to an emulator, planned again and destroyed: half an hour. ROOTS names some: environments/dev
 infra-rehearse: $(VENV)/infra-rehearsal/.ready
 	@cd infra && ../$(VENV)/infra-rehearsal/bin/python -m tools.rehearse $(ROOTS)
+
+# The images built by their buildspecs and run as containers by an emulator's ECS: five to ten minutes. Needs podman or Docker.
+infra-containers: $(VENV)/.ready $(VENV)/infra-rehearsal/.ready
+	@$(BIN)/python -m tests.containers
 
 $(VENV)/infra/.ready: infra/requirements.lock
 $(VENV)/infra-rehearsal/.ready: infra/rehearsal/requirements.lock
