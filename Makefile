@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging model-monitoring
 
-.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse infra-permissions
+.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -87,6 +87,10 @@ $(VENV)/infra-permissions/.ready: infra/permissions/requirements.lock $(VENV)/.r
 	@$(BIN)/uv venv --quiet --clear --python "$(PYTHON_313)" $(@D)
 	@$(BIN)/uv pip sync --quiet --python $(@D)/bin/python --require-hashes $<
 	@touch $@
+
+# The images built by their buildspecs and run as containers by an emulator's ECS: five to ten minutes. Needs podman or Docker.
+infra-containers: $(VENV)/.ready $(VENV)/infra-rehearsal/.ready
+	@$(BIN)/python -m tests.containers
 
 $(VENV)/infra/.ready: infra/requirements.lock
 $(VENV)/infra-rehearsal/.ready: infra/rehearsal/requirements.lock

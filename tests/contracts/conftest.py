@@ -144,6 +144,13 @@ def image(bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Im
         yield image
 
 
+@pytest.fixture(scope="session")
+def backend_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The backend's image, built once; skips where that is not possible."""
+    with built("backend-api", tmp_path_factory.mktemp("image")) as image:
+        yield image
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Starts the model service as a hosting platform does: from its image where one is given, else as a process."""

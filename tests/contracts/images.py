@@ -12,6 +12,8 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import yaml
 
 from tests.contracts.programs import ROOT, Service, kept
 from tests.free_ports import free_port
@@ -97,12 +100,12 @@ def built(part: str, folder: Path, more: Path | None = None) -> Iterator[Image]:
     found = engine()
     if found is None:
         _without(asked, "no container engine answers: neither `docker info` nor `podman info` succeeds")
-    base = asked or _default_base(part)
+    base = asked or default_base(part)
     # never pulled here: a test that downloads would wait for a network that may not be there
     if _ask(found, "image", "inspect", base) != 0:
         _without(asked, f"{found} has no image {base}: pull it, or name one that is there in {BASE_IMAGE}")
     context = folder / part
-    shutil.copytree(ROOT / part, context, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    copy_source(part, context)
     if more is not None:
         shutil.copytree(more, context / "models", dirs_exist_ok=True)
     name = f"shipway-test-{part}-{uuid.uuid4().hex[:12]}"
@@ -118,6 +121,33 @@ def built(part: str, folder: Path, more: Path | None = None) -> Iterator[Image]:
         _ask(found, "image", "rm", "--force", name)
 
 
+def copy_source(part: str, to: Path) -> None:
+    """The part's files as an image gets them, of what lies here now instead of a commit."""
+    services = yaml.safe_load((ROOT / "shipway.yaml").read_text())["services"]
+    included = services.get(part, {}).get("include", [])
+    with tempfile.TemporaryDirectory() as temporary:
+        index = os.environ | {"GIT_INDEX_FILE": f"{temporary}/index"}
+        _git("read-tree", "HEAD", env=index)
+        _git("add", "--all", part, *included, env=index)
+        tree = _git("write-tree", env=index)
+    command = [
+        sys.executable,
+        "infra/modules/pipeline/image_source.py",
+        "--commit",
+        tree,
+        "copy",
+        str(to),
+        part,
+        *included,
+    ]
+    subprocess.run(command, cwd=ROOT, timeout=_RUN, check=True)
+
+
+def _git(*words: str, env: Mapping[str, str]) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=_RUN, check=True)
+    return done.stdout.strip()
+
+
 @functools.cache
 def engine() -> str | None:
     """A container engine that answers, if there is one."""
@@ -131,7 +161,8 @@ def engine() -> str | None:
     return None
 
 
-def _default_base(part: str) -> str:
+def default_base(part: str) -> str:
+    """The image that the part's Dockerfile names."""
     (line, *_) = [line for line in (ROOT / part / "Dockerfile").read_text().splitlines() if "BASE_IMAGE=" in line]
     return line.partition("=")[2]
 

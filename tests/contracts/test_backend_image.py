@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.images import Image, built, volumes
-
-
-@pytest.fixture(scope="module")
-def backend_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    with built("backend-api", tmp_path_factory.mktemp("image")) as image:
-        yield image
+from tests.contracts.images import Image, volumes
 
 
 @pytest.mark.parametrize("options", [[], ["--read-only", "--cap-drop", "ALL"], ["--user", "0"]])

@@ -92,6 +92,10 @@ resource "aws_codebuild_project" "build" {
       name  = "SERVICE_PATH"
       value = contains(keys(var.source_code.repositories), each.key) ? "." : each.value.path
     }
+    environment_variable {
+      name  = "SERVICE_INCLUDE" # words of a command: paths in shipway.yaml that hold blanks are not supported here
+      value = contains(keys(var.source_code.repositories), each.key) ? "" : join(" ", each.value.include)
+    }
   }
 
   logs_config {

@@ -131,6 +131,8 @@ def _decided(action: str, version: str, why: str, detach: bool, as_json: bool) -
 
 
 def _ask(client: Client, what: str, environments: tuple[str, ...], yes: bool) -> None:
+    if yes:
+        return
     guarded = [
         environment["name"]
         for environment in client.get("status")["environments"]
@@ -138,7 +140,7 @@ def _ask(client: Client, what: str, environments: tuple[str, ...], yes: bool) ->
         and environment["release"]
         and environment["name"] in (environments or [environment["name"]])
     ]
-    confirm(f"{what} in {', '.join(guarded)}?", yes or not guarded)
+    confirm(f"{what} in {', '.join(guarded)}?", not guarded)
 
 
 def _told(client: Client, answer: dict[str, Any], detach: bool, as_json: bool) -> int:

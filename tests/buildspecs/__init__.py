@@ -1,0 +1,1 @@
+"""The services' buildspecs, and what they call."""
