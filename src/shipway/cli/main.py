@@ -11,7 +11,20 @@ import click
 
 from shipway import __version__
 from shipway.cli import hints
-from shipway.cli.commands import checks, daemon, demo, disk, features, model, monitor, records, runs, secrets, steer
+from shipway.cli.commands import (
+    checks,
+    daemon,
+    demo,
+    disk,
+    features,
+    model,
+    monitor,
+    records,
+    runs,
+    secrets,
+    steer,
+    train,
+)
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.terminal import say_json, tell
@@ -24,7 +37,7 @@ SECTIONS = {
     "Deliver": (runs.deploy, runs.approve, runs.reject, runs.retry, steer.rollback),
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
     "Look": (daemon.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
-    "Model": (model.model, monitor.monitor, features.features),
+    "Model": (model.model, train.train, monitor.monitor, features.features),
     "Secrets": (secrets.secrets,),
     "Run Shipway": (
         *(daemon.up, daemon.down, daemon.reload, daemon.repair, disk.prune),
