@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jsonschema_rs
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipway.core.compatibility.schemas import differences
@@ -123,7 +123,8 @@ def fits(schema: Any, value: Any) -> bool:
 @given(SCHEMAS, SCHEMAS, st.lists(values(), max_size=12))
 def test_what_is_accepted_fits(sent: dict[str, Any], read: dict[str, Any], drawn: list[Any]) -> None:
     """Every value that the sender may send."""
-    assume(not differences(sent, read, nowhere, nowhere, lenient=False))
+    if differences(sent, read, nowhere, nowhere, lenient=False):
+        return
     for value in drawn:
         if fits(sent, value) and sends(sent, value):
             assert fits(read, value), (sent, read, value)
