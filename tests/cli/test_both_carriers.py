@@ -29,6 +29,7 @@ from shipway.server.peer import PeerProtocol
 from tests.cli.worlds import OnAws, OnMachine
 from tests.doubles import memory
 from tests.doubles.platform import platform_over
+from tests.doubles.training import evaluation
 from tests.pipeline.house import House
 from tests.waiting import wait_for
 
@@ -271,6 +272,25 @@ def test_features(cli: CommandLine) -> None:
         f"features put weather --env dev --from-file {file}", code=2
     )
     cli.text("features put weather --env dev", code=2)
+
+
+@on_machine
+def test_a_model_is_trained_anew(cli: CommandLine) -> None:
+    """A better one is registered; what the gate refuses ends with 3; both are listed, shown and compared."""
+    trained = cli.json("train --from 2013-05 --until 2013-07 --why quarterly")["run"]
+    assert ("succeeded", "v6.7") == (trained["status"], trained["model_version"])
+    assert "✔ run 2: promote: Brier score -0.0020" in cli.text("train show 2")
+    cli.world.house.steps.files["evaluation.json"] = evaluation(-0.001, 0.001)
+    cli.text("train", code=3)
+    assert "✘ run 3: no evidence: Brier score +0.0000" in cli.text("train show 3")
+    assert ["3", "2"] == [one["run"]["id"] for one in cli.json("train runs")["trainings"]]
+    assert "the same in both: prepare, train" in cli.text("train compare 2 3")
+    assert "no evidence" in cli.text("train runs")
+    assert ["3", "2"] == [cli.json("train compare 3 2")[name]["run"]["id"] for name in ("a", "b")]
+    cli.text("train --resume 3", code=3)
+    assert "3" == cli.json("train show 4")["run"]["retry_of"]
+    assert "goes without --from" in cli.text("train --resume 3 --from 2013-05", code=2)
+    assert "'May' is no month" in cli.text("train --from May", code=2)
 
 
 def test_secrets(cli: CommandLine) -> None:

@@ -72,5 +72,6 @@ def platform_over(house: House) -> Platform:
         stopping=stopping,
         loops=loops,
         logs=LocalLogs(places),
+        steps=SimpleNamespace(stop=lambda: None),  # type: ignore[arg-type]
     )
     return platform

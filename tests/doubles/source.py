@@ -19,7 +19,7 @@ class FakeSource(Source):
 
     def __init__(self, root: Path = Path("/app")) -> None:
         self.root = root
-        self.files = {"shipway.yaml": b""}
+        self.files = {"shipway.yaml": b"", "training/requirements.lock": b""}
         self.dirty: str | None = "dirty"
 
     def folder(self, path: str, start: str = "") -> str:

@@ -31,13 +31,14 @@ from tests.doubles.monitoring import FakeMonitoring
 from tests.doubles.secrets import FakeSecrets
 from tests.doubles.source import FakeSource
 from tests.doubles.target import FakeTarget
+from tests.doubles.training import FakeSteps
 from tests.waiting import wait_for
 
 QUICK = {"strategy": "blue_green", "bake": 0}
 DESCRIPTION: dict[str, Any] = {
     "app": "hello",
     "services": {"hello": {"path": "hello", "command": "run", "routes": ["/*"], "model": True}},
-    "model": {"name": "m"},
+    "model": {"name": "m", "training": {"tables": ["flights"]}},
     "features": {
         "weather": {
             "record_id": "airport", "event_time": "at", "ttl": "3650d",
@@ -111,6 +112,7 @@ class House:
         self.registry = before.registry if before is not None else FakeModels()
         self.monitoring = before.monitoring if before is not None else FakeMonitoring()
         self.secrets = before.secrets if before is not None else FakeSecrets()
+        self.steps = before.steps if before is not None else FakeSteps()
         self.app = self.described = before.app if before is not None else APP
         self.stopping = threading.Event()
         self.target.experiment_in = lambda environment: self.store.get(Experiment, environment)
@@ -118,7 +120,7 @@ class House:
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
             self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets,
-            OnlineStore(folder), rollouts, time.time,
+            OnlineStore(folder), self.steps, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)

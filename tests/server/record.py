@@ -12,6 +12,7 @@ from typing import Any
 from shipway.core.monitoring.watch import Seen, Violation
 from tests.doubles.api import Api, Json, age
 from tests.doubles.models import a_version
+from tests.waiting import wait_for
 
 _MOVING = frozenset({"bytes", "requests", "seconds", "quiet", "age", "pid", "uptime"})
 """What differs from play to play, besides times."""
@@ -48,6 +49,7 @@ def play(folder: Path) -> Json:
             _models,
             _experiments,
             _monitor,
+            _training,
             _secrets,
             _logs,
             _features,
@@ -191,6 +193,21 @@ def _monitor(api: Api, ask: Ask) -> None:
     ask("POST", "environments/dev/monitor", {"since": "yesterday"})
     ask("GET", "environments/dev/monitor")
     ask("GET", "environments/moon/monitor")
+
+
+def _training(api: Api, ask: Ask) -> None:
+    ask("GET", "trainings")
+    ask("POST", "trainings", {"begin": "May"})
+    ask("POST", "trainings", {"begin": "2013-07", "end": "2013-07"})
+    ask("POST", "trainings", {"commit": "unknown"})
+    ask("GET", "trainings/1")
+    run = ask("POST", "trainings", {"begin": "2013-05", "end": "2013-07", "commit": "c1", "why": "quarterly"})
+    api.house.until(run["id"], "succeeded")
+    ask("GET", f"trainings/{run['id']}")
+    ask("POST", f"trainings/{run['id']}/resume", {})
+    ask("POST", "trainings/77/resume", {})
+    wait_for(lambda: not api.house.run(str(int(run["id"]) + 1)).live)
+    ask("GET", "trainings", limit=1)
 
 
 def _secrets(api: Api, ask: Ask) -> None:

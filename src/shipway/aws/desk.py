@@ -27,7 +27,7 @@ from shipway.aws.views import Views
 from shipway.core.access.roles import check_known
 from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
-from shipway.core.desk import Desk, ExperimentDesk, FeatureDesk, ModelDesk, MonitorDesk
+from shipway.core.desk import Desk, ExperimentDesk, FeatureDesk, ModelDesk, MonitorDesk, TrainingDesk
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
@@ -87,6 +87,7 @@ class AwsDesk(Desk):
         experiments: ExperimentDesk,
         monitor: MonitorDesk,
         features: FeatureDesk,
+        training: TrainingDesk,
         secrets: AwsSecretDesk,
     ) -> None:
         self._parts = parts
@@ -96,6 +97,7 @@ class AwsDesk(Desk):
         self._experiments = experiments
         self._monitor = monitor
         self._features = features
+        self._training = training
         self._secrets = secrets
         self._status: tuple[float, StatusView] | None = None
 
@@ -114,6 +116,10 @@ class AwsDesk(Desk):
     @property
     def features(self) -> FeatureDesk:
         return self._features
+
+    @property
+    def training(self) -> TrainingDesk:
+        return self._training
 
     @property
     def secrets(self) -> AwsSecretDesk:

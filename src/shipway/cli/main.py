@@ -24,6 +24,7 @@ from shipway.cli.commands import (
     runs,
     secrets,
     steer,
+    train,
 )
 from shipway.cli.group import Group
 from shipway.cli.render.errors import error_lines, error_object
@@ -37,7 +38,7 @@ SECTIONS = {
     "Deliver": (runs.deploy, runs.approve, runs.reject, runs.retry, steer.rollback),
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
     "Look": (daemon.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
-    "Model": (model.model, monitor.monitor, features.features),
+    "Model": (model.model, train.train, monitor.monitor, features.features),
     "Secrets": (secrets.secrets,),
     "Infrastructure": (infra.infra,),
     "Run Shipway": (

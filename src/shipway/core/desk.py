@@ -33,6 +33,7 @@ from shipway.core.views import (
     SecretView,
     StatusView,
     TaskLine,
+    TrainingView,
 )
 
 Tell = Callable[[str], None]
@@ -52,6 +53,10 @@ class Desk(Protocol):
     @property
     def monitor(self) -> MonitorDesk:
         """The verbs of watching a model's traffic."""
+
+    @property
+    def training(self) -> TrainingDesk:
+        """The verbs of training the model anew."""
 
     @property
     def secrets(self) -> SecretDesk:
@@ -179,6 +184,25 @@ class MonitorDesk(Protocol):
 
     def show(self, environment: str) -> MonitorView:
         """The newest look. Raises Refused where there was none."""
+
+
+class TrainingDesk(Protocol):
+    """Training the app's model anew, as runs of the kind `train`."""
+
+    def start(self, begin: str | None, end: str | None, revision: str | None, who: str, why: str) -> Run:
+        """Train what a commit describes on the months from `begin` until `end`, which the model is tested on.
+
+        Raises UsageError for what is no month, or a commit that trains no model.
+        """
+
+    def resume(self, id: str, who: str) -> Run:
+        """Train again what an ended run was to train, on the same commit and months. What is done is not repeated."""
+
+    def list(self, limit: int) -> Sequence[TrainingView]:
+        """The newest trainings first."""
+
+    def show(self, id: str) -> TrainingView:
+        """One of them. Raises UsageError for an unknown one."""
 
 
 class SecretDesk(Protocol):

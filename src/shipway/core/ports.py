@@ -21,6 +21,7 @@ from shipway.core.observations.predictions import TaskPredictions
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.rollouts.records import Lock
 from shipway.core.secrets.secret import StoredSecret
+from shipway.core.training.steps import StepDone, StepOrder
 from shipway.core.verdicts.lately import SeenLately
 from shipway.core.views import MonitorView, Publishing, TaskLine
 
@@ -287,6 +288,26 @@ class Monitoring(Protocol):
 
     def keep(self, view: MonitorView) -> None:
         """Keep a look as its environment's newest."""
+
+
+class TrainingSteps(Protocol):
+    """Where the data of trainings lies, and where their steps run."""
+
+    def months(self, bucket: str, tables: Sequence[str]) -> Sequence[str]:
+        """The months, such as 2013-07, of which every table has data, in order."""
+
+    def run(self, order: StepOrder, tell: Tell) -> StepDone:
+        """Carry a step out; one whose result is there, whole, is not repeated.
+
+        A step that outlived whoever started it is waited for: one order never runs twice at a time. Raises ShipwayError
+        with the step's own reason when it fails or takes too long.
+        """
+
+    def read(self, done: StepDone, file: str) -> Mapping[str, Any]:
+        """A JSON file of the result. Raises ShipwayError when it is not there any more."""
+
+    def folder(self, done: StepDone, name: str) -> str:
+        """Where a folder of the result lies, for `Models.publish`."""
 
 
 class Secrets(Protocol):

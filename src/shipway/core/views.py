@@ -22,6 +22,7 @@ from shipway.core.rollouts.served import Served
 from shipway.core.rollouts.waiting import Waiting
 from shipway.core.secrets.needed import needed, services_with
 from shipway.core.secrets.secret import StoredSecret
+from shipway.core.training.training_run import TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class MonitorView:
     seen: Seen
     verdict: Verdict | None
     folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingView:
+    """A run of the kind `train`, with what it has come to."""
+
+    run: Run
+    training: TrainingRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,5 +19,5 @@ def new_run(parts: Parts, kind: RunKind, path: tuple[str, ...], who: str, **fiel
         run = replace(run, **fields)  # type: ignore[arg-type]
         parts.store.put(run.id, run)
         detail = {"run": run.id, "commit": run.commit, "path": list(path), "model": run.model_version}
-        parts.store.add_audit(AuditEntry(run.created, who, kind, path[-1], run.why, detail))
+        parts.store.add_audit(AuditEntry(run.created, who, kind, path[-1] if path else None, run.why, detail))
     return run

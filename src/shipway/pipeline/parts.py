@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipway.core.description.app import App
-from shipway.core.ports import Builder, FeatureStore, Models, Monitoring, Secrets, Source, Store
+from shipway.core.ports import Builder, FeatureStore, Models, Monitoring, Secrets, Source, Store, TrainingSteps
 from shipway.pipeline.rollouts import Rollouts
 
 
@@ -21,6 +21,7 @@ class Parts:
     monitoring: Monitoring
     secrets: Secrets
     features: FeatureStore
+    training: TrainingSteps
     rollouts: Rollouts
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]

@@ -19,6 +19,7 @@ from shipway.pipeline.model_fit import requests_refused_by
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords, rollout_id
 from shipway.pipeline.secrets_in_use import SecretsInUse
+from shipway.pipeline.training import Trainings
 from shipway.pipeline.waits import Waits
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Runs:
         self._bell = parts.rollouts.bell
         self._records = RunRecords(parts.store, parts.clock)
         self._waits = Waits(parts, self._records)
+        self._trainings = Trainings(parts, self._records)
         self._secrets = SecretsInUse(parts.store, parts.secrets)
 
     def carry_out(self, id: str) -> None:
@@ -48,6 +50,9 @@ class Runs:
                     self._roll_back(run)
                 case "model":
                     self._promote_model(run)
+                case "train":
+                    self._trainings.carry_out(run)
+                    self._end(run.id, "succeeded", "", "")
         except ShipwayError as error:
             self._end(id, status_of(error), error.what, error.fix, error.exit_code)
         except OSError as error:
@@ -58,7 +63,7 @@ class Runs:
             _log.exception("run %s failed", id)
             self._end(id, "failed", f"{type(error).__name__}: {error}", "shipway logs --daemon")
 
-    # -- the three kinds of runs ---------------------------------------------------------------------------------
+    # -- what each kind of run does ---------------------------------------------------------------------------------
 
     def _deploy(self, run: Run) -> None:
         release = self._release(run.release or self._make_release(run.id))

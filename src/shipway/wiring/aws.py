@@ -107,6 +107,7 @@ class AwsWiring(Wiring):
             experiments=experiments,
             monitor=NotYet("monitoring"),
             features=NotYet("the feature store"),
+            training=NotYet("training"),
             secrets=AwsSecretDesk(app, SecretsManager(calls, names)),
         )
         return desk, who

@@ -52,6 +52,7 @@ from shipway.local.tasks.supervisor import Supervisor
 from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.local.tasks.task_table import FileTaskTable
+from shipway.local.training.steps import ProcessSteps
 from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.monitor.program import Captured, ProgramMonitoring
@@ -91,6 +92,7 @@ class LocalPlatform:
     stopping: threading.Event
     loops: Loops
     logs: LocalLogs
+    steps: ProcessSteps
     started: float = field(default_factory=time.time)
 
     def start(self) -> None:
@@ -146,6 +148,7 @@ class LocalPlatform:
     def stop(self, *, keep_tasks: bool) -> None:
         self.stopping.set()
         if not keep_tasks:
+            self.steps.stop()
             self.target.stop_everything()
 
     def _go_by(self, app: App) -> None:
@@ -234,6 +237,7 @@ def build(places: Places) -> LocalPlatform:
         lambda version: bucket / version,
         places.state / "monitor",
     )
+    steps = ProcessSteps(places.state / "training", places.state, bucket, environments, confinement)
     stopping = threading.Event()
     rollouts = Rollouts(store, target, builder, time.time, stopping)
     parts = Parts(
@@ -244,6 +248,7 @@ def build(places: Places) -> LocalPlatform:
         monitoring=monitoring,
         secrets=secrets,
         features=OnlineStore(places.state),
+        training=steps,
         rollouts=rollouts,
         clock=time.time,
         read_app=read_app,
@@ -268,5 +273,6 @@ def build(places: Places) -> LocalPlatform:
         stopping=stopping,
         loops=Loops(stopping, time.monotonic),
         logs=LocalLogs(places),
+        steps=steps,
     )
     return platform

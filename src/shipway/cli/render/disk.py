@@ -7,7 +7,10 @@ from typing import Any
 from shipway.cli.render.text import plain
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-_WORDS = {"artifact": "artifacts", "environment": "environments", "log": "logs", "capture": "captured requests"}
+_WORDS = {
+    "artifact": "artifacts", "environment": "environments", "training": "training steps", "log": "logs",
+    "capture": "captured requests",
+}  # fmt: skip
 
 
 def size(count: float) -> str:

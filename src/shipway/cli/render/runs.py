@@ -15,6 +15,8 @@ def title(run: dict[str, Any]) -> str:
     if run["kind"] == "deploy":
         return f'run {plain(run["id"])}: {short(run["commit"])} "{plain(run["subject"])}" → {path}'
     what = plain(run["subject"]) or run["kind"]
+    if run["kind"] == "train":
+        return f"run {plain(run['id'])}: {what}"
     return f"run {plain(run['id'])}: {what} in {', '.join(run['path'])}"
 
 

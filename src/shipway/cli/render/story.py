@@ -53,6 +53,9 @@ def outcome(whole: dict[str, Any], status: dict[str, Any], now: float) -> list[s
     if run["live"]:
         return [f"run {id} goes on.  Look again: shipway run follow {id}"]
     environments = [e for e in status["environments"] if e["name"] in run["path"]]
+    if run["status"] == "succeeded" and run["kind"] == "train":
+        version = plain(run["model_version"])
+        return [f"✔ registered {version}.  Look: shipway train show {id}   Next: shipway model approve {version}"]
     if run["status"] == "succeeded":
         undoable = {
             rollout["environment"] for rollout in whole["rollouts"] if rollout["previous"] and run["kind"] != "rollback"
@@ -61,7 +64,7 @@ def outcome(whole: dict[str, Any], status: dict[str, Any], now: float) -> list[s
         return [line for text, e in served for line in (text, *_warning(e))]
     first, *others = paragraph(f"run {id} {_reason(run)}", "  ")
     look = run["fix"] or f"shipway run show {id}"
-    label = "Look" if look.startswith(("shipway logs", "shipway run show")) else "Next"
+    label = "Look" if look.startswith(("shipway logs", "shipway run show", "shipway train show")) else "Next"
     serving = "; ".join(serves(e) for e in environments)
     return [f"✘ {first}", *others, *([f"  {serving}"] if serving else []), f"  {label}: {plain(look)}"]
 

@@ -15,6 +15,7 @@ from shipway.core.description import VARIABLE
 from shipway.core.description.command_line import mistakes, value_mistakes
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
+from shipway.core.description.training import Training
 from shipway.core.description.values import (
     Bytes,
     Days,
@@ -120,6 +121,7 @@ class Model(Strict):
     on_approval: tuple[Name, ...] = Field(default=(), description="environments that an approved version goes into")
     quality: Quality = Quality()
     monitor: Monitor = Monitor()
+    training: Training | None = Field(default=None, description="default: it is trained elsewhere")
 
 
 class Tasks(Strict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
-from shipway.core.description.values import Name, Percent, Seconds, Strict
+from shipway.core.description.command_line import mistakes
+from shipway.core.description.values import Name, Percent, Seconds, Strict, was_stored
 
 Facet = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}=[^\x00-\x1f]{1,900}$")]
 
@@ -31,9 +32,15 @@ class Training(Strict):
     command: str = Field(default="python -m training.container", description="runs the step whose name it is given")
     lock: str = Field(default="requirements.lock", description="hashed lock file in the folder")
     data: Name = Field(default="training-data-bucket", description="bucket of the data: TABLE/yyyy-mm/…")
-    tables: tuple[Name, ...] = Field(default=(), description="tables that `prepare` reads")
+    tables: tuple[Name, ...] = Field(min_length=1, max_length=100, description="tables that `prepare` reads")
     months: int | None = Field(default=None, ge=1, le=1200, description="trained on; default: all there are")
     parameters: dict[str, str | int | float] = Field(default={}, description="hyperparameters of the step `train`")
     facets: tuple[Facet, ...] = Field(default=(), max_length=20, description="groups that `bias` looks at")
     step_timeout: Seconds = Field(default=3600.0, description="how long one step may take")
     gate: ModelGate = ModelGate()
+
+    @model_validator(mode="after")
+    def _command(self, info: ValidationInfo) -> Self:
+        if not was_stored(info) and (found := list(mistakes(self.command, filled=False))):
+            raise ValueError("\n".join(f"command: {mistake}" for mistake in found))
+        return self

@@ -15,7 +15,7 @@ LIVE: frozenset[RunStatus] = frozenset({"running", "waiting"})
 _EXIT_CODES: Mapping[RunStatus, int] = {
     "failed": 1, "refused": 3, "rejected": 3, "expired": 3, "superseded": 3, "rolled_back": 4,
 }  # fmt: skip
-RunKind = Literal["deploy", "rollback", "model"]
+RunKind = Literal["deploy", "rollback", "model", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ class Run:
     order is. `fault` is the exit code of the error that ended the run, if one did; `moves_latest` says that new
     releases take the promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap.
     `notes` are for the person who asked for it. A rollback on request and a model promotion are runs as well: durable
-    and audited like a deploy, but without source and build.
+    and audited like a deploy, but without source and build. So is a training, which enters no environment: its `path` is
+    empty, and what it makes stands in its `TrainingRun`.
     """
 
     id: str

@@ -25,7 +25,7 @@ def locked(path: Path, timeout: float, doing: str) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + timeout
-        while not _try(descriptor):
+        while not take(descriptor):
             if time.monotonic() > deadline:
                 raise ShipwayError(
                     f"{doing}: another process has held {path} for {timeout:.0f} s",
@@ -42,12 +42,13 @@ def locked_if_free(path: Path) -> Iterator[bool]:
     """Hold the lock file at `path` if no other process does; says whether it is held."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        yield _try(descriptor)
+        yield take(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _try(descriptor: int) -> bool:
+def take(descriptor: int) -> bool:
+    """Take the lock of an open lock file unless another process holds it; says whether it is held."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -18,7 +18,7 @@ from shipway.local.files.file_lock import locked_if_free
 
 GRACE = 3600.0
 """Seconds that a new build is always kept: a run that makes a release of it may not have recorded that yet."""
-_FOLDERS = ("artifacts", "environments", "logs", "builds")
+_FOLDERS = ("artifacts", "environments", "training", "logs", "builds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Storage:
         found = [
             *_older(self._folders("artifacts", digests), "artifact", builds, now),
             *_older(self._folders("environments", environments), "environment", builds, now),
+            *_older(self._folders("training", set()), "training", builds, now),
             *_older(self._logs(kept.logs), "log", policy.logs, now),
             *_older(_captured(kept.captured), "capture", policy.capture, now),
         ]
@@ -79,7 +80,7 @@ class Storage:
 
     def sweep(self) -> None:
         """Finish removals that were interrupted."""
-        for name in ("artifacts", "environments"):
+        for name in ("artifacts", "environments", "training"):
             for going in (self._state / name).glob(".going-*"):
                 remove_tree(going)
 

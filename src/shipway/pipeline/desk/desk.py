@@ -21,6 +21,7 @@ from shipway.pipeline.desk.features import PipelineFeatures
 from shipway.pipeline.desk.models import PipelineModels
 from shipway.pipeline.desk.monitor import PipelineMonitor
 from shipway.pipeline.desk.secrets import PipelineSecrets
+from shipway.pipeline.desk.training import PipelineTraining
 from shipway.pipeline.desk.views import Views
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
@@ -47,6 +48,7 @@ class PipelineDesk(Desk):
         self._features = PipelineFeatures(parts)
         self._experiments = experiments
         self._monitor = PipelineMonitor(parts)
+        self._training = PipelineTraining(parts, engine)
         self._logs = logs
         self._views = Views(parts, target, experiments)
 
@@ -61,6 +63,10 @@ class PipelineDesk(Desk):
     @property
     def monitor(self) -> PipelineMonitor:
         return self._monitor
+
+    @property
+    def training(self) -> PipelineTraining:
+        return self._training
 
     @property
     def secrets(self) -> PipelineSecrets:
@@ -99,6 +105,8 @@ class PipelineDesk(Desk):
             raise Refused(f"run {id} has not ended: it is at {old.stage}", fix=f"shipway run show {id}")
         if old.status == "succeeded":
             raise Refused(f"run {id} succeeded; there is nothing to retry", fix="shipway deploy")
+        if old.kind == "train":
+            return self._training.resume(id, who)
         for environment in old.path:
             check_known(self._app, environment)
             if old.kind != "deploy":

@@ -15,6 +15,7 @@ from shipway.server.verbs.features import feature_verbs
 from shipway.server.verbs.models import model_verbs
 from shipway.server.verbs.monitor import monitor_verbs
 from shipway.server.verbs.secrets import secret_verbs
+from shipway.server.verbs.training import training_verbs
 
 MAX_WAIT = 20.0
 MOST_LINES = 10_000
@@ -73,6 +74,7 @@ def desk_verbs(desk: Desk) -> Verbs:
         **model_verbs(desk.models),
         **experiment_verbs(desk.experiments),
         **monitor_verbs(desk.monitor),
+        **training_verbs(desk.training),
         **secret_verbs(desk.secrets),
         **feature_verbs(desk.features),
         ("GET", "/v1/logs"): logs,

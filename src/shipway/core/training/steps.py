@@ -1,0 +1,114 @@
+"""The steps of a training as orders: what each reads, with which words it is started. Values, carried out elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shipway.core.description.training import Training
+from shipway.core.releases.release import Artifact
+from shipway.core.training.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What one channel of a step gets.
+
+    `data`: months of the table `name`. `step`: the output `part` of the step whose result is `name`. `version`: the
+    model version `name`. `document`: `text` as the file `part`.
+    """
+
+    kind: Literal["data", "step", "version", "document"]
+    name: str = ""
+    part: str = ""
+    text: str = ""
+    months: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepOrder:
+    """One step to carry out: of the artifact's program, with these words, on these inputs by channel.
+
+    `bucket` has the data. `hyperparameters` are of a training job, None for a processing job. `timeout` is in seconds.
+    """
+
+    name: str
+    artifact: Artifact
+    command: str
+    inputs: Mapping[str, Input]
+    bucket: str
+    options: tuple[str, ...] = ()
+    hyperparameters: Mapping[str, str] | None = None
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A step's result. `digest` names what went in: inputs, code, lock, parameters; `seconds` it took when it ran.
+
+    `reused`: it was there already. `outputs` are SHA-256 by path.
+    """
+
+    name: str
+    digest: str
+    seconds: float
+    reused: bool
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Makes the orders of one training."""
+
+    settings: Training
+    artifact: Artifact
+    window: Window
+
+    def prepare(self, there: Sequence[str]) -> StepOrder:
+        """Tables to rows; `there` are the months that there are."""
+        begin, end, after = self.window.days
+        months = self.window.needed(there)
+        tables = {table: Input("data", table, months=months) for table in self.settings.tables}
+        return self._order("prepare", tables, "--from", begin, "--until", end, "--test-until", after)
+
+    def train(self, prepared: StepDone) -> StepOrder:
+        """Rows to a model."""
+        rows = {"training": Input("step", prepared.digest, "processing/output/training")}
+        parameters = {name: str(value) for name, value in self.settings.parameters.items()}
+        return StepOrder(
+            "train", self.artifact, self.settings.command, rows, self.settings.data, hyperparameters=parameters,
+            timeout=self.settings.step_timeout,
+        )  # fmt: skip
+
+    def evaluate(self, prepared: StepDone, trained: StepDone, champion: str | None) -> StepOrder:
+        """The model beside the version that is the champion, if there is one."""
+        against = {"champion": Input("version", champion)} if champion is not None else {}
+        return self._order("evaluate", {**_tested(prepared, trained), **against})
+
+    def bias(self, prepared: StepDone, trained: StepDone) -> StepOrder:
+        """The model between groups."""
+        words = [word for facet in self.settings.facets for word in ("--facet", facet)]
+        return self._order("bias", _tested(prepared, trained), *words)
+
+    def package(self, prepared: StepDone, trained: StepDone, lineage: Mapping[str, Any]) -> StepOrder:
+        """The model as a folder that can be published."""
+        known = {
+            "prepared": Input("step", prepared.digest, "processing/output/prepared"),
+            "lineage": Input("document", part="lineage.json", text=json.dumps(lineage, sort_keys=True)),
+        }
+        return self._order("package", {**_tested(prepared, trained), **known})
+
+    def _order(self, name: str, inputs: Mapping[str, Input], *options: str) -> StepOrder:
+        return StepOrder(
+            name, self.artifact, self.settings.command, inputs, self.settings.data, options,
+            timeout=self.settings.step_timeout,
+        )  # fmt: skip
+
+
+def _tested(prepared: StepDone, trained: StepDone) -> dict[str, Input]:
+    return {
+        "model": Input("step", trained.digest, "model"),
+        "test": Input("step", prepared.digest, "processing/output/test"),
+    }

@@ -1,0 +1,150 @@
+"""A run of the kind `train`, told step by step: data, prepare, train, evaluate, bias, gate, package, register.
+
+A step's result is named by all that went in, so a run that is carried out again finds what is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from shipway.core.description.app import App, Service
+from shipway.core.description.training import Training
+from shipway.core.errors import Refused, UsageError
+from shipway.core.releases.release import Artifact, Commit
+from shipway.core.releases.run import Run
+from shipway.core.training.champion import Decision, judge
+from shipway.core.training.evidence import evidence
+from shipway.core.training.steps import Orders, StepDone, StepOrder
+from shipway.core.training.training_run import TrainingRun
+from shipway.core.training.windows import Window, chosen
+from shipway.core.views import Publishing
+from shipway.pipeline.parts import Parts
+from shipway.pipeline.run_records import RunRecords
+
+PROGRAM = "training"
+
+
+class Trainings:
+    """Carries trainings out."""
+
+    def __init__(self, parts: Parts, records: RunRecords) -> None:
+        self._parts = parts
+        self._records = records
+
+    def carry_out(self, run: Run) -> None:
+        """Do what is left of it. Raises Refused with the gate's reasons where the challenger is not registered."""
+        commit = self._parts.source.resolve(run.commit)
+        app = self._parts.read_app(self._parts.source.read(commit, "shipway.yaml"))
+        settings = settings_of(app)
+        artifact = self._build(run, commit, settings)
+        there = self._parts.training.months(settings.data, settings.tables)
+        orders = Orders(settings, artifact, self._window(run, settings, there))
+
+        prepared = self._step(run, orders.prepare(there))
+        trained = self._step(run, orders.train(prepared))
+        champion = self._champion(run)
+        evaluated = self._step(run, orders.evaluate(prepared, trained, champion))
+        analysed = self._step(run, orders.bias(prepared, trained)) if settings.facets else None
+        decision = self._gate(run, settings, evaluated, analysed)
+        if decision.kind != "promote":
+            raise Refused(
+                f"{decision.kind}: {'; '.join(decision.reasons)}",
+                fix=f"shipway train show {run.id}",
+                state=f"nothing was registered; {champion or 'nothing'} stays the champion",
+            )
+        lineage = self._lineage(run, commit, settings, champion, decision)
+        packaged = self._step(run, orders.package(prepared, trained, lineage))
+        self._register(run, trained, packaged)
+
+    def _build(self, run: Run, commit: Commit, settings: Training) -> Artifact:
+        self._records.change(run.id, stage="build")
+        program = Service(path=settings.path, command=settings.command, lock=settings.lock)
+        artifact = self._parts.builder.build(commit, PROGRAM, program, lambda line: self._note(run, line))
+        self._change(run, artifact=artifact.digest)
+        return artifact
+
+    def _window(self, run: Run, settings: Training, there: Sequence[str]) -> Window:
+        """Chosen once: data that arrives while it runs is the next training's."""
+        record = self._record(run)
+        if record.window is not None:
+            return record.window
+        window = chosen(there, record.begin, record.end, settings.months)
+        self._change(run, window=window)
+        self._note(run, f"learns from {window.begin} until {window.end}, which it is tested on")
+        return window
+
+    def _champion(self, run: Run) -> str | None:
+        """Chosen once, too: whoever is promoted meanwhile is no reason to begin anew."""
+        record = self._record(run)
+        if any(step.name == "evaluate" for step in record.steps):
+            return record.champion
+        champion = self._parts.models.latest_name()
+        self._change(run, champion=champion)
+        return champion
+
+    def _step(self, run: Run, order: StepOrder) -> StepDone:
+        self._records.change(run.id, stage=order.name)
+        done = self._parts.training.run(order, lambda line: self._note(run, f"{order.name}: {line}"))
+        steps = [step for step in self._record(run).steps if step.name != order.name]
+        self._change(run, steps=(*steps, done))
+        how = "unchanged, its result is used again" if done.reused else "done"
+        self._records.tell(run, "done", f"{order.name}: {how}, {done.digest[:6]}", seconds=done.seconds)
+        return done
+
+    def _gate(self, run: Run, settings: Training, evaluated: StepDone, analysed: StepDone | None) -> Decision:
+        self._records.change(run.id, stage="gate")
+        read = self._parts.training.read
+        found = evidence(
+            read(evaluated, "processing/output/evaluation/evaluation.json"),
+            read(evaluated, "processing/output/latency/latency.json"),
+            read(analysed, "processing/output/bias/analysis.json") if analysed is not None else {},
+        )
+        decision = judge(settings.gate, found)
+        self._change(run, found=found, decision=decision)
+        self._note(run, f"gate: {decision.kind}")
+        return decision
+
+    def _lineage(
+        self, run: Run, commit: Commit, settings: Training, champion: str | None, decision: Decision
+    ) -> dict[str, Any]:
+        lock = self._parts.source.read(commit, f"{settings.path}/{settings.lock}")
+        return {
+            "author": run.by,
+            "commit": commit.id,
+            "run": run.id,
+            "parent": champion,
+            "lock": f"sha256:{hashlib.sha256(lock).hexdigest()}",
+            "gate": {"verdict": decision.kind, "reasons": list(decision.reasons)},
+        }
+
+    def _register(self, run: Run, trained: StepDone, packaged: StepDone) -> None:
+        """Publish it, unless a version with the very same model is there: trained again, it is no other model."""
+        self._records.change(run.id, stage="register")
+        models = self._parts.models
+        same = next((model for model in models.list() if model.digest == trained.outputs["model/model.txt"]), None)
+        if same is None:
+            folder = self._parts.training.folder(packaged, "processing/output/package")
+            same = models.publish(folder, None, run.by, Publishing(), lambda line: self._note(run, line))
+        self._change(run, version=same.version)
+        self._records.change(run.id, model_version=same.version)
+        self._records.tell(run, "done", f"registered {same.version}, {same.approval_status}")
+
+    def _record(self, run: Run) -> TrainingRun:
+        return self._parts.store.get(TrainingRun, run.id) or TrainingRun(run.id)
+
+    def _change(self, run: Run, **fields: Any) -> None:
+        with self._parts.store.transaction():
+            self._parts.store.put(run.id, replace(self._record(run), **fields))
+
+    def _note(self, run: Run, line: str) -> None:
+        self._records.tell(run, "note", line)
+
+
+def settings_of(app: App) -> Training:
+    """How the app's model is trained. Raises UsageError where shipway.yaml does not say."""
+    if app.model is None or app.model.training is None:
+        raise UsageError(f"{app.app} trains no model", fix="describe it under `model.training` in shipway.yaml")
+    return app.model.training

@@ -1,0 +1,139 @@
+"""Runs of the kind `train`: from data to a registered version, or to a reasoned no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shipway.core.errors import Refused, UsageError
+from shipway.core.releases.run import Run
+from tests.doubles.training import MODEL, evaluation
+from tests.pipeline.house import House
+from tests.waiting import wait_for
+
+STEPS = ["prepare", "train", "evaluate", "package"]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def trained(house: House, begin: str | None = None, end: str | None = None) -> Run:
+    """A training that ended."""
+    return ended(house, house.control.training.start(begin, end, "c1", "ann", "quarterly").id)
+
+
+def ended(house: House, id: str) -> Run:
+    wait_for(lambda: not house.run(id).live)
+    return house.run(id)
+
+
+def test_a_better_model_becomes_a_version(house: House) -> None:
+    """The steps run in order on the newest months, and what they came to stands in the record."""
+    run = trained(house)
+    assert ("succeeded", "v6.7", 0) == (run.status, run.model_version, run.exit_code)
+    assert STEPS == [order.name for order in house.steps.ran]
+    prepare, train, evaluate, package = house.steps.ran
+    assert ("--from", "2013-05-01", "--until", "2013-07-01", "--test-until", "2013-08-01") == prepare.options
+    assert ("2013-05", "2013-06", "2013-07") == prepare.inputs["flights"].months
+    assert {} == train.hyperparameters
+    assert "v1.0" == evaluate.inputs["champion"].name
+    for said in ('"commit": "c1"', '"parent": "v1.0"', '"verdict": "promote"', f'"run": "{run.id}"', '"author": "ann"'):
+        assert said in package.inputs["lineage"].text
+    record = house.control.training.show(run.id).training
+    assert record.decision is not None
+    assert ("promote", "v6.7", "v1.0") == (record.decision.kind, record.version, record.champion)
+    assert "pending" == house.registry.get("v6.7").approval_status
+    assert "v1.0" == house.registry.latest_name()
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        (evaluation(0.001, 0.003), "refuse: Brier score +0.0020"),
+        (evaluation(-0.001, 0.003), "no evidence: Brier score"),
+        (evaluation(labels=10), "hold: 10 of 1,000 labels known"),
+    ],
+)
+def test_what_is_not_surely_better_is_not_registered(house: House, figures: dict[str, object], said: str) -> None:
+    """The run ends as refused by a gate, with the reason; there is no package and no version."""
+    house.steps.files["evaluation.json"] = figures
+    run = trained(house)
+    assert ("refused", 3, None) == (run.status, run.exit_code, run.model_version)
+    assert run.reason.startswith(said)
+    assert STEPS[:3] == [order.name for order in house.steps.ran]
+    assert "v6.7" not in house.registry.versions
+
+
+def test_a_step_that_fails_ends_the_run_and_a_resumed_one_goes_on(house: House) -> None:
+    """The step's own words are the reason; what was done before is not repeated, on the same commit and months."""
+    house.steps.failing["train"] = "no space left"
+    run = trained(house, "2013-05", "2013-06")
+    assert ("failed", "train failed: no space left") == (run.status, run.reason)
+    house.steps.failing.clear()
+    house.steps.there.append("2013-08")
+    again = ended(house, house.control.retry(run.id, "bob").id)
+    assert ("succeeded", "c1", run.id) == (again.status, again.commit, again.retry_of)
+    assert STEPS == [order.name for order in house.steps.ran]
+    record = house.control.training.show(again.id).training
+    assert [True, False, False, False] == [step.reused for step in record.steps]
+    assert record.window is not None
+    assert ("2013-05", "2013-06") == (record.window.begin, record.window.end)
+
+
+def test_the_same_model_is_no_new_version(house: House) -> None:
+    """Trained again on the same data, the version that is there is named."""
+    assert "v6.7" == trained(house).model_version
+    house.registry.versions["v6.7"] = replace(house.registry.versions["v6.7"], digest=MODEL)
+    assert "v6.7" == trained(house).model_version
+    assert "v6.8" not in house.registry.versions
+
+
+@pytest.mark.parametrize("last", range(1, 60, 4))
+def test_a_training_outlives_its_control_plane(tmp_path: Path, last: int) -> None:
+    """Killed at any of its writes, it is gone on with: each step ran once, and it ends as it would have."""
+    before = House(tmp_path, last=last)
+    try:
+        before.control.training.start(None, None, "c1", "ann", "")
+        wait_for(lambda: before.store.dead or not before.run("1").live)
+    except BaseException:
+        assert before.store.dead
+    after = before.killed()
+    try:
+        if after.all_runs():
+            assert "succeeded" == ended(after, "1").status
+            assert STEPS == [order.name for order in after.steps.ran]
+    finally:
+        after.close()
+
+
+def test_what_cannot_be_trained_is_said(house: House) -> None:
+    """Months that are none, too little data, an app that trains nothing, a run that is no training."""
+    desk = house.control.training
+    for begin, end in (("May", None), ("2013-07", "2013-07")):
+        with pytest.raises(UsageError):
+            desk.start(begin, end, "c1", "ann", "")
+    assert "no data of 2013-08" in trained(house, end="2013-08").reason
+    house.steps.there = ["2013-07"]
+    assert "hold: there are 1 months of data" in trained(house).reason
+    with pytest.raises(UsageError, match="no training '77'"):
+        desk.show("77")
+    assert house.app.model is not None
+    house.described = house.app.model_copy(update={"model": house.app.model.model_copy(update={"training": None})})
+    with pytest.raises(UsageError, match="hello trains no model"):
+        desk.start(None, None, "c1", "ann", "")
+
+
+def test_a_training_that_runs_is_not_resumed(house: House) -> None:
+    """It goes on by itself."""
+    run = trained(house)
+    house.store.change(Run, run.id, lambda record: replace(record, status="running"))
+    with pytest.raises(Refused, match="has not ended"):
+        house.control.training.resume(run.id, "ann")
+    house.store.change(Run, run.id, lambda _: run)
