@@ -66,7 +66,7 @@ def test_what_is_not_surely_better_is_not_registered(house: House, figures: dict
     house.steps.files["evaluation.json"] = figures
     run = trained(house)
     assert ("refused", 3, None) == (run.status, run.exit_code, run.model_version)
-    assert run.reason.startswith(said)
+    assert run.reason.startswith(f"the gate says {said}")
     assert STEPS[:3] == [order.name for order in house.steps.ran]
     assert "v6.7" not in house.registry.versions
 
@@ -111,6 +111,20 @@ def test_a_training_outlives_its_control_plane(tmp_path: Path, last: int) -> Non
             assert STEPS == [order.name for order in after.steps.ran]
     finally:
         after.close()
+
+
+def test_a_champion_that_learned_from_the_tested_month_is_no_opponent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would know the answers: nothing is trained, and the month to wait for is named."""
+    for until, status in (("2013-08-01", "refused"), ("2013-07-01", "succeeded"), ("soon", "succeeded")):
+        described = {"lineage": {"data": {"until": until}}}
+        monkeypatch.setattr(house.registry, "metadata", lambda version, found=described: found)
+        run = trained(house)
+        assert status == run.status
+    first = house.control.training.list(9)[-1].run
+    assert first.reason == "hold: the champion v1.0 learned from data until 2013-08-01, so 2013-07 says nothing of it"
+    assert "--until 2013-08" in first.fix
 
 
 def test_what_cannot_be_trained_is_said(house: House) -> None:

@@ -6,7 +6,8 @@ A step's result is named by all that went in, so a run that is carried out again
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,17 +42,18 @@ class Trainings:
         settings = settings_of(app)
         artifact = self._build(run, commit, settings)
         there = self._parts.training.months(settings.data, settings.tables)
-        orders = Orders(settings, artifact, self._window(run, settings, there))
+        window = self._window(run, settings, there)
+        champion = self._champion(run, window)
+        orders = Orders(settings, artifact, window)
 
         prepared = self._step(run, orders.prepare(there))
         trained = self._step(run, orders.train(prepared))
-        champion = self._champion(run)
         evaluated = self._step(run, orders.evaluate(prepared, trained, champion))
         analysed = self._step(run, orders.bias(prepared, trained)) if settings.facets else None
         decision = self._gate(run, settings, evaluated, analysed)
         if decision.kind != "promote":
             raise Refused(
-                f"{decision.kind}: {'; '.join(decision.reasons)}",
+                f"the gate says {decision.kind}: {'; '.join(decision.reasons)}",
                 fix=f"shipway train show {run.id}",
                 state=f"nothing was registered; {champion or 'nothing'} stays the champion",
             )
@@ -76,13 +78,24 @@ class Trainings:
         self._note(run, f"learns from {window.begin} until {window.end}, which it is tested on")
         return window
 
-    def _champion(self, run: Run) -> str | None:
-        """Chosen once, too: whoever is promoted meanwhile is no reason to begin anew."""
+    def _champion(self, run: Run, window: Window) -> str | None:
+        """Chosen once, too: whoever is promoted meanwhile is no reason to begin anew.
+
+        Raises Refused for one that learned from the tested month: it would know the answers.
+        """
         record = self._record(run)
-        if any(step.name == "evaluate" for step in record.steps):
+        if record.steps:
             return record.champion
         champion = self._parts.models.latest_name()
         self._change(run, champion=champion)
+        tested = window.days[1]
+        until = _learned_until(self._parts.models.metadata(champion)) if champion is not None else None
+        if until is not None and until > tested:
+            raise Refused(
+                f"hold: the champion {champion} learned from data until {until}, so {window.end} says nothing of it",
+                fix=f"shipway train --until {until[:7]}, once there is data of that month",
+                state="nothing was trained",
+            )
         return champion
 
     def _step(self, run: Run, order: StepOrder) -> StepDone:
@@ -148,3 +161,11 @@ def settings_of(app: App) -> Training:
     if app.model is None or app.model.training is None:
         raise UsageError(f"{app.app} trains no model", fix="describe it under `model.training` in shipway.yaml")
     return app.model.training
+
+
+def _learned_until(metadata: Mapping[str, Any]) -> str | None:
+    """The first day that a version did not learn from, if its training says so."""
+    lineage = metadata.get("lineage")
+    data = lineage.get("data") if isinstance(lineage, Mapping) else None
+    until = data.get("until") if isinstance(data, Mapping) else None
+    return until if isinstance(until, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", until) else None
