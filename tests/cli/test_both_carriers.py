@@ -277,7 +277,8 @@ def test_features(cli: CommandLine) -> None:
 @on_machine
 def test_a_model_is_trained_anew(cli: CommandLine) -> None:
     """A better one is registered; what the gate refuses ends with 3; both are listed, shown and compared."""
-    trained = cli.json("train --from 2013-05 --until 2013-07 --why quarterly")["run"]
+    assert "✔ registered v6.7." in cli.text("train --from 2013-05 --until 2013-07 --why quarterly")
+    trained = cli.json("train show 2")["run"]
     assert ("succeeded", "v6.7") == (trained["status"], trained["model_version"])
     assert "✔ run 2: promote: Brier score -0.0020" in cli.text("train show 2")
     cli.world.house.steps.files["evaluation.json"] = evaluation(-0.001, 0.001)

@@ -23,6 +23,7 @@ from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.state.storage import Storage
 from shipway.local.tasks.process_table import session_members, started_at
+from shipway.local.training import layout, steps
 from shipway.local.training.steps import ProcessSteps
 from tests.waiting import wait_for
 
@@ -268,6 +269,18 @@ def test_stopping_ends_what_runs(bench: Bench) -> None:
     place = killed_while_it_runs(bench, "report")
     bench.steps.stop()
     assert NOBODY == alive(place)
+
+
+def test_data_that_changes_while_it_is_copied_is_not_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result would be named by what it is not made of."""
+
+    def changed_meanwhile(*given: Any) -> None:
+        layout.lay_out(*given)
+        bench.data("rows", "2013-01", "newer")
+
+    monkeypatch.setattr(steps, "lay_out", changed_meanwhile)
+    with pytest.raises(ShipwayError, match="what report reads changed while it was copied"):
+        bench.run(bench.order())
 
 
 def test_months_are_those_that_every_table_has(bench: Bench) -> None:

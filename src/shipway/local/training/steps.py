@@ -147,6 +147,8 @@ class ProcessSteps(TrainingSteps):
         for file in (place.done, place.exit):
             file.unlink(missing_ok=True)
         lay_out(place.base, order, channels)
+        if order_digest(order, channels) != place.folder.name:
+            raise ShipwayError(f"what {order.name} reads changed while it was copied", fix="shipway train")
         scratch = place.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()

@@ -1,0 +1,67 @@
+"""Orders for the steps: what each reads, and with which words it is started."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from shipway.core.description.training import Training
+from shipway.core.releases.release import Artifact
+from shipway.core.training.steps import Input, Orders, StepDone
+from shipway.core.training.windows import Window
+
+SETTINGS = Training.model_validate({
+    "tables": ["flights", "weather"], "parameters": {"rounds": 40, "learning-rate": 0.1},
+    "facets": ["origin=EWR", "carrier=MQ,EV"], "step_timeout": "10m",
+})  # fmt: skip
+ORDERS = Orders(SETTINGS, Artifact("training", "a" * 64, "memory:"), Window("2013-02", "2013-04"))
+PREPARED, TRAINED = StepDone("prepare", "p" * 64, 1.0, False), StepDone("train", "t" * 64, 1.0, False)
+TESTED = {
+    "model": Input("step", TRAINED.digest, "model"),
+    "test": Input("step", PREPARED.digest, "processing/output/test"),
+}
+
+
+def test_prepare_gets_every_table_and_the_days() -> None:
+    """The months of the window and the one before."""
+    order = ORDERS.prepare(["2012-12", "2013-01", "2013-02", "2013-03", "2013-04", "2013-05"])
+    months = ("2013-01", "2013-02", "2013-03", "2013-04")
+    assert {name: Input("data", name, months=months) for name in ("flights", "weather")} == order.inputs
+    assert ("--from", "2013-02-01", "--until", "2013-04-01", "--test-until", "2013-05-01") == order.options
+    assert ("training-data-bucket", 600.0, None) == (order.bucket, order.timeout, order.hyperparameters)
+
+
+def test_train_gets_parameters_as_texts() -> None:
+    """SageMaker's hyperparameters are strings."""
+    order = ORDERS.train(PREPARED)
+    assert {"training": Input("step", PREPARED.digest, "processing/output/training")} == order.inputs
+    assert {"rounds": "40", "learning-rate": "0.1"} == order.hyperparameters
+
+
+def test_the_others_get_model_and_tested_rows() -> None:
+    """A champion where there is one, facets as options, the lineage as a document."""
+    assert TESTED == ORDERS.evaluate(PREPARED, TRAINED, None).inputs
+    assert Input("version", "v1.0") == ORDERS.evaluate(PREPARED, TRAINED, "v1.0").inputs["champion"]
+    assert ("--facet", "origin=EWR", "--facet", "carrier=MQ,EV") == ORDERS.bias(PREPARED, TRAINED).options
+    lineage = ORDERS.package(PREPARED, TRAINED, {"run": "1", "parent": None}).inputs["lineage"]
+    assert ({"run": "1", "parent": None}, "lineage.json") == (json.loads(lineage.text), lineage.part)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"tables": []},
+        {"tables": ["flights"], "command": "python -m training && rm -r /"},
+        {"tables": ["flights"], "facets": ["origin"]},
+        {"tables": ["flights"], "gate": {"min_days": 1}},
+        {"tables": ["flights"], "gate": {"max_calibration_error": "much"}},
+        {"tables": ["flights"], "window": 6},
+    ],
+)
+def test_what_cannot_be_a_training_is_refused(wrong: dict[str, object]) -> None:
+    """Unknown keys, shell commands, facets without values, limits that are none."""
+    with pytest.raises(ValidationError):
+        Training.model_validate(wrong)
