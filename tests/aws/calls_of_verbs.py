@@ -60,6 +60,7 @@ def refused() -> dict[str, str]:
 
 
 REFUSED = (
+    "train runs", "train show 1", "train compare 1 2",
     "monitor baseline dev", "monitor run dev", "monitor report dev",
     "features list --env dev", "features put weather a=1 --env dev", "features get weather JFK --env dev",
     "features delete weather JFK --env dev --yes --at 2020-07-04T11:00:00Z",
@@ -168,7 +169,7 @@ def _rollback(world: OnAws) -> str:
 
 def _command(typed: str) -> str:
     words = typed.split()
-    return " ".join(words[:2]) if words[0] in ("run", "model", "monitor", "features", "secrets") else words[0]
+    return " ".join(words[:2]) if words[0] in ("run", "model", "train", "monitor", "features", "secrets") else words[0]
 
 
 def _grouped(calls: list[str]) -> str:
