@@ -75,6 +75,7 @@ output "services" {
     health    = try(service.health, "/health")
     ready     = try(service.ready, service.health, "/health")
     model     = try(service.model, false)
+    labels    = can(service.env.LABELS)
     uses      = keys(try(service.uses, {}))
     database  = try(service.database, null)
     secrets   = try(service.secrets, [])

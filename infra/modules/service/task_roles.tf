@@ -118,6 +118,32 @@ resource "aws_iam_role_policy" "model" {
   })
 }
 
+# What came true of predictions, for monitors: written, never read.
+resource "aws_iam_role_policy" "labels" {
+  for_each = toset(var.service.labels ? ["this"] : [])
+  name     = "labels"
+  role     = aws_iam_role.task.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteLabels"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "arn:aws:s3:::${var.buckets.monitoring}/${var.environment}/ground-truth/*"
+      },
+      {
+        Sid       = "UseTheBucketsKey"
+        Effect    = "Allow"
+        Action    = "kms:GenerateDataKey"
+        Resource  = var.app_key_arn
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
+      },
+    ]
+  })
+}
+
 resource "aws_iam_role_policy" "database" {
   for_each = toset(var.service.database == null ? [] : ["this"])
   name     = "database"

@@ -29,6 +29,7 @@ variable "service" {
     routes    = list(string)
     ready     = string
     model     = bool
+    labels    = optional(bool, false)
     database  = optional(string)
     secrets   = list(string)
     log_group = string

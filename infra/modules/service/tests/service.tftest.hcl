@@ -112,6 +112,10 @@ run "roles_may_do_what_this_service_needs_and_no_more" {
     error_message = "the version of its own environment alone"
   }
   assert {
+    condition     = length(aws_iam_role_policy.labels) == 0
+    error_message = "a service without labels writes none"
+  }
+  assert {
     condition     = length(aws_iam_role_policy.database) == 0
     error_message = "a service without a database may not read its password"
   }
@@ -122,6 +126,21 @@ run "roles_may_do_what_this_service_needs_and_no_more" {
   assert {
     condition     = aws_iam_role.task.permissions_boundary == var.boundary && aws_iam_role.execution.permissions_boundary == var.boundary
     error_message = "both are bounded"
+  }
+}
+
+run "labels_go_to_the_environment_s_own_place" {
+  command = apply
+  variables {
+    service = {
+      routes    = ["/api/*"], ready = "/ready", model = false, labels = true, secrets = []
+      log_group = "/ecs/backend-api", priority = 1, start = 30, drain = 30, cpu = 512, memory = 1024
+    }
+  }
+
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.labels["this"].policy).Statement : s.Resource if s.Action == "s3:PutObject"]) == "arn:aws:s3:::ontime-monitoring/prod/ground-truth/*"
+    error_message = "and nowhere else"
   }
 }
 
