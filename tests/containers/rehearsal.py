@@ -25,6 +25,7 @@ from tests.containers.emulator import ACCOUNT, REGION, Emulator
 from tests.containers.engine import Engine
 from tests.containers.furniture import furnish
 from tests.containers.tasks import Tasks
+from tests.contracts.conftest import DAYS
 from tests.contracts.programs import ROOT, Program, publish
 from tests.contracts.training_jobs import Trainer
 from tests.waiting import wait_for
@@ -136,12 +137,10 @@ class Rehearsal:
     # -- what serves ------------------------------------------------------------------------------------------------
 
     def _publish(self) -> None:
-        root = self._folder / "training"
         bucket = self._folder / "models"
         for version, rounds in ((FIRST, "40"), (SECOND, "60")):
-            job = Trainer(Program("training"), None).run(root / version, {"rounds": rounds, "learning-rate": "0.2"})
-            assert job.exit_code == 0, job.output
-            files = sorted(publish(root / version / "model", bucket, version).iterdir(), key=lambda file: file.name)
+            trained = self._trained(self._folder / "training" / version, rounds)
+            files = sorted(publish(trained, bucket, version).iterdir(), key=lambda file: file.name)
             # A version is there once its metadata is.
             for file in sorted(files, key=lambda file: file.name == "metadata.json"):
                 key = f"{version}/{file.name}"
@@ -149,6 +148,25 @@ class Rehearsal:
         self._aws.client("ssm").put_parameter(
             Name=self._names.model_version(ENVIRONMENT), Value=FIRST, Type="String", Overwrite=True
         )
+
+    def _trained(self, root: Path, rounds: str) -> Path:
+        """What publishing takes of a training on January and February."""
+        training = Program("training")
+        data = root / "training-data-bucket"
+        done = training.run("-m", "training.seed_bucket", "--bucket", str(data), "--until", "2013-03")
+        assert done.returncode == 0, done.stderr
+        inputs = {name: data / name for name in ("flights", "weather")}
+        prepared = Trainer(training, None, data).process(root / "prepare", "prepare", DAYS, inputs)
+        assert prepared.exit_code == 0, prepared.output
+        trainer = Trainer(training, None, prepared.output_folder("training"))
+        trained = trainer.run(root / "train", {"rounds": rounds, "learning-rate": "0.2"})
+        assert trained.exit_code == 0, trained.output
+        inputs = {name: prepared.output_folder(name) for name in ("test", "prepared")} | {
+            "model": trained.root / "model"
+        }
+        packaged = trainer.process(root / "package", "package", (), inputs)
+        assert packaged.exit_code == 0, packaged.output
+        return packaged.output_folder("package")
 
     def _start(self) -> None:
         for service in (MODEL, BACKEND):
