@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
 from shipway.core.monitoring.watch import Seen, Violation
-from tests.pipeline.house import House
+from tests.pipeline.house import DESCRIPTION, House
 
 DRIFT = Violation("late", "baseline_drift_check", "far away")
 
@@ -55,6 +57,44 @@ def test_the_last_day_is_looked_at_by_default(house: House) -> None:
     house.control.monitor.baseline("dev", None, None, None, "bob", silently)
     house.control.monitor.look("dev", None, 100_000.0, "bob", silently)
     assert [((100_000.0 - 86400, 100_000.0), ())] == house.monitoring.asked
+
+
+def monitored(house: House, **monitor: Any) -> None:
+    """The app with these rules, and a training that is described."""
+    training = {"path": "training", "tables": ["flights"]}
+    house.app = App.model_validate({**DESCRIPTION, "model": {"name": "m", "monitor": monitor, "training": training}})
+    house.described = house.app
+    house.control.monitor.baseline("prod", None, None, None, "ann", silently)
+    house.monitoring.seen = Seen(1000, 1000, {}, (DRIFT,))
+
+
+def test_a_drift_starts_one_training_if_it_may(house: House) -> None:
+    """Not twice within the cooldown; what it found stands in the run's reason."""
+    monitored(house, retrain=True)
+    view = house.control.monitor.look("prod", None, None, "bob", silently)
+    assert view.training is not None
+    run = house.run(view.training)
+    assert ("train", "bob", "drift in prod: late: far away") == (run.kind, run.by, run.why)
+    again = house.control.monitor.look("prod", None, None, "bob", silently)
+    assert again.training is None
+    assert again.no_training.startswith(f"training {run.id} ")
+
+
+def test_a_drift_starts_nothing_unless_it_is_written(house: House) -> None:
+    monitored(house)
+    assert house.control.monitor.look("prod", None, None, "bob", silently).training is None
+    assert [] == house.control.training.list(10)
+
+
+def test_what_is_to_be_watched_is_looked_at_in_its_time(house: House) -> None:
+    """Each environment that is named, once in `every`; one without a model or baseline is passed over."""
+    monitored(house, environments=["dev", "prod"], every="60s")
+    house.control.monitor.tend()
+    house.control.monitor.tend()
+    assert 1 == len(house.monitoring.asked)
+    ((since, until), _) = house.monitoring.asked[0]
+    assert 60 == pytest.approx(until - since)
+    assert "monitor" == house.control.audit(1)[0].who
 
 
 def test_malformed_questions_are_refused(house: House) -> None:

@@ -29,7 +29,8 @@ from shipway.core.training.training_run import TrainingRun
 class MonitorView:
     """A look at a window of an environment's model, or the making of its baseline, which has no verdict.
 
-    Times are Unix time; `since` and `until` are None for a table. `folder` holds the program's files.
+    Times are Unix time; `since` and `until` are None for a table. `folder` holds the program's files. `training` is the
+    run that a drift has started; `no_training` says why it has not, where it may.
     """
 
     environment: str
@@ -40,6 +41,8 @@ class MonitorView:
     seen: Seen
     verdict: Verdict | None
     folder: str
+    training: str | None = None
+    no_training: str = ""
 
 
 @dataclass(frozen=True, slots=True)

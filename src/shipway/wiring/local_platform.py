@@ -105,6 +105,7 @@ class LocalPlatform:
         start("router", "keeps the router running", self.routes.keep_running, _every_second, 60.0)
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
         start("experiments", "judges models that are tried out", self.desk.experiments.tend, self._watch, 120.0)
+        start("monitor", "looks at models' traffic", self.desk.monitor.tend, _every_minute, 2000.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
@@ -172,6 +173,10 @@ class LocalPlatform:
 
 def _every_second() -> float:
     return 1.0
+
+
+def _every_minute() -> float:
+    return 60.0
 
 
 def _captured(specs: TaskSpecs, environment: str, release: Release) -> Captured | None:

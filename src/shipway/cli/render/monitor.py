@@ -35,8 +35,12 @@ def _lines(view: dict[str, Any]) -> Iterator[str]:
     yield f"  Files: {plain(view['folder'])}"
     if verdict is None:
         yield f"  Next: shipway monitor run {environment}"
+    elif view["training"]:
+        yield f"  A training was started: shipway run follow {plain(view['training'])}"
     elif verdict["state"] == "drift":
-        yield f"  Next: train on newer data, or accept it as normal: shipway monitor baseline {environment} --since 7d"
+        if view["no_training"]:
+            yield f"  No training was started: {plain(view['no_training'])}"
+        yield f"  Next: shipway train, or accept it as normal: shipway monitor baseline {environment} --since 7d"
 
 
 def _quality(seen: dict[str, Any]) -> Iterator[str]:

@@ -111,6 +111,10 @@ class Monitor(Strict):
     triggers: tuple[str, ...] = Field(default=(), max_length=1000, description="columns and metrics that count")
     min_rows: int = Field(default=200, ge=1, description="fewer rows in a window are no evidence")
     label_sources: tuple[Name, ...] = Field(default=(), description="whose labels are trusted")
+    environments: tuple[Name, ...] = Field(default=(), description="looked at without being asked")
+    every: Seconds = Field(default=86400.0, ge=60, description="from one of these looks to the next, and its window")
+    retrain: bool = Field(default=False, description="whether a drift starts a training")
+    cooldown: Seconds = Field(default=7 * 86400.0, description="from one training that drift starts to the next")
 
 
 class Model(Strict):
@@ -237,7 +241,13 @@ class App(Strict):
     def _whole(self, info: ValidationInfo) -> Self:
         # Every finding at once, one a line, each beginning with the path of what it is about.
         if not was_stored(info) and (
-            findings := [*_check_services(self), *_check_environments(self), *_check_secrets(self), *_check_aws(self)]
+            findings := [
+                *_check_services(self),
+                *_check_environments(self),
+                *_check_monitor(self),
+                *_check_secrets(self),
+                *_check_aws(self),
+            ]
         ):
             raise ValueError("\n".join(findings))
         return self
@@ -346,6 +356,14 @@ def _check_services(app: App) -> Iterator[str]:
     for environment in app.model.on_approval if app.model else ():
         if environment not in app.environments:
             yield f"model.on_approval: no environment {environment!r}; allowed: {', '.join(app.environments)}"
+
+
+def _check_monitor(app: App) -> Iterator[str]:
+    for environment in app.model.monitor.environments if app.model else ():
+        if environment not in app.environments:
+            yield f"model.monitor.environments: no environment {environment!r}; allowed: {', '.join(app.environments)}"
+    if app.model and app.model.monitor.retrain and app.model.training is None:
+        yield "model.monitor.retrain: nothing says how to train; describe it under model.training"
 
 
 def _check_environments(app: App) -> Iterator[str]:

@@ -47,8 +47,8 @@ class PipelineDesk(Desk):
         self._secrets = PipelineSecrets(parts)
         self._features = PipelineFeatures(parts)
         self._experiments = experiments
-        self._monitor = PipelineMonitor(parts)
         self._training = PipelineTraining(parts, engine)
+        self._monitor = PipelineMonitor(parts, self._training)
         self._logs = logs
         self._views = Views(parts, target, experiments)
 

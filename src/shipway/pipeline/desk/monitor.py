@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import Monitor
-from shipway.core.desk import MonitorDesk, Tell
-from shipway.core.errors import Refused, UsageError
+from shipway.core.desk import MonitorDesk, Tell, TrainingDesk
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.events import AuditEntry
+from shipway.core.monitoring.retraining import Training, refusal
 from shipway.core.monitoring.watch import judge
 from shipway.core.ports import Kept
 from shipway.core.releases.release import Release
@@ -14,13 +18,17 @@ from shipway.core.views import MonitorView
 from shipway.pipeline.parts import Parts
 
 DAY = 86400.0
+WATCH = "monitor"
+"""Who looks where nobody has asked."""
+_TRAININGS = 20
 
 
 class PipelineMonitor(MonitorDesk):
     """The verbs over this pipeline."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, training: TrainingDesk) -> None:
         self._parts = parts
+        self._training = training
 
     def baseline(
         self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
@@ -40,12 +48,37 @@ class PipelineMonitor(MonitorDesk):
         rules = self._rules()
         kept = self._parts.monitoring.look(environment, release, window, rules.label_sources, tell)
         view = self._view(environment, kept, window, rules)
-        self._parts.monitoring.keep(view)
         assert view.verdict is not None
-        if view.verdict.state == "drift":
+        if view.verdict.state == "drift" and rules.retrain:
+            view = self._retrained(view, rules, who)
+        self._parts.monitoring.keep(view)
+        if view.verdict is not None and view.verdict.state == "drift":
             entry = AuditEntry(view.at, who, "drift", environment, view.verdict.reason, {"version": kept.version})
             self._parts.store.add_audit(entry)
         return view
+
+    def tend(self) -> None:
+        """Look at each environment that is to be looked at by itself, if its time has come."""
+        rules = self._rules()
+        for environment in rules.environments:
+            newest, now = self._parts.monitoring.newest(environment), self._parts.clock()
+            if newest is not None and now - newest.at < rules.every:
+                continue
+            # Nothing serves yet, or there is no baseline: whoever asks is told so.
+            with suppress(Refused):
+                self.look(environment, now - rules.every, now, WATCH, lambda _: None)
+
+    def _retrained(self, view: MonitorView, rules: Monitor, who: str) -> MonitorView:
+        """The view with the training that its drift started, or with the reason why it started none."""
+        assert view.verdict is not None
+        trainings = [Training(one.run.id, one.run.created, one.run.live) for one in self._training.list(_TRAININGS)]
+        if why_not := refusal(trainings, self._parts.clock(), rules.cooldown):
+            return replace(view, no_training=why_not)
+        try:
+            run = self._training.start(None, None, None, who, f"drift in {view.environment}: {view.verdict.reason}")
+        except ShipwayError as fault:
+            return replace(view, no_training=fault.what)
+        return replace(view, training=run.id)
 
     def show(self, environment: str) -> MonitorView:
         check_known(self._parts.operator_app(), environment)
