@@ -76,24 +76,17 @@ class _Comparison:
             yield Difference(place, str(error))
             return
         for piece in pieces:
-            found: list[Difference] = []
-            for reader in readers:
-                found = [*self._piece(piece, reader, place)]
-                if not found:
-                    break
-            if not readers:
-                found = [Difference(place, "nothing is accepted here any more")]
-            if found and len(readers) > 1:
-                wanted = " or ".join(dict.fromkeys(_described(reader) for reader in readers))
-                found = [Difference(place, f"{_described(piece)} is none of {wanted}")]
-            yield from found
+            of_type = [reader for reader in readers if _may_hold(reader["type"], piece["type"])]
+            tried = [[*self._piece(piece, reader, place)] for reader in of_type]
+            if len(tried) == 1:
+                yield from tried[0]
+            elif all(tried):
+                wanted = " or ".join(dict.fromkeys(_described(reader) for reader in readers)) or "nothing"
+                yield Difference(place, f"{_described(piece)} where {wanted} is expected")
 
     def _piece(self, sent: Schema, read: Schema, place: str) -> Iterator[Difference]:
-        """Of one type each, without alternatives."""
-        kind, wanted = sent["type"], read["type"]
-        if kind != wanted and not (kind == "integer" and wanted == "number"):
-            yield Difference(place, f"{_described(sent)} where {_described(read)} is expected")
-            return
+        """Of one type, or an integer where a number is read; without alternatives."""
+        kind = sent["type"]
         for word in sorted(set(read) - _COMPARED - _ANNOTATIONS):
             if sent.get(word) != read[word]:
                 yield Difference(place, f"{word} can't be compared")
@@ -124,12 +117,12 @@ class _Comparison:
         has, knows = sent.get("properties", {}), read.get("properties", {})
         always = set(sent.get("required", ()))
         for name in read.get("required", ()):
-            if name not in has:
-                yield Difference(f"{place}.{name}", "it is required, and not there")
-            elif name not in always:
-                yield Difference(f"{place}.{name}", "it is required, and may be missing")
+            if name not in always:
+                why = "it is required, and may be missing" if name in has else "it is required, and not there"
+                yield Difference(f"{place}.{name}", why)
         others = read.get("additionalProperties", True)
-        for name, schema in has.items():
+        # What is required and has no description of its own is there.
+        for name, schema in {**dict.fromkeys(always, sent.get("additionalProperties", True)), **has}.items():
             if name in knows:
                 yield from self.within(schema, knows[name], f"{place}.{name}")
             elif others is False and not self._lenient:
@@ -151,6 +144,10 @@ class _Comparison:
         for name, schema in read.get("properties", {}).items():
             if name not in sent.get("properties", {}):
                 yield from self.within(free, schema, f"{place}.{name}")
+
+
+def _may_hold(read: str, sent: str) -> bool:
+    return read == sent or (sent == "integer" and read == "number")
 
 
 def _refers(schema: Schema | bool) -> bool:
