@@ -4,14 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging model-monitoring
 
-.PHONY: demo test mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
+.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
 
 test: $(VENV)/.ready check
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/mobile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/mobile -m "not lengthy"
 	@$(BIN)/python tests/parts.py $(PARTS)
+
+# What takes long and rests on others' tests: a model and a password changed on an emulated AWS, the steps of a training as
+# jobs, the page of commands played anew.
+test-more: $(VENV)/.ready
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/mobile -m lengthy
 
 # The mobile app: its own checks and tests, and the app in Chromium through the real router, backend and model service.
 mobile-test: $(VENV)/.ready

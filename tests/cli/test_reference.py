@@ -27,6 +27,7 @@ def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Comman
 COMMANDS = dict(_commands(shipway, "shipway"))
 
 
+@pytest.mark.lengthy
 def test_the_page_is_the_commands_own_help_and_what_they_call() -> None:
     """docs/cli.md is made anew with `python -m tests.cli.make_reference > docs/cli.md`."""
     assert whole() == (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")

@@ -25,6 +25,8 @@ from tests.contracts.postgres import INSTALLED, Postgres, postgres
 from tests.contracts.programs import Program, Service
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.lengthy
+
 pytestmark = pytest.mark.skipif(not INSTALLED, reason="PostgreSQL (initdb, postgres) is not installed")
 
 REGION = "us-east-1"

@@ -33,6 +33,8 @@ from tests.free_ports import free_port
 from tests.model_example import write_example
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.lengthy
+
 ROW = {"origin": "EWR", "minute": 480}
 NAMES = Names("ontime", "123456789012", "us-east-1")
 

@@ -124,6 +124,7 @@ def test_sigterm_ends_it_at_once_without_a_model(trainer: Trainer, tmp_path: Pat
     assert [] == list((root / "model").iterdir())
 
 
+@pytest.mark.lengthy
 def test_a_job_that_was_killed_goes_on_from_its_checkpoint(trainer: Trainer, job: Job, tmp_path: Path) -> None:
     """“Checkpoints … resume” a job that SIGKILL ended, as a spot interruption does: same bytes, no block grown twice."""
     root, log = tmp_path / "ml", tmp_path / "log"
@@ -138,6 +139,7 @@ def test_a_job_that_was_killed_goes_on_from_its_checkpoint(trainer: Trainer, job
         assert (job.root / "model" / name).read_bytes() == (root / "model" / name).read_bytes()
 
 
+@pytest.mark.lengthy
 @pytest.mark.parametrize("step", ["prepare", "evaluate", "bias", "package"])
 def test_processing_jobs(
     trainer: Trainer, training_data: Path, prepared: Job, trained: Job, tmp_path: Path, step: str
