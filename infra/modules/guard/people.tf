@@ -296,7 +296,7 @@ locals {
       Resource = [for name in keys(var.environments) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/services/*"]
     },
     {
-      Sid      = "SeeTasks"
+      Sid      = "LookAtTasks"
       Effect   = "Allow"
       Action   = ["ecs:DescribeServices", "ecs:DescribeServiceDeployments"]
       Resource = flatten([for name in keys(var.environments) : ["arn:aws:ecs:${local.arn}:service/${var.app}-${name}/*", "arn:aws:ecs:${local.arn}:service-deployment/${var.app}-${name}/*/*"]])
