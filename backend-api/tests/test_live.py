@@ -20,6 +20,9 @@ from conftest import Start
 from ontime_features.departures import Departure, written
 from standin import StandIn
 
+# Together they take as long as a third of the others: a rollout does not wait for them.
+pytestmark = pytest.mark.slow
+
 SCHEMA = """CREATE TABLE records (feature_group TEXT, record_id TEXT, event_time REAL, expires REAL, deleted INTEGER,
 record TEXT, PRIMARY KEY (feature_group, record_id)) WITHOUT ROWID"""
 INSERT = "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?, ?)"

@@ -19,6 +19,9 @@ from backend_api.labels import writer
 from conftest import Start
 from standin import Reply, StandIn
 
+# Together they take as long as a third of the others: a rollout does not wait for them.
+pytestmark = pytest.mark.slow
+
 PHONE = {"x-device-id": "phone-7"}
 TOKEN = "airline-token-airline-token"
 AIRLINE = {"authorization": f"Bearer {TOKEN}"}
