@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from captures import BEGAN, capture, line, npy
 
-from model_monitoring.captured import Capture, Rows
+from model_monitoring.captured import Capture, Rows, value_of
 
 ORDER = ("origin", "minute")
 UNTIL = BEGAN + timedelta(hours=1)
@@ -40,6 +40,12 @@ def test_every_shape_of_a_request_gives_the_same_columns(tmp_path, request_, enc
     rows, found = rows_of(capture(tmp_path, [line(request_, [0.25, 0.5], encoding=encoding)]))
     assert {"origin": ["JFK", None], "minute": [5, 7], "late": [0.25, 0.5]} == rows.columns
     assert ([("e", 0), ("e", 1)], {}) == (rows.events, dict(found.unreadable))
+
+
+def test_fields_of_csv_are_numbers_where_they_read_as_one():
+    """As other programs read them, not as Python's own source is."""
+    texts = ["5", "-7", "0.5", "1e3", "", "NaN", "1_000", "JFK", "9" * 30]
+    assert [5, -7, 0.5, 1000.0, None, None, "1_000", "JFK", 1e30] == [value_of(text) for text in texts]
 
 
 def test_arrays_are_read_by_position(tmp_path):

@@ -97,6 +97,19 @@ def test_what_is_to_be_watched_is_looked_at_in_its_time(house: House) -> None:
     assert "monitor" == house.control.audit(1)[0].who
 
 
+def test_a_look_that_is_refused_is_told_and_tried_again_in_its_time(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not every minute; a new baseline is reason enough to look at once."""
+    monitored(house, environments=["dev"])
+    house.control.monitor.tend()
+    house.control.monitor.tend()
+    assert ["dev was not looked at: v1.0 has no baseline; next: shipway monitor baseline dev"] == caplog.messages
+    house.control.monitor.baseline("dev", None, None, None, "bob", silently)
+    house.control.monitor.tend()
+    assert 1 == len(house.monitoring.asked)
+
+
 def test_malformed_questions_are_refused(house: House) -> None:
     with pytest.raises(UsageError, match="ends before it begins"):
         house.control.monitor.look("dev", 200.0, 100.0, "bob", silently)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shipway.core.description.app import App
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.monitoring.watch import judge
 from shipway.core.ports import Monitoring
 from shipway.core.releases.release import Artifact, Release
@@ -146,6 +147,28 @@ def test_the_program_s_files_stand_beside_its_verdict(
     kept = monitoring.look("dev", release(), WINDOW, (), silently)
     assert ["data_type_check"] == [one.check for one in kept.seen.violations]
     assert [kept.folder] == [str(one) for one in Path(kept.folder).parent.iterdir()]
+
+
+def test_a_program_that_takes_too_long_is_ended_with_a_word(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> None:
+    """And leaves nothing half-made."""
+    hasty = replace(program(tmp_path, bucket, environments), timeout=0.01)
+    with pytest.raises(ShipwayError, match="not done within") as fault:
+        hasty.baseline("dev", release(), None, None, silently)
+    assert "--since" in fault.value.fix
+    assert [] == list((bucket / "baselines" / "hello-dev" / "v1.0").iterdir())
+
+
+def test_only_the_newest_looks_are_kept(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look every minute would fill a disk."""
+    monkeypatch.setattr("shipway.monitor.program.MOST_LOOKS", 2)
+    monitoring = program(tmp_path, bucket, environments)
+    monitoring.baseline("dev", release(), None, None, silently)
+    looks = [monitoring.look("dev", release(), WINDOW, (), silently).folder for _ in range(3)]
+    assert looks[1:] == sorted(str(one) for one in Path(looks[0]).parent.iterdir())
 
 
 def test_where_nothing_is_captured_the_fix_is_named(tmp_path: Path, environments: PythonEnvironments) -> None:

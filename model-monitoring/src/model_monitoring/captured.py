@@ -225,6 +225,8 @@ def value_of(text: str) -> float | int | str | None:
     """A CSV field: a number where it reads as one, None where it is empty or says NaN."""
     if not text or text.lower() == "nan":
         return None
+    if "_" in text:  # Python would read 1_000 as a number
+        return text
     try:
         return int(text) if text.lstrip("-").isdecimal() and len(text) < 19 else float(text)
     except ValueError:

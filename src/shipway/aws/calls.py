@@ -196,7 +196,7 @@ def _answered(response: Mapping[str, Any], call: str, region: str) -> ShipwayErr
     text = str(response.get("Error", {}).get("Message", "")) or code
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _THROTTLED or status == 429:
-        return Interrupted(f"{call}: AWS asks to slow down ({code})", fix="repeat the command in a minute")
+        return Interrupted(f"{call}: AWS asks to slow down ({code}: {text})", fix="repeat the command in a minute")
     if code in _PASSING or status >= 500:
         return Interrupted(f"{call}: AWS failed ({code}: {text})", fix="repeat the command in a minute")
     if code in _EXPIRED:

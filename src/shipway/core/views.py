@@ -1,4 +1,7 @@
-"""What a desk answers that is no record: frozen, and in every target's words. No paths, no sockets."""
+"""What a desk answers that is no record: frozen, and in every target's words. No paths, no sockets.
+
+One page, though a long one: a list of shapes without a rule among them.
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ from shipway.core.views import MonitorView
 
 LOCK = "model-monitoring/requirements.lock"
 TIMEOUT = 1800.0
+MOST_LOOKS = 100
+"""Looks at a version whose files are kept, the newest."""
 _CAPTURED = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput", "endpointOutput"]}}'
 _TABLE = '{"csv": {"header": true}}'
 _LAST_WORDS = 400
@@ -114,7 +117,10 @@ class ProgramMonitoring(Monitoring):
         }
         if sources:
             variables["ground_truth_sources"] = ",".join(sources)
-        return self._kept(captured, captured.looks, variables | _window(*window), tell)
+        kept = self._kept(captured, captured.looks, variables | _window(*window), tell)
+        for old in sorted(_folders(captured.looks))[:-MOST_LOOKS]:
+            shutil.rmtree(old, ignore_errors=True)
+        return kept
 
     def newest(self, environment: str) -> MonitorView | None:
         try:
@@ -183,7 +189,14 @@ class ProgramMonitoring(Monitoring):
             "feature_schema": str(schema),
         }
         tell(f"looking at {captured.endpoint} {captured.version}")
-        code, printed = self.run([str(python), "-sP", "-m", "model_monitoring"], work, given, self.timeout)
+        try:
+            code, printed = self.run([str(python), "-sP", "-m", "model_monitoring"], work, given, self.timeout)
+        except subprocess.TimeoutExpired:
+            raise ShipwayError(
+                f"the monitoring program was not done within {self.timeout:.0f} s",
+                fix="look at a shorter window: --since 1h",
+                state="nothing changed",
+            ) from None
         said = ""
         with suppress(OSError):
             said = (work / "output" / "message").read_text("utf-8", "replace")

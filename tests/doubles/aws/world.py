@@ -1,7 +1,7 @@
 """What AWS does with an app's pipelines and services, as far as the desk sees it; S3 and SSM are moto's.
 
 Pipelines run to their next question at once, and so do rollouts, unless `held`. The rollout program's records are
-written through the real store.
+written through the real store. One file, as each part sees what the others did.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from dataclasses import replace
 
 from shipway.core.access.roles import check_known, check_role
@@ -17,6 +17,7 @@ from shipway.core.releases.release import Release
 from shipway.core.views import MonitorView
 from shipway.pipeline.parts import Parts
 
+_log = logging.getLogger(__name__)
 DAY = 86400.0
 WATCH = "monitor"
 """Who looks where nobody has asked."""
@@ -29,6 +30,7 @@ class PipelineMonitor(MonitorDesk):
     def __init__(self, parts: Parts, training: TrainingDesk) -> None:
         self._parts = parts
         self._training = training
+        self._tried: dict[str, float] = {}
 
     def baseline(
         self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
@@ -38,6 +40,7 @@ class PipelineMonitor(MonitorDesk):
         window = None if since is None and until is None else self._window(since, until)
         kept = self._parts.monitoring.baseline(environment, release, table, window, tell)
         view = self._view(environment, kept, window)
+        self._tried.pop(environment, None)
         detail = {"version": kept.version, "rows": kept.seen.rows} | ({"table": table} if table else {})
         self._parts.store.add_audit(AuditEntry(view.at, who, "make baseline", environment, "", detail))
         return view
@@ -47,14 +50,14 @@ class PipelineMonitor(MonitorDesk):
         window = self._window(since, until)
         rules = self._rules()
         kept = self._parts.monitoring.look(environment, release, window, rules.label_sources, tell)
-        view = self._view(environment, kept, window, rules)
-        assert view.verdict is not None
-        if view.verdict.state == "drift" and rules.retrain:
-            view = self._retrained(view, rules, who)
-        self._parts.monitoring.keep(view)
-        if view.verdict is not None and view.verdict.state == "drift":
-            entry = AuditEntry(view.at, who, "drift", environment, view.verdict.reason, {"version": kept.version})
+        verdict = judge(kept.seen, rules.triggers, rules.min_rows)
+        view = replace(self._view(environment, kept, window), verdict=verdict)
+        if verdict.state == "drift":
+            entry = AuditEntry(view.at, who, "drift", environment, verdict.reason, {"version": kept.version})
             self._parts.store.add_audit(entry)
+            if rules.retrain:
+                view = self._retrained(view, verdict.reason, rules, who)
+        self._parts.monitoring.keep(view)
         return view
 
     def tend(self) -> None:
@@ -62,20 +65,23 @@ class PipelineMonitor(MonitorDesk):
         rules = self._rules()
         for environment in rules.environments:
             newest, now = self._parts.monitoring.newest(environment), self._parts.clock()
-            if newest is not None and now - newest.at < rules.every:
+            last = max(newest.at if newest is not None else 0.0, self._tried.get(environment, 0.0))
+            if now - last < rules.every:
                 continue
-            # Nothing serves yet, or there is no baseline: whoever asks is told so.
-            with suppress(Refused):
+            # One that is refused is not tried again at once: it may have read a day's traffic before it was.
+            self._tried[environment] = now
+            try:
                 self.look(environment, now - rules.every, now, WATCH, lambda _: None)
+            except Refused as refusal:
+                _log.warning("%s was not looked at: %s; next: %s", environment, refusal.what, refusal.fix)
 
-    def _retrained(self, view: MonitorView, rules: Monitor, who: str) -> MonitorView:
+    def _retrained(self, view: MonitorView, reason: str, rules: Monitor, who: str) -> MonitorView:
         """The view with the training that its drift started, or with the reason why it started none."""
-        assert view.verdict is not None
         trainings = [Training(one.run.id, one.run.created, one.run.live) for one in self._training.list(_TRAININGS)]
         if why_not := refusal(trainings, self._parts.clock(), rules.cooldown):
             return replace(view, no_training=why_not)
         try:
-            run = self._training.start(None, None, None, who, f"drift in {view.environment}: {view.verdict.reason}")
+            run = self._training.start(None, None, None, who, f"drift in {view.environment}: {reason}")
         except ShipwayError as fault:
             return replace(view, no_training=fault.what)
         return replace(view, training=run.id)
@@ -109,11 +115,6 @@ class PipelineMonitor(MonitorDesk):
             raise UsageError("the window ends before it begins", fix="give a --since that lies before --until")
         return begin, end
 
-    def _view(
-        self, environment: str, kept: Kept, window: tuple[float, float] | None, rules: Monitor | None = None
-    ) -> MonitorView:
+    def _view(self, environment: str, kept: Kept, window: tuple[float, float] | None) -> MonitorView:
         since, until = window or (None, None)
-        verdict = judge(kept.seen, rules.triggers, rules.min_rows) if rules is not None else None
-        return MonitorView(
-            environment, kept.version, since, until, self._parts.clock(), kept.seen, verdict, kept.folder
-        )
+        return MonitorView(environment, kept.version, since, until, self._parts.clock(), kept.seen, None, kept.folder)
