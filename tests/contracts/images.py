@@ -123,8 +123,9 @@ def built(part: str, folder: Path, more: Path | None = None) -> Iterator[Image]:
 
 def copy_source(part: str, to: Path) -> None:
     """The part's files as an image gets them, of what lies here now instead of a commit."""
-    services = yaml.safe_load((ROOT / "shipway.yaml").read_text())["services"]
-    included = services.get(part, {}).get("include", [])
+    app = yaml.safe_load((ROOT / "shipway.yaml").read_text())
+    described = (*app["services"].values(), app["model"]["training"])
+    included = next((found.get("include", []) for found in described if found["path"] == part), [])
     with tempfile.TemporaryDirectory() as temporary:
         index = os.environ | {"GIT_INDEX_FILE": f"{temporary}/index"}
         _git("read-tree", "HEAD", env=index)

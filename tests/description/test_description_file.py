@@ -332,9 +332,9 @@ def test_ready_follows_health(keys: str, expected: tuple[str, str]) -> None:
     [
         ("[../shared]", "[0]", "'../shared' is not a folder below that of shipway.yaml, such as shared/features"),
         ("[/shared]", "[0]", "'/shared' is not a folder below that of shipway.yaml, such as shared/features"),
-        ("[shared, web/lib]", "[1]", "'web/lib' is in the service's path, 'web', already; leave it out"),
-        ("[./web]", "[0]", "'./web' is in the service's path, 'web', already; leave it out"),
-        ("[.]", "[0]", "'.' holds the service's path, 'web'; name folders beside that"),
+        ("[shared, web/lib]", "[1]", "'web/lib' is in `path`, 'web', already; leave it out"),
+        ("[./web]", "[0]", "'./web' is in `path`, 'web', already; leave it out"),
+        ("[.]", "[0]", "'.' holds `path`, 'web'; name folders beside that"),
         ("[shared, other, shared]", "[2]", "'shared' overlaps 'shared'; leave one of them out"),
         ("[shared/a, ./shared]", "[1]", "'./shared' overlaps 'shared/a'; leave one of them out"),
         ("[shared, shared/a]", "[1]", "'shared/a' overlaps 'shared'; leave one of them out"),

@@ -63,8 +63,7 @@ class Trainings:
 
     def _build(self, run: Run, commit: Commit, settings: Training) -> Artifact:
         self._records.change(run.id, stage="build")
-        program = Service(path=settings.path, command=settings.command, lock=settings.lock)
-        artifact = self._parts.builder.build(commit, PROGRAM, program, lambda line: self._note(run, line))
+        artifact = self._parts.builder.build(commit, PROGRAM, program_of(settings), lambda line: self._note(run, line))
         self._change(run, artifact=artifact.digest)
         return artifact
 
@@ -161,6 +160,11 @@ def settings_of(app: App) -> Training:
     if app.model is None or app.model.training is None:
         raise UsageError(f"{app.app} trains no model", fix="describe it under `model.training` in shipway.yaml")
     return app.model.training
+
+
+def program_of(settings: Training) -> Service:
+    """The training's program as builds take it: a service that nobody asks."""
+    return Service(path=settings.path, include=settings.include, command=settings.command, lock=settings.lock)
 
 
 def _learned_until(metadata: Mapping[str, Any]) -> str | None:

@@ -59,9 +59,11 @@ def test_the_others_get_model_and_tested_rows() -> None:
         {"tables": ["flights"], "gate": {"min_days": 1}},
         {"tables": ["flights"], "gate": {"max_calibration_error": "much"}},
         {"tables": ["flights"], "window": 6},
+        {"tables": ["flights"], "include": ["../features"]},
+        {"tables": ["flights"], "include": ["training/features"]},
     ],
 )
 def test_what_cannot_be_a_training_is_refused(wrong: dict[str, object]) -> None:
-    """Unknown keys, shell commands, facets without values, limits that are none."""
+    """Unknown keys, shell commands, folders from elsewhere, facets without values, limits that are none."""
     with pytest.raises(ValidationError):
         Training.model_validate(wrong)

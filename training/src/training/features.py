@@ -52,7 +52,6 @@ FEATURES: tuple[Feature, ...] = (
 )
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 CATEGORIES: tuple[str, ...] = tuple(feature.name for feature in FEATURES if isinstance(feature, Category))
-WEATHER: tuple[str, ...] = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
 LATE_MINUTES = 15
 
 

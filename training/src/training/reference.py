@@ -14,8 +14,8 @@ from typing import Any
 
 import polars as pl
 
+from ontime_features.observation import WEATHER
 from training import source
-from training.features import WEATHER
 from training.files import write_atomically
 from training.prepare import prepare, window
 

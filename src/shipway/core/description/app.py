@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_va
 from shipway.core.description import VARIABLE
 from shipway.core.description.command_line import mistakes, value_mistakes
 from shipway.core.description.feature_group import FeatureGroup
+from shipway.core.description.folders import include_mistakes, is_inside
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
 from shipway.core.description.training import Training
 from shipway.core.description.values import (
@@ -267,10 +268,10 @@ class App(Strict):
 
 
 def _check_service(service: Service) -> Iterator[str]:
-    if not _is_inside(service.path):
+    if not is_inside(service.path):
         yield f"path: {service.path!r} is not a folder below that of shipway.yaml, such as backend-api"
-    yield from _check_include(service)
-    if service.baked is not None and not _is_inside(service.baked):
+    yield from include_mistakes(service.path, service.include)
+    if service.baked is not None and not is_inside(service.baked):
         yield f"baked: {service.baked!r} is not a folder inside the service's, such as models"
     if service.baked is not None and service.model:
         yield "baked: the service takes the model from the bucket already (model: true); leave one of them out"
@@ -284,7 +285,7 @@ def _check_service(service: Service) -> Iterator[str]:
             yield from (f"{key}: {mistake}" for mistake in mistakes(command, filled=key != "test"))
     for key in ("lock", "test_lock"):
         name: str | None = getattr(service, key)
-        if name is not None and not _is_inside(name):
+        if name is not None and not is_inside(name):
             yield f"{key}: {name!r} is not a file inside the service's folder, such as requirements.lock"
     for variable in (
         *service.env,
@@ -305,29 +306,6 @@ def _check_names_of_secrets(service: Service) -> Iterator[str]:
     for secret in service.secrets:
         if secret in _OUR_OWN or secret.startswith("SHIPWAY_"):
             yield f"secrets: {secret} is a variable that Shipway itself sets; choose another name"
-
-
-def _check_include(service: Service) -> Iterator[str]:
-    for n, folder in enumerate(service.include):
-        overlapping = [other for other in service.include[:n] if _holds(other, folder) or _holds(folder, other)]
-        if not _is_inside(folder):
-            yield f"include[{n}]: {folder!r} is not a folder below that of shipway.yaml, such as shared/features"
-        elif _holds(service.path, folder):
-            yield f"include[{n}]: {folder!r} is in the service's path, {service.path!r}, already; leave it out"
-        elif _holds(folder, service.path):
-            yield f"include[{n}]: {folder!r} holds the service's path, {service.path!r}; name folders beside that"
-        elif overlapping:
-            yield f"include[{n}]: {folder!r} overlaps {overlapping[0]!r}; leave one of them out"
-
-
-def _holds(folder: str, other: str) -> bool:
-    """Whether `other` is `folder`, or lies below it."""
-    outer, inner = ([part for part in path.split("/") if part != "."] for path in (folder, other))
-    return inner[: len(outer)] == outer
-
-
-def _is_inside(folder: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*", folder)) and ".." not in folder
 
 
 def _check_placeholders(env: dict[str, str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from shipway.core.description.command_line import mistakes
+from shipway.core.description.folders import include_mistakes
 from shipway.core.description.values import Name, Percent, Seconds, Strict, was_stored
 
 Facet = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}=[^\x00-\x1f]{1,900}$")]
@@ -29,6 +30,7 @@ class Training(Strict):
     """The program that trains the model, what it learns from, and the gate that its models pass."""
 
     path: str = Field(default="training", description="folder of the program, from the folder of shipway.yaml")
+    include: tuple[str, ...] = Field(default=(), description="other folders that links in the program's lead into")
     command: str = Field(default="python -m training.container", description="runs the step whose name it is given")
     lock: str = Field(default="requirements.lock", description="hashed lock file in the folder")
     data: Name = Field(default="training-data-bucket", description="bucket of the data: TABLE/yyyy-mm/…")
@@ -40,7 +42,11 @@ class Training(Strict):
     gate: ModelGate = ModelGate()
 
     @model_validator(mode="after")
-    def _command(self, info: ValidationInfo) -> Self:
-        if not was_stored(info) and (found := list(mistakes(self.command, filled=False))):
-            raise ValueError("\n".join(f"command: {mistake}" for mistake in found))
+    def _whole(self, info: ValidationInfo) -> Self:
+        if was_stored(info):
+            return self
+        bad = list(include_mistakes(self.path, self.include))
+        bad += [f"command: {mistake}" for mistake in mistakes(self.command, filled=False)]
+        if bad:
+            raise ValueError("\n".join(bad))
         return self
