@@ -64,6 +64,7 @@ REFUSED = (
     "monitor baseline dev", "monitor run dev", "monitor report dev",
     "features list --env dev", "features put weather a=1 --env dev", "features get weather JFK --env dev",
     "features delete weather JFK --env dev --yes --at 2020-07-04T11:00:00Z",
+    "features join rows.csv out.csv --env dev --group weather --time at", "features compact --env dev",
     "up", "down --yes", "reload", "prune --yes",
 )  # fmt: skip
 

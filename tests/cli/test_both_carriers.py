@@ -266,12 +266,34 @@ def test_features(cli: CommandLine) -> None:
     cli.text(f"{delete} 2020-07-04T11:00:00Z", code=3)
     assert "is deleted" in cli.text(f"{delete} 2020-07-04T11:00:01Z")
     assert [] == cli.json("features get weather JFK --env dev")["records"]
-    assert "1 not kept" in cli.text("features put weather airport=JFK at=2020-07-04T11:00:00Z --env dev")
+    assert "1 in the history alone" in cli.text("features put weather airport=JFK at=2020-07-04T11:00:00Z --env dev")
     file.write_text("{}\n[]")
     assert "records.jsonl:2: expected an object" in cli.text(
         f"features put weather --env dev --from-file {file}", code=2
     )
     cli.text("features put weather --env dev", code=2)
+
+
+@on_machine
+def test_the_history_of_features(cli: CommandLine) -> None:
+    """Rows get what was known at their time; by default nothing that was put afterwards."""
+    cli.text("features put weather airport=JFK at=2020-07-04T11:00:00Z temp=75.5 --env dev")
+    cli.text("features put weather airport=JFK at=2020-07-04T10:00:00Z temp=70 --env dev")
+    rows, output = (cli.world.house.root / name for name in ("rows.csv", "out.csv"))
+    rows.write_text("origin,when\nJFK,2020-07-04T10:30:00Z\nJFK,2020-07-04T12:00:00Z\nLGA,2020-07-04T12:00:00Z\n")
+    join = f"features join {rows} --env dev --group weather=origin --time when"
+    said = cli.text(f"{join} {output} --written any")
+    assert "✔ 3 rows: " in said
+    assert "weather: known for 2 of them" in said
+    assert ["weather.temp", "70", "75.5", ""] == [line.split(",")[-1] for line in output.read_text().splitlines()]
+    assert "is there already" in cli.text(f"{join} {output}", code=3)
+    other = output.with_name("other.csv")
+    assert "records that were put later count with --written any" in cli.text(f"{join} {other}")
+    assert {"weather": 2} == cli.json("features compact --env dev")["records"]
+    assert "everything is in files already" in cli.text("features compact --env dev")
+    assert "no feature group 'tides'" in cli.text(
+        f"features join {rows} {output} --env dev --group tides --time when", code=2
+    )
 
 
 @on_machine

@@ -26,6 +26,7 @@ from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
 from tests.doubles.builder import FakeBuilder
+from tests.doubles.history import FakeHistory
 from tests.doubles.models import FakeModels
 from tests.doubles.monitoring import FakeMonitoring
 from tests.doubles.secrets import FakeSecrets
@@ -120,7 +121,7 @@ class House:
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
             self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets,
-            OnlineStore(folder), self.steps, rollouts, time.time,
+            OnlineStore(folder), FakeHistory(folder), self.steps, rollouts, time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)

@@ -240,6 +240,16 @@ def _features(api: Api, ask: Ask) -> None:
     ask("POST", f"{weather}/delete", {"id": "JFK"})
     ask("POST", f"{weather}/get", {"ids": ["JFK"]})
     ask("GET", "environments/moon/features")
+    history = "environments/prod/feature-history"
+    ask("POST", f"{history}/compact", {})
+    ask("POST", "environments/moon/feature-history/compact", {})
+    asked = {"rows": "/no/such.csv", "output": "/no/such/out.csv", "keys": {"weather": "origin"}, "time": "at"}
+    ask("POST", f"{history}/join", asked)
+    ask("POST", f"{history}/join", {**asked, "output": "out.csv"})
+    ask("POST", f"{history}/join", {**asked, "keys": {"tides": "origin"}})
+    ask("POST", f"{history}/join", {**asked, "keys": {}})
+    ask("POST", f"{history}/join", {**asked, "keys": ["weather"]})
+    ask("POST", f"{history}/join", {**asked, "written": "yesterday"})
 
 
 def _logs(api: Api, ask: Ask) -> None:

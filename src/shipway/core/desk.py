@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from shipway.core.daemon.disk import Item
 from shipway.core.events import AuditEntry, Event
 from shipway.core.experiments.report import ExperimentReport
+from shipway.core.features.join import FeatureJoin
 from shipway.core.features.record import Record
 from shipway.core.logs.asked import Asked
 from shipway.core.models.approval import Decision
@@ -19,6 +20,8 @@ from shipway.core.views import (
     DaemonView,
     Decided,
     FeatureGroupView,
+    FeaturesCompacted,
+    FeaturesJoined,
     FeaturesPut,
     ModelsView,
     ModelView,
@@ -231,7 +234,7 @@ class FeatureDesk(Protocol):
         """Every group, and how many records it has online."""
 
     def put(self, environment: str, group: str, records: Sequence[Mapping[str, object]], who: str) -> FeaturesPut:
-        """Put whole records, 100 at most: what one leaves out is null. One that is older than what is online stays out."""
+        """Put whole records, 100 at most: what one leaves out is null. An older one than what is online is history."""
 
     def get(self, environment: str, group: str, ids: Sequence[str], names: Sequence[str]) -> Sequence[Record]:
         """Those that are online, 100 at most; with `names` only these features."""
@@ -241,6 +244,12 @@ class FeatureDesk(Protocol):
 
         `hard`: as if there had never been one. Else older records do not come back.
         """
+
+    def compact(self, environment: str, tell: Tell) -> FeaturesCompacted:
+        """Take what was put since the last time into files."""
+
+    def join(self, environment: str, asked: FeatureJoin, tell: Tell) -> FeaturesJoined:
+        """Write rows with what groups knew at each row's time. Raises Refused for rows that can't be read."""
 
 
 class ControlPlane(Protocol):

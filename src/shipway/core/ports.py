@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from shipway.core.description.app import Service
+from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.events import AuditEntry, Event
 from shipway.core.experiments.figures import TaskFigures
+from shipway.core.features.join import FeatureJoin
 from shipway.core.features.record import Record
 from shipway.core.logs.asked import Asked
 from shipway.core.models.approval import Decision
@@ -330,10 +332,13 @@ class Secrets(Protocol):
 
 
 class FeatureStore(Protocol):
-    """The newest record of each id, for each environment. Which is newer, `core.features.record` says."""
+    """The newest record of each id, for each environment. Which is newer, `core.features.record` says.
+
+    What is put or deleted, older records as well, is kept as history for `FeatureHistory`.
+    """
 
     def put(self, environment: str, records: Sequence[Record]) -> Sequence[Record]:
-        """Keep those that are no older than what is there, all or none of them; answers those that were kept."""
+        """Put those online that are no older than what is there, all or none of them; answers these."""
 
     def get(self, environment: str, group: str, ids: Collection[str]) -> Sequence[Record]:
         """Those that are there, deleted and expired ones as well, in the order of the ids."""
@@ -343,6 +348,24 @@ class FeatureStore(Protocol):
 
     def counts(self, environment: str, now: float) -> Mapping[str, int]:
         """How many records each group has, neither deleted nor expired."""
+
+    def arrivals(self, environment: str) -> int:
+        """How many records of the history are not in files yet."""
+
+
+class FeatureHistory(Protocol):
+    """All that was ever put, and what was known at any moment. Raises ShipwayError where its program fails."""
+
+    def compact(self, environment: str, groups: Mapping[str, FeatureGroup], tell: Tell) -> Mapping[str, int]:
+        """Take what arrived into files; how many records of each group that were. Raises Refused."""
+
+    def join(
+        self, environment: str, groups: Mapping[str, FeatureGroup], asked: FeatureJoin, tell: Tell
+    ) -> Mapping[str, int]:
+        """Write the rows with what these groups knew; `rows`, and for how many of them each group knew something.
+
+        Raises Refused for rows that can't be read, and an output that is there.
+        """
 
 
 class Logs(Protocol):

@@ -309,12 +309,30 @@ class FeatureGroupView:
 
 @dataclass(frozen=True, slots=True)
 class FeaturesPut:
-    """How many records are online now, and the ids of those that were older than what is online."""
+    """How many records are online now, and the ids of those that were older: they are in the history alone."""
 
     environment: str
     group: str
     kept: int
     older: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesCompacted:
+    """How many records of each group went from the store into files."""
+
+    environment: str
+    records: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesJoined:
+    """How many rows were written to `output`, and for how many of them each group knew something."""
+
+    environment: str
+    output: str
+    rows: int
+    known: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipway.core.description.app import App
-from shipway.core.ports import Builder, FeatureStore, Models, Monitoring, Secrets, Source, Store, TrainingSteps
+from shipway.core.ports import (
+    Builder,
+    FeatureHistory,
+    FeatureStore,
+    Models,
+    Monitoring,
+    Secrets,
+    Source,
+    Store,
+    TrainingSteps,
+)
 from shipway.pipeline.rollouts import Rollouts
 
 
@@ -21,6 +31,7 @@ class Parts:
     monitoring: Monitoring
     secrets: Secrets
     features: FeatureStore
+    history: FeatureHistory
     training: TrainingSteps
     rollouts: Rollouts
     clock: Callable[[], float]

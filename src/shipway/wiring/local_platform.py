@@ -23,6 +23,7 @@ from shipway.description import reader as description_file
 from shipway.local.builds.builder import LocalBuilder
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.features.history import ProgramHistory
 from shipway.local.features.online_store import OnlineStore
 from shipway.local.files import log_file
 from shipway.local.files.runtime_folder import make_private
@@ -106,6 +107,7 @@ class LocalPlatform:
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
         start("experiments", "judges models that are tried out", self.desk.experiments.tend, self._watch, 120.0)
         start("monitor", "looks at models' traffic", self.desk.monitor.tend, _every_minute, 2000.0)
+        start("features", "takes what was put into files", self.desk.features.tend, _every_minute, 2000.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
         start("clients", "counts what clients see", self._meter, _every_second, 60.0)
         start("disk", "keeps files within their bounds", self._keep_files, _every_second, 900.0)
@@ -242,6 +244,12 @@ def build(places: Places) -> LocalPlatform:
         lambda version: bucket / version,
         places.state / "monitor",
     )
+    history = ProgramHistory(
+        places.state,
+        programs(),
+        lambda lock, tell: environments.python(lock, "the offline store", tell),
+        run_bounded,
+    )
     steps = ProcessSteps(places.state / "training", places.state, bucket, environments, confinement)
     stopping = threading.Event()
     rollouts = Rollouts(store, target, builder, time.time, stopping)
@@ -253,6 +261,7 @@ def build(places: Places) -> LocalPlatform:
         monitoring=monitoring,
         secrets=secrets,
         features=OnlineStore(places.state),
+        history=history,
         training=steps,
         rollouts=rollouts,
         clock=time.time,

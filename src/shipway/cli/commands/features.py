@@ -1,4 +1,4 @@
-"""`features list | put | get | delete`: records of the feature store."""
+"""`features list | put | get | delete | join | compact`: records of the feature store, and their history."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import click
 from shipway.cli import options
 from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
-from shipway.cli.render.features import group_table, put_line, record_lines
-from shipway.cli.terminal import confirm, say, say_json
+from shipway.cli.render.features import compacted_lines, group_table, joined_lines, put_line, record_lines
+from shipway.cli.terminal import confirm, say, say_json, tell
 from shipway.core.errors import UsageError
 from shipway.core.features import LARGEST, MOST_AT_ONCE
 
+LENGTHY = 1900.0
+"""Seconds that a command waits for many rows, or for the program's environment to be made."""
 _WHERE = "The environment whose services read them."
 Json = dict[str, Any]
 
@@ -55,7 +57,7 @@ def put(group: str, values: tuple[str, ...], environment: str, file: Path | None
 
     `shipway features put weather airport=JFK at=2013-07-04T11:00:00Z hour=2013-07-04T07:00 temp=75 --env dev`; or with
     `--from-file records.jsonl`, an object a line. A record replaces the one before as a whole: what it leaves out is
-    null. One that is older by its event time than what is online is not kept, and said to be so.
+    null. One that is older by its event time than what is online goes into the history alone, and is said to.
     """
     if (file is None) == (not values):
         raise click.UsageError("give a record's values, FEATURE=VALUE, or --from-file FILE")
@@ -108,6 +110,63 @@ def delete(group: str, id: str, environment: str, *, at: str, hard: bool, yes: b
     else:
         say(f"✔ {group} {id} is deleted in {environment}")
     return 0
+
+
+@features.command()
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@options.environment(required=True, help=_WHERE)
+@click.option(
+    "--group", "groups", multiple=True, required=True, metavar="GROUP[=COLUMN]",
+    help="A group, and the rows' column of its ids, if that is called otherwise. May be given several times.",
+)  # fmt: skip
+@click.option("--time", required=True, metavar="COLUMN", help="The rows' column of times.")
+@click.option("--written", default="row", metavar="row|any|TIME", help="Which records count, by when they were put.")
+@options.as_json()
+def join(
+    rows: Path, output: Path, environment: str, groups: tuple[str, ...], time: str, written: str, *, as_json: bool
+) -> int:
+    """Write rows with what groups knew at each row's time, and nothing from after it.
+
+    `shipway features join flights.csv out.parquet --env prod --group airport=origin --group weather=origin --time at`:
+    CSV or Parquet by the files' names. One row for each, in order; features are called GROUP.FEATURE. By `--written row`
+    a record counts from when it was put; `any` takes what was put afterwards, such as records of years ago; a moment
+    takes the history as it was then.
+    """
+    client = client_here()
+    keys = _keys(groups, client.get("environments", environment, "features")["groups"])
+    tell("  · joining; a first time makes an environment for the program, which takes a minute")
+    given = {"rows": str(rows.absolute()), "output": str(output.absolute()), "time": time, "written": written}
+    answer = client.post("environments", environment, "feature-history", "join", timeout=LENGTHY, keys=keys, **given)
+    if as_json:
+        say_json(answer)
+    else:
+        say(joined_lines(answer))
+    return 0
+
+
+@features.command()
+@options.environment(required=True, help=_WHERE)
+@options.as_json()
+def compact(environment: str, as_json: bool) -> int:
+    """Take what was put since the last time into the history's files.
+
+    The daemon does so by itself where much was put, and so does `join`.
+    """
+    tell("  · a first time makes an environment for the program, which takes a minute")
+    answer = client_here().post("environments", environment, "feature-history", "compact", timeout=LENGTHY)
+    if as_json:
+        say_json(answer)
+    else:
+        say(compacted_lines(answer))
+    return 0
+
+
+def _keys(given: Iterable[str], groups: Iterable[Json]) -> dict[str, str]:
+    """For each group the rows' column of its ids: by default it is called as the group's own."""
+    own = {shown["name"]: shown["group"]["record_id"] for shown in groups}
+    named = [text.partition("=") for text in given]
+    return {group: column or own.get(group, "") for group, _, column in named}
 
 
 def _record(values: Iterable[str]) -> Json:

@@ -31,8 +31,26 @@ def put_line(put: dict[str, Any]) -> list[str]:
     lines = [f"✔ {put['kept']} online: {where}"] if put["kept"] else []
     if put["older"]:
         some = ", ".join(plain(id) for id in put["older"][:5]) + (" …" if len(put["older"]) > 5 else "")
-        lines.append(f"· {len(put['older'])} not kept, as what is online is newer: {some}")
+        lines.append(f"· {len(put['older'])} in the history alone, as what is online is newer: {some}")
     return lines or [f"· nothing was put: {where}"]
+
+
+def compacted_lines(compacted: dict[str, Any]) -> list[str]:
+    """How many records of each group went into files."""
+    taken = [f"{plain(group)} {number:,}" for group, number in compacted["records"].items() if number]
+    return [f"✔ in files now: {', '.join(taken)}" if taken else "· everything is in files already"]
+
+
+def joined_lines(joined: dict[str, Any]) -> list[str]:
+    """How many rows were written, and how much each group knew."""
+    known = [
+        f"  {plain(group)}: known for {number:,}" + (" of them" if number < joined["rows"] else ", all of them")
+        for group, number in joined["known"].items()
+    ]
+    lines = [f"✔ {joined['rows']:,} rows: {plain(joined['output'])}", *known]
+    if joined["rows"] and not any(joined["known"].values()):
+        lines.append("  nothing was known at those times; records that were put later count with --written any")
+    return lines
 
 
 def record_lines(records: list[dict[str, Any]], asked: Sequence[str]) -> list[str]:

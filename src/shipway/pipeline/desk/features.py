@@ -1,4 +1,4 @@
-"""The verbs of feature records, by SageMaker's rules: a whole record, of a moment, the newest online."""
+"""The verbs of feature records, by SageMaker's rules: a whole record, of a moment, the newest online, all in files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import App
 from shipway.core.description.feature_group import FeatureGroup
-from shipway.core.desk import FeatureDesk
+from shipway.core.desk import FeatureDesk, Tell
 from shipway.core.errors import Refused, UsageError
 from shipway.core.features import MOST_AT_ONCE
+from shipway.core.features.join import FeatureJoin
 from shipway.core.features.record import Record, checked, checked_id, event_time
-from shipway.core.views import FeatureGroupView, FeaturesPut
+from shipway.core.views import FeatureGroupView, FeaturesCompacted, FeaturesJoined, FeaturesPut
 from shipway.pipeline.parts import Parts
+
+MOST_ARRIVALS = 20_000
+"""Records that lie in the store's database before they are taken into files without being asked."""
 
 
 class PipelineFeatures(FeatureDesk):
@@ -55,6 +59,23 @@ class PipelineFeatures(FeatureDesk):
                 fix="give a later moment, which deletes it",
                 state="the record is still there",
             )
+
+    def compact(self, environment: str, tell: Tell) -> FeaturesCompacted:
+        check_known(self._app, environment)
+        return FeaturesCompacted(environment, self._parts.history.compact(environment, self._app.features, tell))
+
+    def join(self, environment: str, asked: FeatureJoin, tell: Tell) -> FeaturesJoined:
+        groups = {name: self._group(environment, name) for name in asked.keys}
+        if not groups:
+            raise UsageError("no feature group was named", fix=f"name some: {', '.join(self._app.features) or 'none'}")
+        known = dict(self._parts.history.join(environment, groups, asked, tell))
+        return FeaturesJoined(environment, asked.output, known.pop("rows"), known)
+
+    def tend(self) -> None:
+        """Compact where so much has arrived that the store's file would grow without end."""
+        for environment in self._app.environments:
+            if self._store.arrivals(environment) >= MOST_ARRIVALS:
+                self.compact(environment, lambda _: None)
 
     def _group(self, environment: str, name: str) -> FeatureGroup:
         check_known(self._app, environment)
