@@ -349,8 +349,8 @@ class FeatureStore(Protocol):
     def counts(self, environment: str, now: float) -> Mapping[str, int]:
         """How many records each group has, neither deleted nor expired."""
 
-    def arrivals(self, environment: str) -> int:
-        """How many records of the history are not in files yet."""
+    def arrivals(self, environment: str) -> Mapping[str, int]:
+        """How many records of each group's history are not in files yet."""
 
 
 class FeatureHistory(Protocol):

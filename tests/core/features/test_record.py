@@ -56,6 +56,16 @@ def test_what_is_no_record(values: dict[str, object], said: str) -> None:
     assert said in refused.value.what
 
 
+def test_a_number_as_an_id() -> None:
+    """Is written in one way only, so that it names one record."""
+    group = GROUP.model_copy(update={"record_id": "gates"})
+    assert ["7", "-7"] == [checked("gates", group, {**NOON, "gates": id}).id for id in (7, "-7")]
+    for id in ("007", "+7", "-0"):
+        with pytest.raises(UsageError, match="would be another record than") as refused:
+            checked("gates", group, {**NOON, "gates": id})
+        assert f"write {int(id)}" == refused.value.fix
+
+
 @pytest.mark.parametrize("text", ["1593864000", "1593864000.0", "2020-07-04T12:00:00Z", "2020-07-04T12:00:00.000Z"])
 def test_moments(text: str) -> None:
     """Every way to write one."""

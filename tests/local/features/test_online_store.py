@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,22 @@ def test_damaged_file(store: OnlineStore, tmp_path: Path) -> None:
     online_file(tmp_path, "dev").write_bytes(b"not SQLite" * 1000)
     with pytest.raises(ShipwayError, match=r"online\.db: file is not a database"):
         store.put("dev", [of(1)])
+
+
+def test_all_that_was_put_arrives(store: OnlineStore, tmp_path: Path) -> None:
+    """In the order of the calls and of their records, with the moment of each; what was refused does not."""
+    clock = [100.0]
+    store = OnlineStore(tmp_path, lambda: clock[0])
+    assert {} == store.arrivals("dev")
+    store.put("dev", [of(10, temp="70"), of(9)])
+    clock[0] = 101.5
+    assert not store.delete("dev", Record("weather", "JFK", 10, deleted=True), hard=True)
+    assert store.delete("dev", Record("weather", "JFK", 11, deleted=True), hard=True)
+    with closing(sqlite3.connect(online_file(tmp_path, "dev"))) as database:
+        found = database.execute("SELECT * FROM arrivals").fetchall()
+    assert [
+        (1, "weather", "JFK", 10.0, 100_000_000, 100_000_000, 0, '{"temp":"70"}'),
+        (2, "weather", "JFK", 9.0, 100_000_001, 100_000_000, 0, "{}"),
+        (3, "weather", "JFK", 11.0, 101_500_000, 101_500_000, 1, "{}"),
+    ] == found
+    assert ({"weather": 3}, {}) == (store.arrivals("dev"), store.arrivals("prod"))

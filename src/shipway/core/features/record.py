@@ -54,14 +54,20 @@ def checked(name: str, group: FeatureGroup, given: Mapping[str, object]) -> Reco
     if size > LARGEST:
         raise UsageError(f"{name}: the record has {size:,} bytes; the largest has {LARGEST:,}")
     moment = event_time(f"{name}.{group.event_time}", values[group.event_time])
-    id = checked_id(name, values[group.record_id])
+    id = checked_id(name, group, values[group.record_id])
     return Record(name, id, moment, values, None if group.ttl is None else moment + group.ttl)
 
 
-def checked_id(group: str, id: str) -> str:
-    """The record's id. Raises UsageError for one that no record can have."""
+def checked_id(name: str, group: FeatureGroup, id: str) -> str:
+    """The record's id, a number as it is written without zeros or a plus. Raises UsageError for one that none has."""
     if not id or len(id) > LONGEST_ID:
-        raise UsageError(f"{group}: a record's id has 1 to {LONGEST_ID} characters, found {len(id)}")
+        raise UsageError(f"{name}: a record's id has 1 to {LONGEST_ID} characters, found {len(id)}")
+    if group.types[group.record_id] == "Integral":
+        number = str(int(_text(f"{name}.{group.record_id}", "Integral", id)))
+        if id != number:
+            raise UsageError(
+                f"{name}.{group.record_id}: {id!r} would be another record than {number}", fix=f"write {number}"
+            )
     return id
 
 

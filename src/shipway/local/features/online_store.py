@@ -99,11 +99,11 @@ class OnlineStore(FeatureStore):
         with self._open(environment) as database:
             return dict(database.execute(query, (now,)).fetchall())
 
-    def arrivals(self, environment: str) -> int:
+    def arrivals(self, environment: str) -> dict[str, int]:
         if not self._path(environment).exists():
-            return 0
+            return {}
         with self._open(environment) as database:
-            return int(database.execute("SELECT count(*) FROM arrivals").fetchone()[0])
+            return dict(database.execute("SELECT feature_group, count(*) FROM arrivals GROUP BY 1").fetchall())
 
     def _arrive(self, database: sqlite3.Connection, records: Sequence[Record], asked: float) -> None:
         """Write down what was put, whether it is online or not; the later of one call is written a microsecond later."""

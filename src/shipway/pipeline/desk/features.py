@@ -45,7 +45,7 @@ class PipelineFeatures(FeatureDesk):
         if unknown := [name for name in names if name not in declared.types]:
             raise UsageError(f"{group} has no feature {unknown[0][:80]!r}; it has: {', '.join(declared.types)}")
         _check_number(group, len(ids))
-        found = self._store.get(environment, group, [checked_id(group, id) for id in ids])
+        found = self._store.get(environment, group, [checked_id(group, declared, id) for id in ids])
         now = self._parts.clock()
         return [_with_only(record, names) for record in found if record.is_there(now)]
 
@@ -53,7 +53,8 @@ class PipelineFeatures(FeatureDesk):
         declared = self._group(environment, group)
         check_role(self._app, environment, who, "delete feature records from")
         moment = event_time(f"{group}.{declared.event_time}", at)
-        if not self._store.delete(environment, Record(group, checked_id(group, id), moment, deleted=True), hard=hard):
+        deleted = Record(group, checked_id(group, declared, id), moment, deleted=True)
+        if not self._store.delete(environment, deleted, hard=hard):
             raise Refused(
                 f"{group} {id} has a record of {at} or later",
                 fix="give a later moment, which deletes it",
@@ -74,7 +75,9 @@ class PipelineFeatures(FeatureDesk):
     def tend(self) -> None:
         """Compact where so much has arrived that the store's file would grow without end."""
         for environment in self._app.environments:
-            if self._store.arrivals(environment) >= MOST_ARRIVALS:
+            arrived = self._store.arrivals(environment)
+            # What is no longer declared stays where it is: nothing says by which types it would be written.
+            if sum(arrived.get(group, 0) for group in self._app.features) >= MOST_ARRIVALS:
                 self.compact(environment, lambda _: None)
 
     def _group(self, environment: str, name: str) -> FeatureGroup:
