@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training import evaluate
 
-from model_monitoring import quality
+from model_monitoring.answers import Coded
+from model_monitoring.labels import Joined
+from model_monitoring.quality.judged import Judged
 
 ROWS = st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), min_size=1, max_size=80)
 
@@ -19,9 +21,8 @@ def test_monitor_and_training_compute_the_same(rows):
     """Ties, one class only, predictions of exactly 0 and 1."""
     predictions = np.array([prediction for prediction, _ in rows], dtype=np.float64)
     late = np.array([label for _, label in rows])
-    judged = quality.Judged()
-    judged.add_labelled(predictions.tolist(), late.astype(float).tolist(), len(rows))
-    found = quality.document(judged, 0.5)["binary_classification_metrics"]
+    joined = Joined(len(rows), predictions, late.astype(float), np.zeros(len(rows)), Coded())
+    found = Judged(joined, "binary_classification").document({})["binary_classification_metrics"]
     wanted = evaluate.evaluate(late, predictions)
     auc = found["auc"]["value"]
     assert math.isnan(wanted["auc"]) if auc is None else math.isclose(auc, wanted["auc"], abs_tol=1e-12)

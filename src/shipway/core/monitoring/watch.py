@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["quiet", "drift", "hold"]
+LENGTHS = ("day", "week", "month")
+"""Lengths of windows that a baseline has thresholds for."""
 BLIND = frozenset({"missing_column_check", "unreadable_lines_check"})
 """Checks that find data which is not there to be judged."""
 

@@ -33,23 +33,38 @@ class PipelineMonitor(MonitorDesk):
         self._tried: dict[str, float] = {}
 
     def baseline(
-        self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
+        self,
+        environment: str,
+        table: str | None,
+        since: float | None,
+        until: float | None,
+        who: str,
+        tell: Tell,
+        time: str | None = None,
     ) -> MonitorView:
         release = self._serving(environment)
         check_role(self._parts.operator_app(), environment, who, "make a baseline for")
         window = None if since is None and until is None else self._window(since, until)
-        kept = self._parts.monitoring.baseline(environment, release, table, window, tell)
+        kept = self._parts.monitoring.baseline(environment, release, table, window, tell, time)
         view = self._view(environment, kept, window)
         self._tried.pop(environment, None)
         detail = {"version": kept.version, "rows": kept.seen.rows} | ({"table": table} if table else {})
         self._parts.store.add_audit(AuditEntry(view.at, who, "make baseline", environment, "", detail))
         return view
 
-    def look(self, environment: str, since: float | None, until: float | None, who: str, tell: Tell) -> MonitorView:
+    def look(
+        self,
+        environment: str,
+        since: float | None,
+        until: float | None,
+        who: str,
+        tell: Tell,
+        length: str | None = None,
+    ) -> MonitorView:
         release = self._serving(environment)
         window = self._window(since, until)
         rules = self._rules()
-        kept = self._parts.monitoring.look(environment, release, window, rules.label_sources, tell)
+        kept = self._parts.monitoring.look(environment, release, window, rules.label_sources, tell, length)
         verdict = judge(kept.seen, rules.triggers, rules.min_rows)
         view = replace(self._view(environment, kept, window), verdict=verdict)
         if verdict.state == "drift":
