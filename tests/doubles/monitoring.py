@@ -31,6 +31,8 @@ class FakeMonitoring(Monitoring):
         window: tuple[float, float] | None,
         tell: Tell,
         time: str | None = None,
+        counting: Sequence[str] = (),
+        false_alarms: float = 0.05,
     ) -> Kept:
         if table is not None and not Path(table).exists():
             raise UsageError(f"there is no {table}")

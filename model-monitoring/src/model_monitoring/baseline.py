@@ -19,7 +19,7 @@ def make(work: Job) -> str:
     Answers what is to be told. Raises Problem and OSError.
     """
     found = read(work)
-    own = own_windows(found.days, found.summary, work.false_alarms)
+    own = own_windows(found.days, found.summary, work.false_alarms, work.counting)
     suggested = constraints.suggested(found.summary, own)
     work.output.mkdir(parents=True, exist_ok=True)
     write_json(work.output / "statistics.json", statistics.document(found.summary) | unreadable(found))

@@ -39,18 +39,30 @@ class Distribution(_Strict, omit_defaults=False):
 
     def of_windows(self, length: Length) -> float | None:
         """What a window of that length may be away, if that is known."""
-        shorter = reversed(LENGTHS[: LENGTHS.index(length) + 1])
-        return next((self.window_thresholds[one] for one in shorter if one in self.window_thresholds), None)
+        return _of_windows(self.window_thresholds, length)
 
 
 class Config(_Strict, omit_defaults=False):
-    """What holds for every feature that does not say otherwise."""
+    """What holds for every feature that does not say otherwise.
+
+    `window_completeness` (ours) is what must be there in a window of a length; it wins over `completeness`.
+    """
 
     evaluate_constraints: OnOff = "Enabled"
     emit_metrics: OnOff = "Enabled"
     datatype_check_threshold: Share = 0.1
     domain_content_threshold: Share = 0.1
+    window_completeness: dict[Length, Share] = msgspec.field(default_factory=dict)
     distribution_constraints: Distribution = msgspec.field(default_factory=Distribution)
+
+    def completeness_of_windows(self, length: Length) -> float | None:
+        """What must be there in a window of that length, if that is known."""
+        return _of_windows(self.window_completeness, length)
+
+
+def _of_windows(given: Mapping[Length, float], length: Length) -> float | None:
+    shorter = reversed(LENGTHS[: LENGTHS.index(length) + 1])
+    return next((given[one] for one in shorter if one in given), None)
 
 
 class DistributionOverride(_Strict):
@@ -73,6 +85,7 @@ class ConfigOverride(_Strict):
     evaluate_constraints: OnOff | None = None
     datatype_check_threshold: Share | None = None
     domain_content_threshold: Share | None = None
+    window_completeness: dict[Length, Share] | None = None
     distribution_constraints: DistributionOverride = msgspec.field(default_factory=DistributionOverride)
 
 
@@ -142,24 +155,31 @@ def suggested(summary: Summary, own: Mapping[Length, Own]) -> Constraints:
         kind: Any = column.kind
         is_number = kind in ("Integral", "Fractional")
         is_domain = kind == "String" and len(column.texts) <= MAX_DOMAIN and not column.further_texts
-        thresholds = {
-            length: round(windows.thresholds[name], 4) for length, windows in own.items() if name in windows.thresholds
-        }
+        completeness = column.present / summary.rows
         features.append(
             Feature(
                 name,
                 kind,
-                column.present / summary.rows,
+                completeness,
                 NumberConstraints(not column.numbers.negative) if is_number else None,
                 StringConstraints(sorted(column.texts)) if is_domain else None,
-                _override(thresholds) if thresholds else None,
+                _override(name, completeness, own),
             )
         )
     return Constraints(features)
 
 
-def _override(thresholds: dict[Length, float]) -> ConfigOverride:
-    return ConfigOverride(distribution_constraints=DistributionOverride(window_thresholds=thresholds))
+def _override(name: str, completeness: float, own: Mapping[Length, Own]) -> ConfigOverride | None:
+    far = {length: round(found.thresholds[name], 4) for length, found in own.items() if name in found.thresholds}
+    there = {
+        length: round(completeness - found.missing[name], 4) for length, found in own.items() if name in found.missing
+    }
+    if not far and not there:
+        return None
+    return ConfigOverride(
+        window_completeness={length: max(0.0, share) for length, share in there.items()} or None,
+        distribution_constraints=DistributionOverride(window_thresholds=far),
+    )
 
 
 def read(text: bytes, name: str, known: Collection[str]) -> Constraints:

@@ -45,6 +45,7 @@ class Job:
     problem: Kind | None
     false_alarms: float
     given_length: Length | None
+    counting: tuple[str, ...]
 
     @property
     def length(self) -> Length:
@@ -67,7 +68,7 @@ def of(environment: Mapping[str, str]) -> Job:
     JSON file, `feature_schema` of a version's metadata.json, or that file itself), `ground_truth_source` (a folder),
     `ground_truth_sources` (those to be trusted, with commas between), `time_column` (of a table), `kept_hours` (a
     folder of summaries), `window_length` (what the window is to be held to, if not to its own) and `false_alarm_rate`
-    (of windows with any, for a baseline).
+    (for a baseline, of windows with any) in `counting_columns` (with commas between; by default in all).
     """
     schema = _schema(environment.get("feature_schema"))
     output = schema.get("output", {})
@@ -95,6 +96,7 @@ def of(environment: Mapping[str, str]) -> Job:
         kept_hours=Path(environment["kept_hours"]) if environment.get("kept_hours") else None,
         problem=_one_of(environment, "problem_type", KINDS),
         false_alarms=_share(environment, "false_alarm_rate", FALSE_ALARMS),
+        counting=tuple(name for name in environment.get("counting_columns", "").split(",") if name),
         given_length=_one_of(environment, "window_length", {length: length for length in LENGTHS}),
     )
 

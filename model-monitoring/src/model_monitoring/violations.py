@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from model_monitoring.windows import Length
 
 MAX_UNREADABLE = 0.01
 """Share of captured lines that may be unreadable."""
+CHANCE = 3.0
+"""Standard deviations of a count that chance explains."""
 _SLACK = 1e-9
 _NAMED = 5
 
@@ -33,7 +36,7 @@ def check(
             yield _violation(feature.name, "missing_column_check", "the column is in the baseline and not in the data")
             continue
         config = held.config_of(feature)
-        yield from _of_column(feature, config, column)
+        yield from _of_column(feature, config, column, length)
         if column.present and feature.name in baseline:
             yield from _drift(
                 feature.name, config.distribution_constraints, now[feature.name], baseline[feature.name], length
@@ -50,16 +53,28 @@ def unreadable(lines: int, kinds: Mapping[str, int]) -> Iterator[dict[str, str]]
         yield _violation("", "unreadable_lines_check", f"{count} of {lines} lines ({how}); {MAX_UNREADABLE:.0%} may be")
 
 
-def _of_column(feature: Feature, config: Config, column: Column) -> Iterator[dict[str, str]]:
-    rows = column.present + column.missing
-    completeness = column.present / rows if rows else 0.0
-    if completeness < feature.completeness - _SLACK:
-        said = f"{completeness:.4f} of the values are there; the constraint is {feature.completeness:.4f}"
-        yield _violation(feature.name, "completeness_check", said)
+def _of_column(feature: Feature, config: Config, column: Column, length: Length) -> Iterator[dict[str, str]]:
+    yield from _completeness(feature, config, column, length)
     if not column.present:
         return
     yield from _types(feature, config, column)
     yield from _categories(feature, config, column)
+
+
+def _completeness(feature: Feature, config: Config, column: Column, length: Length) -> Iterator[dict[str, str]]:
+    rows = column.present + column.missing
+    completeness = column.present / rows if rows else 0.0
+    own = config.completeness_of_windows(length)
+    wanted = feature.completeness if own is None else own
+    slack = _SLACK
+    if config.distribution_constraints.comparison_method == "Robust" and rows:
+        # A column that is nearly complete misses some more values in a small window by chance. One that was complete
+        # does not: there is no variance then.
+        slack += CHANCE * math.sqrt(wanted * (1 - wanted) / rows) + (CHANCE**2 / rows if 0 < wanted < 1 else 0.0)
+    if completeness < wanted - slack:
+        of_length = f" for a {length}" if own is not None else ""
+        said = f"{completeness:.4f} of the values are there; the constraint is {wanted:.4f}{of_length}"
+        yield _violation(feature.name, "completeness_check", said)
 
 
 def _types(feature: Feature, config: Config, column: Column) -> Iterator[dict[str, str]]:

@@ -6,11 +6,11 @@ What varies from month to month in good times is no drift; so a threshold comes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -29,31 +29,37 @@ LEAST = 0.02
 """A distance that small means nothing, however steady a baseline was."""
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.intp]]
-_SCALE = 0.9
+FEW = 20
+"""Windows without which a rate such as 5 % can't be told."""
 _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window of the baseline: the day that it begins with, rows, and features' Robust distances from the rest."""
+    """A window of the baseline: the day that it begins with, and its rows.
+
+    `distances` are features' Robust distances from the rest, `missing` by how much more of their values is missing.
+    """
 
     begins: str
     rows: int
     distances: Mapping[str, float]
+    missing: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Own:
-    """The baseline's windows of a length, thresholds by feature, and the rate of false alarms that these promise.
+    """The baseline's windows of a length, and by feature what a window of that length may be away, or miss more.
 
-    `is_joint`: the rate is that of windows with any alarm; else there are too few windows to promise what was asked
-    for, and each feature's threshold is the most that it had, which a further window exceeds at `rate`.
+    `rate` of windows have any alarm: of the baseline's own, each held to the others. It is what was asked for where
+    `is_kept`; fewer than `FEW` windows can't tell such rates, and their thresholds are the most that there was.
     """
 
     windows: Sequence[Window]
     thresholds: Mapping[str, float]
+    missing: Mapping[str, float]
     rate: float
-    is_joint: bool
+    is_kept: bool
 
 
 @dataclass
@@ -103,15 +109,34 @@ def day_of(at: float) -> int:
     return math.floor(at / DAY)
 
 
-def own_windows(days: Days, whole: Summary, rate: float) -> dict[Length, Own]:
-    """Of each length that the baseline has enough windows of. `rate`: of windows with any false alarm."""
+def own_windows(days: Days, whole: Summary, rate: float, counting: Collection[str] = ()) -> dict[Length, Own]:
+    """Of each length that the baseline has enough windows of.
+
+    `rate`: of windows with any false alarm, in the features `counting`, without any in all.
+    """
     known = {name: known_of(name, column) for name, column in whole.columns.items()}
     found: dict[Length, Own] = {}
     for length in LENGTHS:
         parts = days.by(length)
-        if len(parts) >= FEWEST:
-            windows = [Window(str(begins), part.rows, _distances(part, known)) for begins, part in parts.items()]
-            found[length] = Own(windows, *thresholds([window.distances for window in windows], rate))
+        if len(parts) < FEWEST:
+            continue
+        windows = [
+            Window(str(begins), part.rows, _distances(part, known), _missing(part, whole))
+            for begins, part in parts.items()
+        ]
+        both = [
+            {("", name): far for name, far in one.distances.items()}
+            | {("missing", name): far for name, far in one.missing.items()}
+            for one in windows
+        ]
+        held = thresholds(both, rate, {key for one in both for key in one if not counting or key[1] in counting})
+        found[length] = Own(
+            windows,
+            {name: far for (what, name), far in held.of.items() if not what},
+            {name: far for (what, name), far in held.of.items() if what},
+            held.rate,
+            held.is_kept,
+        )
     return found
 
 
@@ -133,26 +158,55 @@ def _distances(part: Summary, whole: Mapping[str, Known]) -> dict[str, float]:
     return found
 
 
-def thresholds(windows: Sequence[Mapping[str, float]], rate: float) -> tuple[dict[str, float], float, bool]:
-    """Thresholds by feature, the rate of false alarms, and whether that is the rate of windows with any alarm.
-
-    Each feature's distances are taken relative to its own scale (their 90th percentile), each window by its largest;
-    the threshold is the scale times the order statistic of those that a further, exchangeable window exceeds at `rate`
-    at most (split conformal: Vovk, Gammerman, Shafer 2005). Where that takes more windows than there are, it is the
-    most that the feature had.
-    """
-    count = len(windows)
-    scales = {
-        name: max(LEAST, float(np.quantile([window.get(name, 0.0) for window in windows], _SCALE)))
-        for name in dict.fromkeys(name for window in windows for name in window)
+def _missing(part: Summary, whole: Summary) -> dict[str, float]:
+    return {
+        name: max(0.0, column.missing / part.rows - whole.columns[name].missing / whole.rows)
+        for name, column in part.columns.items()
+        if whole.columns[name].missing
     }
-    place = math.ceil((count + 1) * (1 - rate))
-    if place <= count:
-        largest = sorted(max((far / scales[name] for name, far in one.items()), default=0.0) for one in windows)
-        times = max(1.0, largest[place - 1])
-        return {name: min(1.0, scale * times) for name, scale in scales.items()}, 1 - place / (count + 1), True
-    most = {name: max(LEAST, *(one.get(name, 0.0) for one in windows)) for name in scales}
-    return most, 1 / (count + 1), False
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Held(Generic[K]):
+    """Thresholds, the share of windows that exceed any when they are left out, and whether that was asked for."""
+
+    of: Mapping[K, float]
+    rate: float
+    is_kept: bool
+
+
+def thresholds(windows: Sequence[Mapping[K, float]], rate: float, counting: Collection[K]) -> Held[K]:
+    """The most that each feature had, times one factor for all.
+
+    The factor is the smallest by which at most `rate` of the windows exceed any threshold of `counting` when the
+    threshold is made without them (a jackknife: Barber, Candès, Ramdas, Tibshirani 2021). With fewer windows than `FEW`
+    it is 1.
+    """
+    most = {key: _two_largest([one.get(key, 0.0) for one in windows]) for one in windows for key in one}
+
+    def exceeds(one: Mapping[K, float]) -> float:
+        """By which factor a window exceeds what the others had, at most."""
+        factors = [0.0]
+        for key in counting:
+            first, second = most[key]
+            far = one.get(key, 0.0)
+            others = second if far == first else first
+            factors.append(far / max(LEAST, others))
+        return max(factors)
+
+    falling = sorted((exceeds(one) for one in windows), reverse=True)
+    is_kept = len(windows) >= FEW
+    factor = falling[math.floor(rate * len(windows))] if is_kept else 1.0
+    share = sum(one > factor for one in falling) / len(windows)
+    return Held({key: min(1.0, max(LEAST, first * factor)) for key, (first, _) in most.items()}, share, is_kept)
+
+
+def _two_largest(values: Sequence[float]) -> tuple[float, float]:
+    first, second = sorted(values, reverse=True)[:2]
+    return first, second
 
 
 def labelled_windows(

@@ -278,8 +278,13 @@ class Monitoring(Protocol):
         window: tuple[float, float] | None,
         tell: Tell,
         time: str | None = None,
+        counting: Sequence[str] = (),
+        false_alarms: float = 0.05,
     ) -> Kept:
-        """Make a baseline of the table, whose column of times is `time`, else of the traffic in the window, else of the version's held-out rows.
+        """Make a baseline of the table, else of the traffic in the window, else of the version's held-out rows.
+
+        `time` is the table's column of times; `false_alarms` the share of its own windows that may alarm in the columns
+        `counting`, by default in all.
 
         Raises UsageError for a table that is not there, Refused for rows that can't be used.
         """

@@ -25,6 +25,7 @@ from shipway.core.views import MonitorView
 
 LOCK = "model-monitoring/requirements.lock"
 TIMEOUT = 1800.0
+METRICS = "cloudwatch_metrics.jsonl"
 MOST_LOOKS = 100
 """Looks at a version whose files are kept, the newest."""
 _CAPTURED = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput", "endpointOutput"]}}'
@@ -95,6 +96,8 @@ class ProgramMonitoring(Monitoring):
         window: tuple[float, float] | None,
         tell: Tell,
         time: str | None = None,
+        counting: Sequence[str] = (),
+        false_alarms: float = 0.05,
     ) -> Kept:
         captured = self._captured(environment, release)
         if table is None and window is not None:
@@ -104,6 +107,7 @@ class ProgramMonitoring(Monitoring):
             source, time = self._held_out(captured) if table is None else (Path(table), time)
             variables = {"dataset_format": _form(source), "dataset_source": str(source)}
             variables |= {"time_column": time} if time else {}
+        variables |= {"counting_columns": ",".join(counting), "false_alarm_rate": str(false_alarms)}
         return self._kept(captured, captured.baselines, variables, tell)
 
     def look(
@@ -151,6 +155,8 @@ class ProgramMonitoring(Monitoring):
             raise ShipwayError(f"{path} is damaged ({error})", fix=f"shipway monitor run {environment}") from None
 
     def keep(self, view: MonitorView) -> None:
+        if view.verdict is not None:
+            _write_verdict(Path(view.folder) / "verdict_metrics.jsonl", view, view.verdict.state)
         self.kept.mkdir(parents=True, exist_ok=True)
         path = self.kept / f"{quote(view.environment, safe='')}.json"
         new = path.with_suffix(".new")
@@ -186,6 +192,8 @@ class ProgramMonitoring(Monitoring):
         try:
             self._run(captured, work, variables, tell)
             made = work / "made"
+            with suppress(FileNotFoundError):
+                (work / "output" / "metrics" / "cloudwatch" / METRICS).rename(made / METRICS)
             seen = _seen(made)
             folder = place / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
             made.rename(folder)
@@ -275,6 +283,19 @@ def _seen(made: Path) -> Seen:
         labelled=quality.get("dataset", {}).get("labelled_count", 0),
         quality={name: found["value"] for name, found in metrics.items() if "value" in found} or None,
     )
+
+
+def _write_verdict(path: Path, view: MonitorView, state: str) -> None:
+    """The verdict as metrics, in the form of the program's own."""
+    at = f"{datetime.fromtimestamp(view.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    dimensions = [{"Name": "Environment", "Value": view.environment}, {"Name": "ModelVersion", "Value": view.version}]
+    values = {"drift": state == "drift", "hold": state == "hold", "alarm": bool(view.alarm)}
+    lines = [
+        json.dumps({"MetricName": name, "Timestamp": at, "Dimensions": dimensions, "Value": int(value)})
+        for name, value in values.items()
+    ]
+    with suppress(FileNotFoundError):  # the look's folder was removed meanwhile
+        path.write_text("".join(f"{line}\n" for line in lines))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -127,7 +127,8 @@ def check(judged: Judged, held: Constraints, length: Length) -> Iterator[dict[st
         return
     is_robust = held.comparison_method == "Robust"
     metrics = _comparable(judged) if is_robust else judged.metrics()
-    errors = judged.standard_errors() if is_robust else {}
+    is_chance_asked = any(not one.window_thresholds.get(length) for one in held.of(judged.kind).values())
+    errors = judged.standard_errors() if is_robust and is_chance_asked else {}
     for name, constraint in held.of(judged.kind).items():
         value = metrics.get(name)
         if value is None:

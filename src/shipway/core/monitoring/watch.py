@@ -65,6 +65,23 @@ def judge(seen: Seen, triggers: Sequence[str], min_rows: int) -> Verdict:
     return Verdict("quiet", f"{seen.rows} rows as the baseline has them", (), noted)
 
 
+def alarm_of(verdict: Verdict, held_for: float, max_hold: float) -> str:
+    """What somebody should know of: a drift, or a hold that has lasted as long as it may. Empty where there is nothing."""
+    if verdict.state == "drift":
+        return verdict.reason
+    if verdict.state == "hold" and held_for >= max_hold:
+        return f"no verdict for {span(held_for)}: {verdict.reason}"
+    return ""
+
+
+def span(seconds: float) -> str:
+    """Such as "3.5 d"."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
 def _told(violations: Sequence[Violation]) -> str:
     first = violations[0]
     name = f"{first.feature}: " if first.feature else ""
