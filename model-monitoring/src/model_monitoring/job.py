@@ -47,10 +47,14 @@ class Job:
     given_length: Length | None
     counting: tuple[str, ...]
 
-    @property
-    def length(self) -> Length:
-        """The length that the window is held to: what is said, else what it is nearest to."""
-        return self.given_length or length_of(self.since, self.until)
+    def length(self, oldest: float, newest: float) -> Length:
+        """The length that the window is held to: what is said, else what it is nearest to.
+
+        A window that is open at an end goes as far as its rows, from `oldest` to `newest` (Unix time).
+        """
+        since = oldest if self.since == _NEVER else self.since.timestamp()
+        until = newest if self.until == _FOREVER else self.until.timestamp()
+        return self.given_length or length_of(until - since)
 
     @property
     def times(self) -> dict[str, str]:

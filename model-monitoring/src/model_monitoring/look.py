@@ -20,6 +20,7 @@ from model_monitoring.quality.held import Constraints as QualityConstraints
 from model_monitoring.quality.judged import Judged, kind_of
 from model_monitoring.reading import Read, read
 from model_monitoring.statistics import Known
+from model_monitoring.windows import Length
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Baseline:
         known = statistics.known(statistics_file.read_bytes(), statistics_file.name)
         of_columns = constraints.read(constraints_file.read_bytes(), constraints_file.name, known)
         quality_file = constraints_file.with_name("model_quality_constraints.json")
-        of_quality = QualityConstraints()
+        of_quality = QualityConstraints(0.0)
         if quality_file.exists():
             of_quality = quality.read(quality_file.read_bytes(), quality_file.name)
         return cls(known, of_columns, of_quality)
@@ -48,17 +49,18 @@ def at(work: Job, baseline: Baseline, base: Path) -> str:
     Answers what is to be told. Raises Problem and OSError.
     """
     found = read(work)
+    length = work.length(found.oldest, found.newest)
     now = {name: statistics.known_of(name, column) for name, column in found.summary.columns.items()}
     broken = [*violations.unreadable(found.lines, found.unreadable)]
     if found.summary.rows:
-        broken += violations.check(found.summary, now, baseline.known, baseline.constraints, work.length)
+        broken += violations.check(found.summary, now, baseline.known, baseline.constraints, length)
     judged = _judged(work, baseline, found)
-    worse = [] if judged is None else [*quality.check(judged, baseline.quality, work.length)]
-    distances = [*_distances(work, baseline, now)]
+    worse = [] if judged is None else [*quality.check(judged, baseline.quality, length)]
+    distances = [*_distances(baseline, now, length)]
 
     work.output.mkdir(parents=True, exist_ok=True)
     write_json(work.output / "statistics.json", statistics.document(found.summary) | unreadable(found))
-    write_json(work.output / "distances.json", {"length": work.length, "features": distances})
+    write_json(work.output / "distances.json", {"length": length, "features": distances})
     if judged is not None:
         write_json(work.output / "model_quality_statistics.json", judged.document(work.times))
         write_json(work.output / "model_quality_constraint_violations.json", {"violations": worse})
@@ -74,11 +76,11 @@ def _judged(work: Job, baseline: Baseline, found: Read) -> Judged | None:
     return Judged(found.joined, work.problem or baseline.quality.kind or kind_of(found.joined), work.threshold)
 
 
-def _distances(work: Job, baseline: Baseline, now: Mapping[str, Known]) -> Iterator[dict[str, Any]]:
+def _distances(baseline: Baseline, now: Mapping[str, Known], length: Length) -> Iterator[dict[str, Any]]:
     for feature in baseline.constraints.features:
         config = baseline.constraints.config_of(feature).distribution_constraints
         if feature.name in now and config.perform_comparison == "Enabled":
-            measured = violations.measure(config, now[feature.name], baseline.known[feature.name], work.length)
+            measured = violations.measure(config, now[feature.name], baseline.known[feature.name], length)
             if measured is not None:
                 yield {
                     "feature_name": feature.name,

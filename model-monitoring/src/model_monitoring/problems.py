@@ -11,7 +11,8 @@ import msgspec
 
 T = TypeVar("T")
 _BYTE = re.compile(r"\(byte (\d+)\)")
-_PATH = re.compile(r"`(?:key in )?(\$[^`]*)`")
+_PATH = re.compile(r"`(\$[^`]*)`")
+_QUOTED = re.compile(r"Invalid enum value '([^']*)'|unknown field `([^`]*)`")
 _STEP = re.compile(r"\.((?:[^.\[\\]|\\.)+)|\[(\d+|\.\.\.)\]")
 
 
@@ -31,13 +32,23 @@ def decoded(text: bytes, kind: type[T], name: str) -> T:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
         said = str(error)
-        found = _PATH.search(said)
-        line = line_of(text, found[1]) if found else None
+        line = _line_of(text, said)
         raise Problem(f"{name}, line {line}: {said}" if line else f"{name}: {said}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         byte = _BYTE.search(str(error))
         line = text.count(b"\n", 0, int(byte[1])) + 1 if byte else text.count(b"\n") + 1
         raise Problem(f"{name}, line {line}: {error}") from None
+
+
+def _line_of(text: bytes, said: str) -> int | None:
+    """The line that msgspec's words speak of: of the value at a path, or of the word in it that they quote."""
+    found, key = _PATH.search(said), _QUOTED.search(said)
+    line = line_of(text, found[1]) if found else None
+    if line is None or key is None:
+        return line
+    begin = sum(len(one) for one in text.splitlines(keepends=True)[: line - 1])
+    at = text.find(f'"{key[1] or key[2]}"'.encode(), begin)
+    return text.count(b"\n", 0, at) + 1 if at >= 0 else line
 
 
 def line_of(text: bytes, path: str) -> int | None:

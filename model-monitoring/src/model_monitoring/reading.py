@@ -27,13 +27,18 @@ PREDICTION, LABEL = "prediction", "label"
 
 @dataclass
 class Read:
-    """`days` has a baseline's rows by day, where their times are known. `joined` is None without labels."""
+    """What was read. `joined` is None without labels.
+
+    `oldest` and `newest` are its times, and `days` has a baseline's rows by day, where times are known.
+    """
 
     summary: Summary
     days: Days = field(default_factory=Days)
     joined: Joined | None = None
     lines: int = 0
     unreadable: Counter[str] = field(default_factory=Counter)
+    oldest: float = math.inf
+    newest: float = -math.inf
     reused_hours: int = 0
     decoded_hours: int = 0
 
@@ -62,7 +67,7 @@ def _captured(work: Job) -> Read:
     if work.labels is not None:
         joined = Labels(work.labels, work.since.timestamp(), work.label_sources).join(found.answers)
     reused = kept.reused if kept else 0
-    return Read(found.summary, days, joined, found.lines, found.unreadable, reused, decoded)
+    return Read(found.summary, days, joined, found.lines, found.unreadable, found.oldest, found.newest, reused, decoded)
 
 
 def _hours(work: Job, kept: Hours | None) -> Iterator[tuple[float | None, Hour, bool]]:
@@ -112,6 +117,8 @@ def _table(work: Job) -> Read:
             inside = np.flatnonzero((times >= work.since.timestamp()) & (times < work.until.timestamp()))
             if len(inside) < len(whole):
                 batch, times = whole.take(inside), times[inside]
+            if len(inside):
+                found.oldest, found.newest = min(found.oldest, times.min()), max(found.newest, times.max())
         names = _names(batch, work)
         labelled.add(batch, {named: name for name, named in names.items()}.get(work.prediction), times)
         found.lines += len(batch)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from statistics import median
 from typing import Any, Generic, Literal, TypeVar
 
@@ -98,10 +98,10 @@ def began(length: Length, day: int) -> date:
     return at - timedelta(days=at.weekday()) if length == "week" else at
 
 
-def length_of(since: datetime, until: datetime) -> Length:
-    """The length that a window is nearest to; what is shorter than a day is held to days."""
-    days = (until - since).total_seconds() / DAY
-    return "day" if days < 3.5 else "week" if days < 14 else "month"
+def length_of(seconds: float) -> Length:
+    """The length that a window is nearest to; what is shorter than a day is held to days, and so is what is unknown."""
+    days = seconds / DAY
+    return "day" if not days >= 3.5 else "week" if days < 14 else "month"
 
 
 def day_of(at: float) -> int:

@@ -32,7 +32,7 @@ class Constraints(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     `Robust` (ours) leaves out what chance explains; `Simple` compares as SageMaker does.
     """
 
-    version: float = 0.0
+    version: float
     comparison_method: Literal["Simple", "Robust"] = "Robust"
     min_labels: Annotated[int, msgspec.Meta(ge=1)] = 200
     binary_classification_constraints: dict[str, Constraint] | None = None
@@ -70,7 +70,7 @@ def suggested(judged: Judged, rate: float) -> Constraints:
         for name in names
         if (value := metrics.get(name)) is not None
     }
-    suggestion = Constraints()
+    suggestion = Constraints(0.0)
     setattr(suggestion, f"{judged.kind}_constraints", found)
     return suggestion
 

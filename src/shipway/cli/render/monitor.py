@@ -44,7 +44,7 @@ def _lines(view: dict[str, Any]) -> Iterator[str]:
             yield f"  No training was started: {plain(view['no_training'])}"
         yield f"  Next: shipway train, or accept it as normal: shipway monitor baseline {environment} --since 7d"
     elif verdict["state"] == "hold":
-        yield f"  Next: shipway monitor run {environment} --since 7d, or shipway logs {environment} if there should be more"
+        yield f"  Next: shipway monitor run {environment} --since 7d, or shipway logs --env {environment} if there should be more"
     else:
         yield f"  Next: nothing to do; shipway monitor run {environment} looks again"
 
