@@ -8,17 +8,23 @@ from pathlib import Path
 import pytest
 from captures import BEGAN, capture, line, npy
 
-from model_monitoring.captured import Capture, Rows, value_of
+from model_monitoring.bodies import value_of
+from model_monitoring.captured import Capture, Rows, files_of
 
 ORDER = ("origin", "minute")
 UNTIL = BEGAN + timedelta(hours=1)
 
 
 def rows_of(folder: Path) -> tuple[Rows, Capture]:
-    found = Capture(folder, BEGAN, UNTIL, ORDER, "late")
-    batches = [*found.batches()]
+    since, until = BEGAN.timestamp(), UNTIL.timestamp()
+    found = Capture(since, until, ORDER)
+    batches = [*found.batches(path for _, paths in files_of(folder, since, until) for path in paths)]
     assert len(batches) <= 1
     return (batches[0] if batches else Rows()), found
+
+
+def columns_of(rows: Rows) -> dict[str, list[object]]:
+    return rows.columns | {"late": rows.predictions}
 
 
 @pytest.mark.parametrize(
@@ -38,8 +44,8 @@ def rows_of(folder: Path) -> tuple[Rows, Capture]:
 def test_every_shape_of_a_request_gives_the_same_columns(tmp_path, request_, encoding):
     """Rows with names by their names, others in the schema's order."""
     rows, found = rows_of(capture(tmp_path, [line(request_, [0.25, 0.5], encoding=encoding)]))
-    assert {"origin": ["JFK", None], "minute": [5, 7], "late": [0.25, 0.5]} == rows.columns
-    assert ([("e", 0), ("e", 1)], {}) == (rows.events, dict(found.unreadable))
+    assert {"origin": ["JFK", None], "minute": [5, 7], "late": [0.25, 0.5]} == columns_of(rows)
+    assert (["e", "e"], [0, 1], {}) == (rows.events, rows.places, dict(found.unreadable))
 
 
 def test_fields_of_csv_are_numbers_where_they_read_as_one():
@@ -51,7 +57,7 @@ def test_fields_of_csv_are_numbers_where_they_read_as_one():
 def test_arrays_are_read_by_position(tmp_path):
     """NaN stands for what is missing."""
     rows, _ = rows_of(capture(tmp_path, [line(npy([[1.0, 2.0], [float("nan"), 3.0]]), [0.1, 0.2], encoding="BASE64")]))
-    assert {"origin": [1.0, None], "minute": [2.0, 3.0], "late": [0.1, 0.2]} == rows.columns
+    assert {"origin": [1.0, None], "minute": [2.0, 3.0], "late": [0.1, 0.2]} == columns_of(rows)
 
 
 def test_what_its_caller_says_is_no_traffic_is_passed_over(tmp_path):
@@ -88,14 +94,14 @@ def test_only_the_window_counts(tmp_path):
     moments = [BEGAN - timedelta(seconds=1), BEGAN, UNTIL - timedelta(seconds=1), UNTIL]
     capture(tmp_path, [line(request, [0.5], event=str(number), at=at) for number, at in enumerate(moments)])
     rows, found = rows_of(tmp_path)
-    assert ([("1", 0), ("2", 0)], 2) == (rows.events, found.lines)
+    assert (["1", "2"], [BEGAN.timestamp(), UNTIL.timestamp() - 1], 2) == (rows.events, rows.times, found.lines)
 
 
 def test_a_column_that_comes_later_is_missing_before(tmp_path):
     """And one that goes is missing afterwards."""
     lines = [line({"instances": [{"a": 1}]}, [0.1]), line({"instances": [{"b": 2}]}, [0.2])]
     rows, _ = rows_of(capture(tmp_path, lines))
-    assert {"a": [1, None], "b": [None, 2], "late": [0.1, 0.2]} == rows.columns
+    assert {"a": [1, None], "b": [None, 2], "late": [0.1, 0.2]} == columns_of(rows)
 
 
 def test_hidden_files_and_other_hours_are_passed_over(tmp_path):

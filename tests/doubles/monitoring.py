@@ -24,7 +24,15 @@ class FakeMonitoring(Monitoring):
         self._views: dict[str, MonitorView] = {}
 
     def baseline(
-        self, environment: str, release: Release, table: str | None, window: tuple[float, float] | None, tell: Tell
+        self,
+        environment: str,
+        release: Release,
+        table: str | None,
+        window: tuple[float, float] | None,
+        tell: Tell,
+        time: str | None = None,
+        counting: Sequence[str] = (),
+        false_alarms: float = 0.05,
     ) -> Kept:
         if table is not None and not Path(table).exists():
             raise UsageError(f"there is no {table}")
@@ -33,7 +41,13 @@ class FakeMonitoring(Monitoring):
         return Kept(_version(release), self.seen, "/baseline")
 
     def look(
-        self, environment: str, release: Release, window: tuple[float, float], sources: Sequence[str], tell: Tell
+        self,
+        environment: str,
+        release: Release,
+        window: tuple[float, float],
+        sources: Sequence[str],
+        tell: Tell,
+        length: str | None = None,
     ) -> Kept:
         if (environment, _version(release)) not in self._baselines:
             raise Refused(f"{_version(release)} has no baseline", fix=f"shipway monitor baseline {environment}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
 from shipway.core.monitoring.watch import Seen, Violation
+from tests.doubles.monitoring import QUIET
 from tests.pipeline.house import DESCRIPTION, House
 
 DRIFT = Violation("late", "baseline_drift_check", "far away")
@@ -108,6 +111,43 @@ def test_a_look_that_is_refused_is_told_and_tried_again_in_its_time(
     house.control.monitor.baseline("dev", None, None, None, "bob", silently)
     house.control.monitor.tend()
     assert 1 == len(house.monitoring.asked)
+
+
+def test_a_hold_that_outlasts_its_limit_is_an_alarm_once(house: House) -> None:
+    """Whoever looks at a model that nobody asks any more is told, and not every day anew."""
+    monitored(house, max_hold="1h")
+    house.monitoring.seen = Seen(3, 3, {}, ())
+    now = house.control.monitor.look("prod", None, None, "bob", silently)
+    assert ("", now.at) == (now.alarm, now.held_since)
+    house.monitoring.keep(replace(now, held_since=now.at - 7200))
+    alarms = [house.control.monitor.look("prod", None, None, "bob", silently).alarm for _ in range(2)]
+    assert all("no verdict for 2 h: 3 rows in the window" in alarm for alarm in alarms)
+    assert ["hold"] == [entry.action for entry in house.control.audit(10) if entry.action == "hold"]
+    house.monitoring.seen = QUIET
+    assert house.control.monitor.look("prod", None, None, "bob", silently).held_since is None
+
+
+def test_a_month_of_looks_leaves_nothing_behind(house: House) -> None:
+    """In the daemon's memory: what a look needs is in the program's process, and on disk."""
+    monitored(house)
+    house.monitoring.seen = QUIET
+
+    def look() -> None:
+        house.control.monitor.look("prod", None, None, "bob", silently)
+        house.monitoring.asked.clear()
+
+    look()
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            look()
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(30):
+            look()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 20_000
 
 
 def test_malformed_questions_are_refused(house: House) -> None:

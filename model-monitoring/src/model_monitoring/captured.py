@@ -1,265 +1,158 @@
 """Captured requests and answers as columns of values, a batch at a time.
 
-A line is one of SageMaker's data capture: a request with one or more rows, and its answer. Files lie in folders of
-hours, `yyyy/mm/dd/hh`, by the time of the answer.
+Files lie in folders of hours, `yyyy/mm/dd/hh`, by the time of the answer.
 """
 
 from __future__ import annotations
 
-import base64
-import csv
-import io
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import numpy as np
+from model_monitoring.bodies import UNREADABLE, Prediction, Row, predictions_of, rows_of
+from model_monitoring.lines import Known, Line, Side, chunks_of, decoded, numbers, seconds
 
 BATCH = 8192
 """Rows of a batch, at least, where there are so many."""
-MAX_LINE = 64 << 20
+HOUR = 3600.0
+NOT_WATCHED = "monitor=ignore"
+"""What a caller says (`X-Amzn-SageMaker-Custom-Attributes`) whose rows are no traffic: trials, what-if questions."""
 _HOUR = re.compile(r"(\d{4})/(\d\d)/(\d\d)/(\d\d)/[^/]+$")
 
 Columns = dict[str, list[Any]]
 """A column's name to its values, one for each row: numbers, texts, None where there is none."""
 
 
-class Side(msgspec.Struct, rename="camel"):
-    """A request's or an answer's body."""
-
-    data: str
-    encoding: str
-
-
-class Sides(msgspec.Struct, rename="camel"):
-    """Both bodies."""
-
-    endpoint_input: Side
-    endpoint_output: Side
-
-
-NOT_WATCHED = "monitor=ignore"
-"""What a caller says (`X-Amzn-SageMaker-Custom-Attributes`) whose rows are no traffic: trials, what-if questions."""
-
-
-class Event(msgspec.Struct, rename="camel"):
-    """Which exchange it was, and when."""
-
-    event_id: str
-    inference_time: datetime
-    inference_id: str = ""
-    custom_attributes: str = ""
-
-
-class Line(msgspec.Struct, rename="camel"):
-    """A captured exchange."""
-
-    capture_data: Sides
-    event_metadata: Event
-
-
-Row = dict[str, Any]
-"""A row's values by name."""
-
-
 @dataclass
 class Rows:
-    """A batch. `events` has of each row the event (`inferenceId`, else `eventId`) and its place in the request."""
+    """A batch, whose rows are either objects (`rows`) or values in the order of `names` (`values`).
 
+    Of each row: its event (`inferenceId`, else `eventId`), its place in the request, what was answered, and when.
+    """
+
+    names: tuple[str, ...] = ()
     rows: list[Row] = field(default_factory=list)
-    events: list[tuple[str, int]] = field(default_factory=list)
+    values: list[tuple[Any, ...]] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.events)
 
     @property
     def columns(self) -> Columns:
-        """The rows by columns. Columns that a row does not have are None there."""
-        names: dict[str, None] = {}
-        for row in self.rows:
-            names.update(dict.fromkeys(row))
-        return {name: [row.get(name) for row in self.rows] for name in names}
-
-
-_line = msgspec.json.Decoder(Line).decode
-_any = msgspec.json.Decoder().decode
+        """What was asked, by columns. Columns that a row does not have are None there."""
+        if self.values:
+            return {name: [*column] for name, column in zip(self.names, zip(*self.values, strict=True), strict=True)}
+        found = dict.fromkeys(name for row in self.rows for name in row)
+        return {name: [row.get(name) for row in self.rows] for name in found}
 
 
 class Capture:
-    """Reads a folder of captured lines. What can't be read is left out, and counted by its kind in `unreadable`."""
+    """Reads captured files. What can't be read is left out, and counted by its kind in `unreadable`."""
 
-    def __init__(self, folder: Path, since: datetime, until: datetime, order: Sequence[str], output: str) -> None:
-        """From `since` to before `until`. `order` names the features of rows without names; `output` the prediction."""
-        self._folder, self._since, self._until = folder, since, until
-        self._order, self._output = tuple(order), output
+    def __init__(self, since: float, until: float, order: Sequence[str]) -> None:
+        """From `since` to before `until`, in Unix time. `order` names the features of rows without names."""
+        self._since, self._until = since, until
+        self._order = tuple(order)
+        self._known = Known(order)
         self.lines = 0
         self.unreadable: Counter[str] = Counter()
+        self.oldest, self.newest = math.inf, -math.inf
 
-    def batches(self) -> Iterator[Rows]:
+    def batches(self, paths: Iterable[Path]) -> Iterator[Rows]:
         """Every row in the window, some thousand at a time."""
-        rows = Rows()
-        for path in sorted(self._folder.rglob("*.jsonl")):
-            if not path.name.startswith(".") and self._may_hold(path):
-                for line in lines_of(path):
-                    self._add(line, rows)
-                    if len(rows) >= BATCH:
-                        yield rows
-                        rows = Rows()
-        if len(rows):
-            yield rows
+        usual, others = Rows(self._order), Rows()
+        for path in paths:
+            for line in decoded(chunks_of(path)):
+                self._add(line, usual, others)
+                if len(usual) >= BATCH:
+                    yield usual
+                    usual = Rows(self._order)
+                if len(others) >= BATCH:
+                    yield others
+                    others = Rows()
+        yield from (rows for rows in (usual, others) if len(rows))
 
-    def _may_hold(self, path: Path) -> bool:
-        """Whether the file's hour touches the window. An exchange is written an hour after its time at most."""
-        found = _HOUR.search(path.as_posix())
-        if found is None:
-            return True
-        year, month, day, hour = map(int, found.groups())
-        try:
-            began = datetime(year, month, day, hour, tzinfo=UTC).timestamp()
-        except ValueError:
-            return False
-        return self._since.timestamp() < began + 2 * 3600 and began < self._until.timestamp() + 3600
-
-    def _add(self, text: bytes | None, rows: Rows) -> None:
+    def _add(self, line: Line | None, usual: Rows, others: Rows) -> None:
         self.lines += 1
-        if text is None:
-            self.unreadable["too long"] += 1
-            return
-        try:
-            line = _line(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if line is None:
             self.unreadable["not a captured line"] += 1
             return
         event = line.event_metadata
-        at = event.inference_time
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+        try:
+            at = seconds(event.inference_time)
+        except ValueError:
+            self.unreadable["not a captured line"] += 1
+            return
+        self.oldest, self.newest = min(self.oldest, at), max(self.newest, at)
         if not self._since <= at < self._until or event.custom_attributes == NOT_WATCHED:
             self.lines -= 1
             return
-        try:
-            asked = _rows(line.capture_data.endpoint_input, self._order)
-        except _UNREADABLE:
-            self.unreadable["request"] += 1
+        asked, answered = line.capture_data.endpoint_input, line.capture_data.endpoint_output
+        values = self._known.rows(asked.data) if asked.encoding == "JSON" else None
+        rows = self._others(asked) if values is None else None
+        predictions = self._predictions(answered)
+        count = len(values or rows or ())
+        if predictions is None or (values is None and rows is None):
+            self.unreadable["answer" if predictions is None else "request"] += 1
             return
-        try:
-            answered = _predictions(line.capture_data.endpoint_output)
-        except _UNREADABLE:
-            self.unreadable["answer"] += 1
-            return
-        if len(asked) != len(answered) or not asked:
+        if count != len(predictions) or not count:
             self.unreadable["as many answers as rows"] += 1
             return
-        for row, prediction in zip(asked, answered, strict=True):
-            row[self._output] = prediction
-        rows.rows += asked
-        event_id = event.inference_id or event.event_id
-        rows.events += [(event_id, place) for place in range(len(asked))]
+        into = others if values is None else usual
+        into.values += values or ()
+        into.rows += rows or ()
+        into.predictions += predictions
+        into.events += [event.inference_id or event.event_id] * count
+        into.places += range(count)
+        into.times += [at] * count
+
+    def _others(self, side: Side) -> list[Row] | None:
+        try:
+            return rows_of(side.data, side.encoding, self._order)
+        except UNREADABLE:
+            return None
+
+    @staticmethod
+    def _predictions(side: Side) -> Sequence[Prediction] | None:
+        found = numbers(side.data) if side.encoding == "JSON" else None
+        if found is not None:
+            return found
+        try:
+            return predictions_of(side.data, side.encoding)
+        except UNREADABLE:
+            return None
 
 
-_UNREADABLE = (
-    msgspec.DecodeError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    RecursionError,
-    csv.Error,
-)
+def files_of(folder: Path, since: float, until: float) -> Iterator[tuple[float | None, list[Path]]]:
+    """The files whose hours touch the window, by hour: when it began (Unix time), None for files of no hour.
+
+    An exchange is written an hour after its time at most. Files that are being written have a dot in front.
+    """
+    hours: dict[float | None, list[Path]] = {}
+    for path in sorted(folder.rglob("*.jsonl")):
+        if not path.name.startswith("."):
+            began = hour_of(path)
+            if began is None or (since < began + 2 * HOUR and began < until + HOUR):
+                hours.setdefault(began, []).append(path)
+    yield from hours.items()
 
 
-def lines_of(path: Path) -> Iterator[bytes | None]:
-    """The file's lines without empty ones; None for one that is too long, and for a file that is gone meanwhile."""
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(MAX_LINE):
-                if len(line) == MAX_LINE and not line.endswith(b"\n"):
-                    yield None
-                    while (line := file.readline(MAX_LINE)) and not line.endswith(b"\n"):
-                        pass
-                elif line.strip():
-                    yield line
-    except OSError:
-        yield None
-
-
-def _rows(side: Side, order: tuple[str, ...]) -> list[Row]:
-    return _BODIES[side.encoding](side.data, order)
-
-
-def _json(data: str, order: tuple[str, ...]) -> list[Row]:
-    """A JSON request in each of the shapes that the model service takes, or JSON lines of rows."""
-    try:
-        body = _any(data)
-    except msgspec.DecodeError:
-        return _of([_any(line) for line in data.splitlines() if line.strip()], order)
-    if isinstance(body, list):
-        return _of([body], order)
-    body = body.get("dataframe_split", body)
-    if "data" in body:
-        return _of(body["data"], tuple(body["columns"]))
-    return _of(next((body[key] for key in ("instances", "dataframe_records") if key in body), [body]), order)
-
-
-def _of(rows: list[Any], order: tuple[str, ...]) -> list[Row]:
-    """Rows that are objects as they are, rows that are arrays by `order`."""
-    if set(map(type, rows)) == {dict}:
-        return rows
-    return [dict(zip(order, row, strict=True)) for row in rows]
-
-
-def _csv(data: str, order: tuple[str, ...]) -> list[Row]:
-    """With a header, where its words are the features' names; else in their order."""
-    lines = [line for line in csv.reader(io.StringIO(data), strict=True) if line]
-    if lines and set(lines[0]) == set(order):
-        order = tuple(lines.pop(0))
-    return _of([[value_of(text) for text in line] for line in lines], order)
-
-
-def value_of(text: str) -> float | int | str | None:
-    """A CSV field: a number where it reads as one, None where it is empty or says NaN."""
-    if not text or text.lower() == "nan":
+def hour_of(path: Path) -> float | None:
+    """When the hour began that the file's folder names, in Unix time; None if it names none."""
+    found = _HOUR.search(path.as_posix())
+    if found is None:
         return None
-    if "_" in text:  # Python would read 1_000 as a number
-        return text
     try:
-        return int(text) if text.lstrip("-").isdecimal() and len(text) < 19 else float(text)
+        year, month, day, hour = map(int, found.groups())
+        return datetime(year, month, day, hour, tzinfo=UTC).timestamp()
     except ValueError:
-        return text
-
-
-def _array(data: str, order: tuple[str, ...]) -> list[Row]:
-    array = np.atleast_2d(np.load(io.BytesIO(base64.b64decode(data, validate=True)), allow_pickle=False))
-    return _of([[_number(value) for value in row] for row in array.tolist()], order)
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else value
-
-
-_BODIES: Mapping[str, Callable[[str, tuple[str, ...]], list[Row]]] = {"JSON": _json, "CSV": _csv, "BASE64": _array}
-
-
-def _predictions(side: Side) -> list[float]:
-    if side.encoding == "BASE64":
-        array = np.load(io.BytesIO(base64.b64decode(side.data, validate=True)), allow_pickle=False)
-        return [float(number) for number in array.ravel()]
-    if side.encoding == "CSV":
-        return [float(number) for number in re.split(r"[,\n]", side.data.strip())]
-    try:
-        found = [_any(side.data)]
-    except msgspec.DecodeError:
-        found = [_any(line) for line in side.data.splitlines() if line.strip()]
-    return [float(number) for value in found for number in _of_answer(value)]
-
-
-def _of_answer(value: Any) -> list[float]:
-    """Of `{"predictions": [...]}`, or of a line, `{"prediction": ...}`; or the bare number or list."""
-    if isinstance(value, dict):
-        value = value["predictions"] if "predictions" in value else value["prediction"]
-    return value if isinstance(value, list) else [value]
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,14 +12,30 @@ Weighted = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def of_numbers(a: Weighted, a_weights: Weighted, b: Weighted, b_weights: Weighted) -> float:
-    """The largest difference of the two cumulative distributions; values in ascending order."""
-    places = np.concatenate([a, b])
-    return float(np.abs(_cumulative(a, a_weights, places) - _cumulative(b, b_weights, places)).max())
+    """The largest difference of the two cumulative distributions (Kolmogorov, Smirnov); values in ascending order."""
+    if len(a) > len(b):
+        a, a_weights, b, b_weights = b, b_weights, a, a_weights
+    # Between two places of `a` its distribution is level and the other one grows: the largest difference lies at one of
+    # `a`'s places, or just before it.
+    last = np.append(a[1:] != a[:-1], True)
+    places, own = a[last], np.cumsum(a_weights)[last] / a_weights.sum()
+    above = np.abs(own - _cumulative(b, b_weights, places, "right"))
+    below = np.abs(np.append(0.0, own[:-1]) - _cumulative(b, b_weights, places, "left"))
+    return float(max(above.max(), below.max()))
 
 
-def _cumulative(values: Weighted, weights: Weighted, places: Weighted) -> Weighted:
+def _cumulative(values: Weighted, weights: Weighted, places: Weighted, side: Literal["left", "right"]) -> Weighted:
     sums = np.concatenate([[0.0], np.cumsum(weights)])
-    return np.asarray(sums[np.searchsorted(values, places, side="right")] / sums[-1], dtype=np.float64)
+    return np.asarray(sums[np.searchsorted(values, places, side=side)] / sums[-1], dtype=np.float64)
+
+
+def from_the_rest(distance: float, part: int, whole: int) -> float:
+    """How far a part of `part` values lies from the others, given how far from all `whole` of them.
+
+    The whole's distribution is the mean of both, weighted by their sizes: the part's distance from the others is
+    `whole / (whole - part)` times that. Infinite for a part that is the whole.
+    """
+    return distance * whole / (whole - part) if part < whole else math.inf
 
 
 def of_categories(a: Mapping[str, int], b: Mapping[str, int]) -> float:

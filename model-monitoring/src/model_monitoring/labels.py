@@ -1,75 +1,172 @@
-"""Ground truth in SageMaker's format.
+"""Ground truth in SageMaker's format, joined with what was answered.
 
-A line is `{"groundTruthData": {"data", "encoding"}, "eventMetadata": {"eventId"}}`; ours may name its `source`.
+A line is `{"groundTruthData": {"data", "encoding"}, "eventMetadata": {"eventId"}}`; ours may name its `source`. Files
+lie in folders of the hours in which labels became known, and are named by their time: the newest label comes last.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from model_monitoring.captured import lines_of
+from model_monitoring.answers import Answers, Coded, Keys, Vector, keys_of
+from model_monitoring.bodies import value_of
+from model_monitoring.captured import HOUR, files_of
+from model_monitoring.lines import chunks_of
 
-MAX_LABELS = 20_000_000
+MAX_LABELS = 50_000_000
+"""Labels that are read at most, at 24 bytes each."""
+_BATCH = 65_536
+DAY = 24 * HOUR
 
 
-class _Truth(msgspec.Struct):
+class _Truth(msgspec.Struct, gc=False):
     data: str
     encoding: str
 
 
-class _Event(msgspec.Struct, rename="camel"):
+class _Event(msgspec.Struct, rename="camel", gc=False):
     event_id: str
     source: str = ""
 
 
-class _Line(msgspec.Struct, rename="camel"):
+class _Line(msgspec.Struct, rename="camel", gc=False):
     ground_truth_data: _Truth
     event_metadata: _Event
 
 
-_line = msgspec.json.Decoder(_Line).decode
+_decoder = msgspec.json.Decoder(_Line)
 _any = msgspec.json.Decoder().decode
 
 
+@dataclass(frozen=True)
+class Joined:
+    """Rows that have a label: what was predicted and what came true, as `coded` names them, and when it was asked.
+
+    `rows` were asked in all. `corrected` labels replaced an earlier one of their row, `repeated` said the same again,
+    `unknown` belong to no row of the window, `early` became known before the row was asked and do not count.
+    """
+
+    rows: int
+    predictions: Vector
+    labels: Vector
+    times: Vector
+    coded: Coded
+    corrected: int = 0
+    repeated: int = 0
+    unknown: int = 0
+    early: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)
+
+
 class Labels:
-    """What came true, by event; of several labels of an event the newest counts. What can't be read is counted."""
+    """The labels that became known in and after a window."""
 
-    def __init__(self, folder: Path, sources: frozenset[str] | None = None) -> None:
-        """`sources` are those to be trusted, of lines that name theirs; None trusts all."""
-        self.of_event: dict[str, list[float]] = {}
+    def __init__(self, folder: Path, since: float, sources: frozenset[str] | None = None) -> None:
+        """From a day before `since` (Unix time) on, as earlier ones can't belong to what was asked in the window.
+
+        `sources` are those to be trusted, of lines that name theirs; None trusts all.
+        """
+        self.coded = Coded()
         self.unreadable: Counter[str] = Counter()
-        self.corrected = 0
-        # Folders are hours and files are named by their time, so that in this order the newest comes last.
-        for path in sorted(folder.rglob("*.jsonl")):
-            if path.name.startswith("."):
-                continue
-            for text in lines_of(path):
-                self._add(text, sources)
-                if len(self.of_event) >= MAX_LABELS:
-                    self.unreadable["too many"] += 1
-                    return
+        self._sources = sources
+        self._parts: list[tuple[Keys, Vector, Vector]] = []
+        self._pending: tuple[list[str], list[int], list[float | str], list[float]] = ([], [], [], [])
+        self._count = 0
+        for hour, paths in files_of(folder, max(since, 0.0) - DAY, math.inf):
+            self._read(paths, math.inf if hour is None else hour + HOUR)
+        self._flush()
 
-    def _add(self, text: bytes | None, sources: frozenset[str] | None) -> None:
-        try:
-            line = _line(text or b"")
-            if sources is not None and line.event_metadata.source not in sources:
-                self.unreadable["source not trusted"] += 1
+    def join(self, answers: Answers) -> Joined:
+        """Labels and what they are of; of several labels of a row the newest counts."""
+        asked, predictions, times = answers.whole()
+        if not self._parts:
+            nothing = np.empty(0)
+            return Joined(len(asked), nothing, nothing, nothing, self.coded, unreadable=self.unreadable)
+        keys, truths, known = (np.concatenate([*column]) for column in zip(*self._parts, strict=True))
+        order = np.argsort(asked, kind="stable")
+        place = np.searchsorted(asked[order], keys)
+        found = place < len(asked)
+        found[found] = asked[order][place[found]] == keys[found]
+        row, truths, known = order[place[found]], truths[found], known[found]
+        early = known <= times[row]
+        row, truths = row[~early], truths[~early]
+        # A stable sort by row keeps the labels of one row in the order in which they came.
+        by_row = np.argsort(row, kind="stable")
+        row, truths = row[by_row], truths[by_row]
+        is_again = row[1:] == row[:-1]
+        is_same = truths[1:] == truths[:-1]
+        newest = np.append(~is_again, True)[: len(row)]
+        row, truths = row[newest], truths[newest]
+        return Joined(
+            rows=len(asked),
+            predictions=self.coded.joined(answers.coded, predictions[row]),
+            labels=truths,
+            times=times[row],
+            coded=self.coded,
+            corrected=int((is_again & ~is_same).sum()),
+            repeated=int((is_again & is_same).sum()),
+            unknown=int((~found).sum()),
+            early=int(early.sum()),
+            unreadable=self.unreadable,
+        )
+
+    def _read(self, paths: Iterable[Path], known: float) -> None:
+        for path in paths:
+            for chunk in chunks_of(path):
+                for text in (chunk or b"?").splitlines():
+                    if text.strip():
+                        self._add(text, known)
+            if self._count >= MAX_LABELS:
+                self.unreadable["too many labels"] += 1
                 return
-            values = _numbers(line.ground_truth_data)
+
+    def _add(self, text: bytes, known: float) -> None:
+        try:
+            line = _decoder.decode(text)
+            values = _values(line.ground_truth_data)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, TypeError, RecursionError):
             self.unreadable["not a label"] += 1
             return
-        self.corrected += line.event_metadata.event_id in self.of_event
-        self.of_event[line.event_metadata.event_id] = values
+        event = line.event_metadata
+        if self._sources is not None and event.source not in self._sources:
+            self.unreadable["source not trusted"] += 1
+            return
+        events, places, truths, moments = self._pending
+        events += [event.event_id] * len(values)
+        places += range(len(values))
+        truths += values
+        moments += [known] * len(values)
+        self._count += len(values)
+        if len(events) >= _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        events, places, truths, moments = self._pending
+        if events:
+            self._parts.append((keys_of(events, places), self.coded.of(truths), np.asarray(moments)))
+        self._pending = ([], [], [], [])
 
 
-def _numbers(truth: _Truth) -> list[float]:
+def _values(truth: _Truth) -> list[float | str]:
     if truth.encoding == "JSON":
         value: Any = _any(truth.data)
-        return [float(number) for number in (value if isinstance(value, list) else [value])]
-    return [float(number) for number in re.split(r"[,\n]", truth.data.strip())]
+        return [_value(one) for one in (value if isinstance(value, list) else [value])]
+    return [_value(value_of(text.strip())) for text in re.split(r"[,\n]", truth.data.strip())]
+
+
+def _value(value: Any) -> float | str:
+    """Raises ValueError for what is no label."""
+    if isinstance(value, bool | int | float):
+        return float(value)
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError("neither a number nor a class")

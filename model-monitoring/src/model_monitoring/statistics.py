@@ -69,9 +69,10 @@ def _numerical(numbers: Numbers) -> dict[str, Any]:
 def _buckets(numbers: Numbers, edges: np.ndarray[Any, np.dtype[np.float64]]) -> list[dict[str, float]]:
     inner = np.unique(edges[1:-1])
     if len(inner) < BUCKETS - 1 or not edges[0] < inner[0]:  # one value, or values too close for ten buckets
-        shares, edges = [1.0], edges[[0, -1]]
+        shares, edges = np.ones(1), edges[[0, -1]]
     else:
-        shares = numbers.sketch.get_pmf(inner)
+        values, weights = numbers.weighted()
+        shares = np.bincount(np.searchsorted(inner, values, "right"), weights, BUCKETS) / numbers.count
     return [
         {"lower_bound": float(low), "upper_bound": float(high), "count": round(share * numbers.count)}
         for low, high, share in zip(edges, edges[1:], shares, strict=False)
@@ -79,20 +80,37 @@ def _buckets(numbers: Numbers, edges: np.ndarray[Any, np.dtype[np.float64]]) -> 
 
 
 def _sketch(numbers: Numbers) -> dict[str, Any]:
-    """The sketch's items by level: an item of level i stands for 2 to the power of i values."""
+    """The sketches' items by level: an item of level i stands for 2 to the power of i values."""
     levels: dict[int, list[float]] = {}
-    for value, weight in numbers.sketch:
-        levels.setdefault(int(weight).bit_length() - 1, []).append(value)
+    for base, sketch in numbers.sketches.items():
+        for value, weight in sketch:
+            levels.setdefault(base + int(weight).bit_length() - 1, []).append(value)
     data = [levels.get(level, []) for level in range(max(levels, default=-1) + 1)]
     return {"parameters": {"c": 0.64, "k": float(K)}, "data": data}
 
 
 def _categorical(column: Column) -> dict[str, Any]:
+    return {"distinct_count": len(column.texts), "distribution": {"categorical": {"buckets": _shown(column)}}}
+
+
+def _shown(column: Column) -> list[dict[str, Any]]:
     shown = column.texts.most_common(MAX_SHOWN)
-    buckets = [{"value": text, "count": count} for text, count in shown]
+    buckets: list[dict[str, Any]] = [{"value": text, "count": count} for text, count in shown]
     if rest := column.text_count - sum(count for _, count in shown):
         buckets.append({"value": OTHERS, "count": rest})
-    return {"distinct_count": len(column.texts), "distribution": {"categorical": {"buckets": buckets}}}
+    return buckets
+
+
+def known_of(name: str, column: Column, kind: str | None = None) -> Known:
+    """A column as its statistics would tell it, as `kind` if that is given."""
+    kind = column.kind if kind is None else kind
+    there = (name, kind, column.present, column.missing)
+    if kind in ("Integral", "Fractional") and column.numbers.count:
+        values, weights = column.numbers.weighted()
+        return Known(*there, values=values, weights=weights)
+    if kind == "String":
+        return Known(*there, categories={bucket["value"]: bucket["count"] for bucket in _shown(column)})
+    return Known(*there)
 
 
 def known(statistics: bytes, name: str) -> dict[str, Known]:

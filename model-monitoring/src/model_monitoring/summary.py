@@ -1,10 +1,10 @@
-"""What is remembered of a column: counts, moments, a sketch of its numbers, counts of its texts. Merging adds up."""
+"""What is remembered of a column: counts, moments, sketches of its numbers, counts of its texts. Merging adds up."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +12,26 @@ import numpy as np
 from datasketches import kll_doubles_sketch
 
 K = 2048
-"""Accuracy of the sketch: ranks are off by 0.1 % or less, surely enough (Karnin, Lang, Liberty 2016)."""
+"""Accuracy of a sketch: ranks are off by 0.1 % or less, surely enough (Karnin, Lang, Liberty 2016)."""
+THINNED = ((1 << 16, 5), (1 << 13, 2))
+"""Batches of that many numbers: one of 2^5, or of 2^2, neighbours by rank goes into a sketch, by chance which one.
+
+That is the sampler that Karnin, Lang and Liberty put below their sketch, over sorted numbers: a batch's ranks are off
+by 0.05 % at most, without bias. Sorting is ten times cheaper than the sketch.
+"""
 MAX_TEXTS = 10_000
 """Different texts that are told apart in a column; others count together."""
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+_chance = np.random.default_rng(2048)
 
 
 @dataclass
 class Numbers:
-    """Moments and the sketch of a column's numbers."""
+    """Moments and sketches of a column's finite numbers.
+
+    `sketches` has by level i the sketch of numbers that stand for 2^i each; the levels' numbers add up to `count`.
+    """
 
     count: int = 0
     integral: int = 0
@@ -28,23 +40,23 @@ class Numbers:
     least: float = math.inf
     greatest: float = -math.inf
     negative: int = 0
-    sketch: Any = field(default_factory=lambda: kll_doubles_sketch(K))
+    sketches: dict[int, Any] = field(default_factory=dict)
 
     @property
     def deviation(self) -> float:
         """The standard deviation of the population; 0 without numbers."""
         return math.sqrt(max(0.0, self.squares / self.count)) if self.count else 0.0
 
-    def add(self, values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-        """Take in finite numbers."""
+    def add(self, values: Vector, is_integral: bool = False) -> None:
+        """Take in finite numbers in ascending order; `is_integral` says that all are whole."""
         if not len(values):
             return
         mean = float(values.mean())
-        self._join(len(values), mean, float(((values - mean) ** 2).sum()))
-        self.integral += int((values == np.floor(values)).sum())
-        self.negative += int((values < 0).sum())
-        self.least, self.greatest = min(self.least, float(values.min())), max(self.greatest, float(values.max()))
-        self.sketch.update(values)
+        self._join(len(values), mean, float(np.square(values - mean).sum()))
+        self.integral += len(values) if is_integral else int((values == np.floor(values)).sum())
+        self.negative += int(np.searchsorted(values, 0.0))
+        self.least, self.greatest = min(self.least, float(values[0])), max(self.greatest, float(values[-1]))
+        self._sketch(values)
 
     def merge(self, other: Numbers) -> None:
         """Take in what another one has seen."""
@@ -54,7 +66,34 @@ class Numbers:
         self.integral += other.integral
         self.negative += other.negative
         self.least, self.greatest = min(self.least, other.least), max(self.greatest, other.greatest)
-        self.sketch.merge(other.sketch)
+        for level, sketch in other.sketches.items():
+            self._level(level).merge(sketch)
+
+    def weighted(self) -> tuple[Vector, Vector]:
+        """The sketches' numbers in ascending order, and how many of the column's each stands for."""
+        pairs = [
+            (value, float(int(weight) << level)) for level, sketch in self.sketches.items() for value, weight in sketch
+        ]
+        both = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+        both = both[np.argsort(both[:, 0], kind="stable")]
+        return both[:, 0], both[:, 1]
+
+    def _sketch(self, values: Vector) -> None:
+        level = next((level for most, level in THINNED if len(values) >= most), 0)
+        step = 1 << level
+        rest = len(values) % step
+        if level:
+            # Any `rest` numbers may stand for themselves: spread over the ranks, they leave no gap at one end.
+            apart = np.linspace(0, len(values) - 1, rest, dtype=np.intp)
+            self._level(0).update(values[apart])
+            values = np.delete(values, apart) if rest else values
+            values = values[np.arange(0, len(values), step) + _chance.integers(0, step, len(values) // step)]
+        self._level(level).update(values)
+
+    def _level(self, level: int) -> Any:
+        if level not in self.sketches:
+            self.sketches[level] = kll_doubles_sketch(K)
+        return self.sketches[level]
 
     def _join(self, count: int, mean: float, squares: float) -> None:
         # Chan, Golub, LeVeque 1979: moments of two parts together, without cancellation.
@@ -116,17 +155,28 @@ class Column:
         self.further_texts += other.further_texts
         self._texts(other.texts)
 
+    def add_numbers(self, values: Vector, is_integral: bool = False) -> None:
+        """Take in doubles: NaN counts as missing, infinite numbers as `other`."""
+        ordered = np.sort(values)  # NaN comes last
+        first, last = np.searchsorted(ordered, [-np.finfo(np.float64).max, np.inf]).tolist()
+        missing = len(ordered) - int(np.searchsorted(ordered, np.nan))
+        self.missing += missing
+        self.other += len(ordered) - missing - (last - first)
+        self.numbers.add(ordered[first:last], is_integral)
+
+    def add_texts(self, counts: Mapping[str, int], missing: int) -> None:
+        """Take in texts that are counted already."""
+        self.missing += missing
+        self._texts(counts)
+
     def _numbers(self, values: Sequence[Any]) -> None:
         try:
             array = np.array(values, dtype=np.float64)
         except OverflowError:  # a whole number beyond a double's range
             array = np.array([_double(value) for value in values], dtype=np.float64)
-        missing, finite = np.isnan(array), np.isfinite(array)
-        self.missing += int(missing.sum())
-        self.other += len(array) - int(missing.sum()) - int(finite.sum())
-        self.numbers.add(array[finite])
+        self.add_numbers(array)
 
-    def _texts(self, counts: Counter[str]) -> None:
+    def _texts(self, counts: Mapping[str, int]) -> None:
         for text, count in counts.items():
             if text in self.texts or len(self.texts) < MAX_TEXTS:
                 self.texts[text] += count
@@ -151,20 +201,24 @@ class Summary:
     def add(self, columns: dict[str, list[Any]], count: int) -> None:
         """Take in a batch of `count` rows."""
         for name, values in columns.items():
-            self._column(name).add(values)
-        self._note_absent(columns, count)
+            self.column(name).add(values)
+        self.add_rows(columns, count)
+
+    def column(self, name: str) -> Column:
+        """The column, for a reader that takes in values by itself; it says `add_rows` afterwards."""
+        # Rows that came before the column's first had no value in it.
+        return self.columns.setdefault(name, Column(missing=self.rows))
+
+    def add_rows(self, there: Iterable[str], count: int) -> None:
+        """Count rows whose values are taken in, in the columns that are there."""
+        self._note_absent(there, count)
         self.rows += count
 
     def merge(self, other: Summary) -> None:
         """Take in what another one has seen."""
         for name, column in other.columns.items():
-            self._column(name).merge(column)
-        self._note_absent(other.columns, other.rows)
-        self.rows += other.rows
-
-    def _column(self, name: str) -> Column:
-        # Rows that came before the column's first had no value in it.
-        return self.columns.setdefault(name, Column(missing=self.rows))
+            self.column(name).merge(column)
+        self.add_rows(other.columns, other.rows)
 
     def _note_absent(self, there: Iterable[str], count: int) -> None:
         for name in self.columns.keys() - set(there):

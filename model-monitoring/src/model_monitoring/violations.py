@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from model_monitoring import distance
 from model_monitoring.constraints import Config, Constraints, Distribution, Feature
 from model_monitoring.statistics import Known
 from model_monitoring.summary import Column, Summary
+from model_monitoring.windows import Length
 
 MAX_UNREADABLE = 0.01
 """Share of captured lines that may be unreadable."""
+CHANCE = 3.0
+"""Standard deviations of a count that chance explains."""
 _SLACK = 1e-9
 _NAMED = 5
 
 
 def check(
-    summary: Summary, now: Mapping[str, Known], baseline: Mapping[str, Known], held: Constraints
+    summary: Summary, now: Mapping[str, Known], baseline: Mapping[str, Known], held: Constraints, length: Length
 ) -> Iterator[dict[str, str]]:
-    """The violations, in the order of the constraints. `now` is the summary's own statistics.
+    """The violations, in the order of the constraints. `now` is the summary's own statistics; `length` the window's.
 
     Raises no error for columns that came or went: that is what is looked for.
     """
@@ -30,7 +35,12 @@ def check(
         if column is None:
             yield _violation(feature.name, "missing_column_check", "the column is in the baseline and not in the data")
             continue
-        yield from _of_column(feature, held.config_of(feature), column, now[feature.name], baseline.get(feature.name))
+        config = held.config_of(feature)
+        yield from _of_column(feature, config, column, length)
+        if column.present and feature.name in baseline:
+            yield from _drift(
+                feature.name, config.distribution_constraints, now[feature.name], baseline[feature.name], length
+            )
     for name in summary.columns.keys() - {feature.name for feature in held.features}:
         yield _violation(name, "extra_column_check", "the column is in the data and not in the baseline")
 
@@ -43,20 +53,28 @@ def unreadable(lines: int, kinds: Mapping[str, int]) -> Iterator[dict[str, str]]
         yield _violation("", "unreadable_lines_check", f"{count} of {lines} lines ({how}); {MAX_UNREADABLE:.0%} may be")
 
 
-def _of_column(
-    feature: Feature, config: Config, column: Column, now: Known, before: Known | None
-) -> Iterator[dict[str, str]]:
-    rows = column.present + column.missing
-    completeness = column.present / rows if rows else 0.0
-    if completeness < feature.completeness - _SLACK:
-        said = f"{completeness:.4f} of the values are there; the constraint is {feature.completeness:.4f}"
-        yield _violation(feature.name, "completeness_check", said)
+def _of_column(feature: Feature, config: Config, column: Column, length: Length) -> Iterator[dict[str, str]]:
+    yield from _completeness(feature, config, column, length)
     if not column.present:
         return
     yield from _types(feature, config, column)
     yield from _categories(feature, config, column)
-    if before is not None:
-        yield from _drift(feature.name, config.distribution_constraints, now, before)
+
+
+def _completeness(feature: Feature, config: Config, column: Column, length: Length) -> Iterator[dict[str, str]]:
+    rows = column.present + column.missing
+    completeness = column.present / rows if rows else 0.0
+    own = config.completeness_of_windows(length)
+    wanted = feature.completeness if own is None else own
+    slack = _SLACK
+    if config.distribution_constraints.comparison_method == "Robust" and rows:
+        # A column that is nearly complete misses some more values in a small window by chance. One that was complete
+        # does not: there is no variance then.
+        slack += CHANCE * math.sqrt(wanted * (1 - wanted) / rows) + (CHANCE**2 / rows if 0 < wanted < 1 else 0.0)
+    if completeness < wanted - slack:
+        of_length = f" for a {length}" if own is not None else ""
+        said = f"{completeness:.4f} of the values are there; the constraint is {wanted:.4f}{of_length}"
+        yield _violation(feature.name, "completeness_check", said)
 
 
 def _types(feature: Feature, config: Config, column: Column) -> Iterator[dict[str, str]]:
@@ -90,36 +108,49 @@ def _categories(feature: Feature, config: Config, column: Column) -> Iterator[di
         yield _violation(feature.name, "categorical_values_check", said)
 
 
-def _drift(name: str, config: Distribution, now: Known, before: Known) -> Iterator[dict[str, str]]:
-    if config.perform_comparison == "Disabled":
-        return
-    measured = measure(config, now, before)
-    if measured is None:
-        return
-    method, value, threshold = measured
-    is_drift = value < threshold if method == "ChiSquared" else value > threshold
-    if is_drift:
-        figure = "p-value" if method == "ChiSquared" else "distance"
-        said = f"{method} {figure} {value:.4f} from the baseline; threshold {threshold:g}"
-        yield _violation(name, "baseline_drift_check", said)
+def _drift(name: str, config: Distribution, now: Known, before: Known, length: Length) -> Iterator[dict[str, str]]:
+    measured = measure(config, now, before, length) if config.perform_comparison == "Enabled" else None
+    if measured is not None and measured.is_drift:
+        figure = "p-value" if measured.method == "ChiSquared" else "distance"
+        said = f"{measured.method} {figure} {measured.value:.4f} from the baseline; threshold {measured.threshold:g}"
+        yield _violation(name, "baseline_drift_check", said + (f" for a {length}" if measured.is_of_windows else ""))
 
 
-def measure(config: Distribution, now: Known, before: Known) -> tuple[str, float, float] | None:
-    """Method, distance (or p-value) and threshold; None where one side has nothing to compare, or another type."""
+@dataclass(frozen=True)
+class Measured:
+    """A distance, or for ChiSquared a p-value, and its threshold; whether that is the one of windows of the length."""
+
+    method: str
+    value: float
+    threshold: float
+    is_of_windows: bool = False
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether it is beyond the threshold."""
+        return self.value < self.threshold if self.method == "ChiSquared" else self.value > self.threshold
+
+
+def measure(config: Distribution, now: Known, before: Known, length: Length) -> Measured | None:
+    """How far the window is from the baseline; None where one side has nothing to compare, or another type."""
+    own = config.of_windows(length)
     n, m = len(now.values), len(before.values)
     if n and m:
         found = distance.of_numbers(now.values, now.weights, before.values, before.weights)
         if config.comparison_method == "Robust":
             found = distance.robust(found, int(now.weights.sum()), int(before.weights.sum()))
-        return config.comparison_method, found, config.comparison_threshold
+        return Measured(
+            config.comparison_method, found, config.comparison_threshold if own is None else own, own is not None
+        )
     if now.categories and before.categories:
         if config.categorical_drift_method == "ChiSquared":
             p_value = distance.chi_squared_p_value(now.categories, before.categories)
-            return "ChiSquared", p_value, config.categorical_comparison_threshold
+            return Measured("ChiSquared", p_value, config.categorical_comparison_threshold)
         found = distance.of_categories(now.categories, before.categories)
         if config.comparison_method == "Robust":
             found = distance.robust(found, sum(now.categories.values()), sum(before.categories.values()))
-        return "LInfinity", found, config.categorical_comparison_threshold
+        threshold = config.categorical_comparison_threshold if own is None else own
+        return Measured("LInfinity", found, threshold, own is not None)
     return None
 
 

@@ -174,16 +174,34 @@ class MonitorDesk(Protocol):
     """Whether what a model is asked and answers is still what it was. Times are Unix time; the end is not in a window."""
 
     def baseline(
-        self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
+        self,
+        environment: str,
+        table: str | None,
+        since: float | None,
+        until: float | None,
+        who: str,
+        tell: Tell,
+        time: str | None = None,
     ) -> MonitorView:
-        """Make the baseline of the environment's model: of a CSV table, or of a window of its own traffic.
+        """Make the baseline of the environment's model: of a table, or of a window of its own traffic.
 
-        With neither it is made of the version's held-out rows. Raises Refused where there are none that can be used,
+        `time` names the table's column of times. With neither it is made of the version's held-out rows. Raises Refused where there are none that can be used,
         UsageError for a table that is not there.
         """
 
-    def look(self, environment: str, since: float | None, until: float | None, who: str, tell: Tell) -> MonitorView:
-        """Hold a window of the traffic, by default the last day, to the baseline. Raises Refused without one."""
+    def look(
+        self,
+        environment: str,
+        since: float | None,
+        until: float | None,
+        who: str,
+        tell: Tell,
+        length: str | None = None,
+    ) -> MonitorView:
+        """Hold a window of the traffic, by default the last day, to the baseline. Raises Refused without one.
+
+        `length` (day, week, month) says which of the baseline's own windows it is like, if not those of its length.
+        """
 
     def show(self, environment: str) -> MonitorView:
         """The newest look. Raises Refused where there was none."""

@@ -273,17 +273,37 @@ class Monitoring(Protocol):
     """
 
     def baseline(
-        self, environment: str, release: Release, table: str | None, window: tuple[float, float] | None, tell: Tell
+        self,
+        environment: str,
+        release: Release,
+        table: str | None,
+        window: tuple[float, float] | None,
+        tell: Tell,
+        time: str | None = None,
+        counting: Sequence[str] = (),
+        false_alarms: float = 0.05,
     ) -> Kept:
         """Make a baseline of the table, else of the traffic in the window, else of the version's held-out rows.
+
+        `time` is the table's column of times; `false_alarms` the share of its own windows that may alarm in the columns
+        `counting`, by default in all.
 
         Raises UsageError for a table that is not there, Refused for rows that can't be used.
         """
 
     def look(
-        self, environment: str, release: Release, window: tuple[float, float], sources: Sequence[str], tell: Tell
+        self,
+        environment: str,
+        release: Release,
+        window: tuple[float, float],
+        sources: Sequence[str],
+        tell: Tell,
+        length: str | None = None,
     ) -> Kept:
-        """Hold the window, from a Unix time to before another, to the baseline. Raises Refused where there is none."""
+        """Hold the window, from a Unix time to before another, to the baseline. Raises Refused where there is none.
+
+        `length` says which of the baseline's own windows it is like, if not those of its length.
+        """
 
     def newest(self, environment: str) -> MonitorView | None:
         """The view that was kept last."""

@@ -33,7 +33,8 @@ class MonitorView:
     """A look at a window of an environment's model, or the making of its baseline, which has no verdict.
 
     Times are Unix time; `since` and `until` are None for a table. `folder` holds the program's files. `training` is the
-    run that a drift has started; `no_training` says why it has not, where it may.
+    run that a drift has started; `no_training` says why it has not, where it may. `held_since` is when the first of an
+    unbroken row of holds was; `alarm` says what somebody should know of: a drift, or a hold that outlasted its limit.
     """
 
     environment: str
@@ -46,6 +47,8 @@ class MonitorView:
     folder: str
     training: str | None = None
     no_training: str = ""
+    held_since: float | None = None
+    alarm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

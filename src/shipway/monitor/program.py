@@ -25,10 +25,12 @@ from shipway.core.views import MonitorView
 
 LOCK = "model-monitoring/requirements.lock"
 TIMEOUT = 1800.0
+METRICS = "cloudwatch_metrics.jsonl"
 MOST_LOOKS = 100
 """Looks at a version whose files are kept, the newest."""
 _CAPTURED = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput", "endpointOutput"]}}'
 _TABLE = '{"csv": {"header": true}}'
+_PARQUET = '{"parquet": {}}'
 _LAST_WORDS = 400
 _views: TypeAdapter[MonitorView] = TypeAdapter(MonitorView)
 
@@ -65,6 +67,11 @@ class Captured:
         """A folder for each look."""
         return self.bucket / "monitoring" / self.endpoint / self.version
 
+    @property
+    def hours(self) -> Path:
+        """Hours of traffic that are summarised already."""
+        return self.bucket / "monitoring-hours" / self.endpoint / self.version
+
 
 @dataclass(frozen=True)
 class ProgramMonitoring(Monitoring):
@@ -82,21 +89,35 @@ class ProgramMonitoring(Monitoring):
     timeout: float = TIMEOUT
 
     def baseline(
-        self, environment: str, release: Release, table: str | None, window: tuple[float, float] | None, tell: Tell
+        self,
+        environment: str,
+        release: Release,
+        table: str | None,
+        window: tuple[float, float] | None,
+        tell: Tell,
+        time: str | None = None,
+        counting: Sequence[str] = (),
+        false_alarms: float = 0.05,
     ) -> Kept:
         captured = self._captured(environment, release)
         if table is None and window is not None:
             variables = {"dataset_format": _CAPTURED, "dataset_source": str(captured.traffic)}
             variables |= _window(*window) | {"ground_truth_source": str(captured.labels)}
         else:
-            source = self._held_out(captured) if table is None else Path(table)
-            if not source.exists():
-                raise UsageError(f"there is no {source}", fix="name a CSV file with a header, or a folder of them")
-            variables = {"dataset_format": _TABLE, "dataset_source": str(source)}
+            source, time = self._held_out(captured) if table is None else (Path(table), time)
+            variables = {"dataset_format": _form(source), "dataset_source": str(source)}
+            variables |= {"time_column": time} if time else {}
+        variables |= {"counting_columns": ",".join(counting), "false_alarm_rate": str(false_alarms)}
         return self._kept(captured, captured.baselines, variables, tell)
 
     def look(
-        self, environment: str, release: Release, window: tuple[float, float], sources: Sequence[str], tell: Tell
+        self,
+        environment: str,
+        release: Release,
+        window: tuple[float, float],
+        sources: Sequence[str],
+        tell: Tell,
+        length: str | None = None,
     ) -> Kept:
         captured = self._captured(environment, release)
         baseline = max(_folders(captured.baselines), default=None)
@@ -117,6 +138,8 @@ class ProgramMonitoring(Monitoring):
         }
         if sources:
             variables["ground_truth_sources"] = ",".join(sources)
+        if length:
+            variables["window_length"] = length
         kept = self._kept(captured, captured.looks, variables | _window(*window), tell)
         for old in sorted(_folders(captured.looks))[:-MOST_LOOKS]:
             shutil.rmtree(old, ignore_errors=True)
@@ -132,6 +155,8 @@ class ProgramMonitoring(Monitoring):
             raise ShipwayError(f"{path} is damaged ({error})", fix=f"shipway monitor run {environment}") from None
 
     def keep(self, view: MonitorView) -> None:
+        if view.verdict is not None:
+            _write_verdict(Path(view.folder) / "verdict_metrics.jsonl", view, view.verdict.state)
         self.kept.mkdir(parents=True, exist_ok=True)
         path = self.kept / f"{quote(view.environment, safe='')}.json"
         new = path.with_suffix(".new")
@@ -148,7 +173,8 @@ class ProgramMonitoring(Monitoring):
             )
         return captured
 
-    def _held_out(self, captured: Captured) -> Path:
+    def _held_out(self, captured: Captured) -> tuple[Path, str | None]:
+        """The version's held-out rows, and which of their columns is their time, if metadata.json says so."""
         folder = self.version_folder(captured.version)
         found = _read(folder / "metadata.json").get("holdout")
         if not found:
@@ -157,7 +183,7 @@ class ProgramMonitoring(Monitoring):
                 fix="name a table (--from TABLE.csv), or a time of good traffic (--since)",
                 state="nothing was looked at",
             )
-        return folder / str(found["file"])
+        return folder / str(found["file"]), found.get("time")
 
     def _kept(self, captured: Captured, place: Path, variables: dict[str, str], tell: Tell) -> Kept:
         """Run the program into a folder beside the final one, which appears whole, by one rename."""
@@ -166,6 +192,8 @@ class ProgramMonitoring(Monitoring):
         try:
             self._run(captured, work, variables, tell)
             made = work / "made"
+            with suppress(FileNotFoundError):
+                (work / "output" / "metrics" / "cloudwatch" / METRICS).rename(made / METRICS)
             seen = _seen(made)
             folder = place / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
             made.rename(folder)
@@ -187,6 +215,7 @@ class ProgramMonitoring(Monitoring):
             "SAGEMAKER_BASE_DIR": str(work),
             "output_path": str(work / "made"),
             "feature_schema": str(schema),
+            "kept_hours": str(captured.hours),
         }
         tell(f"looking at {captured.endpoint} {captured.version}")
         try:
@@ -213,6 +242,16 @@ class ProgramMonitoring(Monitoring):
         )
 
 
+def _form(source: Path) -> str:
+    """The dataset format of a table. Raises UsageError for one that is not there."""
+    if not source.exists():
+        raise UsageError(
+            f"there is no {source}", fix="name a CSV file with a header, a Parquet file, or a folder of them"
+        )
+    is_parquet = source.suffix == ".parquet" or (source.is_dir() and any(source.rglob("*.parquet")))
+    return _PARQUET if is_parquet else _TABLE
+
+
 def _folders(place: Path) -> list[Path]:
     with suppress(FileNotFoundError):
         return [path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
@@ -229,19 +268,34 @@ def _window(since: float, until: float) -> dict[str, str]:
 def _seen(made: Path) -> Seen:
     """What the program wrote, in brief."""
     statistics = _read(made / "statistics.json")
-    violations = _read(made / "constraint_violations.json").get("violations", ())
+    violations = _read(made / "constraint_violations.json").get("violations", [])
+    violations += _read(made / "model_quality_constraint_violations.json").get("violations", [])
     quality = _read(made / "model_quality_statistics.json")
-    metrics = quality.get("binary_classification_metrics", {})
+    metrics: dict[str, Any] = next((found for kind, found in quality.items() if kind.endswith("_metrics")), {})
     return Seen(
         rows=statistics["dataset"]["item_count"],
         lines=statistics["unreadable"]["lines"],
         unreadable=statistics["unreadable"]["kinds"],
         violations=tuple(
-            Violation(one["feature_name"], one["constraint_check_type"], one["description"]) for one in violations
+            Violation(one.get("feature_name", one.get("metric_name")), one["constraint_check_type"], one["description"])
+            for one in violations
         ),
         labelled=quality.get("dataset", {}).get("labelled_count", 0),
         quality={name: found["value"] for name, found in metrics.items() if "value" in found} or None,
     )
+
+
+def _write_verdict(path: Path, view: MonitorView, state: str) -> None:
+    """The verdict as metrics, in the form of the program's own."""
+    at = f"{datetime.fromtimestamp(view.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    dimensions = [{"Name": "Environment", "Value": view.environment}, {"Name": "ModelVersion", "Value": view.version}]
+    values = {"drift": state == "drift", "hold": state == "hold", "alarm": bool(view.alarm)}
+    lines = [
+        json.dumps({"MetricName": name, "Timestamp": at, "Dimensions": dimensions, "Value": int(value)})
+        for name, value in values.items()
+    ]
+    with suppress(FileNotFoundError):  # the look's folder was removed meanwhile
+        path.write_text("".join(f"{line}\n" for line in lines))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
+from time import time as clock
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ from shipway.cli.here import client as client_here
 from shipway.cli.render.monitor import look_lines
 from shipway.cli.since import since_when
 from shipway.cli.terminal import say, say_json, tell
+from shipway.core.monitoring.watch import LENGTHS
 
 LENGTHY = 1900.0
 """Seconds that a command waits for a look at many rows."""
@@ -28,20 +29,34 @@ def monitor() -> None:
 @monitor.command()
 @click.argument("environment")
 @click.option(
-    "--from", "table", type=click.Path(exists=True, path_type=Path), help="A CSV file with a header, or a folder."
+    "--from",
+    "table",
+    type=click.Path(exists=True, path_type=Path),
+    help="A CSV file with a header, a Parquet file, or a folder of them.",
+)
+@click.option(
+    "--time",
+    metavar="COLUMN",
+    help="The table's column of times, from which thresholds for a day, week and month come.",
 )
 @click.option("--since", metavar="TIME", help="Of the traffic from then on: 7d, 2026-11-26T10:00.")
 @click.option("--until", metavar="TIME", help="Of the traffic until then; default: now.")
 @options.as_json()
-def baseline(environment: str, table: Path | None, since: str | None, until: str | None, as_json: bool) -> int:
+def baseline(
+    environment: str, table: Path | None, time: str | None, since: str | None, until: str | None, as_json: bool
+) -> int:
     """Say what normal is for the model that serves.
 
-    By default that is what the version's held-out rows say. Edit `constraints.json` in the folder that is printed.
+    By default that is what the version's held-out rows say. Where rows have times (--since, --time), how far the
+    baseline's own days, weeks and months lie apart gives the thresholds of such windows; else 0.1 holds for all. Edit
+    `constraints.json` in the folder that is printed.
     """
     if table is not None and (since or until):
         raise click.UsageError("--from goes without --since and --until")
+    if time is not None and table is None:
+        raise click.UsageError("--time goes with --from")
     tell("  · reading; a first time makes an environment for the program, which takes a minute")
-    given: dict[str, Any] = {"table": str(table.resolve()) if table else None}
+    given: dict[str, Any] = {"table": str(table.resolve()) if table else None, "time": time}
     found = client_here().post(
         "environments", environment, "monitor", "baseline", timeout=LENGTHY, **given, **_window(since, until)
     )
@@ -56,14 +71,22 @@ def baseline(environment: str, table: Path | None, since: str | None, until: str
 @click.argument("environment")
 @click.option("--since", metavar="TIME", help="From then on: 7d, 2026-11-26T10:00. Default: the last day.")
 @click.option("--until", metavar="TIME", help="Until then; default: now.")
+@click.option(
+    "--as",
+    "length",
+    type=click.Choice(LENGTHS),
+    help="Of which length the baseline's windows are that it is held to. Default: its own.",
+)
 @options.as_json()
-def run(environment: str, since: str | None, until: str | None, as_json: bool) -> int:
+def run(environment: str, since: str | None, until: str | None, length: str | None, as_json: bool) -> int:
     """Hold a window of the traffic to the baseline.
 
     Exit code 0: quiet. 1: drift. 3: hold, there is too little to tell.
     """
     tell("  · reading what was captured")
-    found = client_here().post("environments", environment, "monitor", timeout=LENGTHY, **_window(since, until))
+    found = client_here().post(
+        "environments", environment, "monitor", timeout=LENGTHY, length=length, **_window(since, until)
+    )
     return _answer(found, as_json)
 
 
@@ -84,6 +107,6 @@ def _answer(found: dict[str, Any], as_json: bool) -> int:
 
 
 def _window(since: str | None, until: str | None) -> dict[str, float]:
-    now = time.time()
+    now = clock()
     given = {"since": since, "until": until}
     return {name: since_when(text, now) for name, text in given.items() if text is not None}

@@ -23,6 +23,8 @@ def _lines(view: dict[str, Any]) -> Iterator[str]:
         yield f"✔ baseline of {plain(view['version'])} in {environment}: {seen['rows']:,} rows"
     else:
         yield f"{_SIGNS[verdict['state']]} {verdict['state']}: {plain(verdict['reason'])}"
+        if verdict["state"] == "hold" and view["alarm"]:
+            yield f"  ALARM: {plain(view['alarm'])}"
         yield f"  {environment}, {plain(view['version'])}, {_moment(view['since'])} to {_moment(view['until'])}"
         yield f"  {seen['rows']:,} rows of {seen['lines']:,} captured requests"
     if seen["unreadable"]:
@@ -41,6 +43,10 @@ def _lines(view: dict[str, Any]) -> Iterator[str]:
         if view["no_training"]:
             yield f"  No training was started: {plain(view['no_training'])}"
         yield f"  Next: shipway train, or accept it as normal: shipway monitor baseline {environment} --since 7d"
+    elif verdict["state"] == "hold":
+        yield f"  Next: shipway monitor run {environment} --since 7d, or shipway logs --env {environment} if there should be more"
+    else:
+        yield f"  Next: nothing to do; shipway monitor run {environment} looks again"
 
 
 def _quality(seen: dict[str, Any]) -> Iterator[str]:

@@ -114,6 +114,8 @@ class Monitor(Strict):
     label_sources: tuple[Name, ...] = Field(default=(), description="whose labels are trusted")
     environments: tuple[Name, ...] = Field(default=(), description="looked at without being asked")
     every: Seconds = Field(default=86400.0, ge=60, description="from one of these looks to the next, and its window")
+    false_alarms: Percent = Field(default=5.0, gt=0, lt=100, description="of a baseline's own windows that would alarm")
+    max_hold: Seconds = Field(default=7 * 86400.0, description="a hold that lasts longer is an alarm")
     retrain: bool = Field(default=False, description="whether a drift starts a training")
     cooldown: Seconds = Field(default=7 * 86400.0, description="from one training that drift starts to the next")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shipway.core.monitoring.watch import span
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -21,12 +23,5 @@ def refusal(trainings: Iterable[Training], now: float, cooldown: float) -> str:
         if training.live:
             return f"training {training.run} is under way"
         if now - training.began < cooldown:
-            return f"training {training.run} began {_span(now - training.began)} ago; the cooldown is {_span(cooldown)}"
+            return f"training {training.run} began {span(now - training.began)} ago; the cooldown is {span(cooldown)}"
     return ""
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["quiet", "drift", "hold"]
+LENGTHS = ("day", "week", "month")
+"""Lengths of windows that a baseline has thresholds for."""
 BLIND = frozenset({"missing_column_check", "unreadable_lines_check"})
 """Checks that find data which is not there to be judged."""
 
@@ -61,6 +63,23 @@ def judge(seen: Seen, triggers: Sequence[str], min_rows: int) -> Verdict:
     if counting:
         return Verdict("drift", _told(counting), counting, noted)
     return Verdict("quiet", f"{seen.rows} rows as the baseline has them", (), noted)
+
+
+def alarm_of(verdict: Verdict, held_for: float, max_hold: float) -> str:
+    """What somebody should know of: a drift, or a hold that has lasted as long as it may. Empty where there is nothing."""
+    if verdict.state == "drift":
+        return verdict.reason
+    if verdict.state == "hold" and held_for >= max_hold:
+        return f"no verdict for {span(held_for)}: {verdict.reason}"
+    return ""
+
+
+def span(seconds: float) -> str:
+    """Such as "3.5 d"."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def _told(violations: Sequence[Violation]) -> str:

@@ -9,9 +9,9 @@ from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import Monitor
 from shipway.core.desk import MonitorDesk, Tell, TrainingDesk
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.events import AuditEntry
+from shipway.core.events import AuditEntry, Event
 from shipway.core.monitoring.retraining import Training, refusal
-from shipway.core.monitoring.watch import judge
+from shipway.core.monitoring.watch import Verdict, alarm_of, judge
 from shipway.core.ports import Kept
 from shipway.core.releases.release import Release
 from shipway.core.views import MonitorView
@@ -33,32 +33,61 @@ class PipelineMonitor(MonitorDesk):
         self._tried: dict[str, float] = {}
 
     def baseline(
-        self, environment: str, table: str | None, since: float | None, until: float | None, who: str, tell: Tell
+        self,
+        environment: str,
+        table: str | None,
+        since: float | None,
+        until: float | None,
+        who: str,
+        tell: Tell,
+        time: str | None = None,
     ) -> MonitorView:
         release = self._serving(environment)
         check_role(self._parts.operator_app(), environment, who, "make a baseline for")
         window = None if since is None and until is None else self._window(since, until)
-        kept = self._parts.monitoring.baseline(environment, release, table, window, tell)
+        rules = self._rules()
+        kept = self._parts.monitoring.baseline(
+            environment, release, table, window, tell, time, rules.triggers, rules.false_alarms / 100
+        )
         view = self._view(environment, kept, window)
         self._tried.pop(environment, None)
         detail = {"version": kept.version, "rows": kept.seen.rows} | ({"table": table} if table else {})
         self._parts.store.add_audit(AuditEntry(view.at, who, "make baseline", environment, "", detail))
         return view
 
-    def look(self, environment: str, since: float | None, until: float | None, who: str, tell: Tell) -> MonitorView:
+    def look(
+        self,
+        environment: str,
+        since: float | None,
+        until: float | None,
+        who: str,
+        tell: Tell,
+        length: str | None = None,
+    ) -> MonitorView:
         release = self._serving(environment)
         window = self._window(since, until)
         rules = self._rules()
-        kept = self._parts.monitoring.look(environment, release, window, rules.label_sources, tell)
+        kept = self._parts.monitoring.look(environment, release, window, rules.label_sources, tell, length)
         verdict = judge(kept.seen, rules.triggers, rules.min_rows)
-        view = replace(self._view(environment, kept, window), verdict=verdict)
-        if verdict.state == "drift":
-            entry = AuditEntry(view.at, who, "drift", environment, verdict.reason, {"version": kept.version})
-            self._parts.store.add_audit(entry)
-            if rules.retrain:
-                view = self._retrained(view, verdict.reason, rules, who)
+        view = self._judged(replace(self._view(environment, kept, window), verdict=verdict), verdict, rules, who)
+        if verdict.state == "drift" and rules.retrain:
+            view = self._retrained(view, verdict.reason, rules, who)
         self._parts.monitoring.keep(view)
         return view
+
+    def _judged(self, view: MonitorView, verdict: Verdict, rules: Monitor, who: str) -> MonitorView:
+        """The view with its alarm, which is written down: a hold's once, for as long as it lasts."""
+        before = self._parts.monitoring.newest(view.environment) if verdict.state == "hold" else None
+        held_since = before.held_since if before is not None else None
+        if verdict.state == "hold" and held_since is None:
+            held_since = view.at
+        held_for = 0.0 if held_since is None else view.at - held_since
+        alarm = alarm_of(verdict, held_for, rules.max_hold)
+        if alarm and not (before is not None and before.alarm):
+            detail = {"version": view.version}
+            self._parts.store.add_audit(AuditEntry(view.at, who, verdict.state, view.environment, alarm, detail))
+            self._parts.store.add_event(Event("note", f"alarm: {alarm}", view.at, None, view.environment))
+        return replace(view, held_since=held_since, alarm=alarm)
 
     def tend(self) -> None:
         """Look at each environment that is to be looked at by itself, if its time has come."""

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from shipway.core.desk import MonitorDesk
 from shipway.core.errors import UsageError
+from shipway.core.monitoring.watch import LENGTHS
 from shipway.core.views import MonitorView
 from shipway.server.verbs import shapes
 from shipway.server.verbs.call import Answer, Call, Verbs
@@ -26,12 +27,18 @@ def monitor_verbs(desk: MonitorDesk) -> Verbs:
         since, until = _moment(call, "since"), _moment(call, "until")
         if table is not None and (since is not None or until is not None):
             raise UsageError("a table has no time: it goes without since and until")
-        return shown(desk.baseline(call.path("environment"), table, since, until, call.who, told.append), told)
+        time = call.text("time")
+        if time is not None and table is None:
+            raise UsageError("time names a column of a table: it goes with table")
+        return shown(desk.baseline(call.path("environment"), table, since, until, call.who, told.append, time), told)
 
     def look(call: Call) -> Answer:
         told: list[str] = []
         window = _moment(call, "since"), _moment(call, "until")
-        return shown(desk.look(call.path("environment"), *window, call.who, told.append), told)
+        length = call.text("length")
+        if length not in (None, *LENGTHS):
+            raise UsageError(f"length: expected one of {', '.join(LENGTHS)}, found {length!r}")
+        return shown(desk.look(call.path("environment"), *window, call.who, told.append, length), told)
 
     return {
         ("GET", "/v1/environments/{environment}/monitor"): lambda call: shown(desk.show(call.path("environment")), []),
