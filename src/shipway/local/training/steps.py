@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked_if_free, take
 from shipway.local.state.storage import touch
 from shipway.local.tasks.process_table import end_marked, send, session_members, started_at
-from shipway.local.training.layout import Channel, Shelves, lay_out, order_digest, results
+from shipway.local.training.layout import Channel, Shelves, lay_out, made_of, order_digest, results
 
 MARK = "SHIPWAY_STEP"
 """The environment variable by which everything that a step started is found again; its value is the step's digest."""
@@ -100,7 +100,8 @@ class ProcessSteps(TrainingSteps):
     def run(self, order: StepOrder, tell: Tell) -> StepDone:
         shelves = Shelves(self._buckets / order.bucket, self._folder, self._versions)
         channels = {name: shelves.channel(given) for name, given in order.inputs.items()}
-        digest = order_digest(order, channels)
+        parts = made_of(order, channels)
+        digest = order_digest(order, parts)
         place = _Place(self._folder / digest)
         self._folder.mkdir(parents=True, exist_ok=True)
         with _held(place, order, tell) as held:
@@ -108,11 +109,11 @@ class ProcessSteps(TrainingSteps):
             done = _believed(place)
             if done is not None:
                 touch(place.folder)
-                return StepDone(order.name, digest, float(done["seconds"]), True, done["outputs"])
+                return StepDone(order.name, digest, float(done["seconds"]), True, done["outputs"], parts)
             began = time.monotonic()
             if place.done.exists() or _code(place) != 0:
                 self._carry_out(place, order, channels, held, tell)
-            return self._finished(place, order, digest, time.monotonic() - began)
+            return replace(self._finished(place, order, digest, time.monotonic() - began), made_of=parts)
 
     def read(self, done: StepDone, file: str) -> Mapping[str, Any]:
         path = self._folder / done.digest / "ml" / file
@@ -147,7 +148,7 @@ class ProcessSteps(TrainingSteps):
         for file in (place.done, place.exit):
             file.unlink(missing_ok=True)
         lay_out(place.base, order, channels)
-        if order_digest(order, channels) != place.folder.name:
+        if order_digest(order, made_of(order, channels)) != place.folder.name:
             raise ShipwayError(f"what {order.name} reads changed while it was copied", fix="shipway train")
         scratch = place.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
