@@ -46,6 +46,7 @@ _LAUNCHER = (
 )
 """Outlives this program, holds the lock, and leaves the exit code."""
 _LOOK = 0.1
+_LITTLE_ROOM = 1 << 20
 _LAST_WORDS, _MOST_TOLD, _MOST_LINE = 1024, 200, 300
 
 
@@ -197,9 +198,12 @@ class ProcessSteps(TrainingSteps):
         """The result of a step that ended. Raises ShipwayError when it failed."""
         code = _code(place)
         if code != 0:
+            # what it wanted to say may not have been written then
+            full = shutil.disk_usage(place.folder).free < _LITTLE_ROOM
+            correct = "make room (`df -h`; `shipway prune` removes what nobody needs)" if full else "correct it"
             raise ShipwayError(
-                f"{order.name} failed: {_reason(place, order, code)}",
-                fix=f"correct it, then shipway train; its whole log: {place.log}",
+                f"{order.name} failed: {_reason(place, order, code)}{'; the disk is full' if full else ''}",
+                fix=f"{correct}, then shipway train; its whole log: {place.log}",
                 state="nothing was registered; the champion stays",
             )
         for left in ("processing/input", "input", "checkpoints"):
@@ -258,8 +262,10 @@ def _reason(place: _Place, order: StepOrder, code: int | None) -> str:
     if not text:
         lines = place.log.read_bytes()[-_LAST_WORDS:].decode("utf-8", "replace").strip().splitlines()
         text = lines[-1] if lines else ""
-    ended = "it was killed" if code is None else f"exit code {code}"
-    return _printable(text.removeprefix("WrongData: ")) or ended
+    said = _printable(text.removeprefix("WrongData: "))
+    if code is None:
+        return f"it was killed; its last words: {said}" if said else "it was killed"
+    return said or f"exit code {code}"
 
 
 def _end_session(place: _Place) -> None:
