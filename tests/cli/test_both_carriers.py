@@ -305,6 +305,7 @@ def test_a_model_is_trained_anew(cli: CommandLine) -> None:
     assert "✔ run 2: promote: Brier score -0.0020" in cli.text("train show 2")
     cli.world.house.steps.files["evaluation.json"] = evaluation(-0.001, 0.001)
     cli.text("train", code=3)
+    assert "used again: nothing has changed since run 2" in cli.text("train show 3")
     assert "✘ run 3: no evidence: Brier score +0.0000" in cli.text("train show 3")
     assert ["3", "2"] == [one["run"]["id"] for one in cli.json("train runs")["trainings"]]
     assert "the same in both: prepare, train" in cli.text("train compare 2 3")
@@ -312,6 +313,7 @@ def test_a_model_is_trained_anew(cli: CommandLine) -> None:
     assert ["3", "2"] == [cli.json("train compare 3 2")[name]["run"]["id"] for name in ("a", "b")]
     cli.text("train --resume 3", code=3)
     assert "3" == cli.json("train show 4")["run"]["retry_of"]
+    assert "there is nothing to search" in cli.text("train --tune 3 --jobs 2", code=2)
     assert "goes without --from" in cli.text("train --resume 3 --from 2013-05", code=2)
     assert "'May' is no month" in cli.text("train --from May", code=2)
 

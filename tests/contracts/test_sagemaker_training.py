@@ -25,6 +25,7 @@ from tests.waiting import wait_for
 
 REASON = 1024
 PROMPTLY = 60.0
+SEARCH = ["--vary", "leaves=4..31", "--set", "rounds=5", "--trials", "3"]
 LONG = {"rounds": "5000", "leaves": "255"}
 
 
@@ -140,7 +141,7 @@ def test_a_job_that_was_killed_goes_on_from_its_checkpoint(trainer: Trainer, job
 
 
 @pytest.mark.lengthy
-@pytest.mark.parametrize("step", ["prepare", "evaluate", "bias", "package"])
+@pytest.mark.parametrize("step", ["prepare", "tune", "evaluate", "bias", "package"])
 def test_processing_jobs(
     trainer: Trainer, training_data: Path, prepared: Job, trained: Job, tmp_path: Path, step: str
 ) -> None:
@@ -152,8 +153,9 @@ def test_processing_jobs(
     data = {name: training_data / name for name in ("flights", "weather")}
     words, inputs, outputs = {
         "prepare": (list(DAYS), data, {"training/rows.parquet", "test/rows.parquet", "prepared/prepared.json"}),
+        "tune": (SEARCH, {"training": prepared.output_folder("training")}, {"tuning/tuning.json"}),
         "evaluate": ([], model, {"evaluation/evaluation.json", "latency/latency.json"}),
-        "bias": (["--facet", "origin=EWR"], model, {"bias/analysis.json"}),
+        "bias": (["--facet", "origin=EWR", "--facet", "distance>1000"], model, {"bias/analysis.json"}),
         "package": ([], model, {"package/model.txt", "package/holdout.csv", "package/metadata.json"}),
     }[step]
     job = trainer.process(tmp_path / "ml", step, words, inputs)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from shipway.core.errors import Refused, UsageError
+from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.run import Run
-from tests.doubles.training import MODEL, evaluation
+from tests.doubles.training import MODEL, analysis, evaluation, tuning
 from tests.pipeline.house import House
 from tests.waiting import wait_for
 
@@ -151,3 +154,111 @@ def test_a_training_that_runs_is_not_resumed(house: House) -> None:
     with pytest.raises(Refused, match="has not ended"):
         house.control.training.resume(run.id, "ann")
     house.store.change(Run, run.id, lambda _: run)
+
+
+SPACE = {"space": {"leaves": {"min": 7, "max": 127}}}
+
+
+def describe(house: House, **training: object) -> None:
+    """The app with more keys of `model.training`."""
+    described = house.app.model_dump(mode="json")
+    described["model"]["training"].update(training)
+    house.described = type(house.app).model_validate(described)
+
+
+@pytest.mark.parametrize(("asked", "trials"), [(None, "5"), (3, "3"), (0, None)])
+def test_the_best_trial_s_parameters_are_trained_with(house: House, asked: int | None, trials: str | None) -> None:
+    """As many trials as are asked for, by default those of shipway.yaml, none for 0; other parameters stay."""
+    house.steps.files["tuning.json"] = tuning()
+    describe(house, tuning={**SPACE, "trials": 5}, parameters={"rounds": 40})
+    run = ended(house, house.control.training.start(None, None, "c1", "ann", "", asked).id)
+    orders = {order.name: order for order in house.steps.ran}
+    record = house.control.training.show(run.id).training
+    if trials is None:
+        assert ({"rounds": "40"}, None) == (orders["train"].hyperparameters, record.search)
+        return
+    assert ("--trials", trials) == orders["tune"].options[4:6]
+    assert {"rounds": "40", "leaves": "63"} == orders["train"].hyperparameters
+    assert record.search is not None
+    assert (0.14, 0.15, True) == (record.search.brier, record.search.first, record.search.reproducible)
+    again = house.control.training.show(ended(house, house.control.training.resume(run.id, "ann").id).id).training
+    # a package says of which run it is
+    assert (asked, [True] * 4 + [False]) == (again.trials, [step.reused for step in again.steps])
+
+
+def test_several_trials_at_a_time_are_said_not_to_be_repeatable(house: House) -> None:
+    """In the run's lines and in its record."""
+    house.steps.files["tuning.json"] = tuning(jobs=2)
+    describe(house, tuning=SPACE)
+    run = ended(house, house.control.training.start(None, None, "c1", "ann", "", 3, 2).id)
+    assert ("--jobs", "2") == next(order for order in house.steps.ran if order.name == "tune").options[-2:]
+    record = house.control.training.show(run.id).training
+    assert record.search is not None
+    assert not record.search.reproducible
+    assert any("cannot be repeated exactly" in event.text for event in house.store.events(run.id, 0))
+
+
+@pytest.mark.parametrize(
+    ("trials", "jobs", "said"),
+    [(3, None, "there is nothing to search"), (None, 2, "there is nothing to search"), (-1, None, "--tune -1: allowed"),
+     (3, 65, "--jobs 65: allowed is 1 to 64")],
+)  # fmt: skip
+def test_a_search_that_cannot_be_is_refused(house: House, trials: int | None, jobs: int | None, said: str) -> None:
+    """Before a run is made of it."""
+    with pytest.raises(UsageError, match=said):
+        house.control.training.start(None, None, "c1", "ann", "", trials, jobs)
+    assert [] == house.control.training.list(9)
+
+
+def test_bias_is_held_to_what_the_champion_s_training_found(house: House) -> None:
+    """If its result is still there; what is worse stands in the record."""
+    describe(house, facets=["origin=EWR"])
+    house.steps.files |= analysis("DPPL")
+    first = house.control.training.show(trained(house).id).training
+    assert first.bias is not None
+    assert (first.version, "about service", None) == ("v6.7", first.bias.note, first.bias.worse)
+    house.registry.promoted("v6.7")
+    house.steps.files["evaluation.json"] = evaluation(-0.004, -0.002)
+    second = house.control.training.show(trained(house, "2013-06").id).training
+    bias = [order for order in house.steps.ran if order.name == "bias"][-1]
+    assert "v6.7" == second.champion
+    assert next(step for step in first.steps if step.name == "bias").digest == bias.inputs["baseline"].name
+    assert second.bias is not None
+    assert ("DPPL of origin=EWR: Value 0.3000",) == second.bias.worse
+
+
+def test_each_step_says_why_it_ran(house: House) -> None:
+    """The first time, unchanged, and with what changed since."""
+    trained(house)
+    describe(house, parameters={"rounds": 40})
+    record = house.control.training.show(trained(house).id).training
+    why = {step.name: step.why for step in record.steps}
+    assert "nothing has changed since run 1" == why["prepare"]
+    assert "changed since run 1: parameters" == why["train"]
+    assert "changed since run 1: model" == why["evaluate"]
+
+
+def test_two_trainings_of_one_instant_are_two_and_publish_one_model(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started at once by several, on the same data: each has a run of its own, and there is one new version."""
+    publish = house.registry.publish
+
+    def published(*given: Any) -> ModelVersion:
+        made = replace(publish(*given), digest=MODEL)
+        house.registry.versions[made.version] = made
+        return made
+
+    monkeypatch.setattr(house.registry, "publish", published)
+    started: list[Run] = []
+    others = [
+        Thread(target=lambda: started.append(house.control.training.start(None, None, "c1", "ann", "")))
+        for _ in range(4)
+    ]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(30)
+    runs = [ended(house, run.id) for run in started]
+    assert 4 == len({run.id for run in runs})
+    assert {("succeeded", "v6.7")} == {(run.status, run.model_version) for run in runs}

@@ -200,6 +200,8 @@ def _training(api: Api, ask: Ask) -> None:
     ask("POST", "trainings", {"begin": "May"})
     ask("POST", "trainings", {"begin": "2013-07", "end": "2013-07"})
     ask("POST", "trainings", {"commit": "unknown"})
+    ask("POST", "trainings", {"trials": "3"})
+    ask("POST", "trainings", {"trials": 3, "commit": "c1"})
     ask("GET", "trainings/1")
     run = ask("POST", "trainings", {"begin": "2013-05", "end": "2013-07", "commit": "c1", "why": "quarterly"})
     api.house.until(run["id"], "succeeded")

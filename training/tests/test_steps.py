@@ -212,7 +212,7 @@ def test_bias_is_told_of_each_facet(prepared: Path, model: Path, tmp_path: Path)
     origins = found["post_training_bias_metrics"]["facets"]["origin"]
     assert ["EWR", "XXX"] == [group["value_or_threshold"] for group in origins]
     values = {metric["name"]: metric["value"] for metric in origins[0]["metrics"]}
-    assert ["DPPL", "DI", "RD", "AD", "TE"] == list(values)
+    assert 13 == len(values)
     nobody = {metric["name"]: metric.get("error") for metric in origins[1]["metrics"]}
     assert "no rows: rows in the group" == nobody["DPPL"]
 

@@ -210,10 +210,14 @@ class MonitorDesk(Protocol):
 class TrainingDesk(Protocol):
     """Training the app's model anew, as runs of the kind `train`."""
 
-    def start(self, begin: str | None, end: str | None, revision: str | None, who: str, why: str) -> Run:
+    def start(
+        self, begin: str | None, end: str | None, revision: str | None, who: str, why: str,
+        trials: int | None = None, jobs: int | None = None,
+    ) -> Run:  # fmt: skip
         """Train what a commit describes on the months from `begin` until `end`, which the model is tested on.
 
-        Raises UsageError for what is no month, or a commit that trains no model.
+        `trials` of a search for parameters come first, `jobs` at a time; by default as the commit's shipway.yaml says.
+        Raises UsageError for what is no month, or a commit that trains no model or says of no parameter how it may vary.
         """
 
     def resume(self, id: str, who: str) -> Run:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 from shipway.core.description.app import App, Service
 from shipway.core.description.training import Training
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.releases.release import Artifact, Commit
 from shipway.core.releases.run import Run
 from shipway.core.training.champion import Decision, judge
 from shipway.core.training.evidence import evidence
-from shipway.core.training.steps import Orders, StepDone, StepOrder
-from shipway.core.training.training_run import TrainingRun
+from shipway.core.training.reasons import reason
+from shipway.core.training.steps import BIAS_OUTPUT, Orders, StepDone, StepOrder
+from shipway.core.training.training_run import TrainingRun, bias_report, search_of
 from shipway.core.training.windows import Window, chosen
 from shipway.core.views import Publishing
 from shipway.pipeline.parts import Parts
@@ -34,6 +37,7 @@ class Trainings:
     def __init__(self, parts: Parts, records: RunRecords) -> None:
         self._parts = parts
         self._records = records
+        self._registering = Lock()
 
     def carry_out(self, run: Run) -> None:
         """Do what is left of it. Raises Refused with the gate's reasons where the challenger is not registered."""
@@ -47,9 +51,9 @@ class Trainings:
         orders = Orders(settings, artifact, window)
 
         prepared = self._step(run, orders.prepare(there))
-        trained = self._step(run, orders.train(prepared))
+        trained = self._step(run, orders.train(prepared, self._search(run, orders, prepared)))
         evaluated = self._step(run, orders.evaluate(prepared, trained, champion))
-        analysed = self._step(run, orders.bias(prepared, trained)) if settings.facets else None
+        analysed = self._bias(run, orders, prepared, trained, champion) if settings.facets else None
         decision = self._gate(run, settings, evaluated, analysed)
         if decision.kind != "promote":
             raise Refused(
@@ -97,13 +101,51 @@ class Trainings:
             )
         return champion
 
+    def _search(self, run: Run, orders: Orders, prepared: StepDone) -> Mapping[str, str]:
+        """The parameters of the best trial, where trials are asked for."""
+        tuning, record = orders.settings.tuning, self._record(run)
+        trials = record.trials if record.trials is not None else tuning.trials if tuning is not None else 0
+        if tuning is None or not trials:
+            return {}
+        jobs = record.jobs or tuning.jobs
+        if jobs > 1:
+            self._note(run, f"tune: {jobs} trials at a time, so this training cannot be repeated exactly")
+        done = self._step(run, orders.tune(prepared, tuning, trials, jobs))
+        found = search_of(self._parts.training.read(done, "processing/output/tuning/tuning.json"))
+        self._change(run, search=found)
+        self._note(run, f"tune: Brier score {found.brier:.5f}, without a search {found.first:.5f}")
+        return found.parameters
+
+    def _bias(self, run: Run, orders: Orders, prepared: StepDone, trained: StepDone, champion: str | None) -> StepDone:
+        """The bias of the challenger, beside what the champion's training found, if its result is still there."""
+        read, baseline = self._parts.training.read, None
+        for _, step in self._earlier(run, "bias", lambda record: champion is not None and record.version == champion):
+            with suppress(ShipwayError):
+                read(step, f"{BIAS_OUTPUT}/analysis.json")
+                baseline = step
+            break
+        done = self._step(run, orders.bias(prepared, trained, baseline))
+        worse = None if baseline is None else read(done, f"{BIAS_OUTPUT}/constraint_violations.json")
+        self._change(run, bias=bias_report(read(done, f"{BIAS_OUTPUT}/analysis.json"), worse))
+        return done
+
+    def _earlier(
+        self, run: Run, step: str, wanted: Callable[[TrainingRun], bool] = lambda _: True
+    ) -> Iterator[tuple[str, StepDone]]:
+        """That step of earlier trainings, the newest first, with the run's number."""
+        records = [one for one in self._parts.store.all(TrainingRun) if int(one.id) < int(run.id) and wanted(one)]
+        for record in sorted(records, key=lambda one: -int(one.id)):
+            yield from ((record.id, done) for done in record.steps if done.name == step)
+
     def _step(self, run: Run, order: StepOrder) -> StepDone:
         self._records.change(run.id, stage=order.name)
         done = self._parts.training.run(order, lambda line: self._note(run, f"{order.name}: {line}"))
+        before = next(self._earlier(run, order.name), None)
+        done = replace(done, why=reason(done, None, "") if before is None else reason(done, before[1], before[0]))
         steps = [step for step in self._record(run).steps if step.name != order.name]
         self._change(run, steps=(*steps, done))
-        how = "unchanged, its result is used again" if done.reused else "done"
-        self._records.tell(run, "done", f"{order.name}: {how}, {done.digest[:6]}", seconds=done.seconds)
+        how = "its result is used again" if done.reused else "done"
+        self._records.tell(run, "done", f"{order.name}: {how}, {done.digest[:6]}; {done.why}", seconds=done.seconds)
         return done
 
     def _gate(self, run: Run, settings: Training, evaluated: StepDone, analysed: StepDone | None) -> Decision:
@@ -112,7 +154,7 @@ class Trainings:
         found = evidence(
             read(evaluated, "processing/output/evaluation/evaluation.json"),
             read(evaluated, "processing/output/latency/latency.json"),
-            read(analysed, "processing/output/bias/analysis.json") if analysed is not None else {},
+            read(analysed, f"{BIAS_OUTPUT}/analysis.json") if analysed is not None else {},
         )
         decision = judge(settings.gate, found)
         self._change(run, found=found, decision=decision)
@@ -136,10 +178,12 @@ class Trainings:
         """Publish it, unless a version with the very same model is there: trained again, it is no other model."""
         self._records.change(run.id, stage="register")
         models = self._parts.models
-        same = next((model for model in models.list() if model.digest == trained.outputs["model/model.txt"]), None)
-        if same is None:
-            folder = self._parts.training.folder(packaged, "processing/output/package")
-            same = models.publish(folder, None, run.by, Publishing(), lambda line: self._note(run, line))
+        # of two trainings that made the same model, one publishes it
+        with self._registering:
+            same = next((model for model in models.list() if model.digest == trained.outputs["model/model.txt"]), None)
+            if same is None:
+                folder = self._parts.training.folder(packaged, "processing/output/package")
+                same = models.publish(folder, None, run.by, Publishing(), lambda line: self._note(run, line))
         self._change(run, version=same.version)
         self._records.change(run.id, model_version=same.version)
         self._records.tell(run, "done", f"registered {same.version}, {same.approval_status}")

@@ -320,3 +320,22 @@ def test_done_json_says_what_it_is_of(bench: Bench) -> None:
     done = bench.run(bench.order())
     written = json.loads((bench.place(done) / "done.json").read_text())
     assert ("report", "a" * 64, dict(done.outputs)) == (written["step"], written["artifact"], written["outputs"])
+
+
+def test_a_full_disk_at_any_write_leaves_nothing_half(bench: Bench, tmp_path: Path) -> None:
+    """With one page more at each attempt a step fails, says so and leaves no result, until there is room for all of it."""
+    unshared = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run(
+        [*unshared, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("no namespace with a disk of its own can be made here")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        [*unshared, sys.executable, "-m", "tests.local.training.full_disk", str(disk)],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert 0 == done.returncode, done.stderr
+    found = json.loads(done.stdout)
+    assert (dict(bench.run(bench.order()).outputs), True) == (found["outputs"], found["reused"])
+    assert found["failed"] >= 5

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 BASE_VARIABLE, BASE = "SAGEMAKER_BASE_DIR", "/opt/ml"
-STEPS = ("prepare", "train", "evaluate", "bias", "package")
+STEPS = ("prepare", "tune", "train", "evaluate", "bias", "package")
 STOPS = (signal.SIGTERM, signal.SIGINT)
 # The platform takes 1024 characters: so many bytes are never more, and never end within one.
 _REASON_BYTES = 1024

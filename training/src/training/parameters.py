@@ -23,6 +23,12 @@ HYPERPARAMETERS: dict[str, dict[str, Any]] = {
     "learning-rate": {"type": float, "default": SETTINGS["learning_rate"], "help": "above 0, up to 1"},
     "leaves": {"type": int, "default": SETTINGS["num_leaves"], "help": "leaves of a tree, 2 to 1024"},
     "block": {"type": int, "default": BLOCK, "help": "trees between two checkpoints, 1 to 5000; another model each"},
+    "leaf-rows": {"type": int, "default": SETTINGS["min_data_in_leaf"], "help": "least rows of a leaf, 1 to 100000"},
+    "column-share": {
+        "type": float,
+        "default": SETTINGS["feature_fraction"],
+        "help": "share of the columns that a tree sees, up to 1",
+    },
 }
 WINDOWS: dict[str, dict[str, Any]] = {
     "from": {"dest": "begin", "type": date.fromisoformat, "default": date(2013, 1, 1)},
@@ -86,5 +92,14 @@ def parameters(parser: Parser, given: argparse.Namespace) -> Parameters:
         parser.error(f"--leaves {given.leaves}: allowed is 2 to 1024")
     if not 1 <= given.block <= 5000:
         parser.error(f"--block {given.block}: allowed is 1 to 5000")
-    settings = {**SETTINGS, "learning_rate": given.learning_rate, "num_leaves": given.leaves}
-    return Parameters(given.rounds, given.block, settings)
+    if not 1 <= given.leaf_rows <= 100_000:
+        parser.error(f"--leaf-rows {given.leaf_rows}: allowed is 1 to 100000")
+    if not 0 < given.column_share <= 1:
+        parser.error(f"--column-share {given.column_share}: allowed is above 0, up to 1")
+    chosen = {
+        "learning_rate": given.learning_rate,
+        "num_leaves": given.leaves,
+        "min_data_in_leaf": given.leaf_rows,
+        "feature_fraction": given.column_share,
+    }
+    return Parameters(given.rounds, given.block, {**SETTINGS, **chosen})

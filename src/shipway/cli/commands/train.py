@@ -20,14 +20,27 @@ from shipway.cli.terminal import say, say_json
     "--until", "end", metavar="MONTH", help="The month to test on, and not to learn from; default: the newest."
 )
 @click.option("--commit", metavar="COMMIT", help="Whose program and shipway.yaml; default: the branch checked out.")
+@click.option(
+    "--tune",
+    "trials",
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    help="Search for better parameters first, by so many trials; default: as shipway.yaml says.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="So many trials at a time. With more than one, another search would make other trials.",
+)
 @click.option("--resume", metavar="RUN", help="Go on with a training that ended: what is done is not repeated.")
 @options.why()
 @options.detach()
 @options.as_json()
 @click.pass_context
 def train(
-    context: click.Context, begin: str | None, end: str | None, commit: str | None, resume: str | None, why: str,
-    detach: bool, as_json: bool,
+    context: click.Context, begin: str | None, end: str | None, commit: str | None, trials: int | None,
+    jobs: int | None, resume: str | None, why: str, detach: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Train the app's model anew.
 
@@ -37,13 +50,15 @@ def train(
     """
     if context.invoked_subcommand is not None:
         return 0
-    if resume is not None and (begin or end or commit):
-        raise click.UsageError("--resume goes without --from, --until and --commit: it repeats those of the run")
+    if resume is not None and any(one is not None for one in (begin, end, commit, trials, jobs)):
+        raise click.UsageError(
+            "--resume goes without --from, --until, --commit, --tune and --jobs: it repeats the run's"
+        )
     client = client_here()
     if resume is not None:
         run = client.post("trainings", resume, "resume")
     else:
-        run = client.post("trainings", begin=begin, end=end, commit=commit, why=why)
+        run = client.post("trainings", begin=begin, end=end, commit=commit, why=why, trials=trials, jobs=jobs)
     return hand_over(client, run, detach=detach, as_json=as_json)
 
 

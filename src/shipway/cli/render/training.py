@@ -56,9 +56,10 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     yield f"{MARKS.get(run['status'], '✘')} run {plain(run['id'])}: {said}"
     for name, value in _facts(one):
         yield f"  {name:30}  {value}"
+    yield from _bias(training["bias"])
     for step in training["steps"]:
         how = "used again" if step["reused"] else f"took {duration(step['seconds'])}"
-        yield f"  {plain(step['name']):9} {plain(step['digest'][:6])}  {how}"
+        yield f"  {plain(step['name']):9} {plain(step['digest'][:6])}  {how}: {plain(step['why'])}"
     if run["reason"] and not decision:
         yield f"  reason     {plain(run['reason'])}"
     if training["version"]:
@@ -74,12 +75,30 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "version", plain(training["version"] or "none")
     yield "champion", plain(training["champion"] or "none")
     yield "Brier, less the champion's", _score(training)
+    if search := training["search"]:
+        yield from _search(search)
     for key, name in _FIGURES:
         value = found.get(key)
         if value is not None:
             yield name, f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
     for name, value in sorted(found.get("bias", {}).items()):
         yield plain(name), "cannot be computed" if value is None else f"{value:.3f}"
+
+
+def _search(search: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    said = f"{search['trials']:,}, {search['pruned']:,} given up"
+    yield "trials", said if search["reproducible"] else f"{said}; several at a time, so it cannot be repeated exactly"
+    yield "Brier in the search", f"{search['brier']:.5f}, {search['first']:.5f} without it"
+    yield "parameters found", ", ".join(f"{plain(name)} {plain(value)}" for name, value in search["parameters"].items())
+
+
+def _bias(report: dict[str, Any] | None) -> Iterator[str]:
+    if report is None:
+        return
+    if report["note"]:
+        yield f"  bias: {plain(report['note'])}"
+    for worse in report["worse"] or ():
+        yield f"  worse than the champion's training found: {plain(worse)}"
 
 
 def _months(training: dict[str, Any]) -> str:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from shipway.core.description.command_line import mistakes
 from shipway.core.description.folders import include_mistakes
 from shipway.core.description.values import Name, Percent, Seconds, Strict, was_stored
 
-Facet = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}=[^\x00-\x1f]{1,900}$")]
+Facet = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}(=[^\x00-\x1f]{1,900}|>-?[0-9]{1,15}(\.[0-9]{1,9})?)$")
+]
+Parameter = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+BIAS_METRICS = (
+    *("CI", "DPL", "KL", "JS", "LP", "TVD", "KS", "CDDL"),
+    *("DPPL", "DI", "DCA", "DCR", "RD", "SD", "DAR", "DRR", "AD", "CDDPL", "TE", "FT", "GE"),
+)
+"""Clarify's, of labels and of predictions."""
 
 
 class ModelGate(Strict):
@@ -25,6 +34,43 @@ class ModelGate(Strict):
     )
     max_latency_ratio: float = Field(default=3.0, ge=1, description="times the champion's time for one row")
 
+    @field_validator("max_bias")
+    @classmethod
+    def _metrics(cls, given: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        for name, limit in {} if was_stored(info) else given.items():
+            if name not in BIAS_METRICS:
+                raise ValueError(f"{name} is no metric of bias; allowed are {', '.join(BIAS_METRICS)}")
+            if not 0 <= limit < math.inf:
+                raise ValueError(f"{name}: {limit:g} is no limit; allowed is 0 or more")
+        return given
+
+
+class Varied(Strict):
+    """The values that a search may try, both ends among them."""
+
+    min: int | float = Field(description="least value")
+    max: int | float = Field(description="greatest value, above the least")
+    log: bool = Field(default=False, description="as likely by the logarithm; the least value is above 0")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not -math.inf < self.min < self.max < math.inf:
+            raise ValueError("max must be above min")
+        if self.log and self.min <= 0:
+            raise ValueError("log: min must be above 0")
+        return self
+
+
+class Tuning(Strict):
+    """A search for better parameters before each training, or where `shipway train --tune` asks for one."""
+
+    space: dict[Parameter, Varied] = Field(min_length=1, max_length=20, description="hyperparameter → what to try")
+    trials: int = Field(default=0, ge=0, le=10_000, description="of each training; 0: only by `shipway train --tune`")
+    months: int = Field(default=3, ge=1, le=24, description="newest months learned from that trials are judged by")
+    jobs: int = Field(default=1, ge=1, le=64, description="trials at a time; with more than 1 it cannot be repeated")
+    seed: int = Field(default=2013, ge=0, le=2**31 - 1, description="of the search")
+    timeout: Seconds = Field(default=6 * 3600.0, description="how long the step may take")
+
 
 class Training(Strict):
     """The program that trains the model, what it learns from, and the gate that its models pass."""
@@ -38,7 +84,13 @@ class Training(Strict):
     months: int | None = Field(default=None, ge=1, le=1200, description="trained on; default: all there are")
     parameters: dict[str, str | int | float] = Field(default={}, description="hyperparameters of the step `train`")
     facets: tuple[Facet, ...] = Field(default=(), max_length=20, description="groups that `bias` looks at")
-    step_timeout: Seconds = Field(default=3600.0, description="how long one step may take")
+    group_variable: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        description="column that CDDL and CDDPL are conditioned on",
+    )
+    tuning: Tuning | None = Field(default=None, description="default: no search")
+    step_timeout: Seconds = Field(default=3600.0, description="how long one step may take; `tune` has its own")
     gate: ModelGate = ModelGate()
 
     @model_validator(mode="after")
@@ -47,6 +99,8 @@ class Training(Strict):
             return self
         bad = list(include_mistakes(self.path, self.include))
         bad += [f"command: {mistake}" for mistake in mistakes(self.command, filled=False)]
+        if self.gate.max_bias and not self.facets:
+            bad.append("gate: max_bias needs `facets`, whose bias it bounds")
         if bad:
             raise ValueError("\n".join(bad))
         return self

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from shipway.core.description.training import Training
+from shipway.core.description.training import Training, Tuning
 from shipway.core.releases.release import Artifact
 from shipway.core.training.windows import Window
+
+BIAS_OUTPUT = "processing/output/bias"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class StepOrder:
 class StepDone:
     """A step's result. `digest` names what went in: inputs, code, lock, parameters; `seconds` it took when it ran.
 
-    `reused`: it was there already. `outputs` are SHA-256 by path.
+    `reused`: it was there already. `outputs` are SHA-256 by path. `made_of` is the digest's parts: program, options,
+    parameters, and each input by its name. `why` says why it ran, or was reused.
     """
 
     name: str
@@ -56,6 +59,8 @@ class StepDone:
     seconds: float
     reused: bool
     outputs: Mapping[str, str] = field(default_factory=dict)
+    made_of: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,24 @@ class Orders:
         tables = {table: Input("data", table, months=months) for table in self.settings.tables}
         return self._order("prepare", tables, "--from", begin, "--until", end, "--test-until", after)
 
-    def train(self, prepared: StepDone) -> StepOrder:
-        """Rows to a model."""
-        rows = {"training": Input("step", prepared.digest, "processing/output/training")}
-        parameters = {name: str(value) for name, value in self.settings.parameters.items()}
+    def tune(self, prepared: StepDone, tuning: Tuning, trials: int, jobs: int) -> StepOrder:
+        """Rows to better parameters: the tested month is not among what it gets."""
+        ranges = (
+            f"{name}={varied.min}..{varied.max}{',log' if varied.log else ''}" for name, varied in tuning.space.items()
+        )
+        fixed = (f"{name}={value}" for name, value in self.settings.parameters.items())
+        words = [
+            *(word for text in ranges for word in ("--vary", text)), *(word for text in fixed for word in ("--set", text)),
+            "--trials", str(trials), "--months", str(tuning.months), "--seed", str(tuning.seed), "--jobs", str(jobs),
+        ]  # fmt: skip
+        return replace(self._order("tune", _learned(prepared), *words), timeout=tuning.timeout)
+
+    def train(self, prepared: StepDone, found: Mapping[str, str] | None = None) -> StepOrder:
+        """Rows to a model; `found` are the parameters of a search."""
+        parameters = {name: str(value) for name, value in self.settings.parameters.items()} | dict(found or {})
         return StepOrder(
-            "train", self.artifact, self.settings.command, rows, self.settings.data, hyperparameters=parameters,
-            timeout=self.settings.step_timeout,
+            "train", self.artifact, self.settings.command, _learned(prepared), self.settings.data,
+            hyperparameters=parameters, timeout=self.settings.step_timeout,
         )  # fmt: skip
 
     def evaluate(self, prepared: StepDone, trained: StepDone, champion: str | None) -> StepOrder:
@@ -87,10 +103,13 @@ class Orders:
         against = {"champion": Input("version", champion)} if champion is not None else {}
         return self._order("evaluate", {**_tested(prepared, trained), **against})
 
-    def bias(self, prepared: StepDone, trained: StepDone) -> StepOrder:
-        """The model between groups."""
+    def bias(self, prepared: StepDone, trained: StepDone, baseline: StepDone | None = None) -> StepOrder:
+        """The model between groups, beside what an earlier training found of them."""
         words = [word for facet in self.settings.facets for word in ("--facet", facet)]
-        return self._order("bias", _tested(prepared, trained), *words)
+        if self.settings.group_variable is not None:
+            words += ["--group-variable", self.settings.group_variable]
+        before = {} if baseline is None else {"baseline": Input("step", baseline.digest, BIAS_OUTPUT)}
+        return self._order("bias", {**_tested(prepared, trained), **before}, *words)
 
     def package(self, prepared: StepDone, trained: StepDone, lineage: Mapping[str, Any]) -> StepOrder:
         """The model as a folder that can be published."""
@@ -105,6 +124,10 @@ class Orders:
             name, self.artifact, self.settings.command, inputs, self.settings.data, options,
             timeout=self.settings.step_timeout,
         )  # fmt: skip
+
+
+def _learned(prepared: StepDone) -> dict[str, Input]:
+    return {"training": Input("step", prepared.digest, "processing/output/training")}
 
 
 def _tested(prepared: StepDone, trained: StepDone) -> dict[str, Input]:

@@ -65,18 +65,19 @@ class Shelves:
                 return Channel({name: path for month in months for name, path in month.items()})
 
 
-def order_digest(order: StepOrder, channels: Mapping[str, Channel]) -> str:
-    """Names the result of an order: program and lock (the artifact's digest), words, parameters and inputs."""
-    return _digest(
-        {
-            "step": order.name,
-            "artifact": order.artifact.digest,
-            "command": order.command,
-            "options": list(order.options),
-            "hyperparameters": None if order.hyperparameters is None else dict(order.hyperparameters),
-            "inputs": {name: channel.digest for name, channel in channels.items()},
-        }
-    )
+def made_of(order: StepOrder, channels: Mapping[str, Channel]) -> dict[str, str]:
+    """Digests of all that goes into the result of an order; the program's is that of its folder and lock."""
+    return {
+        "program": _digest([order.artifact.digest, order.command]),
+        "options": _digest(list(order.options)),
+        "parameters": _digest(None if order.hyperparameters is None else dict(order.hyperparameters)),
+        **{name: channel.digest for name, channel in channels.items()},
+    }
+
+
+def order_digest(order: StepOrder, parts: Mapping[str, str]) -> str:
+    """Names the result of an order, by what it is `made_of`."""
+    return _digest({"step": order.name, "parts": dict(parts)})
 
 
 def lay_out(base: Path, order: StepOrder, channels: Mapping[str, Channel]) -> None:

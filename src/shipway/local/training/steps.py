@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked_if_free, take
 from shipway.local.state.storage import touch
 from shipway.local.tasks.process_table import end_marked, send, session_members, started_at
-from shipway.local.training.layout import Channel, Shelves, lay_out, order_digest, results
+from shipway.local.training.layout import Channel, Shelves, lay_out, made_of, order_digest, results
 
 MARK = "SHIPWAY_STEP"
 """The environment variable by which everything that a step started is found again; its value is the step's digest."""
@@ -46,6 +46,7 @@ _LAUNCHER = (
 )
 """Outlives this program, holds the lock, and leaves the exit code."""
 _LOOK = 0.1
+_LITTLE_ROOM = 1 << 20
 _LAST_WORDS, _MOST_TOLD, _MOST_LINE = 1024, 200, 300
 
 
@@ -100,7 +101,8 @@ class ProcessSteps(TrainingSteps):
     def run(self, order: StepOrder, tell: Tell) -> StepDone:
         shelves = Shelves(self._buckets / order.bucket, self._folder, self._versions)
         channels = {name: shelves.channel(given) for name, given in order.inputs.items()}
-        digest = order_digest(order, channels)
+        parts = made_of(order, channels)
+        digest = order_digest(order, parts)
         place = _Place(self._folder / digest)
         self._folder.mkdir(parents=True, exist_ok=True)
         with _held(place, order, tell) as held:
@@ -108,11 +110,11 @@ class ProcessSteps(TrainingSteps):
             done = _believed(place)
             if done is not None:
                 touch(place.folder)
-                return StepDone(order.name, digest, float(done["seconds"]), True, done["outputs"])
+                return StepDone(order.name, digest, float(done["seconds"]), True, done["outputs"], parts)
             began = time.monotonic()
             if place.done.exists() or _code(place) != 0:
                 self._carry_out(place, order, channels, held, tell)
-            return self._finished(place, order, digest, time.monotonic() - began)
+            return replace(self._finished(place, order, digest, time.monotonic() - began), made_of=parts)
 
     def read(self, done: StepDone, file: str) -> Mapping[str, Any]:
         path = self._folder / done.digest / "ml" / file
@@ -147,7 +149,7 @@ class ProcessSteps(TrainingSteps):
         for file in (place.done, place.exit):
             file.unlink(missing_ok=True)
         lay_out(place.base, order, channels)
-        if order_digest(order, channels) != place.folder.name:
+        if order_digest(order, made_of(order, channels)) != place.folder.name:
             raise ShipwayError(f"what {order.name} reads changed while it was copied", fix="shipway train")
         scratch = place.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
@@ -196,9 +198,12 @@ class ProcessSteps(TrainingSteps):
         """The result of a step that ended. Raises ShipwayError when it failed."""
         code = _code(place)
         if code != 0:
+            # what it wanted to say may not have been written then
+            full = shutil.disk_usage(place.folder).free < _LITTLE_ROOM
+            correct = "make room (`df -h`; `shipway prune` removes what nobody needs)" if full else "correct it"
             raise ShipwayError(
-                f"{order.name} failed: {_reason(place, order, code)}",
-                fix=f"correct it, then shipway train; its whole log: {place.log}",
+                f"{order.name} failed: {_reason(place, order, code)}{'; the disk is full' if full else ''}",
+                fix=f"{correct}, then shipway train; its whole log: {place.log}",
                 state="nothing was registered; the champion stays",
             )
         for left in ("processing/input", "input", "checkpoints"):
@@ -257,8 +262,10 @@ def _reason(place: _Place, order: StepOrder, code: int | None) -> str:
     if not text:
         lines = place.log.read_bytes()[-_LAST_WORDS:].decode("utf-8", "replace").strip().splitlines()
         text = lines[-1] if lines else ""
-    ended = "it was killed" if code is None else f"exit code {code}"
-    return _printable(text.removeprefix("WrongData: ")) or ended
+    said = _printable(text.removeprefix("WrongData: "))
+    if code is None:
+        return f"it was killed; its last words: {said}" if said else "it was killed"
+    return said or f"exit code {code}"
 
 
 def _end_session(place: _Place) -> None:

@@ -60,6 +60,13 @@ class Call:
             raise UsageError(f"{name}: expected a number, found {value!r}")
         return float(value)
 
+    def whole(self, name: str) -> int | None:
+        """An optional whole number of the body. Raises UsageError when it is something else."""
+        value = self.body.get(name)
+        if value is not None and type(value) is not int:
+            raise UsageError(f"{name}: expected a whole number, found {value!r}")
+        return value
+
     def query(self, name: str) -> str | None:
         """An optional query parameter."""
         return self.asked.get(name) or None

@@ -16,7 +16,8 @@ def training_verbs(desk: TrainingDesk) -> Verbs:
 
     def start(call: Call) -> Answer:
         begin, end, commit = call.text("begin"), call.text("end"), call.text("commit")
-        return shapes.run(desk.start(begin, end, commit, call.who, call.why))
+        trials, jobs = call.whole("trials"), call.whole("jobs")
+        return shapes.run(desk.start(begin, end, commit, call.who, call.why, trials, jobs))
 
     return {
         ("GET", "/v1/trainings"): lambda call: {"trainings": [shown(one) for one in desk.list(call.limit(20, 1000))]},
