@@ -68,8 +68,9 @@ class Bench:
         rollouts = Rollouts(self.store, self.target, FakeBuilder(), self.clock, threading.Event())
         nothing: Any = None
         parts = Parts(
-            self.store, nothing, nothing, Registry(), nothing, nothing, nothing, nothing, rollouts,  # type: ignore[arg-type]
-            self.clock,
+            store=self.store, models=Registry(), rollouts=rollouts, clock=self.clock,  # type: ignore[arg-type]
+            source=nothing, builder=nothing, monitoring=nothing, secrets=nothing, features=nothing, history=nothing,
+            training=nothing,
             read_app=lambda _: self.app, operator_app=lambda: self.app,
         )  # fmt: skip
         self.parts = parts
