@@ -7,6 +7,7 @@ file, and 16 characters of its digest.
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import io
 import os
@@ -41,8 +42,10 @@ def hour_folder(offline: Path, group: Group, hour: datetime) -> Path:
 def files(offline: Path, group: Group, since: datetime, until: datetime) -> list[Path]:
     """The group's files, by hour, of the hours that hold a moment between the two."""
     root = offline / group.name / "data"
-    first, last = (root / moment.strftime(_HOUR) for moment in (since, until))
-    return [path for path in sorted(root.glob(f"*/*/*/*/{_FILE}")) if first <= path.parent <= last]
+    first, last = (moment.strftime(_HOUR) for moment in (since, until))
+    # There may be thousands: as texts they are found and compared in a tenth of the time.
+    found = glob.glob(f"*/*/*/*/{_FILE}", root_dir=root)  # noqa: PTH207
+    return [root / path for path in sorted(found) if first <= path[: len(first)] <= last]
 
 
 def in_hour(folder: Path) -> list[Path]:
@@ -55,7 +58,11 @@ def read(paths: list[Path], columns: dict[str, pl.DataType]) -> pl.DataFrame:
     if not paths:
         return pl.DataFrame(schema=columns)
     try:
-        found = pl.scan_parquet(paths, schema=columns, missing_columns="insert", extra_columns="ignore", glob=False)
+        # All of each file is read, and files are small: what would be looked up first costs more than it saves.
+        found = pl.scan_parquet(
+            paths, schema=columns, missing_columns="insert", extra_columns="ignore",
+            glob=False, hive_partitioning=False, parallel="none", use_statistics=False,
+        )  # fmt: skip
         return found.collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
