@@ -15,7 +15,7 @@ OURS = {
     "constraints.json": ("window_completeness", "window_thresholds"),
     "model_quality_statistics.json": ("labelled_count", "labelled_share", "labels", "brier", "calibration_error",
                                       "mean_prediction", "label_rate", "auc_best_constant_classifier"),
-    "model_quality_constraints.json": ("window_thresholds", "comparison_method", "min_labels", "brier",
+    "model_quality_constraints.json": ("window_thresholds", "window_labels", "comparison_method", "min_labels", "brier",
                                        "calibration_error"),
 }  # fmt: skip
 """Keys of ours, by file, wherever they stand."""

@@ -6,7 +6,7 @@ What varies from month to month in good times is no drift; so a threshold comes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from statistics import median
@@ -109,14 +109,16 @@ def day_of(at: float) -> int:
     return math.floor(at / DAY)
 
 
-def own_windows(days: Days, whole: Summary, rate: float, counting: Collection[str] = ()) -> dict[Length, Own]:
+def own_windows(
+    days: Days, whole: Summary, rate: float, counting: Collection[str] = (), lengths: Sequence[Length] = LENGTHS
+) -> dict[Length, Own]:
     """Of each length that the baseline has enough windows of.
 
     `rate`: of windows with any false alarm, in the features `counting`, without any in all.
     """
     known = {name: known_of(name, column) for name, column in whole.columns.items()}
     found: dict[Length, Own] = {}
-    for length in LENGTHS:
+    for length in lengths:
         parts = days.by(length)
         if len(parts) < FEWEST:
             continue
@@ -209,15 +211,11 @@ def _two_largest(values: Sequence[float]) -> tuple[float, float]:
     return first, second
 
 
-def labelled_windows(
-    times: Vector, length: Length, measure: Callable[[Places], Mapping[str, float | None]]
-) -> list[Mapping[str, float | None]]:
-    """What `measure` says of the rows (their places) of each window of a length that is not mostly cut off."""
+def labelled_windows(times: Vector, length: Length) -> list[Places]:
+    """The places of the rows of each window of a length that is not mostly cut off."""
     days = np.floor(times / DAY).astype(np.int64)
     starts = {day: began(length, int(day)).toordinal() for day in np.unique(days).tolist()}
     window = np.array([starts[day] for day in days.tolist()], dtype=np.int64)
     names, counts = np.unique(window, return_counts=True)
     usual = np.median(counts) if len(counts) else 0
-    return [
-        measure(np.flatnonzero(window == name)) for name, count in zip(names, counts, strict=True) if count >= usual / 2
-    ]
+    return [np.flatnonzero(window == name) for name, count in zip(names, counts, strict=True) if count >= usual / 2]

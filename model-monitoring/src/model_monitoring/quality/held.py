@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ from model_monitoring.quality.judged import WORSE, Judged, Kind
 from model_monitoring.windows import FEWEST, LENGTHS, Length, labelled_windows
 
 MARGIN = 4.0
-"""Standard errors by which a metric without thresholds of windows must be beyond its threshold, where `Robust`."""
+"""Standard errors by which a metric must be beyond its threshold, where `Robust`."""
 Operator = Literal["LessThanThreshold", "GreaterThanThreshold"]
 
 
@@ -29,12 +30,14 @@ class Constraint(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
 class Constraints(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The whole file: the constraints of one kind of problem.
 
-    `Robust` (ours) leaves out what chance explains; `Simple` compares as SageMaker does.
+    `Robust` (ours) leaves out what chance explains; `Simple` compares as SageMaker does. `window_labels` (ours) are the
+    labels that the baseline's windows had: with as many, chance is in their thresholds already.
     """
 
     version: float
     comparison_method: Literal["Simple", "Robust"] = "Robust"
     min_labels: Annotated[int, msgspec.Meta(ge=1)] = 200
+    window_labels: dict[Length, Annotated[float, msgspec.Meta(ge=1)]] = msgspec.field(default_factory=dict)
     binary_classification_constraints: dict[str, Constraint] | None = None
     regression_constraints: dict[str, Constraint] | None = None
     multiclass_classification_constraints: dict[str, Constraint] | None = None
@@ -57,7 +60,7 @@ def suggested(judged: Judged, rate: float) -> Constraints:
     """
     lower, higher = WORSE[judged.kind]
     metrics = judged.metrics()
-    own = _of_windows(judged, rate)
+    own, counts = _of_windows(judged, rate)
     operators: tuple[tuple[Sequence[str], Operator], ...] = (
         (lower, "LessThanThreshold"),
         (higher, "GreaterThanThreshold"),
@@ -70,31 +73,32 @@ def suggested(judged: Judged, rate: float) -> Constraints:
         for name in names
         if (value := metrics.get(name)) is not None
     }
-    suggestion = Constraints(0.0)
+    suggestion = Constraints(0.0, window_labels=counts)
     setattr(suggestion, f"{judged.kind}_constraints", found)
     return suggestion
 
 
-def _of_windows(judged: Judged, rate: float) -> dict[Length, dict[str, float]]:
+def _of_windows(judged: Judged, rate: float) -> tuple[dict[Length, dict[str, float]], dict[Length, float]]:
     lower, higher = WORSE[judged.kind]
     if not np.isfinite(judged.joined.times).all():
-        return {}
+        return {}, {}
+    counts: dict[Length, float] = {}
     found: dict[Length, dict[str, float]] = {}
     for length in LENGTHS:
-        sets = labelled_windows(
-            judged.joined.times[judged.rows], length, lambda places: _comparable(judged, judged.rows[places])
-        )
-        if len(sets) < FEWEST:
+        windows = labelled_windows(judged.joined.times[judged.rows], length)
+        if len(windows) < FEWEST:
             continue
-        # Bonferroni: each metric has an equal part of the rate. The order statistic is that of split conformal.
-        place = min(len(sets), math.ceil((len(sets) + 1) * (1 - rate / (len(lower) + len(higher))))) - 1
-        found[length] = {
-            name: sorted(values, reverse=names is lower)[place]
-            for names in (lower, higher)
-            for name in names
-            if len(values := [value for one in sets if (value := one.get(name)) is not None]) == len(sets)
-        }
-    return found
+        counts[length] = median(map(len, windows))
+        sets = [_comparable(judged, judged.rows[places]) for places in windows]
+        found[length] = {}
+        for names in (lower, higher):
+            for name in names:
+                values = [value for one in sets if (value := one.get(name)) is not None]
+                if len(values) >= max(FEWEST, len(sets) / 2):
+                    # Bonferroni: each metric has an equal part of the rate. The order statistic is split conformal's.
+                    place = min(len(values), math.ceil((len(values) + 1) * (1 - rate / (len(lower) + len(higher)))))
+                    found[length][name] = sorted(values, reverse=names is lower)[place - 1]
+    return found, counts
 
 
 def _comparable(judged: Judged, rows: Any = None) -> dict[str, float | None]:
@@ -127,18 +131,22 @@ def check(judged: Judged, held: Constraints, length: Length) -> Iterator[dict[st
         return
     is_robust = held.comparison_method == "Robust"
     metrics = _comparable(judged) if is_robust else judged.metrics()
-    is_chance_asked = any(not one.window_thresholds.get(length) for one in held.of(judged.kind).values())
-    errors = judged.standard_errors() if is_robust and is_chance_asked else {}
+    errors = judged.standard_errors() if is_robust else {}
+    # Windows of a length vary by chance as well: only what fewer labels add to that is left out.
+    added = max(0.0, 1 - len(judged) / held.window_labels.get(length, len(judged))) ** 0.5
     for name, constraint in held.of(judged.kind).items():
         value = metrics.get(name)
         if value is None:
             continue
         own = constraint.window_thresholds.get(length)
+        if own is None and length in held.window_labels:
+            continue  # most of the baseline's windows could not tell it
         threshold = constraint.threshold if own is None else own
-        margin = MARGIN * (errors.get(name) or 0.0) if own is None else 0.0
+        margin = MARGIN * (errors.get(name) or 0.0) * (1.0 if own is None else added)
         is_lower = constraint.comparison_operator == "LessThanThreshold"
         if threshold - value > margin if is_lower else value - threshold > margin:
             operator = constraint.comparison_operator
             said = f"Metric {name} with {value:.4f} was {operator} {threshold:.4f}"
-            said += f" for a {length}" if own is not None else f", by more than chance explains ({margin:.4f})"
+            said += f" for a {length}" if own is not None else ""
+            said += f", by more than chance explains ({margin:.4f})" if margin else ""
             yield {"constraint_check_type": operator, "description": said, "metric_name": name}
