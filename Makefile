@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service training model-packaging model-monitoring offline-features
 
-.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model bias-oracle null-gates lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
+.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -62,6 +62,10 @@ model: $(VENV)/training/.ready
 # The formulas of bias against fairlearn's, in an environment of its own.
 bias-oracle: $(VENV)/bias-oracle/.ready
 	@cd training && PYTHONPATH=src ../$(VENV)/bias-oracle/bin/python oracle/fairlearn_agrees.py
+
+# Daemon, step and both killed at every step of real trainings: 10 minutes.
+interrupted-trainings: $(VENV)/.ready
+	@$(BIN)/python -m tests.interrupted_trainings
 
 # How often the gate promotes a model that is no better: 216 gates, about 6 minutes of CPU.
 null-gates: $(VENV)/.ready

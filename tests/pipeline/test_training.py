@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -262,3 +263,21 @@ def test_two_trainings_of_one_instant_are_two_and_publish_one_model(
     runs = [ended(house, run.id) for run in started]
     assert 4 == len({run.id for run in runs})
     assert {("succeeded", "v6.7")} == {(run.status, run.model_version) for run in runs}
+
+
+def test_a_clock_that_is_set_back_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training of a day before is the newer one all the same: it is listed first, and finds what the other did."""
+    real, ahead = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + ahead[0])
+    house = House(tmp_path)
+    try:
+        first = trained(house)
+        ahead[0] = -86_400.0
+        second = trained(house)
+        assert ("succeeded", "succeeded") == (first.status, second.status)
+        assert second.created < first.created
+        assert [second.id, first.id] == [one.run.id for one in house.control.training.list(9)]
+        steps = house.control.training.show(second.id).training.steps
+        assert ["nothing has changed since run 1"] * 3 == [step.why for step in steps[:3]]
+    finally:
+        house.close()

@@ -92,6 +92,32 @@ def test_prepare_refuses_what_it_cannot_do(bucket: Path, tmp_path: Path, words: 
     assert [] == [path for path in (tmp_path / "processing").glob("output/**/*") if path.is_file()]
 
 
+def test_a_month_without_flights_is_refused(bucket: Path, tmp_path: Path) -> None:
+    """A model would not be of the months that it says; a tested month without any is the gate's to hold."""
+    shutil.copytree(bucket / "flights", tmp_path / "flights")
+    empty = tmp_path / "flights" / "2013-01" / "flights.csv"
+    empty.write_bytes(empty.read_bytes().partition(b"\n")[0] + b"\n")
+    inputs = {"flights": tmp_path / "flights", "weather": bucket / "weather"}
+    words = ["--from", "2013-01-01", "--until", "2013-02-15", "--test-until", "2013-03-01"]
+    assert 1 == step(tmp_path / "job", "prepare", *words, inputs=inputs)
+    assert "2013-01: found no flight with a label" in reason(tmp_path / "job")
+    words = ["--from", "2013-02-01", "--until", "2013-03-01", "--test-until", "2013-04-01"]
+    assert 0 == step(tmp_path / "tested", "prepare", *words, inputs=inputs)
+    assert 0 == read(tmp_path / "tested" / "processing" / "output" / "prepared" / "prepared.json")["test"]["rows"]
+
+
+def test_flights_of_one_outcome_are_refused(bucket: Path, tmp_path: Path) -> None:
+    """There is nothing to learn where all were late; how many there are is said."""
+    for path in (bucket / "flights").rglob("*.csv"):
+        flights = pl.read_csv(path, infer_schema=False)
+        late = flights.filter(pl.col("arr_delay").cast(pl.Int64, strict=False) > 15)
+        (tmp_path / "flights" / path.parent.name).mkdir(parents=True)
+        late.write_csv(tmp_path / "flights" / path.parent.name / path.name)
+    inputs = {"flights": tmp_path / "flights", "weather": bucket / "weather"}
+    assert 1 == step(tmp_path / "job", "prepare", *WINDOWS, inputs=inputs)
+    assert "found 6,001 flights, 6,001 of them late; a model needs late and punctual ones" in reason(tmp_path / "job")
+
+
 def test_prepare_refuses_broken_data(bucket: Path, tmp_path: Path) -> None:
     """A file that was cut off is named with its line, and nothing is left."""
     shutil.copytree(bucket / "flights", tmp_path / "flights")

@@ -284,10 +284,12 @@ def test_data_that_changes_while_it_is_copied_is_not_used(bench: Bench, monkeypa
 
 
 def test_months_are_those_that_every_table_has(bench: Bench) -> None:
-    """A month of which one table has not arrived yet is none; other folders are passed over."""
+    """A month of which one table is missing or empty is none; other folders are passed over."""
     bench.data("names", "2013-02", "x")
     bench.data("names", "2013-03", "x")
     bench.data("names", "drafts", "x")
+    (bench.folder / "data" / "names" / "2013-01").mkdir()
+    (bench.folder / "data" / "names" / "2013-01" / ".part").write_text("x")
     assert ["2013-02"] == [*bench.steps.months("data", ("rows", "names"))]
     assert ["2013-01", "2013-02"] == [*bench.steps.months("data", ("rows",))]
     assert [] == [*bench.steps.months("data", ("nothing", "rows"))]

@@ -40,7 +40,7 @@ def training_lines(one: dict[str, Any]) -> list[str]:
 
 def comparison_lines(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     """Both in two columns."""
-    facts = [dict(_facts(one)) for one in (a, b)]
+    facts = [{**dict(_facts(one)), **_bias_facts(one)} for one in (a, b)]
     names = [*facts[0], *(name for name in facts[1] if name not in facts[0])]
     rows = [(f"  {name}", facts[0].get(name, "–"), facts[1].get(name, "–")) for name in names]
     steps = [{step["name"]: step["digest"] for step in one["training"]["steps"]} for one in (a, b)]
@@ -56,7 +56,7 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     yield f"{MARKS.get(run['status'], '✘')} run {plain(run['id'])}: {said}"
     for name, value in _facts(one):
         yield f"  {name:30}  {value}"
-    yield from _bias(training["bias"])
+    yield from _bias((training["found"] or {}).get("bias", {}), training["bias"])
     for step in training["steps"]:
         how = "used again" if step["reused"] else f"took {duration(step['seconds'])}"
         yield f"  {plain(step['name']):9} {plain(step['digest'][:6])}  {how}: {plain(step['why'])}"
@@ -81,8 +81,6 @@ def _facts(one: dict[str, Any]) -> Iterator[tuple[str, str]]:
         value = found.get(key)
         if value is not None:
             yield name, f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-    for name, value in sorted(found.get("bias", {}).items()):
-        yield plain(name), "cannot be computed" if value is None else f"{value:.3f}"
 
 
 def _search(search: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -92,13 +90,29 @@ def _search(search: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "parameters found", ", ".join(f"{plain(name)} {plain(value)}" for name, value in search["parameters"].items())
 
 
-def _bias(report: dict[str, Any] | None) -> Iterator[str]:
+def _bias(found: dict[str, float | None], report: dict[str, Any] | None) -> Iterator[str]:
+    """A line for each metric, a column for each group; then what they are about, and what has become worse."""
+    figures: dict[str, dict[str, str]] = {}
+    for name, value in found.items():
+        metric, _, group = name.partition(" of ")
+        figures.setdefault(metric, {})[group] = _figure(value)
+    groups = list(dict.fromkeys(group for row in figures.values() for group in row))
+    rows = [(f"  {plain(metric)}", *(row.get(group, "–") for group in groups)) for metric, row in figures.items()]
+    yield from table(("  BIAS", *map(plain, groups)), rows)
     if report is None:
         return
     if report["note"]:
-        yield f"  bias: {plain(report['note'])}"
+        yield f"  {plain(report['note'])}"
     for worse in report["worse"] or ():
         yield f"  worse than the champion's training found: {plain(worse)}"
+
+
+def _bias_facts(one: dict[str, Any]) -> dict[str, str]:
+    return {plain(name): _figure(value) for name, value in (one["training"]["found"] or {}).get("bias", {}).items()}
+
+
+def _figure(value: float | None) -> str:
+    return "cannot be computed" if value is None else f"{value:.3f}"
 
 
 def _months(training: dict[str, Any]) -> str:

@@ -121,6 +121,11 @@ def file_digests(files: Mapping[str, Path]) -> dict[str, str]:
     return found
 
 
+def data_in(folder: Path) -> bool:
+    """Whether a month's folder has a file that a step would read; hidden ones are a copying program's."""
+    return any(not name.rpartition("/")[2].startswith((".", "_")) for name in _below(folder))
+
+
 def _below(folder: Path, prefix: str = "") -> dict[str, Path]:
     """The files of a folder, by path. Links are no files: a program could lead us anywhere by one."""
     found = {}

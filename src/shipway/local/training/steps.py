@@ -33,7 +33,7 @@ from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked_if_free, take
 from shipway.local.state.storage import touch
 from shipway.local.tasks.process_table import end_marked, send, session_members, started_at
-from shipway.local.training.layout import Channel, Shelves, lay_out, made_of, order_digest, results
+from shipway.local.training.layout import Channel, Shelves, data_in, lay_out, made_of, order_digest, results
 
 MARK = "SHIPWAY_STEP"
 """The environment variable by which everything that a step started is found again; its value is the step's digest."""
@@ -93,7 +93,12 @@ class ProcessSteps(TrainingSteps):
 
     def months(self, bucket: str, tables: Sequence[str]) -> Sequence[str]:
         found = [
-            {path.name for path in (self._buckets / bucket / table).glob("*") if MONTH.fullmatch(path.name)}
+            # an empty folder is a month that has not come
+            {
+                path.name
+                for path in (self._buckets / bucket / table).glob("*")
+                if MONTH.fullmatch(path.name) and data_in(path)
+            }
             for table in tables
         ]
         return sorted(set.intersection(*found)) if found else []

@@ -6,6 +6,7 @@ Leaves output/training/rows.parquet and output/test/rows.parquet (labelled rows)
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def run(base: Path, options: list[str]) -> None:
             f"{asked.begin} to {asked.end}: found {train.labels.size:,} flights, {late:,} of them late; a model needs "
             f"late and punctual ones; the data covers {covered(table)}"
         )
+    if empty := [month for month in months(asked.begin, asked.end) if month not in counts(train)["months"]]:
+        raise ValueError(
+            f"{empty[0]}: found no flight with a label, needed are some in each month learned from; put its data "
+            "into the channel, or begin after it: --from"
+        )
     described = {**asked.described(), "dataset_version": digest, "training": counts(train), "test": counts(test)}
     write_to_the_end()
     for name, rows in (("training", train), ("test", test)):
@@ -40,6 +46,12 @@ def run(base: Path, options: list[str]) -> None:
     write_reports({places["prepared"] / "prepared.json": described})
     for name in ("training", "test"):
         print(f"{name}: {described[name]}", flush=True)
+
+
+def months(begin: date, end: date) -> list[str]:
+    """The months of the days `[begin, end)`."""
+    numbers = range(begin.year * 12 + begin.month - 1, (end.year * 12 + end.month - 1) + (end.day > 1))
+    return [f"{number // 12}-{number % 12 + 1:02}" for number in numbers]
 
 
 def counts(rows: Rows) -> dict[str, Any]:
