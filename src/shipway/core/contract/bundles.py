@@ -53,12 +53,21 @@ def native_key(version: str) -> tuple[int, ...]:
     return tuple(parts + [0] * (4 - len(parts)))
 
 
+def native_of(version: str, build: str) -> str:
+    """The native version of a shell: its version and its build number, as builds of one version may differ in plugins.
+
+    >>> native_of("1.0.0", "12")
+    '1.0.0.12'
+    """
+    return f"{version}.{build}" if build else version
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """The metadata of a bundle. `content` is the SHA-256 over its sorted paths and bytes, `digest` that of bundle.zip.
 
-    `size` are the bytes of bundle.zip, `native` is the lowest native version that can run it, `built_at` Unix time.
-    `uses` are the operations, such as `GET /api/places`, that it calls of each service.
+    `size` are the bytes of bundle.zip, `native` (see `native_of`) is the lowest native version that can run it,
+    `built_at` is Unix time. `uses` are the operations, such as `GET /api/places`, that it calls of each service.
     """
 
     version: str
@@ -162,7 +171,7 @@ def read_offer(text: str | bytes) -> Offer:
 class BundleCounts:
     """What became of a bundle, each device counted once: how many it was `offered` to, on how many it `started`, `failed`.
 
-    `sessions` are starts of the app with it, `errors` those of them that met an uncaught error. `reasons` says how often
+    A device on which it failed after it had started counts as failed alone. `sessions` are starts of the app with it, `errors` those of them that met an uncaught error. `reasons` says how often
     each kind of failure was told.
     """
 

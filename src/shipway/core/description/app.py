@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_va
 
 from shipway.core.description import VARIABLE
 from shipway.core.description.command_line import mistakes, value_mistakes
+from shipway.core.description.device_app import DeviceApp
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
 from shipway.core.description.training import Training
@@ -27,6 +28,7 @@ from shipway.core.description.values import (
     Seconds,
     Strategy,
     Strict,
+    is_inside,
     seconds,
     was_stored,
 )
@@ -80,6 +82,9 @@ class Service(Strict):
     )
     start_timeout: Seconds = 60.0
     drain_timeout: Seconds = 30.0
+    openapi: str | None = Field(
+        default=None, description="committed OpenAPI document of what it answers, in the folder"
+    )
     secrets: tuple[str, ...] = Field(default=(), description="variables whose values are secrets")
     feature_store: str | None = Field(default=None, description="variable that carries the online store's address")
     database: str | None = Field(default=None, description="AWS: variable that carries the database's address")
@@ -232,6 +237,7 @@ class App(Strict):
     services: dict[Name, Service] = Field(min_length=1)
     model: Model | None = None
     features: dict[Name, FeatureGroup] = Field(default={}, description="groups of the feature store")
+    apps: dict[Name, DeviceApp] = Field(default={}, max_length=1, description="the app that devices run")
     environments: dict[Name, Environment] = Field(min_length=1)
     retention: Retention = Retention()
     aws: Aws | None = Field(default=None, description="where it lives on AWS")
@@ -246,6 +252,7 @@ class App(Strict):
                 *_check_environments(self),
                 *_check_monitor(self),
                 *_check_secrets(self),
+                *_check_apps(self),
                 *_check_aws(self),
             ]
         ):
@@ -261,16 +268,21 @@ class App(Strict):
             name = self.environments[name].after
         return tuple(path)
 
+    @property
+    def device_app(self) -> tuple[str, DeviceApp] | None:
+        """The app that devices run, with its name; None where there is none."""
+        return next(iter(self.apps.items()), None)
+
     def model_services(self) -> tuple[str, ...]:
         """The services that serve the model."""
         return tuple(name for name, service in self.services.items() if service.model)
 
 
 def _check_service(service: Service) -> Iterator[str]:
-    if not _is_inside(service.path):
+    if not is_inside(service.path):
         yield f"path: {service.path!r} is not a folder below that of shipway.yaml, such as backend-api"
     yield from _check_include(service)
-    if service.baked is not None and not _is_inside(service.baked):
+    if service.baked is not None and not is_inside(service.baked):
         yield f"baked: {service.baked!r} is not a folder inside the service's, such as models"
     if service.baked is not None and service.model:
         yield "baked: the service takes the model from the bucket already (model: true); leave one of them out"
@@ -282,10 +294,11 @@ def _check_service(service: Service) -> Iterator[str]:
         command: str | None = getattr(service, key)
         if command is not None:
             yield from (f"{key}: {mistake}" for mistake in mistakes(command, filled=key != "test"))
-    for key in ("lock", "test_lock"):
+    for key in ("lock", "test_lock", "openapi"):
         name: str | None = getattr(service, key)
-        if name is not None and not _is_inside(name):
-            yield f"{key}: {name!r} is not a file inside the service's folder, such as requirements.lock"
+        if name is not None and not is_inside(name):
+            such_as = "openapi.json" if key == "openapi" else "requirements.lock"
+            yield f"{key}: {name!r} is not a file inside the service's folder, such as {such_as}"
     for variable in (
         *service.env,
         *service.uses.values(),
@@ -310,7 +323,7 @@ def _check_names_of_secrets(service: Service) -> Iterator[str]:
 def _check_include(service: Service) -> Iterator[str]:
     for n, folder in enumerate(service.include):
         overlapping = [other for other in service.include[:n] if _holds(other, folder) or _holds(folder, other)]
-        if not _is_inside(folder):
+        if not is_inside(folder):
             yield f"include[{n}]: {folder!r} is not a folder below that of shipway.yaml, such as shared/features"
         elif _holds(service.path, folder):
             yield f"include[{n}]: {folder!r} is in the service's path, {service.path!r}, already; leave it out"
@@ -324,10 +337,6 @@ def _holds(folder: str, other: str) -> bool:
     """Whether `other` is `folder`, or lies below it."""
     outer, inner = ([part for part in path.split("/") if part != "."] for path in (folder, other))
     return inner[: len(outer)] == outer
-
-
-def _is_inside(folder: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*", folder)) and ".." not in folder
 
 
 def _check_placeholders(env: dict[str, str]) -> Iterator[str]:
@@ -401,6 +410,12 @@ def _check_secrets(app: App) -> Iterator[str]:
     for name, environment in app.environments.items():
         for variable in sorted(secrets & environment.env.keys()):
             yield f"environments.{name}.env: {variable} is a secret of a service; take it out of one of them"
+
+
+def _check_apps(app: App) -> Iterator[str]:
+    described = {name: service.openapi is not None for name, service in app.services.items()}
+    for name, device_app in app.apps.items():
+        yield from (f"apps.{name}.{misfit}" for misfit in device_app.misfits(described))
 
 
 def _check_aws(app: App) -> Iterator[str]:

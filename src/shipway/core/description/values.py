@@ -54,6 +54,11 @@ def _host(value: object) -> object:
     return value
 
 
+def is_inside(path: str) -> bool:
+    """Whether it is a path that stays below the folder that it begins in."""
+    return bool(re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_. -]*(?:/[A-Za-z0-9_. -]+)*", path)) and ".." not in path
+
+
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400), BeforeValidator(seconds)]
 Days = Annotated[float, Field(ge=0, le=3650 * 86400), BeforeValidator(seconds)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
