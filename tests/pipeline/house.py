@@ -22,10 +22,12 @@ from shipway.local.state.store import Store
 from shipway.pipeline.desk.desk import PipelineDesk
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
+from shipway.pipeline.offerings import Offerings
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
 from tests.doubles.builder import FakeBuilder
+from tests.doubles.bundles import FakeBundles
 from tests.doubles.models import FakeModels
 from tests.doubles.monitoring import FakeMonitoring
 from tests.doubles.secrets import FakeSecrets
@@ -110,7 +112,9 @@ class House:
         self.target = before.target if before is not None else FakeTarget()
         self.workshop = before.workshop if before is not None else FakeBuilder()
         self.registry = before.registry if before is not None else FakeModels()
+        self.bundles = before.bundles if before is not None else FakeBundles()
         self.monitoring = before.monitoring if before is not None else FakeMonitoring()
+        self.source = before.source if before is not None else FakeSource(folder)
         self.secrets = before.secrets if before is not None else FakeSecrets()
         self.steps = before.steps if before is not None else FakeSteps()
         self.app = self.described = before.app if before is not None else APP
@@ -119,8 +123,9 @@ class House:
         target: Any = MortalTarget(self.target, self.store)
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
-            self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets,
-            OnlineStore(folder), self.steps, rollouts, time.time,
+            self.store, self.source, self.workshop, self.registry, self.monitoring, self.secrets,
+            OnlineStore(folder), self.steps, self.bundles, Offerings(self.store, self.bundles, time.time), rollouts,
+            time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)

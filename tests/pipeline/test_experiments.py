@@ -68,7 +68,7 @@ class Bench:
         rollouts = Rollouts(self.store, self.target, FakeBuilder(), self.clock, threading.Event())
         nothing: Any = None
         parts = Parts(
-            self.store, nothing, nothing, Registry(), nothing, nothing, nothing, nothing, rollouts,  # type: ignore[arg-type]
+            self.store, nothing, nothing, Registry(), nothing, nothing, nothing, nothing, nothing, nothing, rollouts,  # type: ignore[arg-type]
             self.clock,
             read_app=lambda _: self.app, operator_app=lambda: self.app,
         )  # fmt: skip

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipway.core.description.app import App
-from shipway.core.ports import Builder, FeatureStore, Models, Monitoring, Secrets, Source, Store, TrainingSteps
+from shipway.core.ports import Builder, Bundles, FeatureStore, Models, Monitoring, Secrets, Source, Store, TrainingSteps
+from shipway.pipeline.offerings import Offerings
 from shipway.pipeline.rollouts import Rollouts
 
 
@@ -22,6 +23,8 @@ class Parts:
     secrets: Secrets
     features: FeatureStore
     training: TrainingSteps
+    bundles: Bundles
+    offerings: Offerings
     rollouts: Rollouts
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]

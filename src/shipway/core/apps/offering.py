@@ -63,12 +63,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """A bundle that no device may keep, why, since when (Unix time), and who took it back."""
+    """A bundle that no device may keep, why, since when (Unix time), and who took it back.
+
+    `with_release`: nothing was wrong with it, it went back with its release, and comes again with one.
+    """
 
     version: str
     reason: str
     at: float
     by: str
+    with_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class Offering:
     def is_taken_back(self, version: str) -> bool:
         """Whether no device may keep the bundle."""
         return any(one.version == version for one in self.taken_back)
+
+    def fault_of(self, version: str) -> str | None:
+        """Why the bundle does not go out by itself again; None where it may."""
+        return next((one.reason for one in self.taken_back if one.version == version and not one.with_release), None)
 
     def before(self) -> str:
         """The bundle that devices are given in place of stable."""
@@ -135,11 +143,11 @@ def begun(offering: Offering, candidate: Candidate, told: Told) -> Offering:
     return replace(offering, candidate=candidate, taken_back=kept)
 
 
-def taken_out(offering: Offering, reason: str, by: str, now: float) -> Offering:
+def taken_out(offering: Offering, reason: str, by: str, now: float, *, with_release: bool = False) -> Offering:
     """The candidate is taken back: devices that have it are given stable."""
     candidate = offering.candidate
     assert candidate is not None
-    gone = TakenBack(candidate.version, reason, now, by)
+    gone = TakenBack(candidate.version, reason, now, by, with_release)
     return replace(offering, candidate=None, taken_back=(*offering.taken_back, gone)[-MOST_REMEMBERED:])
 
 
@@ -151,15 +159,15 @@ def promoted(offering: Offering, now: float) -> Offering:
     return replace(offering, stable=candidate.version, history=history, candidate=None, since=now)
 
 
-def gone_back(offering: Offering, to: str, reason: str, by: str, now: float) -> Offering:
+def gone_back(offering: Offering, to: str, reason: str, by: str, now: float, *, with_release: bool = False) -> Offering:
     """Every device is given the bundle `to`; what they had in its place is taken back. A candidate `to` goes on."""
     if offering.candidate is not None:
         if offering.candidate.version == to:
             return offering
-        offering = taken_out(offering, reason, by, now)
+        offering = taken_out(offering, reason, by, now, with_release=with_release)
     if offering.stable == to:
         return offering
-    gone = () if offering.stable == BUILTIN else (TakenBack(offering.stable, reason, now, by),)
+    gone = () if offering.stable == BUILTIN else (TakenBack(offering.stable, reason, now, by, with_release),)
     kept = tuple(one for one in offering.taken_back if one.version != to)
     history = offering.history
     history = history[: len(history) - 1 - history[::-1].index(to)] if to in history else ()
