@@ -57,6 +57,11 @@ DESCRIPTION: dict[str, Any] = {
     "roles": {"lead": ["ann"]},
 }  # fmt: skip
 APP = App.model_validate(DESCRIPTION)
+PHONE = {
+    "path": "phone", "build": "make", "updates": "hello",
+    "rollout": {"steps": [10, 50], "step_wait": 0, "guard": {"min_devices": 10}},
+}  # fmt: skip
+"""An app that devices run, for a description that has one."""
 
 
 class Killed(BaseException):

@@ -12,15 +12,14 @@ import pytest
 from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
 from shipway.core.description.app import App
-from tests.pipeline.house import DESCRIPTION, House, Killed
+from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
 
-PHONE = {
-    "path": "phone", "build": "make", "updates": "hello", "calls": {"hello": {"document": "api.json"}},
-    "rollout": {"steps": [10, 50], "step_wait": 0, "guard": {"min_devices": 10}},
-}  # fmt: skip
 WITH_APP = App.model_validate(
     DESCRIPTION
-    | {"apps": {"phone": PHONE}, "services": {"hello": DESCRIPTION["services"]["hello"] | {"openapi": "openapi.json"}}}
+    | {
+        "apps": {"phone": PHONE | {"calls": {"hello": {"document": "api.json"}}}},
+        "services": {"hello": DESCRIPTION["services"]["hello"] | {"openapi": "openapi.json"}},
+    }
 )
 API = {"paths": {"/ask": {"get": {"responses": {"200": {"description": "fine"}}}}}}
 OTHER_API = {"paths": {"/other": {"get": {"responses": {"200": {"description": "fine"}}}}}}

@@ -7,6 +7,7 @@ control plane that died between saving an offering and telling the devices only 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,7 @@ from shipway.core.contract.bundles import (
     LONGEST_REASON,
     MOST_OLDER,
     MOST_TAKEN_BACK,
+    VERSION,
     BundleCounts,
     Offer,
     Running,
@@ -23,6 +25,7 @@ from shipway.core.contract.bundles import (
     native_key,
 )
 from shipway.core.description.device_app import BundleRollout
+from shipway.core.errors import UsageError
 from shipway.core.verdicts.verdict import Verdict
 
 MOST_REMEMBERED = 20
@@ -218,6 +221,39 @@ def judged(offering: Offering, told: Told, now: float, by: str) -> Judged:
         return Judged(promoted(offering, now), "promoted", verdict)
     further = replace(candidate, step=candidate.step + 1, since=now, settled=settled(ours))
     return Judged(replace(offering, candidate=further), "next", verdict)
+
+
+_SHARE = re.compile(r"([^=]{1,60})=([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%?")
+
+
+def read_share(word: str) -> tuple[str, float]:
+    """The bundle and its percent in `1.0.0-4f53cda18c2b=10%`. Raises UsageError.
+
+    >>> read_share("1.0.0-4f53cda18c2b=2.5%")
+    ('1.0.0-4f53cda18c2b', 2.5)
+    """
+    match = _SHARE.fullmatch(word)
+    if match is None or VERSION.fullmatch(match[1]) is None or not 0 < float(match[2]) <= 100:
+        fix = "write it as 1.0.0-4f53cda18c2b=10%, above 0 % and up to 100 %"
+        raise UsageError(f"{word[:80]!r} is no share of a bundle", fix=fix)
+    return match[1], float(match[2])
+
+
+def fixed(offering: Offering, percent: float) -> Offering:
+    """The candidate with a share that a person chose."""
+    assert offering.candidate is not None
+    return replace(offering, candidate=replace(offering.candidate, percent=percent))
+
+
+def going_on(offering: Offering, now: float) -> Offering:
+    """The candidate goes on by itself: from the first step whose share is no smaller than the one it has."""
+    candidate = offering.candidate
+    assert candidate is not None
+    if candidate.percent is None:
+        return replace(offering, candidate=replace(candidate, paused=False))
+    steps = candidate.policy.steps
+    step = next((n for n, share in enumerate(steps) if share >= candidate.share), len(steps))
+    return replace(offering, candidate=replace(candidate, paused=False, percent=None, step=step, since=now))
 
 
 def moved(offering: Offering, seconds: float) -> Offering:
