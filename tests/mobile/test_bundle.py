@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+import yaml
 
-from shipway.core.description.app import App as Description
 from shipway.core.description.device_app import DeviceApp
-from shipway.description.reader import load
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder
 from shipway.local.apps.node import NodeEnvironments
@@ -22,9 +22,12 @@ from tests.mobile.app import ROOT, App
 
 @pytest.fixture(scope="session")
 def described() -> DeviceApp:
-    app: Description = load(ROOT / "shipway.yaml")
-    assert app.device_app is not None
-    return app.device_app[1]
+    """Ontime's app, which the manual describes in comments."""
+    manual = (ROOT / "shipway.yaml").read_text()
+    section = re.search(r"^# apps:\n(?:#.*\n)+", manual, re.MULTILINE)
+    assert section is not None
+    live = re.sub(r"^# ?", "", section[0], flags=re.MULTILINE)
+    return DeviceApp.model_validate(yaml.safe_load(live)["apps"]["mobile-app"])
 
 
 def test_a_build_is_the_app_s_own(app: App, bundle: str, described: DeviceApp, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.offering import Offering
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
 from shipway.core.description.app import App
 from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
@@ -177,6 +178,26 @@ def test_a_bundle_that_cannot_be_offered_is_a_fault(house: House, devices: Devic
     house.bundles.offered = lambda environment: None  # type: ignore[method-assign]
     run = house.control.deploy("c1", "dev", "ann")
     assert "should offer" in house.until(run.id, "failed").reason
+
+
+def test_what_cannot_be_asked_is_a_hold(house: House, devices: Devices) -> None:
+    """While nothing answers devices, a bundle stays at its share, and the status says why."""
+    version = devices.deploy("c1")
+    house.bundles.counts = None
+    house.parts.offerings.tend()
+    assert 10.0 == devices.offer().percent
+    assert "is unknown" in house.control.apps.show("dev").candidate.verdict  # type: ignore[union-attr]
+    devices.do(version, 10)
+    assert 50.0 == devices.offer().percent
+
+
+def test_a_lost_database_takes_no_bundle_back(house: House, devices: Devices) -> None:
+    """What devices are offered says what is stable: the next release begins beside that."""
+    first = devices.deploy("c1")
+    devices.all_steps(first)
+    house.store.delete(Offering, "dev")
+    second = devices.deploy("c2")
+    assert (first, second) == (devices.offer().stable, devices.offer().candidate)
 
 
 def test_a_killed_control_plane_goes_on(house: House, devices: Devices) -> None:

@@ -19,6 +19,8 @@ from shipway.core.apps.offering import (
     gone_back,
     judged,
     moved,
+    recalled,
+    unknown,
     way_back,
 )
 from shipway.core.contract.bundles import BUILTIN, Offer, Told
@@ -53,8 +55,9 @@ class Offerings:
         self._looked: dict[str, float] = {}
 
     def of(self, environment: str) -> Offering:
-        """What is offered there."""
-        return self._store.get(Offering, environment) or Offering(environment)
+        """What is offered there; after the database was lost, what devices are offered still says it."""
+        found = self._store.get(Offering, environment)
+        return found or recalled(environment, self._bundles.offered(environment), self._clock())
 
     def told(self, environment: str) -> Told | None:
         """What became of bundles there; None while nothing that answers the devices can be asked."""
@@ -153,14 +156,16 @@ class Offerings:
         if offering.candidate is None and steady - self._looked.get(name, -QUIET) < QUIET:
             return
         self._looked[name] = steady
-        told = self._bundles.told(name)
+        told = self.told(name)
         with self._store.transaction():
-            current = replace(self.of(name), seen=dict(told.running))
+            before = self.of(name)
+            current = before if told is None else replace(before, seen=dict(told.running))
             found = None
             if current.candidate is not None:
-                found = judged(current, told, self._clock(), PLATFORM)
-                current = found.offering
-            if current != self.of(name):
+                # What can't be asked is a hold, which ends as holds do.
+                found = judged(current, told or Told(), self._clock(), PLATFORM)
+                current = found.offering if told is not None or found.what != "stays" else unknown(current)
+            if current != before:
                 self._store.put(name, current)
             if found is not None and found.what != "stays":
                 self._tell_of(found, name)

@@ -138,6 +138,21 @@ def older(stable: str, history: list[str], natives: Mapping[str, str]) -> tuple[
     return tuple(found[:MOST_OLDER])
 
 
+def recalled(environment: str, offer: Offer | None, now: float) -> Offering:
+    """The offering as far as what devices are offered tells it. A candidate is forgotten: nobody knows its policy."""
+    if offer is None:
+        return Offering(environment)
+    taken_back = tuple(TakenBack(version, reason, now, "") for version, reason in offer.taken_back.items())
+    return Offering(environment, offer.stable, tuple(reversed(offer.older)), None, taken_back, since=now)
+
+
+def unknown(offering: Offering) -> Offering:
+    """The offering while nobody can say what became of its candidate."""
+    assert offering.candidate is not None
+    verdict = "what became of it is unknown: nothing that answers devices can be asked"
+    return replace(offering, candidate=replace(offering.candidate, verdict=verdict))
+
+
 def begun(offering: Offering, candidate: Candidate, told: Told) -> Offering:
     """The bundle begins to go out, in place of one that is still on its way. It is not counted as taken back any more."""
     watched = candidate.version, offering.stable
