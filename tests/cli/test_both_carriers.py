@@ -21,6 +21,8 @@ from shipway import wiring
 from shipway.cli.group import Group
 from shipway.cli.main import run as shipway
 from shipway.cli.main import shipway as program
+from shipway.core.contract.bundles import BundleCounts, Running, Told
+from shipway.core.description.app import App
 from shipway.core.monitoring.watch import Seen, Violation
 from shipway.local.daemon import LocalDaemon
 from shipway.local.places import places_of
@@ -30,7 +32,7 @@ from tests.cli.worlds import OnAws, OnMachine
 from tests.doubles import memory
 from tests.doubles.platform import platform_over
 from tests.doubles.training import evaluation
-from tests.pipeline.house import House
+from tests.pipeline.house import DESCRIPTION, PHONE, House
 from tests.waiting import wait_for
 
 DAEMONS = {"up", "down", "reload", "repair", "prune"}
@@ -294,6 +296,32 @@ def test_the_history_of_features(cli: CommandLine) -> None:
     assert "no feature group 'tides'" in cli.text(
         f"features join {rows} {output} --env dev --group tides --time when", code=2
     )
+
+
+@on_machine
+def test_bundles_of_an_app(cli: CommandLine) -> None:
+    """Out with a release, shown, steered, and taken back."""
+    house = cli.world.house
+    assert "no `apps:` section" in cli.text("app list", code=2)
+    house.app = house.described = App.model_validate(DESCRIPTION | {"apps": {"phone": PHONE}})
+    cli.text("deploy c2 --env dev")
+    (listed,) = cli.json("app list")["bundles"]
+    bundle = listed["bundle"]["version"]
+    assert {"dev": "10 % of the devices"} == listed["offered"]
+    assert f"{bundle}  c2  " in cli.text("app list")
+    house.bundles.counts = Told({bundle: BundleCounts(30, 9)}, {bundle: Running(9, house.parts.clock())})
+    assert f"and {bundle} to 10 % of the devices" in cli.text("app show --env dev")
+    assert bundle in cli.text("app devices --env dev")
+    assert [9] == [one["devices"] for one in cli.json("app devices --env dev")["seen"]]
+    assert cli.json("app pause --env dev --why look")["candidate"]["paused"]
+    assert not cli.json("app pause --off --env dev")["candidate"]["paused"]
+    assert 30.0 == cli.json(f"app split {bundle}=30% --env dev --yes")["candidate"]["percent"]
+    assert bundle == cli.json("app promote --env dev --yes --why fine")["stable"]
+    assert f"bundle {bundle} was taken back" in cli.text("app rollback --env dev --yes --why crashes")
+    house.parts.offerings.tend()
+    assert "9 devices still had it when they last called" in cli.text("status")
+    cli.text("app rollback --env dev --yes", code=3)
+    cli.text("app show --env moon", code=2)
 
 
 @on_machine

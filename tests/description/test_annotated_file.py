@@ -28,7 +28,7 @@ def test_explains_every_key() -> None:
     lines = PATH.read_text().splitlines()
     bare = set()
     for key in _keys(App.model_json_schema()):
-        first = next(n for n, line in enumerate(lines) if re.match(rf"\s*(?:# |- )?{key}:", line))
+        first = next(n for n, line in enumerate(lines) if re.match(rf"\s*(?:# +|- )?{key}:", line))
         if "#" not in "".join(lines[max(first - 2, 0) : first]):
             bare.add(key)
     assert set() == bare

@@ -49,7 +49,7 @@ roles:
 SERVICE_KEYS = (
     "path, include, command, test, lock, test_lock, routes, health, ready, probes, model, baked, uses, env, before_traffic, "
     "check_host, answer_timeout, largest_body, longest_session, "
-    "start_timeout, drain_timeout, secrets, feature_store, database, cpu, memory, log_group"
+    "start_timeout, drain_timeout, openapi, secrets, feature_store, database, cpu, memory, log_group"
 )
 
 
@@ -112,7 +112,7 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
         (
             "app: shop",
             "app: shop\nregion: x",
-            "2: region: unknown key; allowed: app, services, model, features, environments, retention, aws, roles (did you mean retention?)",
+            "2: region: unknown key; allowed: app, services, model, features, apps, environments, retention, aws, roles (did you mean retention?)",
         ),
         ("tasks: {min: 1, max: 2}", "tasks: {min: 1}", "17: environments.dev.tasks.max: missing; add it"),
         ("    port: 8081\n", "", "14: environments.dev.port: missing (HTTP); add it"),

@@ -73,5 +73,6 @@ def platform_over(house: House) -> Platform:
         loops=loops,
         logs=LocalLogs(places),
         steps=SimpleNamespace(stop=lambda: None),  # type: ignore[arg-type]
+        offerings=house.parts.offerings,
     )
     return platform

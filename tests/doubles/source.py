@@ -14,12 +14,13 @@ from shipway.core.releases.release import Commit
 class FakeSource(Source):
     """Commits are their names; each is on main. c2 is newer than c1; d1 is on another line.
 
-    `files` are in every commit; `dirty` is the commit that is checked out with a new file in each folder.
+    `files` are in every commit, `by_commit` in one of them instead; `dirty` is the commit that is checked out with a new file in each folder.
     """
 
     def __init__(self, root: Path = Path("/app")) -> None:
         self.root = root
         self.files = {"shipway.yaml": b"", "training/requirements.lock": b""}
+        self.by_commit: dict[tuple[str, str], bytes] = {}
         self.dirty: str | None = "dirty"
 
     def folder(self, path: str, start: str = "") -> str:
@@ -37,6 +38,8 @@ class FakeSource(Source):
         return "main"
 
     def read(self, commit: Commit, path: str) -> bytes:
+        if (commit.id, path) in self.by_commit:
+            return self.by_commit[commit.id, path]
         if path not in self.files:
             raise UsageError(f"commit {commit.short} has no {path}")
         return self.files[path]

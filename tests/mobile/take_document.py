@@ -1,4 +1,4 @@
-"""Take the backend's OpenAPI document over into the mobile app, and make the app's types of it."""
+"""Write the backend's OpenAPI document down beside it and in the mobile app, and make the app's types of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.contracts.programs import Program
-from tests.mobile.app import MOBILE, App, find_node, package_file
+from tests.mobile.app import MOBILE, ROOT, App, find_node, package_file
 
 
 def main() -> None:
@@ -16,7 +16,8 @@ def main() -> None:
         serving = Program("backend-api").serving(["-m", "backend_api"], Path(folder, "log"), variables, "/health")
         with serving as backend:
             document = backend.ask("GET", "/api/openapi.json").json()
-    (MOBILE / "openapi.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    for folder in (ROOT / "backend-api", MOBILE):
+        (folder / "openapi.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     app = App(MOBILE, find_node(package_file()))
     app.install()
     app.npm("run", "types")

@@ -22,10 +22,12 @@ from shipway.local.state.store import Store
 from shipway.pipeline.desk.desk import PipelineDesk
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
+from shipway.pipeline.offerings import Offerings
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
 from shipway.pipeline.runs import Runs
 from tests.doubles.builder import FakeBuilder
+from tests.doubles.bundles import FakeBundles
 from tests.doubles.history import FakeHistory
 from tests.doubles.models import FakeModels
 from tests.doubles.monitoring import FakeMonitoring
@@ -56,6 +58,11 @@ DESCRIPTION: dict[str, Any] = {
     "roles": {"lead": ["ann"]},
 }  # fmt: skip
 APP = App.model_validate(DESCRIPTION)
+PHONE = {
+    "path": "phone", "build": "make", "updates": "hello",
+    "rollout": {"steps": [10, 50], "step_wait": 0, "guard": {"min_devices": 10}},
+}  # fmt: skip
+"""An app that devices run, for a description that has one."""
 
 
 class Killed(BaseException):
@@ -111,7 +118,9 @@ class House:
         self.target = before.target if before is not None else FakeTarget()
         self.workshop = before.workshop if before is not None else FakeBuilder()
         self.registry = before.registry if before is not None else FakeModels()
+        self.bundles = before.bundles if before is not None else FakeBundles()
         self.monitoring = before.monitoring if before is not None else FakeMonitoring()
+        self.source = before.source if before is not None else FakeSource(folder)
         self.secrets = before.secrets if before is not None else FakeSecrets()
         self.steps = before.steps if before is not None else FakeSteps()
         self.app = self.described = before.app if before is not None else APP
@@ -120,8 +129,10 @@ class House:
         target: Any = MortalTarget(self.target, self.store)
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
-            self.store, FakeSource(folder), self.workshop, self.registry, self.monitoring, self.secrets,
-            OnlineStore(folder), FakeHistory(folder), self.steps, rollouts, time.time,
+            store=self.store, source=self.source, builder=self.workshop, models=self.registry, rollouts=rollouts,
+            monitoring=self.monitoring, secrets=self.secrets, features=OnlineStore(folder), history=FakeHistory(folder),
+            training=self.steps, bundles=self.bundles, offerings=Offerings(self.store, self.bundles, time.time),
+            clock=time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,
         )  # fmt: skip
         self.runs = Runs(parts)

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shipway.core.contract.bundles import BundleCounts, Running, Told
+from shipway.core.description.app import App
 from shipway.core.monitoring.watch import Seen, Violation
 from tests.doubles.api import Api, Json, age
 from tests.doubles.models import a_version
+from tests.pipeline.house import DESCRIPTION, PHONE
 from tests.waiting import wait_for
 
 _MOVING = frozenset({"bytes", "requests", "seconds", "quiet", "age", "pid", "uptime"})
@@ -53,6 +56,7 @@ def play(folder: Path) -> Json:
             _secrets,
             _logs,
             _features,
+            _apps,
             _previews,
             _daemon,
         ):
@@ -252,6 +256,40 @@ def _features(api: Api, ask: Ask) -> None:
     ask("POST", f"{history}/join", {**asked, "keys": {}})
     ask("POST", f"{history}/join", {**asked, "keys": ["weather"]})
     ask("POST", f"{history}/join", {**asked, "written": "yesterday"})
+
+
+def _apps(api: Api, ask: Ask) -> None:
+    app, prod = "environments/dev/app", "environments/prod/app"
+    ask("GET", "bundles")
+    ask("GET", app)
+    api.house.app = api.house.described = App.model_validate(DESCRIPTION | {"apps": {"phone": PHONE}})
+    versions = []
+    for commit in ("c7", "c8"):
+        run = ask("POST", "runs", {"commit": commit, "environment": "dev"})
+        api.house.until(run["id"], "succeeded")
+        versions.append(ask("GET", app)["candidate"]["version"])
+    first, second = versions
+    api.house.bundles.counts = Told(
+        {second: BundleCounts(30, 20, 1, 40, 2, {"update_fail": 1})}, {first: Running(3, 2e9)}
+    )
+    ask("GET", app)
+    ask("POST", f"{app}/pause", {"why": "look"})
+    ask("POST", f"{app}/pause", {"off": True})
+    ask("POST", f"{app}/split", {"share": f"{second}=30%", "why": "more"})
+    ask("POST", f"{app}/split", {"share": second})
+    ask("POST", f"{app}/split", {})
+    ask("POST", f"{app}/promote", {"why": "fine"})
+    ask("POST", f"{app}/split", {"share": f"{second}=30%"})
+    ask("POST", f"{app}/pause", {})
+    ask("POST", f"{app}/promote", {})
+    ask("POST", f"{app}/promote", {"version": "1.0.0-000000000000"})
+    ask("POST", f"{app}/rollback", {"why": "crashes"})
+    ask("POST", f"{app}/rollback", {})
+    ask("POST", f"{app}/promote", {"version": first})
+    ask("GET", "bundles")
+    ask("GET", "status")
+    ask("GET", prod)
+    ask("GET", "environments/moon/app")
 
 
 def _logs(api: Api, ask: Ask) -> None:

@@ -27,7 +27,7 @@ from shipway.aws.views import Views
 from shipway.core.access.roles import check_known
 from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
-from shipway.core.desk import Desk, ExperimentDesk, FeatureDesk, ModelDesk, MonitorDesk, TrainingDesk
+from shipway.core.desk import AppDesk, Desk, ExperimentDesk, FeatureDesk, ModelDesk, MonitorDesk, TrainingDesk
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
@@ -89,6 +89,7 @@ class AwsDesk(Desk):
         features: FeatureDesk,
         training: TrainingDesk,
         secrets: AwsSecretDesk,
+        apps: AppDesk,
     ) -> None:
         self._parts = parts
         self._app = parts.app
@@ -99,6 +100,7 @@ class AwsDesk(Desk):
         self._features = features
         self._training = training
         self._secrets = secrets
+        self._apps = apps
         self._status: tuple[float, StatusView] | None = None
 
     @property
@@ -124,6 +126,10 @@ class AwsDesk(Desk):
     @property
     def secrets(self) -> AwsSecretDesk:
         return self._secrets
+
+    @property
+    def apps(self) -> AppDesk:
+        return self._apps
 
     # -- what is done --------------------------------------------------------------------------------------------
 

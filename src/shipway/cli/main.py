@@ -12,6 +12,7 @@ import click
 from shipway import __version__
 from shipway.cli import hints
 from shipway.cli.commands import (
+    app,
     checks,
     daemon,
     demo,
@@ -39,6 +40,7 @@ SECTIONS = {
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
     "Look": (daemon.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
     "Model": (model.model, train.train, monitor.monitor, features.features),
+    "App on devices": (app.app,),
     "Secrets": (secrets.secrets,),
     "Infrastructure": (infra.infra,),
     "Run Shipway": (

@@ -17,6 +17,7 @@ from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.views import (
     Baked,
+    BundleInUseView,
     DaemonView,
     Decided,
     FeatureGroupView,
@@ -26,6 +27,7 @@ from shipway.core.views import (
     ModelsView,
     ModelView,
     MonitorView,
+    OfferingView,
     Preview,
     Promoted,
     Publishing,
@@ -68,6 +70,10 @@ class Desk(Protocol):
     @property
     def features(self) -> FeatureDesk:
         """The verbs of feature records."""
+
+    @property
+    def apps(self) -> AppDesk:
+        """The verbs of bundles of the app that devices run."""
 
     def status(self) -> StatusView:
         """What serves where, what is under way, the newest runs."""
@@ -272,6 +278,34 @@ class FeatureDesk(Protocol):
 
     def join(self, environment: str, asked: FeatureJoin, tell: Tell) -> FeaturesJoined:
         """Write rows with what groups knew at each row's time. Raises Refused for rows that can't be read."""
+
+
+class AppDesk(Protocol):
+    """Bundles of the app that devices run, and which of them an environment's devices are offered.
+
+    Every verb raises UsageError where shipway.yaml describes no such app, and for an unknown environment.
+    """
+
+    def list(self) -> Sequence[BundleInUseView]:
+        """Every bundle, the newest first, and what it is where."""
+
+    def show(self, environment: str) -> OfferingView:
+        """What its devices are offered, and what became of that, asked of what answers them."""
+
+    def promote(self, environment: str, version: str | None, who: str, why: str) -> OfferingView:
+        """Offer a bundle, by default the one on its way, to every device at once.
+
+        Raises Refused for one that does not fit the API that serves, UsageError for an unknown one.
+        """
+
+    def split(self, environment: str, share: str, who: str, why: str) -> OfferingView:
+        """Offer a bundle to a fixed share of the devices (`1.0.0-4f53cda18c2b=10%`). Raises as `promote` does."""
+
+    def pause(self, environment: str, who: str, why: str, *, off: bool) -> OfferingView:
+        """Let the bundle on its way stay at its share; `off`: let it go on. It is judged all the same."""
+
+    def roll_back(self, environment: str, who: str, why: str) -> OfferingView:
+        """Take back the bundle on its way, else the stable one: devices are given the one before."""
 
 
 class ControlPlane(Protocol):

@@ -7,7 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from shipway.core.apps.gate import CalledApi
+from shipway.core.contract.bundles import Bundle, Offer, Told
 from shipway.core.description.app import Service
+from shipway.core.description.device_app import DeviceApp
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.events import AuditEntry, Event
 from shipway.core.experiments.figures import TaskFigures
@@ -68,6 +71,37 @@ class Builder(Protocol):
 
     def verify(self, artifact: Artifact) -> None:
         """Raise Refused unless the artifact is still what its digest says."""
+
+
+class Bundles(Protocol):
+    """Bundles of the app that devices run: made of commits, kept in a bucket, offered to the devices of environments."""
+
+    def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
+        """Test and build what the commit holds; for an unchanged app, the bundle that there is already.
+
+        Raises Refused when its tests or its build fail or leave no bundle, UsageError when files or Node are missing.
+        """
+
+    def versions(self) -> Sequence[Bundle]:
+        """All that are in the bucket, the newest first. Raises Refused for damaged metadata."""
+
+    def bundle(self, version: str) -> Bundle:
+        """The bundle as its metadata describes it. Raises UsageError where there is none, Refused for a damaged one."""
+
+    def calls(self, version: str) -> Mapping[str, CalledApi]:
+        """What the bundle calls, by service. Raises as `bundle` does."""
+
+    def verify(self, version: str, content: str) -> None:
+        """Raise Refused unless the bundle lies in the bucket with this content, as it was built."""
+
+    def offer(self, environment: str, offer: Offer) -> None:
+        """Let the environment's devices be offered this, unless they are already."""
+
+    def offered(self, environment: str) -> Offer | None:
+        """What they are offered, as whoever answers them reads it; None where nothing was ever said."""
+
+    def told(self, environment: str) -> Told:
+        """What became of bundles there, asked of what answers the devices. Raises ShipwayError where nothing answers."""
 
 
 class Models(Protocol):

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shipway.core.apps.offering import Candidate, Offering
+from shipway.core.contract.bundles import Bundle, BundleCounts
 from shipway.core.daemon.disk import Usage
 from shipway.core.daemon.loops import Loop
 from shipway.core.description.app import App
@@ -119,6 +121,116 @@ class RolloutView:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateView:
+    """A bundle on its way out: `percent` of the devices are offered it, `step` of `steps`, times in Unix time.
+
+    `fixed`: a person chose its share, so it goes no further by itself.
+    """
+
+    version: str
+    percent: float
+    step: int
+    steps: int
+    fixed: bool
+    paused: bool
+    release: str | None
+    by: str
+    began: float
+    since: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBackView:
+    """A bundle that no device may keep, and why. `devices` were last seen with it all the same, `last_seen` the newest.
+
+    A device that does not call can't be told.
+    """
+
+    version: str
+    reason: str
+    at: float
+    by: str
+    devices: int
+    last_seen: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenView:
+    """With which bundle how many devices were last seen, and the newest of them (Unix time)."""
+
+    version: str
+    devices: int
+    last_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class OfferingView:
+    """What the devices of an environment are offered, and which bundles they were seen with.
+
+    `counts` is what became of the bundles, None where nothing that answers devices could be asked.
+    """
+
+    environment: str
+    stable: str
+    before: str
+    since: float
+    candidate: CandidateView | None
+    taken_back: tuple[TakenBackView, ...]
+    seen: tuple[SeenView, ...]
+    counts: Mapping[str, BundleCounts] | None = None
+
+
+def offering_view(offering: Offering, counts: Mapping[str, BundleCounts] | None = None) -> OfferingView:
+    """An offering as people see it."""
+    seen = offering.seen
+    return OfferingView(
+        environment=offering.environment,
+        stable=offering.stable,
+        before=offering.before(),
+        since=offering.since,
+        candidate=_candidate_view(offering.candidate) if offering.candidate is not None else None,
+        taken_back=tuple(
+            TakenBackView(
+                one.version, one.reason, one.at, one.by,
+                seen[one.version].devices if one.version in seen else 0,
+                seen[one.version].last_seen if one.version in seen else None,
+            )
+            for one in offering.taken_back
+        ),
+        seen=tuple(
+            SeenView(version, one.devices, one.last_seen)
+            for version, one in sorted(seen.items(), key=lambda item: -item[1].devices)
+        ),
+        counts=counts,
+    )  # fmt: skip
+
+
+def _candidate_view(candidate: Candidate) -> CandidateView:
+    return CandidateView(
+        version=candidate.version,
+        percent=candidate.share,
+        step=candidate.step + 1,
+        steps=len(candidate.policy.steps) + 1,
+        fixed=candidate.percent is not None,
+        paused=candidate.paused,
+        release=candidate.release,
+        by=candidate.by,
+        began=candidate.began,
+        since=candidate.since,
+        verdict=candidate.verdict,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInUseView:
+    """A bundle of the bucket, and what it is where: `prod: stable`, `dev: 5 % of the devices`."""
+
+    bundle: Bundle
+    offered: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentView:
     """An environment: what serves there with which tasks, and what is under way. `approval` are the roles that may."""
 
@@ -139,6 +251,7 @@ class EnvironmentView:
     warm: Warm | None
     rollout: RolloutView | None
     experiment: ExperimentReport | None
+    app: OfferingView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +277,8 @@ class ArtifactView:
 class ReleaseView:
     """A release, and the environments that it serves. `model_version` names all of its versions.
 
-    `commit` is that of its description, `commits` are those that its services were built from.
+    `commit` is that of its description, `commits` are those that its services were built from. `app_version` is the
+    bundle of the app that devices run.
     """
 
     id: str
@@ -176,6 +290,8 @@ class ReleaseView:
     request_schema: str | None
     created_at: float
     serves: tuple[str, ...]
+    app_version: str | None = None
+    app_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +514,8 @@ def release_view(release: Release, serves: tuple[str, ...]) -> ReleaseView:
         request_schema=release.request_schema,
         created_at=release.created_at,
         serves=serves,
+        app_version=release.app_version,
+        app_digest=release.app_digest,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shipway.core.description.app import App
 from shipway.core.ports import (
     Builder,
+    Bundles,
     FeatureHistory,
     FeatureStore,
     Models,
@@ -17,6 +18,7 @@ from shipway.core.ports import (
     Store,
     TrainingSteps,
 )
+from shipway.pipeline.offerings import Offerings
 from shipway.pipeline.rollouts import Rollouts
 
 
@@ -33,6 +35,8 @@ class Parts:
     features: FeatureStore
     history: FeatureHistory
     training: TrainingSteps
+    bundles: Bundles
+    offerings: Offerings
     rollouts: Rollouts
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]

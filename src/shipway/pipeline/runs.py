@@ -6,6 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from shipway.core.contract.bundles import Bundle
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError, explained
 from shipway.core.models.approval import check_promotable
@@ -17,6 +18,7 @@ from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.rollouts.transition import ModelWay
 from shipway.pipeline.model_fit import requests_refused_by
 from shipway.pipeline.parts import Parts
+from shipway.pipeline.release_bundles import ReleaseBundles
 from shipway.pipeline.run_records import RunRecords, rollout_id
 from shipway.pipeline.secrets_in_use import SecretsInUse
 from shipway.pipeline.training import Trainings
@@ -36,6 +38,7 @@ class Runs:
         self._waits = Waits(parts, self._records)
         self._trainings = Trainings(parts, self._records)
         self._secrets = SecretsInUse(parts.store, parts.secrets)
+        self._bundles = ReleaseBundles(parts, self._records)
 
     def carry_out(self, id: str) -> None:
         """Do what is left of a run. Returns once it has ended; raises only where its end can't be recorded."""
@@ -67,6 +70,8 @@ class Runs:
 
     def _deploy(self, run: Run) -> None:
         release = self._release(run.release or self._make_release(run.id))
+        for environment in self._ahead(run):
+            self._bundles.check(run, environment, release)
         for environment in self._ahead(run):
             if self._serves_already(run.id, environment, release):
                 continue
@@ -103,7 +108,7 @@ class Runs:
         commit = parts.source.resolve(run.commit)
         app = parts.read_app(parts.source.read(commit, "shipway.yaml"))
         model = parts.models.verified(parts.models.latest().version) if app.model_services() else None
-        artifacts = self._build(run, commit, app)
+        artifacts, bundle = self._build(run, commit, app)
         release = Release(
             id="",
             commit=commit.id,
@@ -114,10 +119,13 @@ class Runs:
             request_schema=model.schema_digest if model else None,
             created_at=parts.clock(),
             commits=dict.fromkeys(artifacts, commit.id),
+            app_version=bundle.version if bundle else None,
+            app_digest=bundle.content if bundle else None,
         )
         release = self._known(run, release) or replace(release, id=f"r{self._store.next_number('release')}")
         contents = [f"{name} {artifact.short}" for name, artifact in artifacts.items()]
         contents += [f"model {model.version}"] if model else []
+        contents += [f"bundle {bundle.version}"] if bundle else []
         with self._store.transaction():
             self._store.put(release.id, release)
             self._records.change(id, release=release.id)
@@ -143,10 +151,12 @@ class Runs:
 
         That needs no approval. Behind other runs it waits for its turn, because they may change what serves.
         """
+        if self._serves(environment, release):
+            # Where a crash fell between the rollout and the bundle.
+            self._parts.offerings.bring(environment, release, id, self._records.get(id).by)
         with self._store.transaction():
             record = self._parts.rollouts.record_of(environment)
-            serves = record.rollout is None and release.id == (record.described_by or record.stable)
-            serves = serves and not self._changed_secrets(environment)
+            serves = self._serves(environment, release) and not self._changed_secrets(environment)
             if not serves or any(is_heading_for(run, environment) and run.id != id for run in self._store.all(Run)):
                 return False
             run = self._records.change(id, done=(*self._records.get(id).done, environment))
@@ -154,7 +164,13 @@ class Runs:
             self._records.tell(run, "done", text, environment)
         return True
 
-    def _build(self, run: Run, commit: Commit, app: App) -> dict[str, Artifact]:
+    def _serves(self, environment: str, release: Release) -> bool:
+        record = self._parts.rollouts.record_of(environment)
+        return record.rollout is None and release.id == (record.described_by or record.stable)
+
+    def _build(self, run: Run, commit: Commit, app: App) -> tuple[dict[str, Artifact], Bundle | None]:
+        """All side by side: what each service is built into, and the bundle of the app that devices run."""
+
         def build(name: str) -> Artifact:
             began = self._parts.clock()
             artifact = self._parts.builder.build(
@@ -164,7 +180,9 @@ class Runs:
             return artifact
 
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"build-{run.id}") as pool:
-            return dict(zip(app.services, pool.map(build, app.services), strict=True))
+            bundle = pool.submit(self._bundles.build, run, commit, app)
+            artifacts = dict(zip(app.services, pool.map(build, app.services), strict=True))
+            return artifacts, bundle.result()
 
     def _roll_out(
         self, id: str, environment: str, release: Release, *, back: bool = False, over: str | None = None
@@ -180,6 +198,8 @@ class Runs:
             stable = self._store.get(Release, record.stable or "")
             changed = self._changed_secrets(environment) if under_way is None else []
             same = release.same_in(environment, stable) and not changed
+            if under_way is None and run.kind == "deploy":
+                self._bundles.check(run, environment, release)
             if not back and under_way is None and record.rollout is None and same:
                 self._store.change(EnvironmentRecord, environment, lambda e: replace(e, described_by=release.id))
                 text = f"{environment} already serves exactly this, as {record.stable}"
@@ -187,8 +207,12 @@ class Runs:
                 if under_way is None:
                     self._check_model(run, release, environment, back)
                     self._take_secrets(run, release, environment, changed)
+                self._bundles.before_traffic(run, environment, release, back=back)
                 self._move(run, environment, stable, release, back=back, over=over)
                 text = f"{environment} serves {release.id}"
+            if run.kind == "deploy":
+                # After the API was read back: a new bundle may need it.
+                self._parts.offerings.bring(environment, release, id, run.by)
             # While we still hold the environment: the next run must know that we were there.
             with self._store.transaction():
                 run = self._records.change(id, done=(*self._records.get(id).done, environment), enters=None)

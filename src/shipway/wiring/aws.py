@@ -109,6 +109,7 @@ class AwsWiring(Wiring):
             features=NotYet("the feature store"),
             training=NotYet("training"),
             secrets=AwsSecretDesk(app, SecretsManager(calls, names)),
+            apps=NotYet("bundles"),
         )
         return desk, who
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,15 @@ from shipway.core.description.app import App
 from shipway.core.errors import Refused
 from shipway.core.events import AuditEntry
 from shipway.core.logs.asked import Asked
+from shipway.core.observations.observation import SIDES
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.views import DaemonView
 from shipway.description import reader as description_file
+from shipway.local.apps.bucket import BundleBucket
+from shipway.local.apps.bundle_builder import BundleBuilder
+from shipway.local.apps.bundles import LocalBundles
+from shipway.local.apps.node import NodeEnvironments
 from shipway.local.builds.builder import LocalBuilder
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
@@ -61,6 +66,7 @@ from shipway.pipeline.desk.desk import PipelineDesk
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.loops import Loops
+from shipway.pipeline.offerings import Offerings
 from shipway.pipeline.operator import Operator
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.rollouts import Rollouts
@@ -94,6 +100,7 @@ class LocalPlatform:
     loops: Loops
     logs: LocalLogs
     steps: ProcessSteps
+    offerings: Offerings
     started: float = field(default_factory=time.time)
 
     def start(self) -> None:
@@ -106,6 +113,7 @@ class LocalPlatform:
         start("router", "keeps the router running", self.routes.keep_running, _every_second, 60.0)
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
         start("experiments", "judges models that are tried out", self.desk.experiments.tend, self._watch, 120.0)
+        start("bundles", "judges bundles that go out to devices", self.offerings.tend, _twice_a_second, 120.0)
         start("monitor", "looks at models' traffic", self.desk.monitor.tend, _every_minute, 2000.0)
         start("features", "takes what was put into files", self.desk.features.tend, _every_minute, 2000.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
@@ -177,6 +185,10 @@ def _every_second() -> float:
     return 1.0
 
 
+def _twice_a_second() -> float:
+    return 0.5
+
+
 def _every_minute() -> float:
     return 60.0
 
@@ -188,6 +200,16 @@ def _captured(specs: TaskSpecs, environment: str, release: Release) -> Captured 
         if version is not None and found is not None:
             return Captured(Path(found[0].removeprefix("file://")), found[1], version)
     return None
+
+
+def _answer_devices(sides: Sides, supervisor: Supervisor, environment: str) -> Iterator[int]:
+    """Where the ready tasks listen that answer the environment's devices."""
+    for side in SIDES:
+        release = sides.release_on(environment, side)
+        described = release.app.device_app if release is not None else None
+        if described is not None:
+            tasks = supervisor.tasks(environment, side, described[1].updates)
+            yield from (task.spec.port for task in tasks if task.state == "ready")
 
 
 def build(places: Places) -> LocalPlatform:
@@ -250,6 +272,14 @@ def build(places: Places) -> LocalPlatform:
         lambda lock, tell: environments.python(lock, "the offline store", tell),
         run_bounded,
     )
+    bundle_bucket = BundleBucket(places.state / (app.device_app[1].bucket if app.device_app else "app-bundles-bucket"))
+    nodes = NodeEnvironments(places.state / "environments", environments)
+    bundles = LocalBundles(
+        BundleBuilder(places.state, source, bundle_bucket, nodes, confinement),
+        bundle_bucket,
+        parameters,
+        lambda environment: _answer_devices(sides, supervisor, environment),
+    )
     steps = ProcessSteps(places.state / "training", places.state, bucket, environments, confinement)
     stopping = threading.Event()
     rollouts = Rollouts(store, target, builder, time.time, stopping)
@@ -263,6 +293,8 @@ def build(places: Places) -> LocalPlatform:
         features=OnlineStore(places.state),
         history=history,
         training=steps,
+        bundles=bundles,
+        offerings=Offerings(store, bundles, time.time),
         rollouts=rollouts,
         clock=time.time,
         read_app=read_app,
@@ -288,5 +320,6 @@ def build(places: Places) -> LocalPlatform:
         loops=Loops(stopping, time.monotonic),
         logs=LocalLogs(places),
         steps=steps,
+        offerings=parts.offerings,
     )
     return platform

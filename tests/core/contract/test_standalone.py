@@ -18,5 +18,5 @@ def test_it_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
     imports = "; ".join(f"import other.agreed.{name}" for name in modules)
     program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {imports}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
-    assert {"distribution", "lightgbm_text", "schema", "version", "wanted"} <= set(modules)
+    assert {"bundles", "cohorts", "distribution", "lightgbm_text", "schema", "version", "wanted"} <= set(modules)
     assert [] == [name for name in done.stdout.split() if name.partition(".")[0] == "shipway"]

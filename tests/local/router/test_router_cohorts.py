@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from router_harness import DEADLINE, Task, ask, ask_on
 
+from shipway.core.contract.cohorts import is_within
 from shipway.core.errors import UsageError
 from shipway.core.observations.observation import Side, other
 from shipway.local.router import Router
@@ -48,6 +49,19 @@ def test_extremes_leave_nobody(router: Router, both: dict[Side, Task], port: int
     assert {other(candidate)} == set(_sides(port).values())
     router.shift("prod", candidate, 10_000)
     assert {candidate} == set(_sides(port).values())
+
+
+@pytest.mark.parametrize("devices", [300, pytest.param(10_000, marks=pytest.mark.lengthy)])
+def test_router_and_bundles_know_the_same_cohorts(
+    router: Router, both: dict[Side, Task], port: int, devices: int
+) -> None:
+    """A device meets the candidate's API at the share at which it is offered the candidate's bundle."""
+    router.shift("prod", "green", 2_500)
+    ids = [f"{'device-' * (n % 4)}{n:x}" for n in range(devices)]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    met = {id for id in ids if ask_on(connection, headers={"x-device-id": id}).headers["x-shipway-side"] == "green"}
+    connection.close()
+    assert {id for id in ids if is_within(id, 25)} == met
 
 
 def test_device_stays_on_its_side(router: Router, both: dict[Side, Task], port: int) -> None:

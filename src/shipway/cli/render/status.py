@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipway.cli.render import experiments
+from shipway.cli.render import apps, experiments
 from shipway.cli.render.disk import disk_line
 from shipway.cli.render.runs import run_table
 from shipway.cli.render.text import brief, clock_time, duration, plain, share, short
@@ -72,6 +72,7 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
         lines += [f"    {line}" for line in _services(environment["candidate_services"], name)]
     if experiment := environment["experiment"]:
         lines += [f"  {line}" for line in experiments.status_lines(experiment, now)]
+    lines += [f"  {line}" for line in apps.status_lines(environment.get("app"), now)]
     if warm := environment["warm"]:
         until = clock_time(warm["until"], now)
         lines.append(f"  · {plain(warm['release'])} kept warm on {plain(warm['side'])} for a rollback until {until}")

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, model_va
 
 from shipway.core.description import VARIABLE
 from shipway.core.description.command_line import mistakes, value_mistakes
+from shipway.core.description.device_app import DeviceApp
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.description.folders import include_mistakes, is_inside
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
@@ -81,6 +82,9 @@ class Service(Strict):
     )
     start_timeout: Seconds = 60.0
     drain_timeout: Seconds = 30.0
+    openapi: str | None = Field(
+        default=None, description="committed OpenAPI document of what it answers, in the folder"
+    )
     secrets: tuple[str, ...] = Field(default=(), description="variables whose values are secrets")
     feature_store: str | None = Field(default=None, description="variable that carries the online store's address")
     database: str | None = Field(default=None, description="AWS: variable that carries the database's address")
@@ -235,6 +239,7 @@ class App(Strict):
     services: dict[Name, Service] = Field(min_length=1)
     model: Model | None = None
     features: dict[Name, FeatureGroup] = Field(default={}, description="groups of the feature store")
+    apps: dict[Name, DeviceApp] = Field(default={}, max_length=1, description="the app that devices run")
     environments: dict[Name, Environment] = Field(min_length=1)
     retention: Retention = Retention()
     aws: Aws | None = Field(default=None, description="where it lives on AWS")
@@ -249,6 +254,7 @@ class App(Strict):
                 *_check_environments(self),
                 *_check_monitor(self),
                 *_check_secrets(self),
+                *_check_apps(self),
                 *_check_aws(self),
             ]
         ):
@@ -263,6 +269,11 @@ class App(Strict):
             path.insert(0, name)
             name = self.environments[name].after
         return tuple(path)
+
+    @property
+    def device_app(self) -> tuple[str, DeviceApp] | None:
+        """The app that devices run, with its name; None where there is none."""
+        return next(iter(self.apps.items()), None)
 
     def model_services(self) -> tuple[str, ...]:
         """The services that serve the model."""
@@ -285,10 +296,11 @@ def _check_service(service: Service) -> Iterator[str]:
         command: str | None = getattr(service, key)
         if command is not None:
             yield from (f"{key}: {mistake}" for mistake in mistakes(command, filled=key != "test"))
-    for key in ("lock", "test_lock"):
+    for key in ("lock", "test_lock", "openapi"):
         name: str | None = getattr(service, key)
         if name is not None and not is_inside(name):
-            yield f"{key}: {name!r} is not a file inside the service's folder, such as requirements.lock"
+            such_as = "openapi.json" if key == "openapi" else "requirements.lock"
+            yield f"{key}: {name!r} is not a file inside the service's folder, such as {such_as}"
     for variable in (
         *service.env,
         *service.uses.values(),
@@ -381,6 +393,12 @@ def _check_secrets(app: App) -> Iterator[str]:
     for name, environment in app.environments.items():
         for variable in sorted(secrets & environment.env.keys()):
             yield f"environments.{name}.env: {variable} is a secret of a service; take it out of one of them"
+
+
+def _check_apps(app: App) -> Iterator[str]:
+    described = {name: service.openapi is not None for name, service in app.services.items()}
+    for name, device_app in app.apps.items():
+        yield from (f"apps.{name}.{misfit}" for misfit in device_app.misfits(described))
 
 
 def _check_aws(app: App) -> Iterator[str]:

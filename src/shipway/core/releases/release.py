@@ -60,7 +60,8 @@ class Release:
     """One artifact for each service and one model version, rolled out and rolled back as one.
 
     `app` is the description as committed with it, so that a rollback brings back the old commands as well; `commit` is
-    that description's, `commits` are those that services were built from.
+    that description's, `commits` are those that services were built from. `app_version` is the bundle of the app that
+    devices run, `app_digest` the SHA-256 of its content; None where the description has no such app.
     """
 
     id: str
@@ -72,6 +73,8 @@ class Release:
     request_schema: str | None = None
     created_at: float = 0.0
     commits: Mapping[str, str] = field(default_factory=dict)
+    app_version: str | None = None
+    app_digest: str | None = None
 
     def commit_of(self, service: str) -> str:
         """The commit that the service was built from; the description's where none of its own is recorded."""
@@ -92,10 +95,11 @@ class Release:
         return baked.version if baked is not None else self.model_version if self.app.services[service].model else None
 
     def same_as(self, other: Release | None) -> bool:
-        """Whether both were made of the same: commits, description, artifacts and models."""
+        """Whether both were made of the same: commits, description, artifacts, models and bundle."""
         return (
             other is not None
             and (self.commit, self.app, self.models) == (other.commit, other.app, other.models)
+            and self.app_digest == other.app_digest
             and self._sources() == other._sources()
         )
 

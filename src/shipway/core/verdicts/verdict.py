@@ -10,7 +10,7 @@ from typing import Literal
 class Count:
     """How many of something were seen, and how many are needed; `probes`: the app's own probes are among them."""
 
-    what: Literal["requests", "latencies", "predictions", "tasks"]
+    what: Literal["requests", "latencies", "predictions", "tasks", "devices"]
     seen: int
     needed: int
     side: Literal["candidate", "stable"] = "candidate"

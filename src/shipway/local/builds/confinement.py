@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -68,9 +68,12 @@ class Confinement:
         scratch: Path,
         writable: Sequence[Path] = (),
         readable: Sequence[Path] = (),
+        mounted: Mapping[Path, Path] | None = None,
         network: bool = False,
     ) -> list[str]:
         """The command that runs `argv` with these paths and no others; `scratch` is its `/tmp`.
+
+        `mounted`: path that it sees → what it reads there.
 
         Without `network` it has a loopback of its own: it may listen on 127.0.0.1, but reaches only itself.
         """
@@ -90,5 +93,6 @@ class Confinement:
             *("--tmpfs", str(self.hidden)),
             *(word for path in (Path(sys.base_prefix), *readable) for word in ("--ro-bind", str(path), str(path))),
             *(word for path in writable for word in ("--bind", str(path), str(path))),
+            *(word for seen, path in (mounted or {}).items() for word in ("--ro-bind", str(path), str(seen))),
             *("--", *argv),
         ]

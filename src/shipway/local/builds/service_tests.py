@@ -1,4 +1,4 @@
-"""A service's own tests: run in a copy of its tree, with a clean environment, bounded in time and output."""
+"""A commit's own tests and builds: run in a copy of its tree, with a clean environment, bounded in time and output."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ def run_tests(
     mark: str,
     log: Path,
     timeout: float,
+    mounted: Mapping[Path, Path] | None = None,
+    key: str = "test",
 ) -> str | None:
     """Run `command` in `tree`, its output going to `log`; answers what went wrong, or None when the tests passed.
 
     `env` is the service's own; its placeholders are filled with folders that end with the tests, a free port and `test`.
-    Where the machine can confine it, it may write to the tree and read what is `readable`, and has no network.
+    Where the machine can confine it, it may write to the tree and read what is `readable` and `mounted` (path that it
+    sees → what it reads there), and has no network. `key` is the one of shipway.yaml that the command stands under.
     Whatever the tests started and left running is ended. `mark` is unique to this run. Raises UsageError for a
     command that cannot be started.
     """
@@ -54,7 +57,9 @@ def run_tests(
             try:
                 _require_program(argv[0], tree, {**variables, **told})
                 child = subprocess.Popen(
-                    confinement.around(argv, scratch=Path(scratch), writable=[tree], readable=readable),
+                    confinement.around(
+                        argv, scratch=Path(scratch), writable=[tree], readable=readable, mounted=mounted
+                    ),
                     cwd=tree,
                     env={**variables, **told, **own},
                     stdin=subprocess.DEVNULL,
@@ -64,8 +69,8 @@ def run_tests(
                 )
             except (OSError, ValueError) as error:
                 raise UsageError(
-                    f"the test command {command!r} cannot be started: {error}",
-                    fix="check `test:` in shipway.yaml, and that the test lock file names what it needs",
+                    f"the {key} command {command!r} cannot be started: {error}",
+                    fix=f"check `{key}:` in shipway.yaml, and that its lock file names what it needs",
                 ) from error
             try:
                 return _outcome(child, log, timeout)

@@ -13,6 +13,7 @@ from shipway.core.observations.observation import Side
 from shipway.core.ports import Tell
 from shipway.core.releases.release import Release
 from shipway.core.tasks import TaskSpec
+from shipway.local.apps.bundles import parameter as bundles_parameter
 from shipway.local.builds.address import address_of
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.features.online_store import online_file
@@ -127,6 +128,10 @@ class TaskSpecs:
             variables["MODEL_BAKED"] = str(Path(address.tree) / described.baked)
         if described.feature_store is not None:
             variables[described.feature_store] = online_file(self._places.state, environment).as_uri()
+        for app in release.app.apps.values():
+            if app.updates == service:
+                variables["APP_BUNDLES_BUCKET"] = f"file://{self._places.state / app.bucket}"
+                variables["APP_BUNDLE_PARAMETER"] = self._parameters.uri(bundles_parameter(environment))
         for used, variable in described.uses.items():
             variables[variable] = f"http://127.0.0.1:{self._router.internal_port(environment, side, used)}"
         return variables | {name: self._filled(value, environment, release, service) for name, value in own.items()}

@@ -17,6 +17,7 @@ from shipway.core.releases.release import Commit, Release
 from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.views import Preview, ReleaseView, RolloutView, RunView, StatusView, TaskLine
+from shipway.pipeline.desk.apps import PipelineApps
 from shipway.pipeline.desk.features import PipelineFeatures
 from shipway.pipeline.desk.models import PipelineModels
 from shipway.pipeline.desk.monitor import PipelineMonitor
@@ -46,6 +47,7 @@ class PipelineDesk(Desk):
         self._models = PipelineModels(parts, engine)
         self._secrets = PipelineSecrets(parts)
         self._features = PipelineFeatures(parts)
+        self._apps = PipelineApps(parts)
         self._experiments = experiments
         self._training = PipelineTraining(parts, engine)
         self._monitor = PipelineMonitor(parts, self._training)
@@ -75,6 +77,10 @@ class PipelineDesk(Desk):
     @property
     def features(self) -> PipelineFeatures:
         return self._features
+
+    @property
+    def apps(self) -> PipelineApps:
+        return self._apps
 
     def resume(self) -> None:
         """Go on with every run that has not ended."""

@@ -23,6 +23,7 @@ from shipway.core.views import (
     RunView,
     ServiceView,
     models_of,
+    offering_view,
     release_view,
     rollout_view,
 )
@@ -108,6 +109,7 @@ class Views:
             warm=record.warm,
             rollout=under_way,
             experiment=self._experiments.last_report(name),
+            app=offering_view(self._parts.offerings.of(name)) if self._parts.operator_app().apps else None,
         )
 
     def _services(self, environment: str, side: Side, release: Release, seen: SeenLately) -> tuple[ServiceView, ...]:

@@ -9,6 +9,7 @@ from shipway.core.errors import UsageError
 from shipway.core.logs.asked import Asked
 from shipway.core.rollouts.machine import Command
 from shipway.server.verbs import shapes
+from shipway.server.verbs.apps import app_verbs
 from shipway.server.verbs.call import Answer, Call, Verb, Verbs
 from shipway.server.verbs.experiments import experiment_verbs
 from shipway.server.verbs.features import feature_verbs
@@ -77,6 +78,7 @@ def desk_verbs(desk: Desk) -> Verbs:
         **training_verbs(desk.training),
         **secret_verbs(desk.secrets),
         **feature_verbs(desk.features),
+        **app_verbs(desk.apps),
         ("GET", "/v1/logs"): logs,
         ("GET", "/v1/logs/build"): lambda call: {
             "lines": list(desk.build_log(call.query("run") or "", asked_lines(call)))

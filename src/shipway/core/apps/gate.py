@@ -1,0 +1,86 @@
+"""Whether bundles and APIs fit that devices may bring together: the gate before a run starts anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shipway.core.compatibility.operations import Break, breaks, operations_of
+from shipway.core.errors import Refused
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CalledApi:
+    """What a bundle uses of a service: the document that it was built with, operations of it, and those it can do without."""
+
+    document: Mapping[str, Any]
+    operations: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The operations that it calls: all of the document where none are named."""
+        return self.operations or tuple(operations_of(self.document))
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInUse:
+    """A bundle, what it calls of each service, and how many devices were seen with it; none for a new one."""
+
+    version: str
+    calls: Mapping[str, CalledApi]
+    devices: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What a release's services answer, by service; those that say nothing of it are left out."""
+
+    release: str
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A bundle that would break with a release's service."""
+
+    bundle: BundleInUse
+    api: Api
+    service: str
+    found: Break
+
+
+def misfits(bundles: Iterable[BundleInUse], api: Api) -> list[Misfit]:
+    """What of these bundles would break. A service that does not say what it answers can't be compared: nothing does."""
+    return [
+        Misfit(bundle, api, service, found)
+        for bundle in bundles
+        for service, called in bundle.calls.items()
+        if service in api.documents
+        for found in breaks(called.document, api.documents[service], called.used, called.optional)
+    ]
+
+
+def refuse(found: list[Misfit], environment: str) -> None:
+    """Raise Refused, with operation, field, bundle and devices, if anything would break."""
+    if not found:
+        return
+    lines = [_told(one) for one in found[:_NAMED]]
+    more = [f"and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else []
+    raise Refused(
+        f"bundles and APIs that devices of {environment} may bring together do not fit:\n" + "\n".join([*lines, *more]),
+        fix="keep the operation as it was until no device runs the bundle any more, or let the app do without it and "
+        "name it under `optional` in shipway.yaml",
+        state="nothing was rolled out",
+    )
+
+
+def _told(misfit: Misfit) -> str:
+    found = misfit.found
+    place = f", {found.place}" if found.place else ""
+    devices = f", on {misfit.bundle.devices:,} devices" if misfit.bundle.devices else ""
+    where = f"{misfit.service} of {misfit.api.release}"
+    return f"{found.operation}{place}: {found.reason} (bundle {misfit.bundle.version}{devices}; {where})"

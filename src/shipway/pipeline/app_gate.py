@@ -1,0 +1,86 @@
+"""The gate between bundles and APIs: asked for every environment before a run starts anything there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from shipway.core.apps.gate import Api, BundleInUse, Misfit, misfits, refuse
+from shipway.core.contract.bundles import Told
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.ports import Bundles, Source
+from shipway.core.releases.release import Release
+from shipway.pipeline.offerings import Offerings
+
+_NO_API = "does not say what its API answers, so bundles are not checked against it"
+
+
+class AppGate:
+    """Holds bundles to the APIs that devices may meet with them."""
+
+    def __init__(self, source: Source, bundles: Bundles, offerings: Offerings, clock: Callable[[], float]) -> None:
+        self._source, self._bundles, self._offerings, self._clock = source, bundles, offerings, clock
+
+    def check(self, environment: str, release: Release, stable: Release | None, tell: Callable[[str], None]) -> None:
+        """Raise Refused where a bundle and an API would not fit.
+
+        The release's bundle is held to the API that a rollback would bring back (`stable`), and the bundles that devices
+        of the environment run to the release's API. `tell` hears what could not be checked.
+        """
+        found: list[Misfit] = []
+        new = [self.in_use(release.app_version)] if release.app_version is not None else []
+        pairs = [([*new, *self._running(environment, release.app_version, tell)], self.api(release, tell))]
+        if stable is not None and new:
+            pairs.insert(0, (new, self.api(stable, tell)))
+        for bundles, api in pairs:
+            try:
+                found += misfits(bundles, api)
+            except ValueError as error:
+                raise Refused(
+                    f"the APIs of {api.release} can't be compared: {error}", fix="correct its document"
+                ) from None
+        refuse(found, environment)
+
+    def in_use(self, version: str, devices: int = 0) -> BundleInUse:
+        """The bundle with what it calls. Raises as `Bundles.calls` does."""
+        return BundleInUse(version, self._bundles.calls(version), devices)
+
+    def api(self, release: Release, tell: Callable[[str], None] = lambda _: None) -> Api:
+        """What the release's services answer, as their committed documents say."""
+        documents = {}
+        for name, service in release.app.services.items():
+            if service.openapi is None:
+                if any(name in app.calls for app in release.app.apps.values()):
+                    tell(f"{name} of {release.id} {_NO_API}")
+                continue
+            commit = self._source.resolve(release.commit_of(name))
+            documents[name] = document(self._source.read(commit, f"{service.path}/{service.openapi}"), service.openapi)
+        return Api(release.id, documents)
+
+    def _running(self, environment: str, but: str | None, tell: Callable[[str], None]) -> list[BundleInUse]:
+        """The bundles that devices of the environment run or are offered."""
+        offering = self._offerings.of(environment)
+        told = self._offerings.told(environment)
+        seen = {**offering.seen, **(told or Told()).running}
+        found = []
+        for version, devices in replace(offering, seen=seen).in_sight(self._clock()).items():
+            if version == but:
+                continue
+            try:
+                found.append(self.in_use(version, devices))
+            except ShipwayError as error:
+                tell(f"bundle {version}, on {devices:,} devices, can't be checked: {error}")
+        return found
+
+
+def document(content: bytes, name: str) -> dict[str, Any]:
+    """An OpenAPI document's content. Raises UsageError where it is none."""
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{name} is not JSON: {error}", fix="commit the OpenAPI document as JSON") from None
+    if not isinstance(found, dict) or not isinstance(found.get("paths"), dict):
+        raise UsageError(f"{name} is no OpenAPI document: it has no `paths`", fix="commit the document itself")
+    return found

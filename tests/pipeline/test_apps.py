@@ -1,0 +1,287 @@
+"""Bundles of the app that devices run: out with their release, and back with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.offering import Offering
+from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
+from shipway.core.description.app import App
+from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
+
+WITH_APP = App.model_validate(
+    DESCRIPTION
+    | {
+        "apps": {"phone": PHONE | {"calls": {"hello": {"document": "api.json"}}}},
+        "services": {"hello": DESCRIPTION["services"]["hello"] | {"openapi": "openapi.json"}},
+    }
+)
+API = {"paths": {"/ask": {"get": {"responses": {"200": {"description": "fine"}}}}}}
+OTHER_API = {"paths": {"/other": {"get": {"responses": {"200": {"description": "fine"}}}}}}
+
+
+class Devices:
+    """What devices of the house's environments are offered, and what they do."""
+
+    def __init__(self, house: House) -> None:
+        self.house, self.bundles = house, house.bundles
+
+    def offer(self, environment: str = "dev") -> Offer:
+        return self.bundles.offers[environment]
+
+    def do(self, version: str, started: int, failed: int = 0) -> None:
+        """They start a bundle, or fail to, and the platform looks."""
+        self.bundles.counts = Told({version: BundleCounts(started + failed, started, failed)})
+        self.house.parts.offerings.tend()
+
+    def deploy(self, commit: str) -> str:
+        """Bring a commit to dev; answers its bundle."""
+        run = self.house.control.deploy(commit, "dev", "ann")
+        self.house.until(run.id, "succeeded")
+        release = self.house.control.run(run.id).release
+        assert release is not None
+        assert release.app_version is not None
+        return release.app_version
+
+    def all_steps(self, version: str) -> None:
+        """The bundle passes every step of its rollout."""
+        for step in (1, 2, 3):
+            self.do(version, 20 * step)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    house.app = house.described = WITH_APP
+    house.source.files["hello/openapi.json"] = json.dumps(API).encode()
+    house.bundles.called = {"hello": CalledApi(API)}
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def devices(house: House) -> Devices:
+    return Devices(house)
+
+
+def test_a_bundle_goes_out_after_its_release(house: House, devices: Devices) -> None:
+    """First a share of the devices, then more, then all; the release names it, and every end is audited."""
+    version = devices.deploy("c1")
+    assert Offer(BUILTIN, version, 10.0) == devices.offer()
+    devices.do(version, 10)
+    assert 50.0 == devices.offer().percent
+    devices.do(version, 20)
+    assert 100.0 == devices.offer().percent
+    devices.do(version, 30)
+    assert Offer(version) == devices.offer()
+    assert "promote bundle" == house.control.audit(1)[0].action
+
+
+def test_the_api_comes_first(house: House, devices: Devices) -> None:
+    """While a release's rollout is under way its bundle is nobody's; a rollout that fails brings none."""
+    house.target.hold.clear()
+    run = house.control.deploy("c1", "dev", "ann")
+    house.reached(lambda: house.rollouts.under_way("dev") is not None)
+    assert Offer() == devices.offer()
+    house.control.steer("dev", "abort", "ann", "no")
+    house.target.hold.set()
+    house.until(run.id, "failed")
+    assert Offer() == devices.offer()
+
+
+def test_a_bad_one_comes_back_by_itself(house: House, devices: Devices) -> None:
+    """Its devices are given the one before, the reason is on record, and the release goes on serving."""
+    good = devices.deploy("c1")
+    devices.all_steps(good)
+    bad = devices.deploy("c2")
+    devices.do(bad, 2, 40)
+    offer = devices.offer()
+    assert (good, None, [bad]) == (offer.stable, offer.candidate, list(offer.taken_back))
+    assert "40 of 42 devices" in offer.taken_back[bad]
+    assert "c2" == house.served("dev")
+    entry = house.control.audit(1)[0]
+    assert ("shipway", "take back bundle", "dev") == (entry.who, entry.action, entry.environment)
+
+
+def test_one_that_was_bad_does_not_go_out_again(house: House, devices: Devices) -> None:
+    """Another release with the same bundle brings it to nobody; its run says so and succeeds."""
+    bad = devices.deploy("c1")
+    devices.do(bad, 0, 40)
+    house.bundles.contents["c2"] = "c1"
+    assert bad == devices.deploy("c2")
+    assert (BUILTIN, None) == (devices.offer().stable, devices.offer().candidate)
+    events = house.control.events(house.all_runs()[0].id, 0, 0)[1]
+    assert any("does not go out again" in event.text for event in events)
+
+
+def test_a_newer_one_supersedes(house: House, devices: Devices) -> None:
+    """The bundle of the next release takes the place of one on its way, at the first share."""
+    devices.do(devices.deploy("c1"), 10)
+    newer = devices.deploy("c2")
+    assert Offer(BUILTIN, newer, 10.0) == devices.offer()
+
+
+def test_only_the_app_changed(house: House, devices: Devices) -> None:
+    """A commit whose services are the same starts no task; its bundle goes out all the same."""
+    devices.deploy("c1")
+    house.workshop.trees["c2"] = "c1"
+    served = house.rollouts.record_of("dev").stable
+    newer = devices.deploy("c2")
+    assert served == house.rollouts.record_of("dev").stable
+    assert newer == devices.offer().candidate
+
+
+def test_a_release_goes_back_with_its_bundle(house: House, devices: Devices) -> None:
+    """The pointer is written before the API moves; the bundle comes again with its release."""
+    first = devices.deploy("c1")
+    devices.all_steps(first)
+    second = devices.deploy("c2")
+    devices.all_steps(second)
+    offered: list[str] = []
+    shift = house.target.shift
+
+    def shifted(environment: str, candidate: Any, weight: int) -> None:
+        offered.append(devices.offer().stable)
+        shift(environment, candidate, weight)
+
+    house.target.shift = shifted  # type: ignore[method-assign]
+    run = house.control.roll_back("dev", "ann", "bad")
+    house.until(run.id, "succeeded")
+    assert {first} == set(offered)
+    assert Offer(first, taken_back={second: "the release went back to r1"}) == devices.offer()
+    house.bundles.contents["c3"] = "c2"
+    assert second == devices.deploy("c3")
+    assert Offer(first, second, 10.0) == devices.offer()
+
+
+def test_a_way_back_waits_for_nobody(house: House, devices: Devices) -> None:
+    """Where devices can't be told, and nobody can be asked, the API goes back; devices are told as soon as that works."""
+    devices.all_steps(devices.deploy("c1"))
+    second = devices.deploy("c2")
+    house.bundles.counts, house.bundles.deaf = None, True
+    run = house.control.roll_back("dev", "ann", "bad")
+    house.until(run.id, "succeeded")
+    assert second == devices.offer().candidate
+    house.bundles.counts, house.bundles.deaf = Told(), False
+    house.parts.offerings.tend()
+    assert (None, [second]) == (devices.offer().candidate, list(devices.offer().taken_back))
+
+
+def test_a_bundle_that_cannot_be_offered_is_a_fault(house: House, devices: Devices) -> None:
+    """The run does not succeed where what devices are offered is not what the record says."""
+    house.bundles.offered = lambda environment: None  # type: ignore[method-assign]
+    run = house.control.deploy("c1", "dev", "ann")
+    assert "should offer" in house.until(run.id, "failed").reason
+
+
+def test_what_cannot_be_asked_is_a_hold(house: House, devices: Devices) -> None:
+    """While nothing answers devices, a bundle stays at its share, and the status says why."""
+    version = devices.deploy("c1")
+    house.bundles.counts = None
+    house.parts.offerings.tend()
+    assert 10.0 == devices.offer().percent
+    assert "is unknown" in house.control.apps.show("dev").candidate.verdict  # type: ignore[union-attr]
+    devices.do(version, 10)
+    assert 50.0 == devices.offer().percent
+
+
+def test_a_lost_database_takes_no_bundle_back(house: House, devices: Devices) -> None:
+    """What devices are offered says what is stable: the next release begins beside that."""
+    first = devices.deploy("c1")
+    devices.all_steps(first)
+    house.store.delete(Offering, "dev")
+    second = devices.deploy("c2")
+    assert (first, second) == (devices.offer().stable, devices.offer().candidate)
+
+
+def test_a_killed_control_plane_goes_on(house: House, devices: Devices) -> None:
+    """At each write of a deploy with its bundle: the next control plane brings both to the same end."""
+    before = house.store.writes
+    expected = devices.deploy("c1")
+    writes = house.store.writes - before
+    for last in range(2, writes, 3):
+        folder = house.root / f"killed-{last}"
+        folder.mkdir()
+        mortal = House(folder)
+        mortal.app = mortal.described = WITH_APP
+        mortal.source.files |= house.source.files
+        mortal.store._last = mortal.store.writes + last
+        try:
+            mortal.control.deploy("c1", "dev", "ann")
+        except Killed:
+            continue
+        mortal.reached(lambda mortal=mortal: mortal.store.dead)
+        after = mortal.killed()
+        after.described = WITH_APP
+        after.until("1", "succeeded")
+        assert expected == after.bundles.offers["dev"].candidate
+        after.close()
+
+
+class TestGate:
+    """Bundles and APIs that devices may bring together."""
+
+    def refused(self, house: House, commit: str) -> str:
+        run = house.control.deploy(commit, "dev", "ann")
+        ended = house.until(run.id, "refused")
+        assert 3 == ended.exit_code
+        assert house.rollouts.under_way("dev") is None
+        return ended.reason
+
+    def test_a_new_bundle_and_the_api_of_a_rollback(self, house: House, devices: Devices) -> None:
+        """A bundle that needs what the API before lacks would break by a rollback; nothing is rolled out."""
+        devices.deploy("c1")
+        house.source.by_commit["c2", "hello/openapi.json"] = json.dumps(
+            {"paths": API["paths"] | OTHER_API["paths"]}
+        ).encode()
+        house.bundles.called = {"hello": CalledApi(OTHER_API)}
+        assert "GET /other: the operation is gone" in (reason := self.refused(house, "c2"))
+        assert "hello of r1" in reason
+        assert "c1" == house.served("dev")
+
+    def test_bundles_on_devices_and_a_new_api(self, house: House, devices: Devices) -> None:
+        """An API that lacks what a bundle on devices uses is refused, with the number of devices."""
+        old = devices.deploy("c1")
+        house.bundles.counts = Told({}, {old: Running(1234, house.parts.clock())})
+        house.source.by_commit["c2", "hello/openapi.json"] = json.dumps(OTHER_API).encode()
+        house.bundles.called = {"hello": CalledApi({"paths": {}})}
+        reason = self.refused(house, "c2")
+        assert f"GET /ask: the operation is gone (bundle {old}, on 1,234 devices; hello of r2)" in reason
+
+    def test_what_it_does_without_may_be_missing(self, house: House, devices: Devices) -> None:
+        """An optional operation may be new."""
+        devices.deploy("c1")
+        house.source.by_commit["c2", "hello/openapi.json"] = json.dumps(
+            {"paths": API["paths"] | OTHER_API["paths"]}
+        ).encode()
+        house.bundles.called = {"hello": CalledApi(OTHER_API, optional=("GET /other",))}
+        assert devices.deploy("c2") == devices.offer().candidate
+
+    def test_a_changed_bundle_goes_nowhere(self, house: House) -> None:
+        """A bundle that is not what was built is refused before anything starts."""
+        house.bundles.damaged = {
+            house.bundles.build(house.source.resolve("c1"), "phone", WITH_APP.apps["phone"], print).version
+        }
+        assert "was changed after its build" in self.refused(house, "c1")
+
+
+def test_a_failing_app_releases_nothing(house: House) -> None:
+    """Where the app's tests fail, no service goes out either."""
+    house.bundles.failing = {"c1"}
+    run = house.control.deploy("c1", "dev", "ann")
+    assert "phone failed its tests" in house.until(run.id, "refused").reason
+
+
+def test_an_app_without_devices_is_as_before(tmp_path: Path) -> None:
+    """A description without `apps` builds no bundle and offers nothing."""
+    house = House(tmp_path)
+    run = house.control.deploy("c1", "dev", "ann")
+    house.until(run.id, "succeeded")
+    assert {} == house.bundles.offers
+    house.close()
