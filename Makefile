@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PARTS := backend-api ml-model-service training model-packaging model-monitoring
+PARTS := backend-api ml-model-service app-updates training model-packaging model-monitoring
 
 .PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 
