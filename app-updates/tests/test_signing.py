@@ -123,7 +123,7 @@ def updater(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 Reading = Callable[[Delivery, Path], "bytes | None"]
 
 
-@pytest.fixture(params=["python", "node", pytest.param("updater", marks=pytest.mark.slow)])
+@pytest.fixture(params=["python", *(pytest.param(name, marks=pytest.mark.slow) for name in ("node", "updater"))])
 def reading(request: pytest.FixtureRequest) -> Reading:
     program = {"python": "openssl", "node": "node"}.get(request.param)
     if program is not None and shutil.which(program) is None:
