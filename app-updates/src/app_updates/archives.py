@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 
 from app_updates.contract.bundles import Bundle
 
-LARGEST = 64 * 2**20
+LARGEST = 128 * 2**20
 """Bytes of a zip."""
-LARGEST_UNPACKED = 256 * 2**20
-MOST_FILES = 20_000
+LARGEST_UNPACKED = 128 * 2**20
+MOST_FILES = 5_000
 _INDEX = "index.html"
 
 
