@@ -1,3 +1,6 @@
+// First, as it says: the order of these imports is the order in which they run.
+import "./first-word";
+
 import "@ionic/react/css/core.css";
 import "@ionic/react/css/normalize.css";
 import "@ionic/react/css/structure.css";

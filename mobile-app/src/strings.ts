@@ -95,7 +95,7 @@ export const strings = {
     device: "Number of this device",
     privacy: "Privacy",
     privacyText:
-      "Ontime has no accounts and does not ask for your location. A question sends the flight and the random number above, so that your answers come from one version of the model. Saved flights stay on this device. If you tell us whether a flight was late, we keep that with its answer.",
+      "Ontime has no accounts and does not ask for your location. A question sends the flight and the random number above, so that your answers come from one version of the model. Saved flights stay on this device. When the app meets an error of its own, it tells us which one and where in its code, under the same number. If you tell us whether a flight was late, we keep that with its answer.",
   },
 
   problem: {

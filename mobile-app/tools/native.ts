@@ -7,7 +7,7 @@
  *     node tools/native.ts stamp   # write version and build into android/ and ios/, where they have been added
  */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 interface Native {
@@ -18,6 +18,8 @@ interface Native {
 
 /** What the shell's configuration is made of. */
 const SETTINGS = ["capacitor.config.ts", "config/environment.ts", "config/dev.config.ts", "config/prod.config.ts"];
+
+const KEYS = "config/keys";
 
 /** What is wrong with native.json; nothing when it is true. */
 export function nativeFaults(): string[] {
@@ -33,8 +35,14 @@ export function nativeFaults(): string[] {
 function fingerprint(): string {
   const digest = createHash("sha256");
   for (const plugin of plugins()) digest.update(`${plugin}\n`);
-  for (const name of SETTINGS) digest.update(`${name}\n${readFileSync(name, "utf8")}\n`);
+  for (const name of [...SETTINGS, ...keys()]) digest.update(`${name}\n${readFileSync(name, "utf8")}\n`);
   return `sha256:${digest.digest("hex")}`;
+}
+
+/** Public halves of signing keys, which are built into the shells. */
+function keys(): string[] {
+  if (!existsSync(KEYS)) return [];
+  return readdirSync(KEYS).filter((name) => name.endsWith(".pem")).sort().map((name) => `${KEYS}/${name}`);
 }
 
 /** Capacitor itself and its plugins with their versions: the packages whose native half is built into the shell. */

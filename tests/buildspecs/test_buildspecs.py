@@ -21,7 +21,7 @@ from tests.buildspecs.agent import Outcome, build
 from tests.buildspecs.repositories import PROGRAM, commit, git, tag
 from tests.contracts.programs import ROOT
 
-SERVICES = ("backend-api", "ml-model-service")
+SERVICES = ("backend-api", "ml-model-service", "app-updates")
 BUILDSPEC = ROOT / SERVICES[0] / "buildspec.yml"
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ontime/web"
 DIGEST = "sha256:" + "ab" * 32

@@ -151,6 +151,13 @@ def backend_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         yield image
 
 
+@pytest.fixture(scope="session")
+def updates_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The image of app-updates, built once; skips where that is not possible."""
+    with built("app-updates", tmp_path_factory.mktemp("image")) as image:
+        yield image
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Starts the model service as a hosting platform does: from its image where one is given, else as a process."""

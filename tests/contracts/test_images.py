@@ -11,13 +11,12 @@ import pytest
 from tests.contracts.images import Image
 from tests.contracts.programs import ROOT
 
-SERVICES = ("backend-api", "ml-model-service")
+SERVICES = {"backend-api": "backend_image", "ml-model-service": "image", "app-updates": "updates_image"}
 
 
 @pytest.fixture(params=SERVICES)
 def service_image(request: pytest.FixtureRequest) -> tuple[str, Image]:
-    name = "backend_image" if request.param == "backend-api" else "image"
-    return request.param, request.getfixturevalue(name)
+    return request.param, request.getfixturevalue(SERVICES[request.param])
 
 
 def test_all_images_are_built_on_one_base_by_digest() -> None:

@@ -28,8 +28,11 @@ export function AboutScreen() {
           </div>
         ))}
       </dl>
-      <h2>{texts.privacy}</h2>
-      <p>{texts.privacyText}</p>
+      {/* With a small screen it is below the edge: the keyboard must reach it to scroll there. */}
+      <section aria-labelledby="privacy" tabIndex={0}>
+        <h2 id="privacy">{texts.privacy}</h2>
+        <p>{texts.privacyText}</p>
+      </section>
     </Page>
   );
 }

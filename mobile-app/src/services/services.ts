@@ -8,7 +8,7 @@ import { followNetwork } from "./network.service";
 import { Observable } from "./observable";
 import { PlacesService } from "./places.service";
 import { QuestionsService } from "./questions.service";
-import { openShell, type Shell } from "./shell.service";
+import { openShell, updatersDevice, type Shell } from "./shell.service";
 import { deviceStorage } from "./storage.service";
 
 /** All that the screens use. */
@@ -33,8 +33,10 @@ export async function startServices(): Promise<Services> {
   return { shell, deviceId, connected, places, questions };
 }
 
-/** A random number that stands for this device; it says nothing of its owner. */
+/** A random number that stands for this device; it says nothing of its owner. In a shell with an updater it is the updater's. */
 async function thisDevice(): Promise<string> {
+  const native = await updatersDevice();
+  if (native !== undefined) return native;
   const known = await deviceStorage.read<string>("device");
   if (known !== undefined) return known;
   const made = crypto.randomUUID();

@@ -5,6 +5,7 @@ import { CapacitorUpdater } from "@capgo/capacitor-updater";
 import { dev } from "../../config/dev.config";
 import type { Environment } from "../../config/environment";
 import { prod, stage } from "../../config/prod.config";
+import type { Place } from "./started.service";
 
 /** The native app around the bundle. */
 export interface Shell {
@@ -27,13 +28,37 @@ export async function openShell(): Promise<Shell> {
   return { environment: environmentOf(id), version: `${version} (${build})`, bundle: await runningBundle() };
 }
 
+/** Names this start of the app. */
+const session = crypto.randomUUID();
+
+/** The updater's own name for this device, so that it is offered bundles as the backend's cohorts have it; else undefined. */
+export async function updatersDevice(): Promise<string | undefined> {
+  return hasUpdater() ? (await CapacitorUpdater.getDeviceId()).deviceId : undefined;
+}
+
+/** Which bundle has started where; undefined without an updater, where nobody waits for its word. */
+export async function startedOn(): Promise<Place | undefined> {
+  if (!hasUpdater()) return undefined;
+  const [{ id }, { bundle }, { deviceId }] = await Promise.all([
+    App.getInfo(),
+    CapacitorUpdater.current(),
+    CapacitorUpdater.getDeviceId(),
+  ]);
+  return { api: environmentOf(id).api, device: deviceId, bundle: bundle.id === "builtin" ? "builtin" : bundle.version, session };
+}
+
 /** Tell the updater that this bundle works, or it goes back to the one before. */
 export async function confirmBundle(): Promise<void> {
-  if (Capacitor.isPluginAvailable("CapacitorUpdater")) await CapacitorUpdater.notifyAppReady();
+  if (hasUpdater()) await CapacitorUpdater.notifyAppReady();
 }
 
 async function runningBundle(): Promise<string | undefined> {
-  if (!Capacitor.isPluginAvailable("CapacitorUpdater")) return undefined;
+  if (!hasUpdater()) return undefined;
   const { bundle } = await CapacitorUpdater.current();
   return bundle.id === "builtin" ? undefined : bundle.version;
+}
+
+/** In a native shell. The plugin has a stand-in for browsers, which updates nothing. */
+function hasUpdater(): boolean {
+  return Capacitor.isNativePlatform() && Capacitor.isPluginAvailable("CapacitorUpdater");
 }

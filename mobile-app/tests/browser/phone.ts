@@ -60,6 +60,8 @@ export interface Settings {
   mode?: "ios" | "md";
   /** What the native shell says its app's id is; undefined is a browser without a shell. */
   appId?: string | null;
+  /** The bundle that came over the air, as the shell's updater calls it; without it the shell has no updater. */
+  bundle?: string;
   /** The shell gives no answers. */
   broken?: boolean;
   reducedMotion?: boolean;
@@ -125,9 +127,9 @@ export class Phones {
     context.setDefaultTimeout(PATIENCE);
     this.#contexts.push(context);
     const page = await context.newPage();
-    const { appId = `${APP_ID}.dev`, broken = false, byCode = false } = settings;
+    const { appId = `${APP_ID}.dev`, broken = false, byCode = false, bundle } = settings;
     if (byCode) await page.route("**/api/places", (route) => route.fulfill(UNKNOWN));
-    await page.addInitScript(beAShell, { appId, broken });
+    await page.addInitScript(beAShell, { appId, broken, bundle });
     await page.addInitScript(keep, { ...(byCode ? {} : { places: PLACES }), ...settings.kept });
     if (!broken) page.on("pageerror", (error) => console.error("uncaught in the page:", error));
     await page.goto(`${this.origin}/${settings.mode === undefined ? "" : `?ionic:mode=${settings.mode}`}`);
@@ -161,22 +163,27 @@ export async function fileOf(path: string): Promise<{ body: Buffer; type: string
   return { body: await readFile(join(DIST, name)), type: TYPES[extname(name)] ?? "application/octet-stream", name };
 }
 
-/** What a page finds in a native shell that has the plugin App; the others are as in a browser. */
-function beAShell({ appId, broken }: { appId: string | null; broken: boolean }): void {
+/** What a page finds in a native shell that has the plugin App, and the updater; the others are as in a browser. */
+function beAShell({ appId, broken, bundle }: { appId: string | null; broken: boolean; bundle: string | undefined }): void {
   if (appId === null) return;
   const methods = [
     { name: "getInfo", rtype: "promise" },
     { name: "addListener", rtype: "callback" },
     { name: "removeListener", rtype: "callback" },
   ];
+  const updater = ["current", "getDeviceId", "notifyAppReady"].map((name) => ({ name, rtype: "promise" }));
+  const answers: Record<string, object> = {
+    getInfo: { id: appId, name: "Ontime", version: "1.0.0", build: "1" },
+    current: { bundle: { id: "downloaded", version: bundle }, native: "1.0.0" },
+    getDeviceId: { deviceId: "0f8fad5b-d9cb-469f-a165-70867728950e" },
+    notifyAppReady: {},
+  };
   Object.assign(window, {
     CapacitorCustomPlatform: { name: "android", plugins: {} },
     Capacitor: {
-      PluginHeaders: [{ name: "App", methods }],
-      nativePromise: () =>
-        broken
-          ? Promise.reject(new Error("no such plugin"))
-          : Promise.resolve({ id: appId, name: "Ontime", version: "1.0.0", build: "1" }),
+      PluginHeaders: [{ name: "App", methods }, ...(bundle ? [{ name: "CapacitorUpdater", methods: updater }] : [])],
+      nativePromise: (_plugin: string, method: string) =>
+        broken ? Promise.reject(new Error("no such plugin")) : Promise.resolve(answers[method]),
       nativeCallback: () => Promise.resolve("listener"),
     },
   });

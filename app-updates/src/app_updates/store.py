@@ -1,0 +1,318 @@
+"""Devices and their bundles in the database, shared by all tasks: any one of them answers for all.
+
+A request's change is applied by the store's own thread, in one transaction with whatever else waits at that moment, and
+is answered once that is committed: a task that is killed has answered nothing that is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, bindparam, case, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgres
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from app_updates.contract.bundles import BUILTIN, BundleCounts, Running, Told
+from app_updates.rules import OTHER, Device, Trial
+from app_updates.tables import crash_devices, crashes, devices, trials, vitals
+from app_updates.telemetry import Crash, Vital
+
+log = logging.getLogger(__name__)
+Value = TypeVar("Value")
+_MOST_WAITING = 2_000
+_BATCH = 200
+PATIENCE = 5.0
+"""Seconds that a request waits for its commit."""
+UNSEEN = 90 * 86_400.0
+"""Seconds after which a device that did not call is forgotten."""
+_MOST_VERSIONS = 200
+"""Told of, those with the most devices: what devices call themselves must not flood whoever reads it."""
+_MOST_CRASHES = 200
+"""Kept of a version: an app that makes up new ones all the time fills no disk."""
+_TRIAL = [one.name for one in fields(Trial)]
+
+
+class StoreAway(Exception):
+    """The database did not confirm; nothing is known to be kept."""
+
+
+class StoreFull(Exception):
+    """More requests wait than can be answered in time."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request of a device: the device, as it is changed, and what else it told."""
+
+    device: Device
+    crashes: list[tuple[str, Crash]] = field(default_factory=list)
+    vitals: list[tuple[str, Vital]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    id: str
+    change: Callable[[Visit], Any]
+    future: Future[Any]
+
+
+class Store:
+    """Changes of devices, one transaction after the other, and the counts over all of them."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine, self._clock = engine, clock
+        self._insert: Callable[[Table], Any] = insert_postgres if engine.dialect.name == "postgresql" else insert_sqlite
+        self._waiting: queue.Queue[_Waiting | None] = queue.Queue(_MOST_WAITING)
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take changes."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what waits."""
+        if self._thread.ident is not None:
+            self._waiting.put(None)
+            self._thread.join()
+        self._engine.dispose()
+
+    async def visit(self, device: str, change: Callable[[Visit], Value]) -> Value:
+        """What `change` answers, once it is committed. Raises StoreFull, StoreAway, and what `change` raises."""
+        future: Future[Value] = Future()
+        try:
+            self._waiting.put_nowait(_Waiting(device, change, future))
+        except queue.Full as error:
+            raise StoreFull from error
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE)
+        except TimeoutError as error:
+            raise StoreAway(f"no answer within {PATIENCE:g} s") from error
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            while len(batch) < _BATCH and not self._waiting.empty():
+                following = self._waiting.get()
+                if following is None:
+                    self._waiting.put(None)
+                    break
+                batch.append(following)
+            self._carry_out([one for one in batch if not one.future.cancelled()])
+
+    def _carry_out(self, batch: Sequence[_Waiting]) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            with self._engine.begin() as connection:
+                done = self._change(connection, batch)
+        except (SQLAlchemyError, OSError) as error:
+            away = StoreAway(f"{type(error).__name__}: {error}"[:300])
+            log.warning("the database did not take %d changes: %s", len(batch), away)
+            done = [(one.future, away) for one in batch]
+        except Exception as error:
+            log.exception("%d changes failed", len(batch))
+            done = [(one.future, error) for one in batch]
+        for future, answer in done:
+            if future.set_running_or_notify_cancel():
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+
+    def _change(self, connection: Connection, batch: Sequence[_Waiting]) -> list[tuple[Future[Any], Any]]:
+        known = self._load(connection, sorted({one.id for one in batch}))
+        before = {trial_key: replace(trial) for trial_key, trial in _trials(known.values())}
+        visits = {id: Visit(device) for id, device in known.items()}
+        done = [(one.future, _answer(one.change, visits[one.id])) for one in batch]
+        connection.execute(
+            update(devices)
+            .where(devices.c.id == bindparam("of"))
+            .values({name: bindparam(name) for name in ("native", "running", "answered", "seen_at")}),
+            [
+                {"of": one.id, **{name: getattr(one, name) for name in ("native", "running", "answered", "seen_at")}}
+                for one in known.values()
+            ],
+        )
+        changed = [
+            {"device": id, **asdict(trial)} for (id, version), trial in _trials(known.values())
+            if before.get((id, version)) != trial
+        ]  # fmt: skip
+        if changed:
+            statement = self._insert(trials)
+            values = {name: statement.excluded[name] for name in _TRIAL if name != "version"}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["device", "version"], set_=values), changed
+            )
+        for visit in visits.values():
+            self._keep_telemetry(connection, visit)
+        return done
+
+    def _load(self, connection: Connection, ids: list[str]) -> dict[str, Device]:
+        """The devices, made where they are new, and locked in one order: tasks never wait for one another in a ring."""
+        new = [{"id": id, "native": "", "running": BUILTIN, "answered": "", "seen_at": self._clock()} for id in ids]
+        connection.execute(self._insert(devices).on_conflict_do_nothing(), new)
+        rows = connection.execute(
+            select(devices).where(devices.c.id.in_(ids)).order_by(devices.c.id).with_for_update()
+        ).mappings()
+        known = {row["id"]: Device(**row) for row in rows}
+        for row in connection.execute(select(trials).where(trials.c.device.in_(ids))).mappings():
+            known[row["device"]].trials[row["version"]] = Trial(**{name: row[name] for name in _TRIAL})
+        return known
+
+    def _keep_telemetry(self, connection: Connection, visit: Visit) -> None:
+        now = self._clock()
+        for version, crash in visit.crashes:
+            of = (crashes.c.version == version, crashes.c.crash == crash.crash)
+            known = connection.execute(update(crashes).where(*of).values(times=crashes.c.times + 1, last_at=now))
+            if known.rowcount == 0:
+                kept = connection.execute(select(func.count()).where(crashes.c.version == version)).scalar_one()
+                if kept >= _MOST_CRASHES:
+                    continue
+                row = {"version": version, "crash": crash.crash, **asdict(crash)}
+                statement = self._insert(crashes).values(**row, first_at=now, last_at=now, times=1)
+                again = {"times": crashes.c.times + 1, "last_at": now}
+                connection.execute(statement.on_conflict_do_update(index_elements=["version", "crash"], set_=again))
+            seen = {"version": version, "crash": crash.crash, "device": visit.device.id}
+            connection.execute(self._insert(crash_devices).values(seen).on_conflict_do_nothing())
+        for version, vital in visit.vitals:
+            row = {"version": version, "name": vital.name, "bucket": vital.bucket, "times": 1}
+            statement = self._insert(vitals).values(row)
+            again = {"times": vitals.c.times + 1}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["version", "name", "bucket"], set_=again)
+            )
+
+    # --- what is told of all devices; these block
+
+    def told(self) -> Told:
+        """The counts of `GET /bundles`: starts and failures of devices that were offered the bundle, sessions of all.
+
+        Raises StoreAway.
+        """
+        counted = trials.c.offered_at.is_not(None)
+        count = [
+            func.sum(case((counted, 1), else_=0)),
+            func.sum(case((counted & trials.c.started_at.is_not(None) & trials.c.failed_at.is_(None), 1), else_=0)),
+            func.sum(case((counted & trials.c.failed_at.is_not(None), 1), else_=0)),
+            func.sum(trials.c.sessions),
+            func.sum(trials.c.errors),
+        ]
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(trials.c.version, *count)
+                .group_by(trials.c.version)
+                .order_by(count[0].desc())
+                .limit(_MOST_VERSIONS)
+            ).all()
+            failures = connection.execute(
+                select(trials.c.version, trials.c.reason, func.count())
+                .where(counted, trials.c.failed_at.is_not(None)).group_by(trials.c.version, trials.c.reason)
+            ).all()  # fmt: skip
+            running = connection.execute(
+                select(devices.c.running, func.count(), func.max(devices.c.seen_at))
+                .group_by(devices.c.running).order_by(func.count().desc()).limit(_MOST_VERSIONS)
+            ).all()  # fmt: skip
+        reasons: dict[str, dict[str, int]] = {}
+        for version, reason, times in failures:
+            reasons.setdefault(version, {})[reason] = int(times)
+        return Told(
+            {
+                version: BundleCounts(
+                    int(offered), int(started), int(failed), int(sessions), int(errors), reasons.get(version, {})
+                )
+                for version, offered, started, failed, sessions, errors in rows
+            },
+            {version: Running(int(number), float(seen)) for version, number, seen in running if version != OTHER},
+        )
+
+    def taken_back(self) -> list[dict[str, object]]:
+        """Each device that was told to leave a bundle, with the reason; the newest thousand."""
+        columns = (
+            trials.c.device,
+            trials.c.version,
+            trials.c.taken_back_at,
+            trials.c.taken_back_reason,
+            devices.c.running,
+            devices.c.seen_at,
+        )
+        query = (
+            select(*columns).join(devices, devices.c.id == trials.c.device).where(trials.c.taken_back_at.is_not(None))
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(trials.c.taken_back_at.desc()).limit(1_000)).mappings()
+            return [dict(row) for row in rows]
+
+    def crash_groups(self) -> list[dict[str, object]]:
+        """Uncaught errors by version and place, with how often and on how many devices; the most recent 500."""
+        same = (crash_devices.c.version == crashes.c.version, crash_devices.c.crash == crashes.c.crash)
+        number = select(func.count()).where(*same).scalar_subquery()
+        query = select(crashes, number.label("devices")).order_by(crashes.c.last_at.desc()).limit(500)
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def vital_buckets(self) -> dict[str, dict[str, dict[int, int]]]:
+        """How often each bucket of each web vital was told, by version."""
+        found: dict[str, dict[str, dict[int, int]]] = {}
+        with self._reading() as connection:
+            for version, name, bucket, times in connection.execute(select(vitals)).all():
+                found.setdefault(version, {}).setdefault(name, {})[bucket] = times
+        return found
+
+    def check(self) -> str | None:
+        """Why the database can't be used; None where it can."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(select(trials.c.device).limit(1)).first()
+        except (SQLAlchemyError, OSError) as error:
+            return f"{type(error).__name__}: is it reachable, and has `python -m app_updates.tables` been run?"
+        return None
+
+    def forget(self) -> int:
+        """Remove the devices that did not call for `UNSEEN`; answers how many. Raises StoreAway."""
+        unseen = select(devices.c.id).where(devices.c.seen_at < self._clock() - UNSEEN)
+        with self._reading() as connection:
+            connection.execute(delete(trials).where(trials.c.device.in_(unseen)))
+            connection.execute(delete(crash_devices).where(crash_devices.c.device.in_(unseen)))
+            return connection.execute(delete(devices).where(devices.c.seen_at < self._clock() - UNSEEN)).rowcount
+
+    def _reading(self) -> _Reading:
+        return _Reading(self._engine)
+
+
+class _Reading:
+    """A transaction whose faults are StoreAway."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._context = engine.begin()
+
+    def __enter__(self) -> Connection:
+        try:
+            return self._context.__enter__()
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreAway(str(error)[:300]) from error
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._context.__exit__(kind, error, traceback)
+        if isinstance(error, SQLAlchemyError | OSError):
+            raise StoreAway(str(error)[:300]) from error
+
+
+def _answer(change: Callable[[Visit], Any], visit: Visit) -> Any:
+    """What the change answers, or its exception: one device's fault must not be the others'."""
+    try:
+        return change(visit)
+    except Exception as error:
+        log.exception("a change of a device failed")
+        return error
+
+
+def _trials(known: Iterable[Device]) -> list[tuple[tuple[str, str], Trial]]:
+    return [((device.id, version), trial) for device in known for version, trial in device.trials.items()]
