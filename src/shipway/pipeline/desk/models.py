@@ -9,7 +9,7 @@ from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import App, Model
 from shipway.core.desk import ModelDesk, Tell
 from shipway.core.errors import Refused, UsageError
-from shipway.core.events import AuditEntry
+from shipway.core.events import PLATFORM, AuditEntry
 from shipway.core.experiments.experiment import Experiment, check_promotion
 from shipway.core.models.approval import Decision, check_decider, check_promotable, check_unused
 from shipway.core.models.baked import baked_into, to_describe
@@ -19,11 +19,14 @@ from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from shipway.core.rollouts.served import served
-from shipway.core.views import Baked, Decided, ModelInUse, ModelsView, ModelView, Promoted, Publishing
+from shipway.core.training.probation import OnProbation, check_not_needed
+from shipway.core.views import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
+from shipway.pipeline.desk.history import history
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.model_fit import requests_refused_by
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
+from shipway.pipeline.probation_records import live_probations
 from shipway.pipeline.runs import make_latest
 
 _ACTIONS = {"approved": "approve", "rejected": "reject", "archived": "archive"}
@@ -39,19 +42,34 @@ class PipelineModels(ModelDesk):
 
     def list(self) -> ModelsView:
         serving, models = self.serving(), self._parts.models
+        watched = live_probations(self._store)
         return ModelsView(
-            models.latest_name(), tuple(ModelInUse(one, serving.get(one.version, ())) for one in models.list())
+            models.latest_name(),
+            tuple(
+                ModelInUse(
+                    one,
+                    serving.get(one.version, ()),
+                    tuple(trial.environment for trial in watched if trial.version == one.version),
+                )
+                for one in models.list()
+            ),
         )
 
     def show(self, version: str) -> ModelView:
         releases = {release.id: release for release in self._store.all(Release)}
-        history = served(self._store.all(RolloutRecord), releases)
+        everything = served(self._store.all(RolloutRecord), releases)
         return ModelView(
             metadata=self._parts.models.metadata(version),
             latest=self._parts.models.latest_name() == version,
             serves=self.serving().get(version, ()),
-            served=tuple(one for one in history if version in one.models),
+            served=tuple(one for one in everything if version in one.models),
+            probations=tuple(one for one in self._store.all(OnProbation) if version in (one.version, one.before)),
         )
+
+    def history(self, environment: str | None, at: float | None) -> Sequence[ModelStay]:
+        if environment is not None:
+            check_known(self._app, environment)
+        return history(self._parts, environment, at)
 
     def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
         return self._parts.models.compare(a, b, tell)
@@ -67,6 +85,7 @@ class PipelineModels(ModelDesk):
         latest = self._parts.models.latest_name() == version
         if decision == "archived":
             check_unused(version, latest=latest, serves=serves)
+            check_not_needed(version, live_probations(self._store))
         model = self._parts.models.decide(version, decision, who, why, self._parts.clock())
         if model == before:
             return Decided(model, False, serves, latest)
@@ -113,11 +132,7 @@ class PipelineModels(ModelDesk):
             if not back:
                 check_promotion(self._store.get(Experiment, environment), version)
             self._check_fits(environment, version)
-        guarded = {
-            name
-            for name, environment in self._app.environments.items()
-            if environment.approval is not None and self._record(name).stable is not None
-        }
+        guarded = self._guarded()
         if not running and guarded:
             raise Refused(
                 f"{', '.join(environments)} serves nothing yet, and what new releases take is decided for "
@@ -132,7 +147,7 @@ class PipelineModels(ModelDesk):
             return self._promoted()
         run = new_run(
             self._parts, "model", tuple(running), who, subject=f"model {version}" + (" as a canary" if canary else ""),
-            model_version=version, why=why, moves_latest=guarded <= set(running), canary=canary,
+            model_version=version, why=why, moves_latest=guarded <= set(running), canary=canary, back=back,
         )  # fmt: skip
         self._engine.start(run.id)
         return self._promoted(run)
@@ -154,6 +169,24 @@ class PipelineModels(ModelDesk):
                 "no model version was current before this one", fix="shipway model list", state="nothing changed"
             )
         return self.promote(history.versions[-2], environments, who, why, back=True)
+
+    def way_back(self, environment: str, version: str, before: str, why: str) -> Run:
+        """Record a run that brings back the version before: the platform does so by itself, as `model.training` says.
+
+        New releases take it as well, if they take `version` and a promotion there would decide that. It is still to be
+        started. Raises Refused for a version that was rejected meanwhile, or does not take every request.
+        """
+        check_promotable(self._parts.models.verified(before))
+        self._check_fits(environment, before)
+        moves = self._guarded() <= {environment} and self._parts.models.latest_name() == version
+        return new_run(
+            self._parts, "model", (environment,), PLATFORM, subject=f"model {before}, back", model_version=before,
+            why=why, moves_latest=moves, back=True,
+        )  # fmt: skip
+
+    def start(self, run: Run) -> None:
+        """Carry out a run that is recorded."""
+        self._engine.start(run.id)
 
     def bake(self, version: str, service: str | None, into: str | None, who: str) -> Baked:
         name, folder = baked_into(self._app, service)
@@ -189,6 +222,14 @@ class PipelineModels(ModelDesk):
         if self._app.model is None:
             raise UsageError("shipway.yaml has no `model:` section", fix="add one, or deploy without a model")
         return self._app.model
+
+    def _guarded(self) -> set[str]:
+        """The environments in use that take somebody's approval."""
+        return {
+            name
+            for name, environment in self._app.environments.items()
+            if environment.approval is not None and self._record(name).stable is not None
+        }
 
     def _record(self, environment: str) -> EnvironmentRecord:
         return self._parts.rollouts.record_of(environment)
