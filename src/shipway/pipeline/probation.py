@@ -6,6 +6,7 @@ Level-triggered: what serves and the records say what is to be done, so a daemon
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +21,10 @@ from shipway.core.rollouts.served import newest_model
 from shipway.core.training.champion import ProbationVerdict, on_probation
 from shipway.core.training.evidence import evidence
 from shipway.core.training.probation import OnProbation, at_timeout, is_trained
-from shipway.pipeline.desk.models import PipelineModels
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.probation_records import end_probation, live_probation
+from shipway.pipeline.promotions import record_way_back
 
 _log = logging.getLogger(__name__)
 
@@ -31,11 +32,12 @@ _log = logging.getLogger(__name__)
 class Probations:
     """The probations of every environment that `model.training.probation` names."""
 
-    def __init__(self, parts: Parts, experiments: Experiments, models: PipelineModels) -> None:
+    def __init__(self, parts: Parts, experiments: Experiments, start: Callable[[str], None]) -> None:
+        """`start` carries a run out that is recorded."""
         self._parts = parts
         self._store = parts.store
         self._experiments = experiments
-        self._models = models
+        self._start = start
         # The release in each environment that began none: what was decided once is not asked every second.
         self._passed: dict[str, str] = {}
 
@@ -186,7 +188,7 @@ class Probations:
         try:
             with self._store.transaction():
                 why = f"on probation: {verdict.reason}"
-                run = self._models.way_back(trial.environment, trial.version, trial.before, why)
+                run = record_way_back(self._parts, trial.environment, trial.version, trial.before, why)
                 self._store.put(trial.id, replace(trial, run=run.id))
                 self._tell(trial, f"{trial.version} is taken back by run {run.id}: {verdict.reason}")
                 detail = {"version": trial.version, "before": trial.before, "run": run.id}
@@ -194,7 +196,7 @@ class Probations:
         except Refused as refusal:
             self._changed(trial, trouble=f"{trial.before} cannot come back: {refusal.what}; {refusal.fix}")
             return
-        self._models.start(run)
+        self._start(run.id)
 
     # -- what those need -------------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ class PipelineDesk(Desk):
         self._training = PipelineTraining(parts, engine)
         self._monitor = PipelineMonitor(parts, self._training)
         self._logs = logs
-        self._probations = Probations(parts, experiments, self._models)
+        self._probations = Probations(parts, experiments, engine.start)
         self._views = Views(parts, target, experiments)
 
     @property

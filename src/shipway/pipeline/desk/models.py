@@ -9,8 +9,8 @@ from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import App, Model
 from shipway.core.desk import ModelDesk, Tell
 from shipway.core.errors import Refused, UsageError
-from shipway.core.events import PLATFORM, AuditEntry
-from shipway.core.experiments.experiment import Experiment, check_promotion
+from shipway.core.events import AuditEntry
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.models.approval import Decision, check_decider, check_promotable, check_unused
 from shipway.core.models.baked import baked_into, to_describe
 from shipway.core.models.history import ModelHistory
@@ -23,10 +23,9 @@ from shipway.core.training.probation import OnProbation, check_not_needed
 from shipway.core.views import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
 from shipway.pipeline.desk.history import history
 from shipway.pipeline.engine import Engine
-from shipway.pipeline.model_fit import requests_refused_by
-from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.probation_records import live_probations
+from shipway.pipeline.promotions import guarded_environments, record_promotion
 from shipway.pipeline.runs import make_latest
 
 _ACTIONS = {"approved": "approve", "rejected": "reject", "archived": "archive"}
@@ -123,16 +122,7 @@ class PipelineModels(ModelDesk):
         running = [name for name in environments or self._app.environments if self._record(name).stable is not None]
         for environment in running or list(environments or self._app.environments)[-1:]:
             check_role(self._app, environment, who, "promote a model in")
-        busy = [name for name in running if self._record(name).rollout is not None]
-        if busy:
-            raise Refused(
-                f"a rollout is under way in {', '.join(busy)}", fix=f"shipway status; shipway abort --env {busy[0]}"
-            )
-        for environment in running:
-            if not back:
-                check_promotion(self._store.get(Experiment, environment), version)
-            self._check_fits(environment, version)
-        guarded = self._guarded()
+        guarded = guarded_environments(self._parts)
         if not running and guarded:
             raise Refused(
                 f"{', '.join(environments)} serves nothing yet, and what new releases take is decided for "
@@ -140,15 +130,12 @@ class PipelineModels(ModelDesk):
                 fix=f"shipway model promote {version} --next-release, then shipway deploy --env {environments[-1]}",
                 state="nothing changed",
             )
-        detail = {"version": version, "environments": running, "canary": canary}
-        self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
         if not running:
+            detail = {"version": version, "environments": running, "canary": canary}
+            self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
             make_latest(self._parts, version, who, why)
             return self._promoted()
-        run = new_run(
-            self._parts, "model", tuple(running), who, subject=f"model {version}" + (" as a canary" if canary else ""),
-            model_version=version, why=why, moves_latest=guarded <= set(running), canary=canary, back=back,
-        )  # fmt: skip
+        run = record_promotion(self._parts, version, running, who, why, canary=canary, back=back)
         self._engine.start(run.id)
         return self._promoted(run)
 
@@ -169,24 +156,6 @@ class PipelineModels(ModelDesk):
                 "no model version was current before this one", fix="shipway model list", state="nothing changed"
             )
         return self.promote(history.versions[-2], environments, who, why, back=True)
-
-    def way_back(self, environment: str, version: str, before: str, why: str) -> Run:
-        """Record a run that brings back the version before: the platform does so by itself, as `model.training` says.
-
-        New releases take it as well, if they take `version` and a promotion there would decide that. It is still to be
-        started. Raises Refused for a version that was rejected meanwhile, or does not take every request.
-        """
-        check_promotable(self._parts.models.verified(before))
-        self._check_fits(environment, before)
-        moves = self._guarded() <= {environment} and self._parts.models.latest_name() == version
-        return new_run(
-            self._parts, "model", (environment,), PLATFORM, subject=f"model {before}, back", model_version=before,
-            why=why, moves_latest=moves, back=True,
-        )  # fmt: skip
-
-    def start(self, run: Run) -> None:
-        """Carry out a run that is recorded."""
-        self._engine.start(run.id)
 
     def bake(self, version: str, service: str | None, into: str | None, who: str) -> Baked:
         name, folder = baked_into(self._app, service)
@@ -223,14 +192,6 @@ class PipelineModels(ModelDesk):
             raise UsageError("shipway.yaml has no `model:` section", fix="add one, or deploy without a model")
         return self._app.model
 
-    def _guarded(self) -> set[str]:
-        """The environments in use that take somebody's approval."""
-        return {
-            name
-            for name, environment in self._app.environments.items()
-            if environment.approval is not None and self._record(name).stable is not None
-        }
-
     def _record(self, environment: str) -> EnvironmentRecord:
         return self._parts.rollouts.record_of(environment)
 
@@ -238,22 +199,3 @@ class PipelineModels(ModelDesk):
         wanted = self._app.model.on_approval if self._app.model is not None else ()
         running = [name for name in wanted if self._record(name).stable is not None]
         return self.promote(version, running, who, f"on approval: {why}").run if running else None
-
-    def _check_fits(self, environment: str, version: str) -> None:
-        release = self._store.get(Release, self._record(environment).stable or "")
-        if release is None:
-            return
-        if not release.app.model_services():
-            raise Refused(
-                f"{environment} serves no model from the bucket: {', '.join(release.models) or 'none'} is baked in",
-                fix=f"shipway model bake {version}, commit, and shipway deploy",
-                state="nothing changed",
-            )
-        if reasons := requests_refused_by(self._parts.models, release, version):
-            raise Refused(
-                f"model {version} does not take every request that {environment}'s {release.model_version} takes: "
-                + "; ".join(reasons),
-                fix=f"let a release bring the model with the services that fit it: "
-                f"shipway model promote {version} --next-release, then shipway deploy",
-                state="nothing changed",
-            )
