@@ -53,7 +53,7 @@ def history(parts: Parts, environment: str | None, at: float | None) -> Sequence
                     back=rollout.back or (run is not None and run.back),
                     origin=origin_of(metadata) if metadata else None,
                     decided=decided_by(metadata, moment),
-                    probation=_probation(trials, stay, version, moment),
+                    probation=_probation(trials, stay, version, at),
                     beside=_beside(audit, rollouts.values(), releases, stay, at) if at is not None else "",
                 )
             )
@@ -72,13 +72,13 @@ def _metadata(parts: Parts, version: str) -> Mapping[str, Any]:
         return {}
 
 
-def _probation(trials: Iterable[OnProbation], stay: Served, version: str, moment: float) -> str:
+def _probation(trials: Iterable[OnProbation], stay: Served, version: str, at: float | None) -> str:
+    """How the one that began in this stay ended, or that it went on at a moment."""
     for trial in trials:
-        mine = (trial.environment, trial.version) == (stay.environment, version) and stay.since <= trial.since <= moment
-        if mine and (stay.until is None or trial.since < stay.until):
-            if trial.ended is None or trial.ended > moment:
-                return "goes on"
-            return f"{trial.outcome}: {trial.reason}"
+        began = _lasted(stay, trial.since) and (at is None or trial.since <= at)
+        if began and (trial.environment, trial.version) == (stay.environment, version):
+            over = trial.ended is not None and (at is None or trial.ended <= at)
+            return f"{trial.outcome}: {trial.reason}" if over else "goes on"
     return ""
 
 
