@@ -32,13 +32,14 @@ def history(parts: Parts, environment: str | None, at: float | None) -> Sequence
         if stay.models and environment in (None, stay.environment) and (at is None or _lasted(stay, at))
     ]
     audit = store.audit(_ALL) if at is not None else []
+    described = {version: _metadata(parts, version) for version in {name for stay in stays for name in stay.models}}
     found = []
     for stay in sorted(stays, key=lambda stay: -stay.since):
         rollout = rollouts[stay.rollout]
         run = runs.get(rollout.run or "")
         moment = at if at is not None else stay.until if stay.until is not None else parts.clock()
         for version in stay.models:
-            metadata = _metadata(parts, version)
+            metadata = described[version]
             found.append(
                 ModelStay(
                     environment=stay.environment,
