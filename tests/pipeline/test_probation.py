@@ -129,6 +129,20 @@ def test_a_surely_worse_model_is_taken_back(house: House) -> None:
     assert shadow_in(house) is None
 
 
+def test_new_releases_go_back_where_releases_are_approved(house: House) -> None:
+    """What proves bad in dev alone does not decide what production gets next."""
+    house.app = described(environments=["dev"])
+    for environment in ("dev", "prod"):
+        promote(house, environment=environment)
+    house.control.probations.tend()
+    house.monitoring.evaluation = WORSE
+    tend(house)
+    (trial,) = house.store.all(OnProbation)
+    assert trial.run is not None
+    house.until(trial.run, "succeeded")
+    assert ("v1.0", "v1.1", "v1.1") == (model_in(house, "dev"), model_in(house, "prod"), house.registry.current)
+
+
 def test_the_way_back_is_on_no_probation(house: House) -> None:
     """Or two windows of bad luck would swing a model to and fro. A person may promote it again, which is."""
     house.registry.trained.add("v1.0")

@@ -51,12 +51,14 @@ def record_promotion(
 def record_way_back(parts: Parts, environment: str, version: str, before: str, why: str) -> Run:
     """Record a run that brings back the version before, which the platform does by itself. It is still to be started.
 
-    New releases take it as well, if they take `version` and a promotion there would decide that. Raises Refused for a
-    version that was rejected meanwhile, or does not take every request.
+    New releases take it as well, if they take `version`: what proved bad where releases are approved must not come with the
+    next one. An environment without an approval decides that only where no other has one. Raises Refused for a version
+    that was rejected meanwhile, or does not take every request.
     """
     check_promotable(parts.models.verified(before))
     _check_fits(parts, environment, before)
-    moves = guarded_environments(parts) <= {environment} and parts.models.latest_name() == version
+    guarded = guarded_environments(parts)
+    moves = (environment in guarded or not guarded) and parts.models.latest_name() == version
     return new_run(
         parts, "model", (environment,), PLATFORM, subject=f"model {before}, back", model_version=before, why=why,
         moves_latest=moves, back=True,
