@@ -136,10 +136,10 @@ def labels(bucket: Path) -> Iterator[dict[str, Any]]:
 
 
 def label(id: str, late: bool, source: str = "device") -> dict[str, Any]:
-    """SageMaker's ground-truth line, and the source."""
+    """SageMaker's ground-truth line, with the source and the day that it counts for."""
     return {
         "groundTruthData": {"data": "1" if late else "0", "encoding": "CSV"},
-        "eventMetadata": {"eventId": id, "source": source},
+        "eventMetadata": {"eventId": id, "source": source, "occurredAt": f"{FLIGHT['departure']}:00"},
         "eventVersion": "0",
     }
 

@@ -307,6 +307,38 @@ def test_metrics_count_what_is_answered_after_a_swap(client: Service, tmp_path: 
         assert 'model_rows_total{version="v1.0"} 1.0' in client.send("GET", "/metrics").text.splitlines()
 
 
+def test_a_shadow_is_captured_beside_the_answer(
+    tmp_path: Path, model: Model, publish: Publish, boosters: list[lightgbm.Booster]
+) -> None:
+    """Both under the same ids and each under its own variant, whatever share is captured: so they can be compared."""
+    settings = Settings(capture=(tmp_path / "captured").as_uri(), endpoint="small-test", capture_percent=50.0)
+    service = Service(settings, Served(), tmp_path / "log")
+    shadow = load(publish(tmp_path / "models", "v1.1", 1))
+    try:
+        service.serve(model, shadow, wanted=Wanted("v1.0", shadow=Shadow("v1.1", 100.0)))
+        for number in range(40):
+            headers = {"x-amzn-sagemaker-inference-id": f"flight-{number}"}
+            service.send("POST", "/predict", json={"instances": [ROW]}, headers=headers)
+        mirror = service.served.serving and service.served.serving.mirror
+        assert mirror is not None
+        deadline = time.monotonic() + 10
+        while mirror.to_json()["compared"] < 40 and time.monotonic() < deadline:
+            time.sleep(0.002)
+        service.send("GET", "/health")
+    finally:
+        service.stop()
+    found: dict[str, dict[str, float]] = {}
+    for path in (tmp_path / "captured" / "small-test").glob("*/*/*/*/*/*.jsonl"):
+        for line in map(json.loads, path.read_text().splitlines()):
+            answer = json.loads(line["captureData"]["endpointOutput"]["data"])
+            variant = found.setdefault(path.parents[4].name, {})
+            variant[line["eventMetadata"]["inferenceId"]] = answer["predictions"][0]
+    assert 5 < len(found["v1-0"]) < 35
+    assert found["v1-0"].keys() == found["v1-1"].keys()
+    for variant, booster in (("v1-0", boosters[0]), ("v1-1", boosters[1])):
+        assert [pytest.approx(score(booster, ROW))] * len(found[variant]) == list(found[variant].values())
+
+
 def test_answers_are_captured_with_their_requests(tmp_path: Path, model: Model) -> None:
     """One line an answer, below endpoint and variant, written whole once the service has stopped."""
     settings = Settings(capture=(tmp_path / "captured").as_uri(), endpoint="small-test")

@@ -127,6 +127,7 @@ def _typed(world: OnAws) -> Iterator[str]:
     yield from (
         "model list",
         "model show v1.0",
+        "model history",
         "model compare v1.0 v1.1",
         f"model publish {_trained()} --version v9.0",
     )

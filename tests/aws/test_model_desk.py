@@ -182,6 +182,18 @@ def test_versions_are_listed_with_where_they_serve(aws: Bench) -> None:
     ]
 
 
+def test_what_served_when_is_told_by_the_parameters_history(aws: Bench) -> None:
+    """The newest first, and at a moment what was current then, with who decided on it."""
+    promote(aws, "v1.0")
+    promote(aws, "v1.1", "prod", why="better")
+    newest, before = aws.models.history("prod", None)
+    assert ("v1.1", None, "v1.0", newest.since) == (newest.version, newest.until, before.version, before.until)
+    assert newest.decided is not None
+    assert ("approved", "ann", "promoted: better") == (newest.decided.status, newest.decided.by, newest.decided.why)
+    assert ["v1.0"] == [stay.version for stay in aws.models.history("prod", before.since)]
+    assert 3 == len(aws.models.history(None, None))
+
+
 def test_archiving_what_serves_is_refused(aws: Bench) -> None:
     """As everywhere."""
     promote(aws, "v1.0", "dev")

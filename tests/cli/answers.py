@@ -48,8 +48,17 @@ def environment(name: str = "prod", **changes: Any) -> Json:
         "name": name, "branch": "main", "url": "http://127.0.0.1:8080", "https_url": None, "side": "blue",
         "release": "r42", "commit": "abc1234def5678", "subject": "Show the gate", "model_version": "v1.2",
         "approval": ["tech-lead"], "services": [service()], "candidate_services": [], "warm": None, "rollout": None,
-        "experiment": None, "clients": None, "previous": "r41",
+        "experiment": None, "probation": None, "clients": None, "previous": "r41",
         **changes,
+    }  # fmt: skip
+
+
+def probation(**changes: Any) -> Json:
+    """A version of which too little is known yet."""
+    return {
+        "id": "12-prod", "environment": "prod", "version": "v1.2", "before": "v1.1", "since": NOW - 60,
+        "until": NOW + 600, "looked": NOW - 5, "found": None, "run": None, "trouble": "", "ended": None, "outcome": None,
+        "reason": "", "verdict": {"kind": "wait", "reason": "812 of 1,000 labels known"}, **changes,
     }  # fmt: skip
 
 

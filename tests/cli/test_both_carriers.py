@@ -203,6 +203,10 @@ def test_versions_of_the_model(cli: CommandLine) -> None:
     for typed in ("model approve v1.1", "model reject v1.2", "model archive v1.3"):
         assert cli.json(f"{typed} --why tried")["changed"]
     assert "no model version 'v9.9'" in cli.text("model show v9.9", code=2)
+    stays = cli.json("model history --env prod")["stays"]
+    assert [("prod", "v1.0")] == [(stay["environment"], stay["version"]) for stay in stays]
+    assert "no model served" in cli.text("model history --at 2001-01-01")
+    assert "--at: 'soon' is neither" in cli.text("model history --at soon", code=2)
 
 
 @on_machine

@@ -234,7 +234,13 @@ def test_models(app: Places, daemon: DaemonDouble, capsys: Capture) -> None:
     daemon.answer("GET", "/v1/models", {"latest": None, "models": []})
     assert 0 == shipway(["model", "list"])
     assert "no model version yet: shipway model publish FOLDER\n" == capsys.readouterr().out
-    shown = {"metadata": {"name": "delay", "version": "v1.0"}, "latest": False, "serves": [], "served": []}
+    shown = {
+        "metadata": {"name": "delay", "version": "v1.0"},
+        "latest": False,
+        "serves": [],
+        "served": [],
+        "probations": [],
+    }
     daemon.answer("GET", "/v1/models/v1.0", shown)
     assert 0 == shipway(["model", "show", "v1.0", "--json"])
     assert shown == json.loads(capsys.readouterr().out)

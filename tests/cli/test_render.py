@@ -11,13 +11,25 @@ from shipway.cli.render.errors import error_lines, error_object
 from shipway.cli.render.lists import audit_table, release_table
 from shipway.cli.render.logs import log_line
 from shipway.cli.render.runs import run_details, run_table, title
-from shipway.cli.render.status import status_lines
+from shipway.cli.render.status import environment_lines, status_lines
 from shipway.cli.render.story import event_lines, outcome, progress_line
 from shipway.cli.render.text import clock_time, duration, paragraph, plain, table
 from shipway.cli.terminal import Style, clip
 from shipway.core.checks import Check
 from shipway.core.errors import Refused
-from tests.cli.answers import NOW, clients, environment, event, rollout, run, service, status, succeeded, waiting
+from tests.cli.answers import (
+    NOW,
+    clients,
+    environment,
+    event,
+    probation,
+    rollout,
+    run,
+    service,
+    status,
+    succeeded,
+    waiting,
+)
 
 
 def test_status_shows_daemon_environments_and_runs() -> None:
@@ -57,6 +69,22 @@ def test_status_says_what_clients_saw_lately() -> None:
         (clients(0, seconds=12.0), "  · clients: no request in the last 12 s"),
     ):
         assert expected == status_lines(status(environment(clients=seen)), NOW)[5]
+
+
+def test_status_says_which_model_is_on_probation() -> None:
+    """What was found so far and how to end it; what stands in its way; and that a model was taken back."""
+    since, until, now = (clock_time(at, NOW) for at in (NOW - 60, NOW + 600, NOW))
+    lines = environment_lines(environment(probation=probation(trouble="v1.3 is the shadow")), NOW)
+    assert [
+        f"  · model v1.2 on probation since {since}, until {until} at most; v1.1 is its shadow",
+        "      812 of 1,000 labels known   End it: shipway model shadow --off --env prod",
+        "      ✘ v1.3 is the shadow",
+    ] == lines[-3:]
+    ended = probation(ended=NOW, outcome="taken back", reason="Brier score +0.0106 [+0.0042, +0.0185]: surely worse")
+    assert [
+        f"  ✘ model v1.2 was taken back at {now}: Brier score +0.0106 [+0.0042, +0.0185]: surely worse",
+        "      v1.1 serves again.  All of it: shipway model show v1.2",
+    ] == environment_lines(environment(probation=ended), NOW)[-2:]
 
 
 def test_status_says_loudly_that_what_serves_fails_its_clients() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from shipway.cli.render.comparison import comparison_lines
 from shipway.cli.render.models import baked_lines, decided_lines, model_lines, model_table
-from tests.cli.answers import NOW
+from tests.cli.answers import NOW, probation
 
 Json = dict[str, Any]
 
@@ -17,11 +17,11 @@ def test_the_list_marks_the_latest() -> None:
     """One line for each version, with its state."""
     model = {
         "version": "v1.1", "approval_status": "approved", "metrics": {"auc": 0.76123}, "trained_at": "2026-11-23",
-        "author": "ada", "digest": "0123456789", "serves": [],
+        "author": "ada", "digest": "0123456789", "serves": ["dev", "prod"], "probation": ["prod"],
     }  # fmt: skip
     assert [
         "  VERSION  STATE     METRICS     TRAINED     AUTHOR  DIGEST  SERVES",
-        "→ v1.1     approved  auc 0.7612  2026-11-23  ada     012345  –",
+        "→ v1.1     approved  auc 0.7612  2026-11-23  ada     012345  dev, prod (on probation)",
         "→ latest: new releases take v1.1",
     ] == model_table({"latest": "v1.1", "models": [model]})
 
@@ -69,10 +69,15 @@ def test_a_version_in_full() -> None:
         "prod       r1       11:05:40  11:06:10  ada",
         "dev        r2       11:06:30  now       bob",
         "",
+        "PROBATION IN  OF               FROM      UNTIL  OUTCOME  WHY",
+        "prod          v1.2 after v1.1  11:05:40  now    goes on  812 of 1,000 labels known",
+        "",
         "FEATURE  TYPE      ALLOWED                         NULLABLE",
         "temp     number    -50 to …                        yes",
         "carrier  category  0, 1, 2, 3, 4, 5, 6, 7, … (10)  no",
-    ] == model_lines({"metadata": metadata, "latest": True, "serves": ["dev"], "served": served}, NOW)
+    ] == model_lines(
+        {"metadata": metadata, "latest": True, "serves": ["dev"], "served": served, "probations": [probation()]}, NOW
+    )
 
 
 def decided(status: str, **changes: Any) -> Json:

@@ -18,12 +18,13 @@ NAMES = ("v1.0", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v2.0", "v3.0",
 
 
 class FakeModels(Models):
-    """Versions by name; `current` is the one that new releases take, written there by whomever."""
+    """Versions by name; `current` is the one that new releases take, written there by whomever. A training made those of `trained`."""
 
     def __init__(self) -> None:
         self.current: str | None = "v1.0"
         self.versions = {name: a_version(name) for name in NAMES}
         self.damaged = {"v6.6"}
+        self.trained: set[str] = set()
         self.baked: tuple[str, str] | None = None
         self.promoted("v1.0")
 
@@ -56,7 +57,8 @@ class FakeModels(Models):
 
     def metadata(self, version: str) -> Mapping[str, Any]:
         model = self.get(version)
-        return {"name": model.name, "version": version, "approval": {"status": model.approval_status}}
+        found = {"name": model.name, "version": version, "approval": {"status": model.approval_status}}
+        return found | ({"lineage": {"run": "1"}} if version in self.trained else {})
 
     def publish(self, folder: str, version: str | None, author: str, how: Publishing, tell: Tell) -> ModelVersion:
         name = version or next_version(tuple(self.versions))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.monitoring.watch import Seen
 from shipway.core.ports import Kept, Monitoring, Tell
 from shipway.core.releases.release import Release
@@ -15,11 +16,16 @@ QUIET = Seen(1000, 1000, {}, ())
 
 
 class FakeMonitoring(Monitoring):
-    """Answers `seen` for each window. `asked` has the windows and the trusted sources."""
+    """Answers `seen` for each window; `asked` has the windows and the trusted sources.
+
+    `evaluation` is what comes of a comparison, or its fault; `compared` what was asked.
+    """
 
     def __init__(self, seen: Seen = QUIET) -> None:
         self.seen = seen
         self.asked: list[tuple[tuple[float, float], tuple[str, ...]]] = []
+        self.evaluation: Mapping[str, Any] | ShipwayError = ShipwayError("no label is known")
+        self.compared: list[tuple[str, str, str, tuple[float, float], tuple[str, ...]]] = []
         self._baselines: set[tuple[str, str]] = set()
         self._views: dict[str, MonitorView] = {}
 
@@ -54,6 +60,20 @@ class FakeMonitoring(Monitoring):
         tell("looking")
         self.asked.append((window, tuple(sources)))
         return Kept(_version(release), self.seen, "/look")
+
+    def compare(
+        self,
+        environment: str,
+        release: Release,
+        champion: str,
+        window: tuple[float, float],
+        sources: Sequence[str],
+        tell: Tell,
+    ) -> Mapping[str, Any]:
+        self.compared.append((environment, _version(release), champion, window, tuple(sources)))
+        if isinstance(self.evaluation, ShipwayError):
+            raise self.evaluation
+        return self.evaluation
 
     def newest(self, environment: str) -> MonitorView | None:
         return self._views.get(environment)

@@ -31,10 +31,11 @@ def captured(id: str, data: str, *, at: float = NOON, encoding: str = "JSON", **
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
-def truth(id: str, data: str, encoding: str = "CSV") -> bytes:
-    """A line of ground truth."""
+def truth(id: str, data: str, encoding: str = "CSV", **told: str) -> bytes:
+    """A line of ground truth; `told` goes to its metadata."""
     document = {
-        "groundTruthData": {"data": data, "encoding": encoding}, "eventMetadata": {"eventId": id}, "eventVersion": "0",
+        "groundTruthData": {"data": data, "encoding": encoding}, "eventMetadata": {"eventId": id, **told},
+        "eventVersion": "0",
     }  # fmt: skip
     return json.dumps(document).encode() + b"\n"
 
@@ -61,6 +62,16 @@ def files(tmp_path: Path) -> Files:
 
 def predicted(*values: float) -> str:
     return json.dumps({"model_version": "v1.0", "predictions": values})
+
+
+def test_only_trusted_sources_count(files: Files) -> None:
+    """A stranger's newer word does not hide the trusted one; a label that names no source is no trusted one."""
+    files.write("ontime-prod/v1-0", captured("a", predicted(0.5)), captured("b", predicted(0.5)))
+    files.write("ground-truth/ontime-prod", truth("a", "1", source="airline"), name="1.jsonl")
+    files.write("ground-truth/ontime-prod", truth("a", "0.5", source="device"), truth("b", "1"), name="2.jsonl")
+    asked = (files.folder, "ontime-prod", ["v1-0"], NOON - 60, NOON + 7200)
+    assert Losses(1, 0.25, 0.0625) == labelled_losses(*asked, sources=["airline"])["v1-0"]
+    assert 2 == labelled_losses(*asked)["v1-0"].count
 
 
 def test_predictions_meet_their_labels(files: Files) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.run import Run
+from shipway.core.rollouts.records import EnvironmentRecord
 from tests.doubles.training import MODEL, analysis, evaluation, tuning
-from tests.pipeline.house import House
+from tests.pipeline.house import APP, DESCRIPTION, House
 from tests.waiting import wait_for
 
 STEPS = ["prepare", "train", "evaluate", "package"]
@@ -115,6 +117,53 @@ def test_a_training_outlives_its_control_plane(tmp_path: Path, last: int) -> Non
             assert STEPS == [order.name for order in after.steps.ran]
     finally:
         after.close()
+
+
+def automatic(house: House, **model: object) -> None:
+    """Whoever runs the daemon, and the commit, say that nobody has to approve."""
+    described = {
+        **DESCRIPTION,
+        "model": {"name": "m", "training": {"tables": ["flights"], "approval": "automatic"}, **model},
+    }
+    house.app = house.described = App.model_validate(described)
+
+
+def test_a_retraining_approves_itself_only_where_that_is_written(house: House) -> None:
+    """By the commit and by whoever runs the daemon: one of the two is not enough."""
+    automatic(house)
+    both = house.app
+    for house.app, house.described in ((both, APP), (APP, both)):
+        assert "pending" == house.registry.versions[trained(house).model_version or ""].approval_status
+    house.app = house.described = both
+    version = house.registry.versions[trained(house).model_version or ""]
+    assert ("approved", "shipway") == (version.approval_status, version.approval_by)
+    assert version.approval_why is not None
+    assert "the gate says promote: Brier score" in version.approval_why
+    assert ("shipway", "approve model") == (house.control.audit(1)[0].who, house.control.audit(1)[0].action)
+
+
+def test_what_approves_itself_goes_where_on_approval_says(house: House) -> None:
+    """Whoever approves releases there; a rollout under way is told, and a person's no is respected."""
+    house.release("c1")
+    automatic(house, on_approval=["dev", "prod"])
+    run = trained(house)
+    promotion = house.control.training.show(run.id).training.promotion
+    assert promotion is not None
+    house.control.resume()
+    assert ("shipway", run.model_version) == (house.until(promotion, "succeeded").by, house.registry.current)
+    house.registry.versions["v6.7"] = replace(house.registry.versions["v6.7"], digest=MODEL)
+    assert house.control.training.show(trained(house).id).training.promotion is None
+
+
+def test_a_promotion_that_is_refused_leaves_the_approval(house: House) -> None:
+    house.release("c1")
+    automatic(house, on_approval=["dev"])
+    house.store.change(EnvironmentRecord, "dev", lambda record: replace(record, rollout="9-dev"))
+    run = trained(house)
+    told = [event.text for event in house.store.events(run.id, 0)]
+    assert any(text.startswith("not promoted: a rollout is under way in dev") for text in told)
+    assert "succeeded" == run.status
+    house.store.change(EnvironmentRecord, "dev", lambda record: replace(record, rollout=None))
 
 
 def test_a_champion_that_learned_from_the_tested_month_is_no_opponent(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from math import isfinite
 
 from ml_model_service.capture.capture import Capture
 from ml_model_service.capture.lines import Answered, Exchange
 from ml_model_service.capture.sinks import sink_at
+from ml_model_service.contract.version import variant_name
 from ml_model_service.errors import Problem
 from ml_model_service.formats.media_types import (
     Kind,
@@ -49,6 +51,9 @@ class Predictions:
         self._capture: Capture | None = None
         self._to_capture: list[Exchange] = []
         self._sink_for = sink_at(settings.capture) if settings.capture else None
+        if self._sink_for is not None:
+            served.on_shadow = self._shadow_scored
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __call__(self, request: Request, request_id: bytes) -> Reply:
         """The answer, or what it will come from; see Reply. Raises Problem."""
@@ -122,33 +127,41 @@ class Predictions:
     def _recorded(self, rows: Rows, predictions: list[float], content: Answered) -> Answer:
         serving, request = rows.serving, rows.request
         variant = serving.variants.all[rows.index]
+        captured = self._sink_for is not None and self._captures(rows, variant, content)
         if serving.mirror is not None and rows.index == 0:
-            serving.mirror.offer(array("d", rows.values), rows.count, predictions)
-        if self._sink_for is not None:
-            self._captured(rows, variant, content)
+            whose, held = (rows, len(request.body)) if captured else (None, 0)
+            serving.mirror.offer(array("d", rows.values), rows.count, predictions, whose, held)
         variant.answered(time.monotonic() - request.arrived, predictions)
         return Answer(200, content[2], content[1], variant.headers, model_version=rows.model.version)
 
-    def _captured(self, rows: Rows, variant: Variant, content: Answered) -> None:
+    def _captures(self, rows: Rows, variant: Variant, content: Answered) -> bool:
         """Capture it in a moment: after it was answered, and together with others, which takes half the time."""
+        if self._capture is None:
+            self._capture, self._loop = self._begun_capture(rows.model), asyncio.get_running_loop()
+        if not self._capture.chooses():
+            return False
+        self._take([_exchange(rows, variant.name, content)])
+        if len(rows.request.body) > IN_THREAD:
+            self._capture_all()
+        return True
+
+    def _take(self, exchanges: Sequence[Exchange]) -> None:
         if not self._to_capture:
             asyncio.get_running_loop().call_later(_CAPTURE_EVERY, self._capture_all)
-        request = rows.request
-        header = request.headers.get
-        exchange = Exchange(
-            variant.name,
-            rows.model.encoder.names,
-            (rows.asked, header(b"content-type", b""), request.body),
-            content,
-            rows.request_id,
-            header(b"x-amzn-sagemaker-inference-id", b""),
-            header(b"x-amzn-sagemaker-custom-attributes", b""),
-        )
-        self._to_capture.append(exchange)
-        if self._capture is None:
-            self._capture = self._begun_capture(rows.model)
-        if len(request.body) > IN_THREAD:
-            self._capture_all()
+        self._to_capture += exchanges
+
+    def _shadow_scored(self, version: str, scored: Sequence[tuple[Rows, list[float]]]) -> None:
+        """Capture what the shadow would have answered, under its own variant. Called in the shadow's thread."""
+        name = variant_name(version)
+        exchanges = [
+            _exchange(rows, name, (rows.wanted, *write_predictions(rows.wanted, version, predictions)))
+            for rows, predictions in scored
+            if all(map(isfinite, predictions))
+        ]
+        assert self._loop is not None
+        # A loop that is closed has no more to capture.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._take, exchanges)
 
     def _capture_all(self) -> None:
         waiting, self._to_capture = self._to_capture, []
@@ -177,6 +190,19 @@ def _kinds(content_encoding: bytes | None, content_type: bytes | None, accept: b
     check_encoding(content_encoding or b"")
     asked = request_kind(content_type or b"")
     return asked, answer_kind(accept or b"", asked)
+
+
+def _exchange(rows: Rows, variant: str, content: Answered) -> Exchange:
+    header = rows.request.headers.get
+    return Exchange(
+        variant,
+        rows.model.encoder.names,
+        (rows.asked, header(b"content-type", b""), rows.request.body),
+        content,
+        rows.request_id,
+        header(b"x-amzn-sagemaker-inference-id", b""),
+        header(b"x-amzn-sagemaker-custom-attributes", b""),
+    )
 
 
 def _scored(read: Callable[[], Rows]) -> tuple[Rows, list[float], Answered]:

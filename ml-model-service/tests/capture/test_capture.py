@@ -237,7 +237,8 @@ def test_a_share_is_sampled(tmp_path: Path) -> None:
     for percent in (0.0, 25.0, 100.0):
         capture = Capture(Files(tmp_path / "ontime"), percent=percent)
         for _ in range(2000):
-            offer(capture)
+            if capture.chooses():
+                offer(capture)
         capture.start()
         capture.close()
         counts.append(capture.captured)

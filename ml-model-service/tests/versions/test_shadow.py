@@ -169,6 +169,28 @@ def test_a_share_of_the_requests_is_mirrored(start: Start) -> None:
     assert 800 < mirror.to_json()["compared"] < 1200
 
 
+def test_whose_predictions_they_are_is_told_a_batch_at_a_time() -> None:
+    """In the shadow's thread; requests that nobody wants to hear of, or that fail, are left out."""
+    told: list[tuple[str, list[tuple[Any, list[float]]]]] = []
+    engine = Plus(1.0)
+    mirror = Mirror("v1.3", 100.0, engine, None, lambda version, found: told.append((version, list(found))))
+    try:
+        engine.gate.clear()
+        mirror.offer(array("d", [0.5]), 1, [0.5], "first")
+        assert engine.asked.wait(DEADLINE)
+        mirror.offer(array("d", [1.0, 2.0]), 2, [1.0, 2.0], "second")
+        mirror.offer(array("d", [3.0]), 1, [3.0])
+        mirror.offer(array("d", [4.0]), 1, [4.0], "third")
+        engine.gate.set()
+        compared(mirror, 5)
+        mirror.offer(array("d", [13.0]), 1, [13.0], "fails")
+        until(lambda: mirror._rows_in == mirror._rows_out)
+    finally:
+        mirror.stop()
+        assert mirror.join(DEADLINE)
+    assert [("v1.3", [("first", [1.5])]), ("v1.3", [("second", [2.0, 3.0]), ("third", [5.0])])] == told
+
+
 def test_stopping_forgets_what_waits_and_ends_the_thread() -> None:
     """A replaced shadow goes at once, however much waits."""
     engine = Plus()

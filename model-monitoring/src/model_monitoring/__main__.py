@@ -1,6 +1,7 @@
 """The program: SageMaker Model Monitor's contract, `python -m model_monitoring`.
 
-Without baseline files it makes a baseline; with them, it looks at a window. `SAGEMAKER_BASE_DIR` stands for /opt/ml.
+Without baseline files it makes a baseline; with them, it looks at a window; with a champion it compares two versions.
+`SAGEMAKER_BASE_DIR` stands for /opt/ml.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from model_monitoring import baseline, job, look
+from model_monitoring import baseline, comparison, job, look
 from model_monitoring.files import write
 from model_monitoring.job import Job
 from model_monitoring.problems import Problem
@@ -32,6 +33,8 @@ def main(environment: dict[str, str]) -> int:
 
 def run(work: Job, base: Path) -> str:
     """Do it; what is to be told in one line. Raises Problem and OSError."""
+    if work.champion is not None:
+        return comparison.make(work, work.champion)
     if work.statistics is None or work.constraints is None:
         return baseline.make(work)
     return look.at(work, look.Baseline.read(work.statistics, work.constraints), base)

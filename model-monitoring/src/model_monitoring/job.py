@@ -46,6 +46,7 @@ class Job:
     false_alarms: float
     given_length: Length | None
     counting: tuple[str, ...]
+    champion: Path | None
 
     def length(self, oldest: float, newest: float) -> Length:
         """The length that the window is held to: what is said, else what it is nearest to.
@@ -72,7 +73,8 @@ def of(environment: Mapping[str, str]) -> Job:
     JSON file, `feature_schema` of a version's metadata.json, or that file itself), `ground_truth_source` (a folder),
     `ground_truth_sources` (those to be trusted, with commas between), `time_column` (of a table), `kept_hours` (a
     folder of summaries), `window_length` (what the window is to be held to, if not to its own) and `false_alarm_rate`
-    (for a baseline, of windows with any) in `counting_columns` (with commas between; by default in all).
+    (for a baseline, of windows with any) in `counting_columns` (with commas between; by default in all), and
+    `champion_source` (captured lines of a version to compare with: the job is a comparison then).
     """
     schema = _schema(environment.get("feature_schema"))
     output = schema.get("output", {})
@@ -80,6 +82,8 @@ def of(environment: Mapping[str, str]) -> Job:
     statistics, constraints = environment.get("baseline_statistics"), environment.get("baseline_constraints")
     if bool(statistics) != bool(constraints):
         raise Problem("baseline_statistics and baseline_constraints go together: give both, or neither for a baseline")
+    if environment.get("champion_source") and not environment.get("ground_truth_source"):
+        raise Problem("champion_source: versions are compared by labels; ground_truth_source must name their folder")
     return Job(
         form=_form(_needed(environment, "dataset_format")),
         source=Path(_needed(environment, "dataset_source")),
@@ -101,6 +105,7 @@ def of(environment: Mapping[str, str]) -> Job:
         problem=_one_of(environment, "problem_type", KINDS),
         false_alarms=_share(environment, "false_alarm_rate", FALSE_ALARMS),
         counting=tuple(name for name in environment.get("counting_columns", "").split(",") if name),
+        champion=Path(environment["champion_source"]) if environment.get("champion_source") else None,
         given_length=_one_of(environment, "window_length", {length: length for length in LENGTHS}),
     )
 

@@ -16,9 +16,10 @@ from shipway.core.experiments.experiment import Experiment, check_promotion
 from shipway.core.models.approval import Decision, check_promotable, check_unused
 from shipway.core.models.baked import baked_into, to_describe
 from shipway.core.models.model_version import ModelVersion
+from shipway.core.models.origin import decided_by, origin_of
 from shipway.core.ports import Source
 from shipway.core.rollouts.served import Served
-from shipway.core.views import Baked, Decided, ModelInUse, ModelsView, ModelView, Promoted, Publishing
+from shipway.core.views import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
 
 
 class AwsModelDesk(ModelDesk):
@@ -45,6 +46,15 @@ class AwsModelDesk(ModelDesk):
             serves=self._serving().get(version, ()),
             served=tuple(one for name in self._app.environments for one in self._served(name, version)),
         )
+
+    def history(self, environment: str | None, at: float | None) -> Sequence[ModelStay]:
+        """By the parameters' histories, of which Parameter Store keeps the last hundred texts; no release is known to it."""
+        found = []
+        for name in [environment] if environment is not None else self._app.environments:
+            for version in {told.version for told in self._history(name)} - {None}:
+                assert version is not None
+                found += [self._stay(version, one, at) for one in self._served(name, version) if _lasted(one, at)]
+        return sorted(found, key=lambda stay: -stay.since)
 
     def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
         return self._models.compare(a, b, tell)
@@ -184,10 +194,27 @@ class AwsModelDesk(ModelDesk):
                 found.setdefault(version, {})[name] = None
         return {version: tuple(names) for version, names in found.items()}
 
+    def _stay(self, version: str, one: Served, at: float | None) -> ModelStay:
+        metadata = self._models.metadata(version)
+        moment = at if at is not None else one.until if one.until is not None else self._parts.clock()
+        return ModelStay(
+            one.environment,
+            version,
+            one.since,
+            one.until,
+            "",
+            one.by,
+            origin=origin_of(metadata),
+            decided=decided_by(metadata, moment),
+        )
+
+    def _history(self, environment: str) -> Sequence[Told]:
+        check_known(self._app, environment)
+        return self._moves.told.history(environment)
+
     def _served(self, environment: str, version: str) -> Sequence[Served]:
         """When the version was current there, by the parameter's history; a release is not known to it."""
-        check_known(self._app, environment)
-        history = self._moves.told.history(environment)
+        history = self._history(environment)
         found = []
         for n, told in enumerate(history):
             if told.version != version or (n and history[n - 1].version == version):
@@ -195,6 +222,10 @@ class AwsModelDesk(ModelDesk):
             until = next((later.at for later in history[n:] if later.version != version), None)
             found.append(Served(environment, "", (version,), told.at, until, told.by))
         return found
+
+
+def _lasted(one: Served, at: float | None) -> bool:
+    return at is None or (one.since <= at and (one.until is None or at < one.until))
 
 
 def _experiment(environment: str, told: Told) -> Experiment | None:

@@ -24,6 +24,7 @@ from shipway.core.views import (
     FeaturesCompacted,
     FeaturesJoined,
     FeaturesPut,
+    ModelStay,
     ModelsView,
     ModelView,
     MonitorView,
@@ -130,6 +131,12 @@ class ModelDesk(Protocol):
 
     def show(self, version: str) -> ModelView:
         """All that is known of a version."""
+
+    def history(self, environment: str | None, at: float | None) -> Sequence[ModelStay]:
+        """Which version was current where and when, with who trained, approved and promoted it. The newest first.
+
+        Of one environment or of all; `at` a moment (Unix time), only those that were current then.
+        """
 
     def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
         """Both on the same held-out rows, as docs/model-bucket.md describes it."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+PLATFORM = "shipway"
+"""Who did what nobody has asked for."""
 EventKind = Literal["start", "done", "note", "gate", "fail", "end"]
 
 

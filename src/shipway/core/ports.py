@@ -339,6 +339,21 @@ class Monitoring(Protocol):
         `length` says which of the baseline's own windows it is like, if not those of its length.
         """
 
+    def compare(
+        self,
+        environment: str,
+        release: Release,
+        champion: str,
+        window: tuple[float, float],
+        sources: Sequence[str],
+        tell: Tell,
+    ) -> Mapping[str, Any]:
+        """The release's version beside `champion`, its shadow: evaluation.json, as `core.training.evidence` reads it.
+
+        Of the captured rows of the window that both answered, as far as labels of these sources are known; without
+        sources all are trusted.
+        """
+
     def newest(self, environment: str) -> MonitorView | None:
         """The view that was kept last."""
 

@@ -18,6 +18,7 @@ from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.errors import Refused
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.model_version import ModelVersion
+from shipway.core.models.origin import DecidedOn, Origin
 from shipway.core.monitoring.watch import Seen, Verdict
 from shipway.core.observations.observation import Side
 from shipway.core.releases.release import BakedModel, Release
@@ -27,6 +28,7 @@ from shipway.core.rollouts.served import Served
 from shipway.core.rollouts.waiting import Waiting
 from shipway.core.secrets.needed import needed, services_with
 from shipway.core.secrets.secret import StoredSecret
+from shipway.core.training.probation import OnProbation
 from shipway.core.training.training_run import TrainingRun
 
 
@@ -232,7 +234,10 @@ class BundleInUseView:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentView:
-    """An environment: what serves there with which tasks, and what is under way. `approval` are the roles that may."""
+    """An environment: what serves there with which tasks, and what is under way. `approval` are the roles that may.
+
+    `probation` is that of its model, or the one that ended by taking the model back.
+    """
 
     name: str
     branch: str
@@ -252,6 +257,7 @@ class EnvironmentView:
     rollout: RolloutView | None
     experiment: ExperimentReport | None
     app: OfferingView | None = None
+    probation: OnProbation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,10 +348,11 @@ class TaskLine:
 
 @dataclass(frozen=True, slots=True)
 class ModelInUse:
-    """A model version, and the environments that it serves."""
+    """A model version, the environments that it serves, and those of them where it is on probation."""
 
     model: ModelVersion
     serves: tuple[str, ...]
+    probation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,12 +365,41 @@ class ModelsView:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """All that is known of a version: its whole metadata, where it serves, and where it ever did."""
+    """All that is known of a version: its whole metadata, where it serves, and where it ever did.
+
+    `probations` are those that it was on, or was the version before.
+    """
 
     metadata: Mapping[str, Any]
     latest: bool
     serves: tuple[str, ...]
     served: tuple[Served, ...]
+    probations: tuple[OnProbation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStay:
+    """A model version as the current one of an environment, from `since` until `until` (Unix time; None: it still is).
+
+    `release` and `run` brought it, for `by`, in the way `kind`. `decided` is the newest decision on it in that time.
+    `probation` says how that went on or ended. Of one moment: `beside` tells what answered or listened beside it. What is not
+    known is empty or None.
+    """
+
+    environment: str
+    version: str
+    since: float
+    until: float | None
+    release: str
+    by: str
+    why: str = ""
+    run: str = ""
+    kind: str = ""
+    back: bool = False
+    origin: Origin | None = None
+    decided: DecidedOn | None = None
+    probation: str = ""
+    beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

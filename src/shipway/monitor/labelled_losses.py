@@ -26,25 +26,28 @@ _ID = re.compile(rb'"(?:eventId|inferenceId)":\s?"([^"\\]{1,200})"')
 
 
 def labelled_losses(
-    bucket: Path, endpoint: str, variants: Collection[str], since: float, until: float
+    bucket: Path, endpoint: str, variants: Collection[str], since: float, until: float, sources: Collection[str] = ()
 ) -> dict[str, Losses]:
     """The losses of each variant's predictions from `since` to `until` (Unix time) whose labels are known by then.
 
     A line that is malformed, has another number of labels than predictions, or was captured neither as JSON nor as CSV,
-    is left out. Without labels the answer is empty, and no captured line is read.
+    is left out. Only labels of `sources` count; without any, all are trusted. Without labels the answer is empty, and no captured line is read.
     """
-    labels = _labels(bucket / "ground-truth" / endpoint, since, until)
+    labels = _labels(bucket / "ground-truth" / endpoint, since, until, sources)
     if not labels:
         return {}
     return {variant: _losses(bucket / endpoint / variant, labels, since, until) for variant in variants}
 
 
-def _labels(folder: Path, since: float, until: float) -> Mapping[bytes, list[float]]:
+def _labels(folder: Path, since: float, until: float, sources: Collection[str]) -> Mapping[bytes, list[float]]:
     found: dict[bytes, list[float]] = {}
     for line in _lines(folder, since, until):
         document = _object(line)
         try:
-            truth, id = document["groundTruthData"], str(document["eventMetadata"]["eventId"])
+            truth, told = document["groundTruthData"], document["eventMetadata"]
+            if sources and told.get("source") not in sources:
+                continue
+            id = str(told["eventId"])
             values = _numbers(str(truth["data"]), str(truth["encoding"]))
         except _UNUSABLE:
             continue

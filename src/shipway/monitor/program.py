@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,28 @@ class ProgramMonitoring(Monitoring):
         for old in sorted(_folders(captured.looks))[:-MOST_LOOKS]:
             shutil.rmtree(old, ignore_errors=True)
         return kept
+
+    def compare(
+        self,
+        environment: str,
+        release: Release,
+        champion: str,
+        window: tuple[float, float],
+        sources: Sequence[str],
+        tell: Tell,
+    ) -> Mapping[str, Any]:
+        captured = self._captured(environment, release)
+        variables = {
+            "dataset_format": _CAPTURED,
+            "dataset_source": str(captured.traffic),
+            "champion_source": str(replace(captured, version=champion).traffic),
+            "ground_truth_source": str(captured.labels),
+        }
+        if sources:
+            variables["ground_truth_sources"] = ",".join(sources)
+        with tempfile.TemporaryDirectory(prefix="shipway-comparison-") as work:
+            self._run(captured, Path(work), variables | _window(*window), tell)
+            return _read(Path(work) / "made" / "evaluation.json")
 
     def newest(self, environment: str) -> MonitorView | None:
         try:

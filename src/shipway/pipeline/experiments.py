@@ -13,7 +13,7 @@ from shipway.core.contract.wanted import Shadow
 from shipway.core.description.app import App
 from shipway.core.desk import ExperimentDesk
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.events import AuditEntry, Event, EventKind
+from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
 from shipway.core.experiments.experiment import Experiment, Stopped, check_percent, check_versions, read_shares
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.approval import check_promotable
@@ -25,8 +25,8 @@ from shipway.pipeline.experiment_reports import ExperimentReports
 from shipway.pipeline.following import Following
 from shipway.pipeline.model_fit import schema_differences
 from shipway.pipeline.parts import Parts
+from shipway.pipeline.probation_records import end_probation, live_probation
 
-PLATFORM = "shipway"
 _REMEMBERED = 9
 
 
@@ -67,6 +67,12 @@ class Experiments(ExperimentDesk):
     def shadow(self, environment: str, version: str, percent: float, who: str, why: str) -> ExperimentReport:
         """Let a version see a share of the requests without answering any. Returns and raises as `split` does."""
         check_percent(percent)
+        if (trial := live_probation(self._store, environment)) is not None:
+            raise Refused(
+                f"the shadow of {environment} is {trial.before} until the probation of {trial.version} has ended",
+                fix=f"wait for it, or end it: shipway model shadow --off --env {environment}",
+                state="nothing changed",
+            )
         shadow = Shadow(version, percent)
         action = "shadow the model"
         return self._begin(
@@ -80,7 +86,14 @@ class Experiments(ExperimentDesk):
         )
 
     def end_shadow(self, environment: str, who: str, why: str) -> ExperimentReport:
-        """Let no version listen in any more, also while a rollout is under way."""
+        """Let no version listen in any more, also while a rollout is under way. That ends a probation as well."""
+        check_known(self._app, environment)
+        check_role(self._app, environment, who, "end the shadow in")
+        if (trial := live_probation(self._store, environment)) is not None:
+            # First: a probation that goes on would begin its shadow anew.
+            end_probation(
+                self._store, trial, "over", f"{who} ended it" + (f": {why}" if why else ""), self._parts.clock()
+            )
         return self._end(environment, lambda experiment: replace(experiment, shadow=None), "end the shadow", who, why)
 
     def show(self, environment: str) -> ExperimentReport:
@@ -96,6 +109,38 @@ class Experiments(ExperimentDesk):
         return self._comparing.last(experiment)
 
     # -- what the platform does by itself ------------------------------------------------------------------------
+
+    def check_candidate(self, environment: str, version: str) -> None:
+        """Raise Refused unless the version could stand beside what serves there."""
+        self._check_candidate(self._serving(environment), version)
+
+    def accompany(self, environment: str, version: str, before: str) -> str:
+        """Let `before` be the shadow of `version`, of every request; or why it cannot be now. Tasks follow by themselves."""
+        with self._store.transaction():
+            current = self._current(environment)
+            if current.version != version or current.shadow == Shadow(before):
+                return ""
+            if current.shadow is not None:
+                return f"{current.shadow.version} is the shadow, which {current.by} began"
+            if before in current.shares:
+                return f"{before} answers a share of the requests, and a shadow answers none"
+            why = f"{version} is on probation"
+            beside = replace(current, shadow=Shadow(before), since=self._parts.clock())
+            if not current.live:
+                beside = replace(beside, by=PLATFORM, why=why)
+            self._record_change(beside, "shadow the model", PLATFORM, why)
+        self._target.assign(environment)
+        return ""
+
+    def leave(self, environment: str, before: str) -> None:
+        """Let the shadow that `accompany` began listen no more."""
+        with self._store.transaction():
+            current = self._store.get(Experiment, environment)
+            if current is None or current.shadow != Shadow(before):
+                return
+            alone = replace(current, shadow=None, since=self._parts.clock())
+            self._record_change(alone, "end the shadow", PLATFORM, "the probation has ended")
+        self._target.assign(environment)
 
     def tend(self) -> None:
         """Look at every experiment: take bad candidates out, and end what the environment has moved on from.

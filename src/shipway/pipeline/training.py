@@ -25,6 +25,7 @@ from shipway.core.training.steps import BIAS_OUTPUT, Orders, StepDone, StepOrder
 from shipway.core.training.training_run import TrainingRun, bias_report, search_of
 from shipway.core.training.windows import Window, chosen
 from shipway.core.views import Publishing
+from shipway.pipeline.automatic_approval import approve_if_automatic
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords
 
@@ -64,6 +65,7 @@ class Trainings:
         lineage = self._lineage(run, commit, settings, champion, decision)
         packaged = self._step(run, orders.package(prepared, trained, lineage))
         self._register(run, trained, packaged)
+        approve_if_automatic(self._parts, self._records, run, settings, decision)
 
     def _build(self, run: Run, commit: Commit, settings: Training) -> Artifact:
         self._records.change(run.id, stage="build")

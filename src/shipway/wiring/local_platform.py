@@ -114,6 +114,7 @@ class LocalPlatform:
         # Threads of their own: housekeeping may drain tasks for minutes, and a bad candidate must not wait for that.
         start("experiments", "judges models that are tried out", self.desk.experiments.tend, self._watch, 120.0)
         start("bundles", "judges bundles that go out to devices", self.offerings.tend, _twice_a_second, 120.0)
+        start("probation", "watches promoted models by their labels", self.desk.probations.tend, self._watch, 2000.0)
         start("monitor", "looks at models' traffic", self.desk.monitor.tend, _every_minute, 2000.0)
         start("features", "takes what was put into files", self.desk.features.tend, _every_minute, 2000.0)
         start("sides", "lets go of sides that nobody needs", self.rollouts.tend, _every_second, 900.0)
@@ -193,6 +194,11 @@ def _every_minute() -> float:
     return 60.0
 
 
+def _trusted(app: App) -> Sequence[str]:
+    """The sources whose labels count; none: all do."""
+    return app.model.monitor.label_sources if app.model is not None else ()
+
+
 def _captured(specs: TaskSpecs, environment: str, release: Release) -> Captured | None:
     """Where the release's first service with a model captures what is asked of it."""
     for service in release.artifacts:
@@ -250,7 +256,14 @@ def build(places: Places) -> LocalPlatform:
     routes = Routes(app, sides, supervisor, router)
     meter = Meter(router)
     versions = WantedVersions(store, sides, supervisor, parameters, specs)
-    evidence = ModelEvidence(sides, supervisor, specs, labelled_losses)
+    evidence = ModelEvidence(
+        sides,
+        supervisor,
+        specs,
+        lambda bucket, endpoint, variants, since, until: labelled_losses(
+            bucket, endpoint, variants, since, until, _trusted(platform.app)
+        ),
+    )
     target = LocalTarget(sides, routes, supervisor, runner, router, meter, versions, evidence, specs)
     bucket = places.state / (app.model.bucket if app.model else "ml-models-bucket")
     models = ModelRegistry(

@@ -11,7 +11,7 @@ from shipway.core.releases.release import Artifact, BakedModel, Release
 from shipway.core.rollouts.machine import State
 from shipway.core.rollouts.plan import flip_plan
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord, Warm
-from shipway.core.rollouts.served import Served, served
+from shipway.core.rollouts.served import Served, by_model, newest_model, served
 from shipway.core.rollouts.transition import ModelWay, begun, kind_of, relabelled
 
 APP = App.model_validate(
@@ -149,9 +149,35 @@ def test_what_served_when() -> None:
 
     rollouts = [ended("r2", 30.0), ended("r1", 10.0), ended("r9", 20.0, phase="rolled_back"), begin(MODEL)]
     rollouts += [ended("r1", 15.0, environment="dev"), ended("r7", 40.0)]
+    id = begin(MODEL).id
     assert [
-        Served("prod", "r1", ("v1.0",), 10.0, 30.0, "ann"),
-        Served("dev", "r1", ("v1.0",), 15.0, None, "ann"),
-        Served("prod", "r2", ("v1.1",), 30.0, 40.0, "ann"),
-        Served("prod", "r7", (), 40.0, None, "ann"),
+        Served("prod", "r1", ("v1.0",), 10.0, 30.0, "ann", id),
+        Served("dev", "r1", ("v1.0",), 15.0, None, "ann", id),
+        Served("prod", "r2", ("v1.1",), 30.0, 40.0, "ann", id),
+        Served("prod", "r7", (), 40.0, None, "ann", id),
     ] == served(rollouts, {"r1": STABLE, "r2": MODEL})
+
+
+def test_a_release_that_keeps_the_model_is_no_new_stay() -> None:
+    """Joined by environment, so that what served when is a matter of models."""
+    one = Served("prod", "r1", ("v1.0",), 10.0, 20.0, "ann", "1")
+    dev = Served("dev", "r1", ("v1.0",), 12.0, None, "ann", "2")
+    same = Served("prod", "r2", ("v1.0",), 20.0, 30.0, "bob", "3")
+    other = Served("prod", "r3", ("v1.1",), 30.0, None, "bob", "4")
+    assert [replace(one, until=30.0), dev, other] == by_model([one, dev, same, other])
+
+
+def test_the_rollout_that_brought_the_model_is_found() -> None:
+    """Past those that kept it; none where nothing served before, or a release is not known any more."""
+
+    def ended(id: str, release: str, previous: str | None, at: float) -> RolloutRecord:
+        record = begin(MODEL)
+        state = replace(record.state, phase="promoted")
+        return replace(record, id=id, release=release, previous=previous, ended=at, state=state)
+
+    releases = {"r1": STABLE, "r2": MODEL, "r3": MODEL}
+    first, brought, kept = ended("1", "r1", None, 1.0), ended("2", "r2", "r1", 2.0), ended("3", "r3", "r2", 3.0)
+    assert (brought, "v1.1", "v1.0") == newest_model("prod", [kept, first, brought, begin(MODEL)], releases)
+    assert newest_model("prod", [first], releases) is None
+    assert newest_model("dev", [first, brought], releases) is None
+    assert newest_model("prod", [first, brought, kept], {"r1": STABLE, "r3": MODEL}) is None

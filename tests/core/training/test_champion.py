@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.description.training import ModelGate
+from shipway.core.description.training import ModelGate, Probation
 from shipway.core.training.champion import judge, on_probation
 from shipway.core.training.evidence import Bounds, Evidence, evidence
 
@@ -65,19 +65,27 @@ def test_all_that_speaks_against_it_is_said() -> None:
     assert 3 == len(judge(GATE, found).reasons)
 
 
+EARLY = replace(WORSE, days=20, brier_difference=Bounds(0.0051, 0.0008, 0.0107, 0.0016))
+
+
 @pytest.mark.parametrize(
     ("found", "kind", "words"),
     [
-        (WORSE, "back", "surely worse than the champion before it, over 31 days"),
+        (WORSE, "back", "[+0.0008, +0.0107]: surely worse than the champion before it, over 31 days"),
         (BETTER, "keep", "not surely worse"),
         (UNSURE, "keep", "not surely worse"),
+        (EARLY, "back", "worse beyond doubt than the champion before it, over 20 days"),
+        (replace(EARLY, days=13), "wait", "labels of 13 of 14 days known"),
+        (replace(EARLY, brier_difference=Bounds(0.0051, 0.0008, 0.0107, 0.0018)), "wait", "of 20 of 28 days known"),
+        (replace(WORSE, days=27), "wait", "of 27 of 28 days known; Brier score +0.0051"),
+        (replace(BETTER, days=27), "wait", "of 27 of 28 days known"),
         (replace(WORSE, labels=10), "wait", "10 of 1,000 labels known"),
         (replace(WORSE, brier_difference=None, lacks="the shadow was not asked"), "wait", "the shadow was not asked"),
     ],
 )
 def test_a_promotion_is_on_probation(found: Evidence, kind: str, words: str) -> None:
     """Only a loss that is surely greater brings the old champion back; too few labels bring nothing."""
-    decision = on_probation(GATE, found)
+    decision = on_probation(GATE, Probation(), found)
     assert kind == decision.kind
     assert words in decision.reason
 

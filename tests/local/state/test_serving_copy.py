@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shipway.core.contract.wanted import Shadow
 from shipway.core.errors import ShipwayError
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.models.history import ModelHistory
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord, Warm
+from shipway.core.training.probation import OnProbation
 from shipway.local.state.serving_copy import ServingCopy
 from shipway.local.state.store import Store, is_damaged
 from tests.pipeline.house import APP
@@ -59,6 +63,18 @@ def test_what_serves_is_known_again(store: Store, lost: Lost) -> None:
     assert [warm, side] == fresh.all(SideRecord)
     assert [release("r1"), release("r2")] == fresh.all(Release)
     assert ModelHistory(("v1.0",)) == fresh.get(ModelHistory, "models")
+
+
+def test_a_probation_goes_on(store: Store, lost: Lost) -> None:
+    """With its shadow, which somebody has to end; those that ended are history."""
+    goes_on = OnProbation("2-prod", "prod", "v1.1", "v1.0", 1.0, 99.0)
+    store.put("1-prod", replace(goes_on, id="1-prod", ended=1.0, outcome="kept"))
+    store.put("2-prod", goes_on)
+    store.put("prod", Experiment("prod", "v1.1", shadow=Shadow("v1.0")))
+    store.put("prod", EnvironmentRecord("prod", "green", ("r1", "r2")))
+    fresh = lost()
+    assert [goes_on] == fresh.all(OnProbation)
+    assert [Shadow("v1.0")] == [experiment.shadow for experiment in fresh.all(Experiment)]
 
 
 def test_a_rollout_under_way_is_over(store: Store, lost: Lost) -> None:

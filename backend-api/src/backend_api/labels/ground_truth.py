@@ -1,8 +1,9 @@
 """SageMaker's ground-truth lines, and where they lie.
 
 `eventId` is what the model was sent as the inference id: the prediction's own. Where a captured request has several
-rows, `data` has a value for each in their order; a prediction is a request of one row. `source` is an addition to
-SageMaker's format: monitors and gates name those that they trust.
+rows, `data` has a value for each in their order; a prediction is a request of one row. `source` and `occurredAt`
+are additions to SageMaker's format: monitors and gates name the sources that they trust, and they count by the day of
+the flight's departure, local time, not by the day on which somebody asked.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from backend_api.storage.outcomes import Told
 
 def line(told: Told) -> bytes:
     """One label, with its end."""
+    occurred = {"occurredAt": told.occurred_at.isoformat()} if told.occurred_at is not None else {}
     label = {
         "groundTruthData": {"data": "1" if told.late else "0", "encoding": "CSV"},
-        "eventMetadata": {"eventId": told.prediction_id, "source": told.source},
+        "eventMetadata": {"eventId": told.prediction_id, "source": told.source, **occurred},
         "eventVersion": "0",
     }
     return json.dumps(label, separators=(",", ":")).encode() + b"\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
@@ -15,13 +15,14 @@ from backend_api.storage.table import outcomes, predictions
 
 @dataclass(frozen=True)
 class Told:
-    """What came true of a prediction, who said so, and when."""
+    """What came true of a prediction, who said so, and when. `occurred_at`: the flight's departure, local time."""
 
     prediction_id: str
     late: bool
     source: str
     told_at: datetime
     revision: int = 0
+    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,15 @@ class OutcomeStore:
         # `free` again: another task may have claimed some while this one waited for their locks.
         claim = update(outcomes).where(outcomes.c.prediction_id.in_(oldest), free).values(claimed_until=now + lease)
         returned = claim.returning(*outcomes.c)
-        rows = await self._database.run(lambda connection: connection.execute(returned).all())
-        return sorted(map(_told, rows), key=lambda told: told.told_at)
+
+        def claimed(connection: Connection) -> list[Told]:
+            found = [_told(row) for row in connection.execute(returned).all()]
+            ids = [told.prediction_id for told in found]
+            asked = select(predictions.c.id, predictions.c.departure).where(predictions.c.id.in_(ids))
+            departures = {row.id: row.departure for row in connection.execute(asked)}
+            return [replace(told, occurred_at=departures[told.prediction_id]) for told in found]
+
+        return sorted(await self._database.run(claimed), key=lambda told: told.told_at)
 
     async def release(self, claimed: Sequence[Told]) -> None:
         """Whoever comes next may write them."""

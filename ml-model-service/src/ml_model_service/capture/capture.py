@@ -65,13 +65,15 @@ class Capture:
         """Begin to write; what killed processes left is given its name first."""
         self._thread.start()
 
+    def chooses(self) -> bool:
+        """Whether the next request is captured. Asked once, whoever else answers it besides."""
+        return self._share >= 1 or random() < self._share
+
     def offer(self, exchanges: Iterable[Exchange]) -> None:
-        """Capture requests that were just answered, each if its turn comes."""
+        """Capture requests that were just answered."""
         moment = self._clock()
         small: dict[str, tuple[list[Exchange], list[int]]] = {}
         for exchange in exchanges:
-            if random() >= self._share:
-                continue
             size = _OVERHEAD + len(exchange.request[1]) + len(exchange.request[2]) + len(exchange.answer[2])
             size += len(exchange.inference_id) + len(exchange.custom_attributes)
             if self.waiting + size > self._memory:

@@ -17,7 +17,7 @@ from ml_model_service.versions.memory import give_back
 from ml_model_service.versions.model import Model, ModelError, load
 from ml_model_service.versions.parameter import NONE, ParameterError, Stale, VersionParameter
 from ml_model_service.versions.pickles import Bucket
-from ml_model_service.versions.shadow import Mirror
+from ml_model_service.versions.shadow import Mirror, Scored
 from ml_model_service.versions.sources import Source
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class Serving:
 
     __slots__ = ("chooser", "mirror", "models", "variants", "wanted")
 
-    def __init__(self, wanted: Wanted, models: Mapping[str, Model]) -> None:
-        """`models` by version; those that are wanted are among them."""
+    def __init__(self, wanted: Wanted, models: Mapping[str, Model], scored: Scored | None = None) -> None:
+        """`models` by version; those that are wanted are among them. `scored` is told what the shadow predicts."""
         self.wanted = wanted
         self.models = tuple(models[version] for version, _ in wanted.variants)
         self.chooser = Chooser(wanted) if wanted.split else None
@@ -53,7 +53,7 @@ class Serving:
         self.mirror: Mirror | None = None
         if wanted.shadow is not None:
             shadow = models[wanted.shadow.version]
-            self.mirror = Mirror(shadow.version, wanted.shadow.percent, shadow.engine, shadow.threshold)
+            self.mirror = Mirror(shadow.version, wanted.shadow.percent, shadow.engine, shadow.threshold, scored)
 
     @property
     def stable(self) -> Model:
@@ -73,6 +73,7 @@ class Served:
         # The versions that served before these stay loaded, so that going back to them takes no time.
         self._warm: dict[str, Model] = {}
         self.on_change: Callable[[Serving], None] = lambda _: None
+        self.on_shadow: Scored | None = None
 
     @property
     def model(self) -> Model | None:
@@ -86,7 +87,7 @@ class Served:
 
     def take(self, wanted: Wanted, models: Mapping[str, Model]) -> None:
         """Serve what is wanted from the next request on."""
-        before, self.serving = self.serving, Serving(wanted, models)
+        before, self.serving = self.serving, Serving(wanted, models, self.on_shadow)
         self.pending = None
         kept = {model.version: model for model in before.models} if before else {}
         self._warm = kept | {version: models[version] for version in _versions(wanted)}

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from array import array
+from collections.abc import Callable, Sequence
 from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -31,17 +32,21 @@ class Engine(Protocol):
         ...
 
 
-# values, rows, predictions, bytes: a plain tuple, as making a record of it would cost as much as all of `offer`
-_Offer = tuple["array[float]", int, list[float], int]
+# values, rows, predictions, bytes, whose: a plain tuple, as making a record of it would cost as much as all of `offer`
+_Offer = tuple["array[float]", int, list[float], int, object]
+Scored = Callable[[str, Sequence[tuple[Any, list[float]]]], None]
+"""Is told, in the shadow's thread, what the version would have answered: (version, [(whose, predictions), …])."""
 
 
 class Mirror:
     """A shadow model with its own thread. `offer` belongs to one thread, everything else may be called from any."""
 
-    def __init__(self, version: str, percent: float, engine: Engine, threshold: float | None) -> None:
+    def __init__(
+        self, version: str, percent: float, engine: Engine, threshold: float | None, scored: Scored | None = None
+    ) -> None:
         """Start the thread. `threshold` parts the predictions into two decisions; None where there is none."""
         self.version, self.percent = version, percent
-        self._engine, self._threshold = engine, threshold
+        self._engine, self._threshold, self._scored = engine, threshold, scored
         self._queue: SimpleQueue[_Offer | None] = SimpleQueue()
         # Each pair is written on one side only, so that none needs a lock: what waits is their difference.
         self._rows_in = self._bytes_in = self._dropped = 0
@@ -52,14 +57,17 @@ class Mirror:
         self._thread = threading.Thread(target=self._work, name=f"shadow {version}", daemon=True)
         self._thread.start()
 
-    def offer(self, values: array[float], rows: int, predictions: list[float]) -> None:
+    def offer(
+        self, values: array[float], rows: int, predictions: list[float], whose: object = None, held: int = 0
+    ) -> None:
         """Mirror a request that stable answered with `predictions`, or leave it out: never waits, never raises.
 
-        Neither `values` nor `predictions` may be changed afterwards.
+        Neither `values` nor `predictions` may be changed afterwards. `scored` is told of `whose` they are, unless it is
+        None; it holds so many bytes until then.
         """
         if random.random() * 100 >= self.percent:
             return
-        size = len(values) * 8 + rows * _PREDICTION_BYTES
+        size = len(values) * 8 + rows * _PREDICTION_BYTES + held
         if (
             self._rows_in - self._rows_out + rows > MAX_WAITING_ROWS
             or self._bytes_in - self._bytes_out + size > MAX_WAITING_BYTES
@@ -68,7 +76,7 @@ class Mirror:
             return
         self._rows_in += rows
         self._bytes_in += size
-        self._queue.put((values, rows, predictions, size))
+        self._queue.put((values, rows, predictions, size, whose))
 
     def stop(self) -> None:
         """Score no more; what waits is forgotten. Returns at once, `join` waits for the thread."""
@@ -89,8 +97,8 @@ class Mirror:
     def _work(self) -> None:
         while (offers := self._next()) is not None:
             self._compare(offers)
-            self._rows_out += sum(rows for _, rows, _, _ in offers)
-            self._bytes_out += sum(size for *_, size in offers)
+            self._rows_out += sum(rows for _, rows, *_ in offers)
+            self._bytes_out += sum(size for *_, size, _ in offers)
 
     def _next(self) -> list[_Offer] | None:
         """What waits, up to a batch's rows: one call for many small requests leaves more of the machine to clients."""
@@ -117,7 +125,8 @@ class Mirror:
             with self._reading:
                 self._found.failed += 1
         else:
-            stable = [prediction for _, _, predictions, _ in offers for prediction in predictions]
+            self._tell(offers, scores)
+            stable = [prediction for _, _, predictions, *_ in offers for prediction in predictions]
             for first in range(0, len(stable), _BATCH_ROWS):
                 last = first + _BATCH_ROWS
                 with self._reading:
@@ -125,11 +134,22 @@ class Mirror:
                 # Hand the interpreter to the requests: by itself it changes threads after 5 ms only.
                 time.sleep(0)
 
+    def _tell(self, offers: list[_Offer], scores: list[float]) -> None:
+        if self._scored is None:
+            return
+        found, first = [], 0
+        for _, rows, _, _, whose in offers:
+            if whose is not None:
+                found.append((whose, scores[first : first + rows]))
+            first += rows
+        if found:
+            self._scored(self.version, found)
+
     def _scores(self, offers: list[_Offer]) -> list[float] | None:
         values, rows, *_ = offers[0]
         if len(offers) > 1:
             values = array("d", b"".join(values for values, *_ in offers))
-            rows = sum(rows for _, rows, _, _ in offers)
+            rows = sum(rows for _, rows, *_ in offers)
         try:
             scores = self._engine.predict(values, rows)
             if len(scores) != rows:

@@ -1,4 +1,4 @@
-"""`model publish | list | show | compare | bake`: versions of the app's model, and what they are."""
+"""`model publish | list | show | history | compare | bake`: versions of the app's model, and what they are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import click
 from shipway.cli import options
 from shipway.cli.here import client as client_here
 from shipway.cli.render.comparison import comparison_lines
+from shipway.cli.render.model_history import history_lines
 from shipway.cli.render.models import baked_lines, model_lines, model_table
 from shipway.cli.render.text import plain
+from shipway.cli.since import since_when
 from shipway.cli.terminal import say, say_json, tell
 
 LENGTHY = 900.0
@@ -75,6 +77,26 @@ def show(version: str, as_json: bool) -> int:
         say_json(answer)
     else:
         say(model_lines(answer, time.time()))
+    return 0
+
+
+@click.command()
+@options.environment(help="Only of this environment.")
+@click.option("--at", metavar="TIME", help="What served then: 7d (ago), 2026-11-26T10:00.")
+@options.as_json()
+def history(environment: str | None, at: str | None, as_json: bool) -> int:
+    """Say which version served when.
+
+    And who trained it, on what; who approved it and why; who promoted it, how; how its probation ended. With --at also what
+    answered or listened beside it.
+    """
+    now = time.time()
+    moment = None if at is None else since_when(at, now, "--at")
+    answer = client_here().get("models", "history", environment=environment, at=moment)
+    if as_json:
+        say_json(answer)
+    else:
+        say(history_lines(answer, now))
     return 0
 
 

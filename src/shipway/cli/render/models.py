@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shipway.cli.render.lists import brief
+from shipway.cli.render.probation import probation_table
 from shipway.cli.render.text import clock_time, plain, table
 
 _METRICS = 3
@@ -28,7 +29,7 @@ def model_table(answer: dict[str, Any]) -> list[str]:
             model["trained_at"],
             model["author"],
             model["digest"][:6],
-            ", ".join(model["serves"]) or "–",
+            ", ".join(_served_in(name, model) for name in model["serves"]) or "–",
         )
         for model in answer["models"]
     ]
@@ -52,7 +53,8 @@ def model_lines(answer: dict[str, Any], now: float) -> list[str]:
     for key, value in metadata.items():
         if key not in _SKIPPED:
             lines += _entry(key, value)
-    for part in (_files(metadata), _decisions(metadata), _served(answer["served"], now), _features(metadata)):
+    served, trials = _served(answer["served"], now), probation_table(answer["probations"], now)
+    for part in (_files(metadata), _decisions(metadata), served, trials, _features(metadata)):
         lines += ["", *part] if part else []
     return lines
 
@@ -89,6 +91,10 @@ def baked_lines(answer: dict[str, Any]) -> list[str]:
     if answer["to_describe"]:
         lines.append(f"  shipway.yaml does not serve it from there yet: {plain(answer['to_describe'])}")
     return [*lines, f'  Next: git add {folder}; git commit --message "Bake in model {version}"; shipway deploy']
+
+
+def _served_in(environment: str, model: dict[str, Any]) -> str:
+    return f"{environment} (on probation)" if environment in model["probation"] else environment
 
 
 def _metrics(metrics: dict[str, float]) -> str:

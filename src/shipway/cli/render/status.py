@@ -6,6 +6,7 @@ from typing import Any
 
 from shipway.cli.render import apps, experiments
 from shipway.cli.render.disk import disk_line
+from shipway.cli.render.probation import probation_lines
 from shipway.cli.render.runs import run_table
 from shipway.cli.render.text import brief, clock_time, duration, plain, share, short
 from shipway.cli.render.waiting import waits
@@ -73,6 +74,8 @@ def environment_lines(environment: dict[str, Any], now: float) -> list[str]:
     if experiment := environment["experiment"]:
         lines += [f"  {line}" for line in experiments.status_lines(experiment, now)]
     lines += [f"  {line}" for line in apps.status_lines(environment.get("app"), now)]
+    if trial := environment["probation"]:
+        lines += [f"  {line}" for line in probation_lines(trial, now)]
     if warm := environment["warm"]:
         until = clock_time(warm["until"], now)
         lines.append(f"  · {plain(warm['release'])} kept warm on {plain(warm['side'])} for a rollback until {until}")

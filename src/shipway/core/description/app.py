@@ -253,6 +253,7 @@ class App(Strict):
                 *_check_services(self),
                 *_check_environments(self),
                 *_check_monitor(self),
+                *_check_probation(self),
                 *_check_secrets(self),
                 *_check_apps(self),
                 *_check_aws(self),
@@ -356,6 +357,14 @@ def _check_monitor(app: App) -> Iterator[str]:
             yield f"model.monitor.environments: no environment {environment!r}; allowed: {', '.join(app.environments)}"
     if app.model and app.model.monitor.retrain and app.model.training is None:
         yield "model.monitor.retrain: nothing says how to train; describe it under model.training"
+
+
+def _check_probation(app: App) -> Iterator[str]:
+    training = app.model.training if app.model is not None else None
+    for environment in training.probation.environments if training is not None else ():
+        if environment not in app.environments:
+            place = "model.training.probation.environments"
+            yield f"{place}: no environment {environment!r}; allowed: {', '.join(app.environments)}"
 
 
 def _check_environments(app: App) -> Iterator[str]:

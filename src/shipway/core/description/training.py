@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from shipway.core.description.command_line import mistakes
 from shipway.core.description.folders import include_mistakes
-from shipway.core.description.values import Name, Percent, Seconds, Strict, was_stored
+from shipway.core.description.values import Days, Name, Percent, Seconds, Strict, was_stored
 
 Facet = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}(=[^\x00-\x1f]{1,900}|>-?[0-9]{1,15}(\.[0-9]{1,9})?)$")
@@ -72,6 +72,16 @@ class Tuning(Strict):
     timeout: Seconds = Field(default=6 * 3600.0, description="how long the step may take")
 
 
+class Probation(Strict):
+    """How a promotion of a version that a training made is watched by its labels, and what takes it back."""
+
+    environments: tuple[Name, ...] = Field(default=(), description="where promotions are on probation")
+    days: int = Field(default=28, ge=2, le=366, description="days with labels after which it is decided")
+    every: Seconds = Field(default=3600.0, ge=1, description="from one look at the labels to the next")
+    hold_timeout: Days = Field(default=60 * 86400.0, ge=60, description="how long labels may be lacking")
+    on_timeout: Literal["rollback", "promote"] = Field(default="rollback", description="what happens then")
+
+
 class Training(Strict):
     """The program that trains the model, what it learns from, and the gate that its models pass."""
 
@@ -92,6 +102,8 @@ class Training(Strict):
     tuning: Tuning | None = Field(default=None, description="default: no search")
     step_timeout: Seconds = Field(default=3600.0, description="how long one step may take; `tune` has its own")
     gate: ModelGate = ModelGate()
+    approval: Literal["person", "automatic"] = Field(default="person", description="of what the gate promotes")
+    probation: Probation = Probation()
 
     @model_validator(mode="after")
     def _whole(self, info: ValidationInfo) -> Self:

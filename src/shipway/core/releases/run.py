@@ -54,7 +54,8 @@ class Run:
     `enters` is the one that it is ready for: it waits for its turn there, or is at work. `chosen` are a model
     promotion's releases by environment. `asked` is the first run of a chain of retries: its number says how new the
     order is. `fault` is the exit code of the error that ended the run, if one did; `moves_latest` says that new
-    releases take the promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap.
+    releases take the promoted model afterwards, `canary` that it comes by the environment's rollout instead of a swap,
+    `back` that it was there before.
     `notes` are for the person who asked for it. A rollback on request and a model promotion are runs as well: durable
     and audited like a deploy, but without source and build. So is a training, which enters no environment: its `path` is
     empty, and what it makes stands in its `TrainingRun`.
@@ -81,6 +82,7 @@ class Run:
     model_version: str | None = None
     moves_latest: bool = False
     canary: bool = False
+    back: bool = False
     retry_of: str | None = None
     notes: tuple[str, ...] = ()
     asked: str | None = None

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from shipway.core.description.training import ModelGate
+from shipway.core.description.training import ModelGate, Probation
 from shipway.core.training.evidence import Evidence
 
+_BEYOND_DOUBT = 3.0
+"""Deviations. Whoever looks again and again must ask for more than at the one look that decides (Haybittle and Peto)."""
 _NO_BIAS = {"DI": 1.0}
 """The value of a metric where there is no bias; 0 for the others."""
 
@@ -26,7 +28,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Probation:
+class ProbationVerdict:
     """`keep` the new champion, bring the old one `back`, or `wait` for more labels."""
 
     kind: Literal["keep", "back", "wait"]
@@ -49,17 +51,25 @@ def judge(gate: ModelGate, found: Evidence) -> Decision:
     return Decision("no evidence", (f"{said}: not surely better than the champion, over {found.days} days",))
 
 
-def on_probation(gate: ModelGate, found: Evidence) -> Probation:
-    """What the next labelled window says of a promotion; `found` has the new champion as the challenger of the old."""
+def on_probation(gate: ModelGate, probation: Probation, found: Evidence) -> ProbationVerdict:
+    """What the next labelled window says of a promotion; `found` has the new champion as the challenger of the old.
+
+    It is asked at each look. The first one with `probation.days` decides; until then only what is beyond doubt does.
+    """
     if lacking := [*_too_few(gate, found)]:
-        return Probation("wait", lacking[0])
+        return ProbationVerdict("wait", lacking[0])
     difference = found.brier_difference
     if difference is None:
-        return Probation("wait", found.lacks or "the two models were not compared")
+        return ProbationVerdict("wait", found.lacks or "the two models were not compared")
     said = f"Brier score {_signed(difference.value)} [{_signed(difference.low)}, {_signed(difference.high)}]"
+    over = f"than the champion before it, over {found.days} days"
+    if found.days < probation.days:
+        if difference.deviation is not None and difference.value > _BEYOND_DOUBT * difference.deviation:
+            return ProbationVerdict("back", f"{said}: worse beyond doubt {over}")
+        return ProbationVerdict("wait", f"labels of {found.days} of {probation.days} days known; {said} so far")
     if difference.low > 0:
-        return Probation("back", f"{said}: surely worse than the champion before it, over {found.days} days")
-    return Probation("keep", f"{said}: not surely worse than the champion before it, over {found.days} days")
+        return ProbationVerdict("back", f"{said}: surely worse {over}")
+    return ProbationVerdict("keep", f"{said}: not surely worse {over}")
 
 
 def _too_few(gate: ModelGate, found: Evidence) -> Iterator[str]:

@@ -10,11 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A figure, with the bounds that hold it at the evidence's confidence."""
+    """A figure, with the bounds that hold it at the evidence's confidence, and its standard deviation where known."""
 
     value: float
     low: float
     high: float
+    deviation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ def _bias(analysis: Mapping[str, Any]) -> dict[str, float | None]:
 
 def _bounds(found: Mapping[str, Any]) -> Bounds | None:
     value, low, high = (_number(found[name]) for name in ("value", "low", "high"))
-    return None if value is None or low is None or high is None else Bounds(value, low, high)
+    if value is None or low is None or high is None:
+        return None
+    return Bounds(value, low, high, _number(found.get("deviation")))
 
 
 def _number(value: Any) -> float | None:

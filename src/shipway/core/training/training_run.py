@@ -43,8 +43,8 @@ class TrainingRun:
     """`begin` and `end` are the months that were asked for; `window` is what they came to.
 
     `trials` and `jobs` of a search for parameters are what was asked for, None where nobody did; `search` is what it came
-    to. `champion` is the version that it is compared with, `version` the one that came of it. What is None is not known
-    yet.
+    to. `champion` is the version that it is compared with, `version` the one that came of it,
+    `promotion` the run that promotes it where nobody has to approve. What is None is not known yet.
     """
 
     id: str
@@ -61,6 +61,7 @@ class TrainingRun:
     jobs: int | None = None
     search: Search | None = None
     bias: BiasReport | None = None
+    promotion: str | None = None
 
 
 def search_of(tuning: Mapping[str, Any]) -> Search:

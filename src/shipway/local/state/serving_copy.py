@@ -17,6 +17,7 @@ from shipway.core.experiments.experiment import Experiment
 from shipway.core.models.history import ModelHistory
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, SideRecord
+from shipway.core.training.probation import OnProbation
 from shipway.local.files.atomic_file import write_atomically
 from shipway.local.state.store import Store
 from shipway.local.state.upgrades import with_addresses
@@ -32,6 +33,7 @@ class _Serving:
     sides: tuple[SideRecord, ...] = ()
     releases: tuple[Release, ...] = ()
     experiments: tuple[Experiment, ...] = ()
+    probations: tuple[OnProbation, ...] = ()
     models: ModelHistory | None = None
     authority: Authority | None = None
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +53,9 @@ class ServingCopy:
     def follow(self) -> None:
         """Keep the copy up to date from now on, change by change."""
         self.keep()
-        self._store.watch((EnvironmentRecord, SideRecord, Experiment, ModelHistory, Authority), self._keep_if_it_fits)
+        self._store.watch(
+            (EnvironmentRecord, SideRecord, Experiment, OnProbation, ModelHistory, Authority), self._keep_if_it_fits
+        )
 
     def _keep_if_it_fits(self) -> None:
         try:
@@ -86,6 +90,8 @@ class ServingCopy:
                     self._store.put(f"{side.environment}-{side.side}", side)
             for experiment in serving.experiments:
                 self._store.put(experiment.environment, experiment)
+            for trial in serving.probations:
+                self._store.put(trial.id, trial)
             if serving.models is not None:
                 self._store.put(_MODELS, serving.models)
             if serving.authority is not None:
@@ -105,6 +111,8 @@ class ServingCopy:
             sides=sides,
             releases=tuple(release for release in releases if release is not None),
             experiments=tuple(self._store.all(Experiment)),
+            # Those that go on: their shadow is among the experiments, and somebody has to end it.
+            probations=tuple(trial for trial in self._store.all(OnProbation) if trial.ended is None),
             models=self._store.get(ModelHistory, _MODELS),
             authority=self._store.get(Authority, _AUTHORITY),
             numbers=self._store.numbers(),

@@ -28,6 +28,7 @@ from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
+from shipway.pipeline.probation import Probations
 from shipway.pipeline.remarks import remarks
 from shipway.pipeline.secrets_in_use import SecretsInUse
 from shipway.pipeline.waits import check_newer, superseded
@@ -52,6 +53,7 @@ class PipelineDesk(Desk):
         self._training = PipelineTraining(parts, engine)
         self._monitor = PipelineMonitor(parts, self._training)
         self._logs = logs
+        self._probations = Probations(parts, experiments, engine.start)
         self._views = Views(parts, target, experiments)
 
     @property
@@ -61,6 +63,11 @@ class PipelineDesk(Desk):
     @property
     def experiments(self) -> Experiments:
         return self._experiments
+
+    @property
+    def probations(self) -> Probations:
+        """What watches promoted models; no verb."""
+        return self._probations
 
     @property
     def monitor(self) -> PipelineMonitor:
@@ -120,7 +127,7 @@ class PipelineDesk(Desk):
             self._check_newest(old, environment)
         run = new_run(
             self._parts, old.kind, old.path, who, commit=old.commit, subject=old.subject, branch=old.branch,
-            model_version=old.model_version, moves_latest=old.moves_latest, canary=old.canary, why=old.why,
+            model_version=old.model_version, moves_latest=old.moves_latest, canary=old.canary, back=old.back, why=old.why,
             retry_of=old.id, asked=old.asked or old.retry_of or old.id,
         )  # fmt: skip
         self._engine.start(run.id)

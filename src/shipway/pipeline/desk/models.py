@@ -10,7 +10,7 @@ from shipway.core.description.app import App, Model
 from shipway.core.desk import ModelDesk, Tell
 from shipway.core.errors import Refused, UsageError
 from shipway.core.events import AuditEntry
-from shipway.core.experiments.experiment import Experiment, check_promotion
+from shipway.core.experiments.experiment import Experiment
 from shipway.core.models.approval import Decision, check_decider, check_promotable, check_unused
 from shipway.core.models.baked import baked_into, to_describe
 from shipway.core.models.history import ModelHistory
@@ -19,11 +19,13 @@ from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from shipway.core.rollouts.served import served
-from shipway.core.views import Baked, Decided, ModelInUse, ModelsView, ModelView, Promoted, Publishing
+from shipway.core.training.probation import OnProbation, check_not_needed
+from shipway.core.views import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
+from shipway.pipeline.desk.history import history
 from shipway.pipeline.engine import Engine
-from shipway.pipeline.model_fit import requests_refused_by
-from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
+from shipway.pipeline.probation_records import live_probations
+from shipway.pipeline.promotions import guarded_environments, record_promotion
 from shipway.pipeline.runs import make_latest
 
 _ACTIONS = {"approved": "approve", "rejected": "reject", "archived": "archive"}
@@ -39,19 +41,34 @@ class PipelineModels(ModelDesk):
 
     def list(self) -> ModelsView:
         serving, models = self.serving(), self._parts.models
+        watched = live_probations(self._store)
         return ModelsView(
-            models.latest_name(), tuple(ModelInUse(one, serving.get(one.version, ())) for one in models.list())
+            models.latest_name(),
+            tuple(
+                ModelInUse(
+                    one,
+                    serving.get(one.version, ()),
+                    tuple(trial.environment for trial in watched if trial.version == one.version),
+                )
+                for one in models.list()
+            ),
         )
 
     def show(self, version: str) -> ModelView:
         releases = {release.id: release for release in self._store.all(Release)}
-        history = served(self._store.all(RolloutRecord), releases)
+        everything = served(self._store.all(RolloutRecord), releases)
         return ModelView(
             metadata=self._parts.models.metadata(version),
             latest=self._parts.models.latest_name() == version,
             serves=self.serving().get(version, ()),
-            served=tuple(one for one in history if version in one.models),
+            served=tuple(one for one in everything if version in one.models),
+            probations=tuple(one for one in self._store.all(OnProbation) if version in (one.version, one.before)),
         )
+
+    def history(self, environment: str | None, at: float | None) -> Sequence[ModelStay]:
+        if environment is not None:
+            check_known(self._app, environment)
+        return history(self._parts, environment, at)
 
     def compare(self, a: str, b: str, tell: Tell) -> Mapping[str, Any]:
         return self._parts.models.compare(a, b, tell)
@@ -67,6 +84,7 @@ class PipelineModels(ModelDesk):
         latest = self._parts.models.latest_name() == version
         if decision == "archived":
             check_unused(version, latest=latest, serves=serves)
+            check_not_needed(version, live_probations(self._store))
         model = self._parts.models.decide(version, decision, who, why, self._parts.clock())
         if model == before:
             return Decided(model, False, serves, latest)
@@ -104,20 +122,7 @@ class PipelineModels(ModelDesk):
         running = [name for name in environments or self._app.environments if self._record(name).stable is not None]
         for environment in running or list(environments or self._app.environments)[-1:]:
             check_role(self._app, environment, who, "promote a model in")
-        busy = [name for name in running if self._record(name).rollout is not None]
-        if busy:
-            raise Refused(
-                f"a rollout is under way in {', '.join(busy)}", fix=f"shipway status; shipway abort --env {busy[0]}"
-            )
-        for environment in running:
-            if not back:
-                check_promotion(self._store.get(Experiment, environment), version)
-            self._check_fits(environment, version)
-        guarded = {
-            name
-            for name, environment in self._app.environments.items()
-            if environment.approval is not None and self._record(name).stable is not None
-        }
+        guarded = guarded_environments(self._parts)
         if not running and guarded:
             raise Refused(
                 f"{', '.join(environments)} serves nothing yet, and what new releases take is decided for "
@@ -125,15 +130,12 @@ class PipelineModels(ModelDesk):
                 fix=f"shipway model promote {version} --next-release, then shipway deploy --env {environments[-1]}",
                 state="nothing changed",
             )
-        detail = {"version": version, "environments": running, "canary": canary}
-        self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
         if not running:
+            detail = {"version": version, "environments": running, "canary": canary}
+            self._store.add_audit(AuditEntry(self._parts.clock(), who, "promote model", None, why, detail))
             make_latest(self._parts, version, who, why)
             return self._promoted()
-        run = new_run(
-            self._parts, "model", tuple(running), who, subject=f"model {version}" + (" as a canary" if canary else ""),
-            model_version=version, why=why, moves_latest=guarded <= set(running), canary=canary,
-        )  # fmt: skip
+        run = record_promotion(self._parts, version, running, who, why, canary=canary, back=back)
         self._engine.start(run.id)
         return self._promoted(run)
 
@@ -197,22 +199,3 @@ class PipelineModels(ModelDesk):
         wanted = self._app.model.on_approval if self._app.model is not None else ()
         running = [name for name in wanted if self._record(name).stable is not None]
         return self.promote(version, running, who, f"on approval: {why}").run if running else None
-
-    def _check_fits(self, environment: str, version: str) -> None:
-        release = self._store.get(Release, self._record(environment).stable or "")
-        if release is None:
-            return
-        if not release.app.model_services():
-            raise Refused(
-                f"{environment} serves no model from the bucket: {', '.join(release.models) or 'none'} is baked in",
-                fix=f"shipway model bake {version}, commit, and shipway deploy",
-                state="nothing changed",
-            )
-        if reasons := requests_refused_by(self._parts.models, release, version):
-            raise Refused(
-                f"model {version} does not take every request that {environment}'s {release.model_version} takes: "
-                + "; ".join(reasons),
-                fix=f"let a release bring the model with the services that fit it: "
-                f"shipway model promote {version} --next-release, then shipway deploy",
-                state="nothing changed",
-            )

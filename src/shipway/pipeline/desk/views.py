@@ -11,6 +11,7 @@ from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.plan import make_plan
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
+from shipway.core.training.probation import OnProbation, shown
 from shipway.core.verdicts.intervals import quantile
 from shipway.core.verdicts.lately import SeenLately, together
 from shipway.core.verdicts.traffic import MIN_LATENCIES
@@ -110,6 +111,7 @@ class Views:
             rollout=under_way,
             experiment=self._experiments.last_report(name),
             app=offering_view(self._parts.offerings.of(name)) if self._parts.operator_app().apps else None,
+            probation=shown(self._store.all(OnProbation), name, release.model_version if release else None),
         )
 
     def _services(self, environment: str, side: Side, release: Release, seen: SeenLately) -> tuple[ServiceView, ...]:

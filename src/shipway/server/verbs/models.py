@@ -33,6 +33,10 @@ def model_verbs(desk: ModelDesk) -> Verbs:
         model = desk.publish(_absolute(call, "folder"), call.text("version"), call.who, how, told.append)
         return {**shapes.model(model), "told": told}
 
+    def history(call: Call) -> Answer:
+        at = call.number("at", 0, 1e11) if call.query("at") is not None else None
+        return {"at": at, "stays": shapes.plain(desk.history(call.query("environment"), at))}
+
     def compare(call: Call) -> Answer:
         told: list[str] = []
         comparison = desk.compare(call.path("a"), call.path("b"), told.append)
@@ -48,6 +52,7 @@ def model_verbs(desk: ModelDesk) -> Verbs:
         ("POST", "/v1/models/rollback"): lambda call: shapes.promoted(
             desk.roll_back(call.texts("environments"), call.who, call.why)
         ),
+        ("GET", "/v1/models/history"): history,
         ("GET", "/v1/models/{version}"): lambda call: shapes.plain(desk.show(call.path("version"))),
         ("GET", "/v1/models/{a}/compare/{b}"): compare,
         ("POST", "/v1/models/{version}/approve"): decide("approved"),

@@ -87,7 +87,9 @@ def models(view: ModelsView) -> Json:
     """All versions and where they serve."""
     return {
         "latest": view.latest,
-        "models": [{**model(one.model), "serves": list(one.serves)} for one in view.models],
+        "models": [
+            {**model(one.model), "serves": list(one.serves), "probation": list(one.probation)} for one in view.models
+        ],
     }
 
 
