@@ -21,6 +21,7 @@ from shipway.cli.commands import (
     model,
     monitor,
     records,
+    replay,
     runs,
     secrets,
     steer,
@@ -38,7 +39,7 @@ SECTIONS = {
     "Deliver": (runs.deploy, runs.approve, runs.reject, runs.retry, steer.rollback),
     "Steer a rollout": (steer.pause, steer.resume, steer.promote, steer.abort),
     "Look": (daemon.status, runs.runs, runs.run, records.releases, records.logs, records.audit),
-    "Model": (model.model, train.train, monitor.monitor, features.features),
+    "Model": (model.model, train.train, monitor.monitor, features.features, replay.replay),
     "Secrets": (secrets.secrets,),
     "Infrastructure": (infra.infra,),
     "Run Shipway": (
