@@ -48,7 +48,7 @@ class Predictions:
         self._turn = Turn(self._answer)
         self._capture: Capture | None = None
         self._to_capture: list[Exchange] = []
-        self._sink_for = sink_at(settings.capture) if settings.capture else None
+        self._sink_for = sink_at(settings.capture, settings.capture_seconds) if settings.capture else None
 
     def __call__(self, request: Request, request_id: bytes) -> Reply:
         """The answer, or what it will come from; see Reply. Raises Problem."""

@@ -9,10 +9,8 @@ from shipway.core.errors import Refused
 from shipway.replay.calendar import Calendar, Month, Stage
 from shipway.replay.people import Answer, People, Tell
 
-LOOKS = 10
-"""How often a window is looked at until the monitor has all that was answered in it."""
-_PAUSE = 2.0
-"""Seconds in which captures and labels are written: each within one."""
+PAUSES = (3.0, 3.0, 6.0, 12.0, 24.0, 48.0)
+"""Seconds before each look, until the monitor has all that was answered: a minute's captures come as one file."""
 Save = Callable[[Calendar], None]
 
 
@@ -58,8 +56,8 @@ class MonthEnd:
         """Ask the monitor about the month. `whole`: one version answered all of it, so all is to be seen."""
         assert month.ended is not None
         found: Answer = {}
-        for _ in range(LOOKS):
-            await asyncio.sleep(_PAUSE)
+        for pause in PAUSES:
+            await asyncio.sleep(pause)
             found = await asyncio.to_thread(self._people.look, month.began, month.ended - 0.001)
             # The first look that finds a drift starts the training, where shipway.yaml says so.
             month.training = month.training or found["training"]

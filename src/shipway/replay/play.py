@@ -68,6 +68,7 @@ class Player:
         self._month_end = MonthEnd(stage.people, calendar, stage.tell, stage.save, approves=stage.approves)
         self._seen: set[tuple[str, str]] = set()
         self._records = 0
+        self._puts: list[asyncio.Task[None]] = []
         self._told = time.monotonic()
         _refuse_data_of_the_future(stage, calendar)
 
@@ -83,16 +84,21 @@ class Player:
         """Carry one event out, in its order."""
         match event:
             case Request():
+                await self._known()
                 await self._month()
                 await self._sender.ask(event)
                 self._progress(event.at)
             case Outcome():
                 await self._sender.tell(event)
             case Records():
-                await self._put(event)
+                if not self._puts:
+                    # Questions that came before are answered from what was known before.
+                    await self._sender.answered()
+                self._puts.append(asyncio.create_task(self._put(event)))
             case Upload():
                 self._upload(event)
             case MonthOver():
+                await self._known()
                 await self._end(event.month)
 
     async def finish(self) -> None:
@@ -119,9 +125,13 @@ class Player:
             self._stage.tell(f"{months[-1].month}")
         return months[-1]
 
+    async def _known(self) -> None:
+        """What was put last is there. Raises what putting raised."""
+        if self._puts:
+            puts, self._puts = self._puts, []
+            await asyncio.gather(*puts)
+
     async def _put(self, event: Records) -> None:
-        """Questions that came before are answered from what was known before."""
-        await self._sender.answered()
         older = await asyncio.to_thread(self._stage.platform.put, event.group, event.records)
         first = [id for id in older if (event.group, id) not in self._seen]
         if first:

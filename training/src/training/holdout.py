@@ -13,6 +13,8 @@ from training.features import NAMES
 from training.prepare import Rows
 
 HOLDOUT_FILE = "holdout.csv"
+BASELINE_FILE = "baseline.csv"
+"""Rows that it learned from, of the same shape: what monitors hold its traffic to."""
 MOST_ROWS = 10_000
 _SEED = 2013
 

@@ -23,8 +23,9 @@ import numpy as np
 import polars as pl
 
 from ontime_features.departures import KEPT, Departure, written
+from ontime_features.observation import WEATHER
 from training import source
-from training.features import LATE_MINUTES, WEATHER
+from training.features import LATE_MINUTES
 from training.reference import BEGIN, END
 from training.seed_bucket import seed
 from training.tables import FLIGHTS
