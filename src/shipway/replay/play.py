@@ -118,9 +118,7 @@ class Player:
         """The month that is being sent; it begins at a new second, as captures have whole ones."""
         months = self._calendar.months
         if not months or months[-1].stage != "sending":
-            months.append(Month(self._calendar.goes_on_at, await _next_second()))
-            self._sender.begin_month()
-            self._records = 0
+            months.append(Month(self._calendar.goes_on_at, await next_second()))
             self._stage.save(self._calendar)
             self._stage.tell(f"{months[-1].month}")
         return months[-1]
@@ -163,9 +161,10 @@ class Player:
         await self._sender.settled()
         counts = self._sender.begin_month()
         found = figures(counts.scored)
-        month.ended = await _next_second()
+        month.ended = await next_second()
         month.requests, month.failed, month.outcomes = counts.requests, counts.failed, counts.outcomes
         month.records, month.labels = self._records, found.labels
+        self._records = 0
         month.auc, month.brier, month.predicted, month.positive = (
             found.auc,
             found.brier,
@@ -177,7 +176,7 @@ class Player:
         took = month.ended - month.began
         self._stage.tell(
             f"  ✔ {counts.requests:,} requests, {counts.failed:,} failed, {counts.outcomes:,} outcomes, "
-            f"{self._records:,} records in {took:.0f} s ({(counts.requests + counts.outcomes) / took:.0f}/s)"
+            f"{month.records:,} records in {took:.0f} s ({(counts.requests + counts.outcomes) / took:.0f}/s)"
         )
         for example in counts.examples:
             self._stage.tell(f"  ✘ {example}")
@@ -205,7 +204,7 @@ def _refuse_data_of_the_future(stage: Stage, calendar: Calendar) -> None:
         )
 
 
-async def _next_second() -> float:
+async def next_second() -> float:
     """The next whole second of the clock, once it has come."""
     second = math.floor(time.time()) + 1
     while (left := second - time.time()) > 0:
