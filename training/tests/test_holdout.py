@@ -61,9 +61,9 @@ def test_the_baseline_is_of_what_it_learned_from(trained: Path, table: pl.DataFr
     """Rows of the training window, with the predictions that the model makes of them."""
     metadata = json.loads((trained / "metadata.json").read_text())
     rows = pl.read_csv(trained / "baseline.csv", infer_schema_length=10_000)
-    until = date.fromisoformat(metadata["hyperparameters"]["until"])
-    learned = table.filter(pl.col("late").is_not_null() & (pl.col("day") < until))
-    assert [metadata["baseline"]["rows"], 10_000] == [rows.height] * 2
+    learned = table.filter(pl.col("late").is_not_null() & (pl.col("day") < date(2013, 2, 1)))
+    assert {"file": "baseline.csv", "rows": rows.height, "time": "day"} == metadata["baseline"]
+    assert (10_000, "2013-01-01", "2013-01-31") == (rows.height, rows["day"].min(), rows["day"].max())
     assert 0.01 > abs(learned["late"].mean() - rows["label"].mean())  # type: ignore[operator]
     assert 1.0 > abs(learned["temp"].mean() - rows["temp"].mean())  # type: ignore[operator]
     assert 0.01 > abs(rows["prediction"].mean() - rows["label"].mean())  # type: ignore[operator]

@@ -72,8 +72,8 @@ def test_nothing_is_told_before_it_is_known(events: list[Event]) -> None:
             assert event["at"] >= newest
             asked.add(event["id"])
         elif event["event"] == "records":
-            newest = event["at"]
-            assert all(departure.split(",")[0] <= _local(newest) for departure in _departures(event))
+            newest, local = event["at"], _local(event["at"])
+            assert all(departure.split(",")[0] <= local for departure in _departures(event))
         elif event["event"] == "outcome":
             assert event["id"] in asked
     assert ["upload", "upload", "month"] == [event["event"] for event in events[-3:]]

@@ -78,10 +78,11 @@ class Golden(_Part):
 
 
 class Holdout(_Part):
-    """Held-out rows, or those of a baseline: a CSV file of the version."""
+    """Held-out rows, or those of a baseline: a CSV file of the version. `time` names its column of times, if it has one."""
 
     file: str
     rows: int = Field(ge=0, le=100_000)
+    time: str | None = None
 
 
 class Metadata(_Part):

@@ -34,7 +34,8 @@ class People:
 
     def look(self, since: float, until: float) -> Answer:
         """What the monitor says of a window. A version without a baseline gets one first."""
-        window = ("--since", _moment(since), "--until", _moment(until))
+        # A month, though it took the clock a minute.
+        window = ("--since", _moment(since), "--until", _moment(until), "--as", "month")
         try:
             return self._run("monitor", "run", self._environment, *window, allowed=(1, 3))
         except Refused as refusal:

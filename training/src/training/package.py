@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from training.evaluate import evaluate
 from training.features import schema, schema_digest
 from training.files import MODEL_FILE, beside, write_through
-from training.holdout import BASELINE_FILE, HOLDOUT_FILE, pick, render
+from training.holdout import BASELINE_FILE, DAY, HOLDOUT_FILE, pick, render
 from training.prepare import Rows
 from training.trained import Trained
 
@@ -46,7 +46,7 @@ def describe_model(
     files = {
         MODEL_FILE: trained.text.encode(),
         HOLDOUT_FILE: render(test, scores, picked),
-        BASELINE_FILE: render(baseline, known, np.arange(known.size)),
+        BASELINE_FILE: render(baseline, known, np.arange(known.size), (DAY,)),
     }
     feature_schema = schema(trained.values)
     parameters, window = trained.described["parameters"], provenance.window
@@ -72,7 +72,7 @@ def describe_model(
         "feature_schema_digest": schema_digest(feature_schema),
         "golden": golden(test, scores),
         "holdout": {"file": HOLDOUT_FILE, "rows": picked.size},
-        "baseline": {"file": BASELINE_FILE, "rows": known.size},
+        "baseline": {"file": BASELINE_FILE, "rows": known.size, "time": DAY},
     }
     return files, described
 
