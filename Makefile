@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service app-updates training model-packaging model-monitoring offline-features
 
-.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos bench bench-serving model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
+.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos replay bench bench-serving model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -47,6 +47,10 @@ mutants: $(VENV)/.ready
 # Faults at every moment of a rollout, by every strategy, under load: 25 minutes.
 chaos: $(VENV)/.ready
 	@$(BIN)/python -m tests.chaos
+
+# The example's second half of 2013, played against it with a killed daemon; what must hold is said at the end. ≤ 15 minutes.
+replay: $(VENV)/.ready
+	@$(BIN)/python -m tests.replay
 
 bench: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks

@@ -20,7 +20,7 @@ from tests.model_folders import write_model
 
 EVERY = ("sts:GetCallerIdentity",)
 """What every command asks first."""
-WITHOUT = ("validate", "demo", "repair", "infra")
+WITHOUT = ("validate", "demo", "repair", "replay", "infra")
 """Commands that are about files of this machine, and those that Terraform carries out."""
 _HEAD = """## On AWS
 
@@ -28,7 +28,7 @@ Which calls each command makes where the app runs on AWS (`--target aws`, or `SH
 tests run it. Each asks `sts:GetCallerIdentity` first, and refuses credentials of another account than shipway.yaml's.
 `deploy`, `approve`, `retry` and `rollback` then follow their run (`--detach`: they do not), with the calls of `run
 follow`. What AWS has no notion of, or the desk there does not answer yet, is refused in these words. `infra` is
-Terraform's to carry out, and `validate`, `demo` and `repair` are about this machine.
+Terraform's to carry out, and `validate`, `demo`, `repair` and `replay` are about this machine.
 
 | command | calls |
 |---|---|

@@ -36,7 +36,7 @@ from tests.pipeline.house import DESCRIPTION, PHONE, House
 from tests.waiting import wait_for
 
 DAEMONS = {"up", "down", "reload", "repair", "prune"}
-NO_DESK = {"validate", "doctor", "demo", "infra init", "infra plan", "infra apply", "infra destroy"}
+NO_DESK = {"validate", "doctor", "demo", "replay", "infra init", "infra plan", "infra apply", "infra destroy"}
 Json = dict[str, Any]
 
 

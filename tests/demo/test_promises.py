@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipway.demo.promises import check_step, rollback_seconds, swap_seconds
+from shipway.demo.promises import check_replay, check_step, rollback_seconds, swap_seconds
 from shipway.demo.report import Result, StepResult
-from shipway.demo.story import StoryStep
+from shipway.demo.story import Months, StoryStep
 
 GOOD = StoryStep(name="good", tell="…", patch="x", commit="y")
 BAD = StoryStep(name="bad", tell="…", patch="x", commit="y", ends="rolled_back", candidate_may_fail=True)
@@ -28,6 +28,22 @@ def _release(failed: int = 0, devices: int = 40, **times: float) -> dict[str, An
 def _seen(**releases: dict[str, Any]) -> dict[str, Any]:
     failed = sum(release["failed"] for release in releases.values())
     return {"sent": 1000, "failed": failed, "kinds": {"status": failed}, "releases": releases, "versions": {}}
+
+
+def test_a_replay_says_what_was_promised() -> None:
+    """Verdicts of monitor and gate by month, and no failed request."""
+    promised: dict[str, Any] = {"from": "2020-02", "to": "2020-03", "monitor": {"2020-02": "quiet", "2020-03": "drift"}}
+    months = Months(name="later", tell="…", gate={"2020-03": "no evidence"}, **promised)
+    quiet = {"month": "2020-02", "verdict": "quiet", "reason": "as before", "decision": None, "decided": ""}
+    drift = {"month": "2020-03", "verdict": "drift", "reason": "x", "decision": "no evidence", "decided": "so much"}
+    played = {"requests": 90, "outcomes": 80, "failed": 0, "months": [quiet, drift]}
+    assert [] == check_replay(months, played)
+    assert [
+        "later: 2 of 170 requests failed",
+        "later: 2020-03: quiet, expected drift: as before",
+        "later: 2020-03: None, expected no evidence: ",
+    ] == check_replay(months, played | {"failed": 2, "months": [quiet, quiet | {"month": "2020-03"}]})
+    assert "later: 2020-03 was not played" in check_replay(months, played | {"months": [quiet]})
 
 
 def test_no_failure_breaks_no_promise() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ class InMemory(Wiring):
 
     def repairs(self) -> Sequence[Repair]:
         return ()
+
+    def program_variables(self, folder: Path, lock: str, tell: Callable[[str], None]) -> Mapping[str, str]:
+        return {}
 
     def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:
         raise Refused("nothing is made in memory")

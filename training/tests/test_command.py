@@ -40,7 +40,7 @@ def test_metadata_pins_the_files(trained: Path) -> None:
     written = {path.name: path.read_bytes() for path in trained.iterdir() if path.name != "metadata.json"}
     entries = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in written.items()}
     assert entries == metadata["files"]
-    assert {"model.txt", "holdout.csv"} == set(entries)
+    assert {"model.txt", "holdout.csv", "baseline.csv"} == set(entries)
     assert schema_digest(metadata["feature_schema"]) == metadata["feature_schema_digest"]
     assert ["maria", "pending", 15] == [
         metadata["author"], metadata["approval"]["status"], metadata["hyperparameters"]["rounds"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import date
 from pathlib import Path
 
 import lightgbm
@@ -54,6 +55,18 @@ def test_the_sample_is_as_hard_as_the_test_window(trained: Path) -> None:
     assert pytest.approx(metrics["late_rate"], abs=0.01) == labels.mean()
     assert pytest.approx(metrics["auc"], abs=0.01) == auc(labels, rows["prediction"].to_numpy())
     assert 0 < rows["wind_dir"].null_count()
+
+
+def test_the_baseline_is_of_what_it_learned_from(trained: Path, table: pl.DataFrame) -> None:
+    """Rows of the training window, with the predictions that the model makes of them."""
+    metadata = json.loads((trained / "metadata.json").read_text())
+    rows = pl.read_csv(trained / "baseline.csv", infer_schema_length=10_000)
+    learned = table.filter(pl.col("late").is_not_null() & (pl.col("day") < date(2013, 2, 1)))
+    assert {"file": "baseline.csv", "rows": rows.height, "time": "day"} == metadata["baseline"]
+    assert (10_000, "2013-01-01", "2013-01-31") == (rows.height, rows["day"].min(), rows["day"].max())
+    assert 0.01 > abs(learned["late"].mean() - rows["label"].mean())  # type: ignore[operator]
+    assert 1.0 > abs(learned["temp"].mean() - rows["temp"].mean())  # type: ignore[operator]
+    assert 0.01 > abs(rows["prediction"].mean() - rows["label"].mean())  # type: ignore[operator]
 
 
 @given(rows=st.integers(0, 40_000))

@@ -31,7 +31,8 @@ def packaged(prepared: Path, model: Path, tmp_path_factory: pytest.TempPathFacto
     lineage = base / "lineage"
     lineage.mkdir()
     (lineage / "lineage.json").write_text(json.dumps({"author": "maria", "commit": "9f2c1e", "parent": "v1.0"}))
-    inputs = {"model": model, "test": prepared / "test", "prepared": prepared / "prepared", "lineage": lineage}
+    inputs = {name: prepared / name for name in ("training", "test", "prepared")}
+    inputs |= {"model": model, "lineage": lineage}
     assert 0 == step(base, "package", inputs=inputs)
     return base / "processing" / "output" / "package"
 
@@ -57,7 +58,7 @@ def test_the_steps_make_the_commands_model(bucket: Path, packaged: Path, tmp_pat
     """Step by step or in one program: the same model, held-out rows and metadata, byte for byte but for the lineage."""
     words = ["--output", str(tmp_path), "--data", str(bucket), "--author", "maria", "--rounds", "12", "--block", "5"]
     assert 0 == main([*words, *WINDOWS])
-    for name in ("model.txt", "holdout.csv"):
+    for name in ("model.txt", "holdout.csv", "baseline.csv"):
         assert (tmp_path / name).read_bytes() == (packaged / name).read_bytes()
     whole, found = read(tmp_path / "metadata.json"), read(packaged / "metadata.json")
     assert {**whole["lineage"], "commit": "9f2c1e", "parent": "v1.0"} == found["lineage"]
@@ -263,9 +264,8 @@ def test_a_lineage_has_known_keys(prepared: Path, model: Path, tmp_path: Path) -
     """What the platform says of a model's origin is checked as everything else is."""
     (tmp_path / "lineage").mkdir()
     (tmp_path / "lineage" / "lineage.json").write_text('{"comit": "9f2c1e"}')
-    inputs = {
-        "model": model, "test": prepared / "test", "prepared": prepared / "prepared", "lineage": tmp_path / "lineage"
-    }  # fmt: skip
+    inputs = {name: prepared / name for name in ("training", "test", "prepared")}
+    inputs |= {"model": model, "lineage": tmp_path / "lineage"}
     assert 1 == step(tmp_path, "package", inputs=inputs)
     assert "lineage.json: found comit, allowed are author, commit" in reason(tmp_path)
 

@@ -50,7 +50,7 @@ class Predictions:
         self._turn = Turn(self._answer)
         self._capture: Capture | None = None
         self._to_capture: list[Exchange] = []
-        self._sink_for = sink_at(settings.capture) if settings.capture else None
+        self._sink_for = sink_at(settings.capture, settings.capture_seconds) if settings.capture else None
         if self._sink_for is not None:
             served.on_shadow = self._shadow_scored
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -43,6 +43,7 @@ class Settings:
     capture_percent: float = 100.0
     capture_mask: tuple[str, ...] = ()
     capture_memory: int = 32 * 1024 * 1024
+    capture_seconds: int = 60
     multi_model: bool = False
     models_root: Path = HOSTED_MODELS
     models_memory: int = 1024 * 1024 * 1024
@@ -72,6 +73,7 @@ class Settings:
             capture_percent=_whole(environ, "CAPTURE_PERCENT", 100, 0, 100),
             capture_mask=_names(environ.get("CAPTURE_MASK", "")),
             capture_memory=_whole(environ, "CAPTURE_MEMORY_BYTES", cls.capture_memory, 1 << 16, 1 << 30),
+            capture_seconds=_whole(environ, "CAPTURE_SECONDS", cls.capture_seconds, 1, 3600),
             multi_model=hosted and environ.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true",
             models_root=Path(environ.get("MODELS_ROOT") or HOSTED_MODELS),
             models_memory=_whole(environ, "MODELS_MEMORY_BYTES", cls.models_memory, 1 << 20, 1 << 40),

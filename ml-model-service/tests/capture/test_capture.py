@@ -245,6 +245,16 @@ def test_a_share_is_sampled(tmp_path: Path) -> None:
     assert (0, True, 2000) == (counts[0], 350 < counts[1] < 650, counts[2])
 
 
+def test_files_end_when_they_are_as_old_as_is_asked_for(tmp_path: Path) -> None:
+    """Where captures are wanted sooner than after a minute."""
+    files = Files(tmp_path, max_age=3)
+    files.write("v1-0", MOMENT, b"{}\n", 1)
+    files.rotate(MOMENT + 2)
+    assert {} == written(tmp_path)
+    files.rotate(MOMENT + 3)
+    assert 1 == len(written(tmp_path))
+
+
 def test_files_end_with_the_minute_the_hour_and_their_size(tmp_path: Path) -> None:
     """A file holds at most a minute, belongs to one hour and one variant, and is cut when it is large."""
     files = Files(tmp_path)

@@ -19,12 +19,12 @@ from shipway.core.errors import ShipwayError, UsageError
 from shipway.demo.commands import ShipwayCommand
 from shipway.demo.exchange import Failed
 from shipway.demo.leftovers import Leftover, leftovers, sign
-from shipway.demo.promises import check_step, rollback_seconds, swap_seconds
+from shipway.demo.promises import check_replay, check_step, rollback_seconds, swap_seconds
 from shipway.demo.question import ask_once, read_question
 from shipway.demo.report import Result, Screen, StepResult, print_json
 from shipway.demo.sandbox import Stage
 from shipway.demo.steered_load import Progress, SteeredLoad
-from shipway.demo.story import STORY, Story, StoryStep, read_story
+from shipway.demo.story import STORY, Months, Story, StoryStep, read_story
 
 ROLLED_BACK = 4
 _ENDINGS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -131,6 +131,10 @@ class Player:
             self._timed(step.name, partial(self._play_step, step))
         assert self._load is not None
         self._settle_accounts(self._load.stop())
+        if story.replay is not None:
+            months = story.replay
+            screen.say("", f"{months.name}", f"  {months.tell}")
+            self._timed(months.name, partial(self._replay, months))
         return self.result
 
     def end(self) -> None:
@@ -197,6 +201,17 @@ class Player:
         answer = approving.answer(ROLLED_BACK)
         self._expect(step, answer["run"]["status"])
         return answer
+
+    def _replay(self, months: Months) -> None:
+        """Without the steady load, whose few questions are not those of the months."""
+        words = ("replay", "--from", months.begin, "--to", months.end, "--sample", months.sample, "--yes")
+        self._screen.say(f"  $ {shlex.join(['shipway', *words])}")
+        played = self._stage.shipway(*words, tell=lambda line: self._screen.say(f"    {line}")).answer(1)
+        if "months" not in played:
+            raise ShipwayError(f"{months.name}: {played['error']['what']}")
+        result = self.result.steps[-1]
+        result.sent, result.failed = played["requests"] + played["outcomes"], played["failed"]
+        self.result.broken += check_replay(months, played)
 
     def _promote_model(self, version: str) -> Answer:
         return self._follow("model", "promote", version, "--yes", "--why", "demo").answer()

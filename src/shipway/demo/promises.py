@@ -1,4 +1,4 @@
-"""The promises of a step, checked against what the load client saw. Pure: figures in, sentences out."""
+"""The promises of a step, checked against what clients saw. Pure: figures in, sentences out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from shipway.demo.story import StoryStep
+from shipway.demo.story import Months, StoryStep
 
 Figures = Mapping[str, Any]
 
@@ -29,6 +29,23 @@ def check_step(step: StoryStep, seen: Figures, rollout: Figures, devices: int) -
         broken.append(
             f"{step.name}: {inside['devices']} of {devices} devices met {candidate} at a weight of {share:.0%}"
         )
+    return broken
+
+
+def check_replay(months: Months, played: Figures) -> list[str]:
+    """The promises that a replay broke; `played` is what it printed."""
+    broken = []
+    if played["failed"]:
+        broken.append(
+            f"{months.name}: {played['failed']} of {played['requests'] + played['outcomes']:,} requests failed"
+        )
+    for promised, key, why in ((months.monitor, "verdict", "reason"), (months.gate, "decision", "decided")):
+        for month, wanted in promised.items():
+            found = next((one for one in played["months"] if one["month"] == month), None)
+            if found is None:
+                broken.append(f"{months.name}: {month} was not played")
+            elif found[key] != wanted:
+                broken.append(f"{months.name}: {month}: {found[key]}, expected {wanted}: {found[why]}")
     return broken
 
 

@@ -1,4 +1,4 @@
-"""The shape of an app's `demo/story.yaml`: what to copy, which models to train, what to ask, which commits to make."""
+"""The shape of an app's `demo/story.yaml`: what to copy, which models to train, what to ask, which commits to make, what to replay."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from shipway.core.errors import UsageError
+from shipway.core.training.windows import MONTH
 from shipway.demo.question import Question, read_question
 
 STORY = "demo/story.yaml"
@@ -71,6 +72,18 @@ class StoryStep(_Strict):
         return self
 
 
+class Months(_Strict):
+    """A chapter after the steps, when the steady load has ended: `shipway replay` of past months of the app."""
+
+    name: Line
+    tell: Line
+    begin: Annotated[str, Field(pattern=MONTH.pattern)] = Field(alias="from")
+    end: Annotated[str, Field(pattern=MONTH.pattern)] = Field(alias="to")
+    sample: Line = "100%"
+    monitor: dict[str, Literal["quiet", "drift", "hold"]] = Field(default={}, description="month → what it must say")
+    gate: dict[str, Line] = Field(default={}, description="month → what the gate of its training must say")
+
+
 class Story(_Strict):
     """All of `story.yaml`. The first step is the first release; it has neither patch nor model."""
 
@@ -83,6 +96,7 @@ class Story(_Strict):
     settings: dict[str, JsonValue] = Field(default={}, description="laid over shipway.yaml in the copy")
     training: Training | None = Field(default=None, description="for an app with a model")
     steps: tuple[StoryStep, ...] = Field(min_length=1, max_length=20)
+    replay: Months | None = Field(default=None, description="for an app that can be replayed")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -97,7 +111,7 @@ class Story(_Strict):
             if step.model and step.model not in trained:
                 allowed = ", ".join(trained) or "none is trained"
                 raise ValueError(f"steps.{n}.model: no version {step.model!r}; allowed: {allowed}")
-        names = [step.name for step in self.steps]
+        names = [step.name for step in self.steps] + ([self.replay.name] if self.replay else [])
         if len(set(names)) != len(names):
             raise ValueError("steps: every name occurs once")
         return self

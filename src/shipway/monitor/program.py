@@ -104,7 +104,7 @@ class ProgramMonitoring(Monitoring):
             variables = {"dataset_format": _CAPTURED, "dataset_source": str(captured.traffic)}
             variables |= _window(*window) | {"ground_truth_source": str(captured.labels)}
         else:
-            source, time = self._held_out(captured) if table is None else (Path(table), time)
+            source, time = self._own_rows(captured) if table is None else (Path(table), time)
             variables = {"dataset_format": _form(source), "dataset_source": str(source)}
             variables |= {"time_column": time} if time else {}
         variables |= {"counting_columns": ",".join(counting), "false_alarm_rate": str(false_alarms)}
@@ -195,13 +195,14 @@ class ProgramMonitoring(Monitoring):
             )
         return captured
 
-    def _held_out(self, captured: Captured) -> tuple[Path, str | None]:
-        """The version's held-out rows, and which of their columns is their time, if metadata.json says so."""
+    def _own_rows(self, captured: Captured) -> tuple[Path, str | None]:
+        """What the version learned from, or its held-out rows; and which column is their time, if metadata.json says so."""
         folder = self.version_folder(captured.version)
-        found = _read(folder / "metadata.json").get("holdout")
+        metadata = _read(folder / "metadata.json")
+        found = metadata.get("baseline") or metadata.get("holdout")
         if not found:
             raise Refused(
-                f"{captured.version} has no held-out rows to make a baseline of",
+                f"{captured.version} has neither a baseline nor held-out rows",
                 fix="name a table (--from TABLE.csv), or a time of good traffic (--since)",
                 state="nothing was looked at",
             )

@@ -78,10 +78,11 @@ class Golden(_Part):
 
 
 class Holdout(_Part):
-    """Held-out rows: a CSV file of the version."""
+    """Held-out rows, or those of a baseline: a CSV file of the version. `time` names its column of times, if it has one."""
 
     file: str
     rows: int = Field(ge=0, le=100_000)
+    time: str | None = None
 
 
 class Metadata(_Part):
@@ -104,6 +105,7 @@ class Metadata(_Part):
     golden: list[Golden] = Field(default=[], max_length=20)
     tolerance: FiniteFloat | None = Field(default=None, ge=0)
     holdout: Holdout | None = None
+    baseline: Holdout | None = None
     input: Literal["codes", "values"] = "codes"
     onnx: dict[str, JsonValue] | None = None
 
@@ -199,8 +201,9 @@ def _contradictions(document: dict[str, Any], metadata: Metadata) -> list[str]:
     ]
     if metadata.model_file not in metadata.files:
         lines.append(f"model_file: {short(metadata.model_file)} is not one of `files`")
-    if metadata.holdout is not None and metadata.holdout.file not in metadata.files:
-        lines.append(f"holdout.file: {short(metadata.holdout.file)} is not one of `files`")
+    for key, table in (("holdout", metadata.holdout), ("baseline", metadata.baseline)):
+        if table is not None and table.file not in metadata.files:
+            lines.append(f"{key}.file: {short(table.file)} is not one of `files`")
     if sum(entry.bytes for entry in metadata.files.values()) > MAX_BYTES:
         lines.append(f"files: more than {MAX_BYTES:,} bytes together")
     digest = f"sha256:{canonical_digest(document['feature_schema'])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -41,6 +41,13 @@ class Wiring(Protocol):
 
     def repairs(self) -> Sequence[Repair]:
         """What is broken in the control plane's state, and how it is repaired, in order. Looks only."""
+
+    def program_variables(self, folder: Path, lock: str, tell: Callable[[str], None]) -> Mapping[str, str]:
+        """The variables under which a program in `folder` runs, in the environment of its lock file, which is made.
+
+        Raises UsageError for a lock without hashes, ShipwayError when packages can't be fetched, Refused where no
+        program of the app's runs on this machine.
+        """
 
     def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:
         """What the app runs on, as code; `tell` gets each line that is said meanwhile. Raises Refused where none is made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,9 @@ class AwsWiring(Wiring):
 
     def repairs(self) -> Sequence[Repair]:
         return ()
+
+    def program_variables(self, folder: Path, lock: str, tell: Callable[[str], None]) -> Mapping[str, str]:  # noqa: ARG002
+        raise Refused("programs of the app run on AWS, not here", fix="shipway --target local replay --help")
 
     def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:
         from shipway.wiring.aws_infra import infrastructure

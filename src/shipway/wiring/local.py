@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,13 @@ class LocalWiring(Wiring):
         from shipway.local.repair import plan
 
         return plan(self._places, self.daemon())
+
+    def program_variables(self, folder: Path, lock: str, tell: Callable[[str], None]) -> Mapping[str, str]:
+        from shipway.local.builds.python_environment import PythonEnvironments
+
+        environments = PythonEnvironments(self._places.state / "environments")
+        made = environments.ensure((folder / lock).read_bytes(), f"{folder.name}/{lock}", tell)
+        return environments.variables(made.path, str(folder))
 
     def infrastructure(self, tell: Callable[[str], None], *, colour: bool = False) -> Infrastructure:  # noqa: ARG002
         raise Refused(

@@ -103,7 +103,7 @@ def run(options: Options, table: pl.DataFrame, digest: str, tell: source.Tell) -
     months = test.table["day"].dt.month().cast(pl.Int64).to_numpy()
     for month, measured in by_month(months, test.labels, trained.predict(test.table)).items():
         tell(f"month {month:2}: " + describe(measured))
-    files, metadata = describe_model(trained, test, Provenance(options.author, digest, asked.described(), {}))
+    files, metadata = describe_model(trained, train, test, Provenance(options.author, digest, asked.described(), {}))
     write_model(options.output, files, metadata)
     return f"wrote {options.output}: {describe(metadata['metrics'])}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from training.features import NAMES
 from training.prepare import Rows
 
 HOLDOUT_FILE = "holdout.csv"
+BASELINE_FILE = "baseline.csv"
+"""Rows that it learned from, with their days: what monitors hold its traffic to."""
+DAY = "day"
 MOST_ROWS = 10_000
 _SEED = 2013
 
@@ -23,19 +26,23 @@ def pick(rows: int) -> NDArray[np.int64]:
     return np.sort(drawn)
 
 
-def render(rows: Rows, scores: NDArray[np.float64], picked: NDArray[np.int64]) -> bytes:
+def render(rows: Rows, scores: NDArray[np.float64], picked: NDArray[np.int64], first: Sequence[str] = ()) -> bytes:
     """The picked rows as CSV: the features in the order of the schema, `prediction`, `label` (1 is late).
 
-    A missing value is an empty field; floats are written so that reading them gives the same double.
+    `first` are columns that go before them. A missing value is an empty field; floats are written so that reading them
+    gives the same double.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*NAMES, "prediction", "label"])
-    writer.writerows(_lines(rows, scores, picked))
+    columns = (*first, *NAMES)
+    writer.writerow([*columns, "prediction", "label"])
+    writer.writerows(_lines(rows, scores, picked, columns))
     return text.getvalue().encode()
 
 
-def _lines(rows: Rows, scores: NDArray[np.float64], picked: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:
-    features = rows.table[picked].select(NAMES).iter_rows()
+def _lines(
+    rows: Rows, scores: NDArray[np.float64], picked: NDArray[np.int64], columns: Sequence[str]
+) -> Iterator[tuple[object, ...]]:
+    features = rows.table[picked].select(columns).iter_rows()
     for values, score, late in zip(features, scores[picked].tolist(), rows.labels[picked].tolist(), strict=True):
         yield (*values, score, int(late))

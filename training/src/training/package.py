@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from training.evaluate import evaluate
 from training.features import schema, schema_digest
 from training.files import MODEL_FILE, beside, write_through
-from training.holdout import HOLDOUT_FILE, pick, render
+from training.holdout import BASELINE_FILE, DAY, HOLDOUT_FILE, pick, render
 from training.prepare import Rows
 from training.trained import Trained
 
@@ -31,14 +31,23 @@ class Provenance:
     lineage: dict[str, Any]
 
 
-def describe_model(trained: Trained, test: Rows, provenance: Provenance) -> tuple[dict[str, bytes], dict[str, Any]]:
+def describe_model(
+    trained: Trained, learned: Rows, test: Rows, provenance: Provenance
+) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The files of a version, and its metadata without the version; equal for equal arguments.
 
-    `test` has at least one row. `trained_at` is the data's: the end of the window that was trained on.
+    `learned` are the rows that it was trained on; they and `test` have at least one row.
+    `trained_at` is the data's: the end of the window that was trained on.
     """
     scores = trained.predict(test.table)
     picked = pick(scores.size)
-    files = {MODEL_FILE: trained.text.encode(), HOLDOUT_FILE: render(test, scores, picked)}
+    baseline = Rows(learned.table[pick(learned.labels.size)], 0)
+    known = trained.predict(baseline.table)
+    files = {
+        MODEL_FILE: trained.text.encode(),
+        HOLDOUT_FILE: render(test, scores, picked),
+        BASELINE_FILE: render(baseline, known, np.arange(known.size), (DAY,)),
+    }
     feature_schema = schema(trained.values)
     parameters, window = trained.described["parameters"], provenance.window
     described = {
@@ -63,6 +72,7 @@ def describe_model(trained: Trained, test: Rows, provenance: Provenance) -> tupl
         "feature_schema_digest": schema_digest(feature_schema),
         "golden": golden(test, scores),
         "holdout": {"file": HOLDOUT_FILE, "rows": picked.size},
+        "baseline": {"file": BASELINE_FILE, "rows": known.size, "time": DAY},
     }
     return files, described
 

@@ -61,8 +61,10 @@ class Files:
 
     held = 0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_age: float = MAX_AGE) -> None:
+        """A file is closed when it is `max_age` seconds old."""
         self._folder = folder
+        self._max_age = max_age
         self._files: dict[str, _File] = {}
         self._adopted_at = float("-inf")
         self.stored = self.lost = 0
@@ -80,7 +82,7 @@ class Files:
         self.stored += count
 
     def tend(self, now: float) -> None:
-        """Close what is a minute old, and look for what killed processes have left. Raises OSError."""
+        """Close what is old enough, and look for what killed processes have left. Raises OSError."""
         self.rotate(now)
         if not 0 <= now - self._adopted_at < _ADOPT_EVERY:
             self._adopted_at = now
@@ -101,10 +103,10 @@ class Files:
             raise
 
     def rotate(self, now: float) -> None:
-        """Close what is a minute old. Raises OSError."""
+        """Close what is old enough. Raises OSError."""
         for variant, file in list(self._files.items()):
-            # a clock that was set back counts as a minute
-            if not 0 <= now - file.opened < MAX_AGE:
+            # with a clock that was set back nobody knows
+            if not 0 <= now - file.opened < self._max_age:
                 self._close(variant)
 
     def close(self) -> None:

@@ -1,4 +1,5 @@
-"""Captured lines to objects of S3: gathered in memory, a minute or 8 MiB of a variant at a time, then put whole."""
+"""Captured lines to objects of S3: gathered in memory, a minute or 8 MiB of a variant at a time if
+nothing else is said, then put whole."""
 
 from __future__ import annotations
 
@@ -38,8 +39,11 @@ class Objects:
     one waits for its next try, the others wait behind it.
     """
 
-    def __init__(self, put: Put, endpoint: str, steady: Callable[[], float] = time.monotonic) -> None:
-        self._put, self._endpoint, self._steady = put, endpoint, steady
+    def __init__(
+        self, put: Put, endpoint: str, steady: Callable[[], float] = time.monotonic, max_age: float = MAX_AGE
+    ) -> None:
+        """What is `max_age` seconds old is put."""
+        self._put, self._endpoint, self._steady, self._max_age = put, endpoint, steady, max_age
         self._open: dict[str, _Batch] = {}
         self._ready: deque[_Batch] = deque()
         self._not_before = float("-inf")
@@ -60,10 +64,10 @@ class Objects:
         self.held += len(lines)
 
     def tend(self, now: float) -> None:
-        """Put what is a minute old. Raises OSError with the reason where that failed."""
+        """Put what is old enough. Raises OSError with the reason where that failed."""
         for variant, batch in list(self._open.items()):
-            # a clock that was set back counts as a minute
-            if not 0 <= now - batch.opened < MAX_AGE:
+            # with a clock that was set back nobody knows
+            if not 0 <= now - batch.opened < self._max_age:
                 self._ready.append(self._open.pop(variant))
         while self._ready and self._steady() >= self._not_before:
             self._put_next()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ml_model_service.aws.addresses import s3_in
-from ml_model_service.capture.files import Files
+from ml_model_service.capture.files import MAX_AGE, Files
 from ml_model_service.file_url import path_in
 from ml_model_service.settings import SettingsError, check_endpoint
 
@@ -35,11 +35,14 @@ SinkFor = Callable[[str], Sink]
 """The sink of an endpoint. Raises SettingsError for a name that no endpoint can have."""
 
 
-def sink_at(url: str) -> SinkFor:
-    """The sinks of the place that CAPTURE names. Raises SettingsError for another kind of address."""
+def sink_at(url: str, max_age: float = MAX_AGE) -> SinkFor:
+    """The sinks of the place that CAPTURE names; what is `max_age` seconds old goes there.
+
+    Raises SettingsError for another kind of address.
+    """
     folder, address = path_in(url), s3_in(url)
     if folder is not None:
-        return lambda endpoint: Files(folder / checked(endpoint))
+        return lambda endpoint: Files(folder / checked(endpoint), max_age)
     if address is None:
         allowed = "file:///path/of/a/folder or s3://bucket/prefix"
         raise SettingsError(f"CAPTURE: found {url!r}, allowed is {allowed}")
@@ -49,7 +52,7 @@ def sink_at(url: str) -> SinkFor:
         put = putting_at(address)
     except ValueError as error:
         raise SettingsError(f"CAPTURE: {error}") from error
-    return lambda endpoint: Objects(put, checked(endpoint))
+    return lambda endpoint: Objects(put, checked(endpoint), max_age=max_age)
 
 
 def checked(endpoint: str) -> str:

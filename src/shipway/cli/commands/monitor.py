@@ -47,9 +47,9 @@ def baseline(
 ) -> int:
     """Say what normal is for the model that serves.
 
-    By default that is what the version's held-out rows say. Where rows have times (--since, --time), how far the
-    baseline's own days, weeks and months lie apart gives the thresholds of such windows; else 0.1 holds for all. Edit
-    `constraints.json` in the folder that is printed.
+    By default that is what the rows that the version learned from say, or its held-out ones. Where rows have times
+    (--since, --time), how far the baseline's own days, weeks and months lie apart gives the thresholds of such windows;
+    else 0.1 holds for all. Edit `constraints.json` in the folder that is printed.
     """
     if table is not None and (since or until):
         raise click.UsageError("--from goes without --since and --until")

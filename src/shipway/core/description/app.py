@@ -17,6 +17,7 @@ from shipway.core.description.device_app import DeviceApp
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.description.folders import include_mistakes, is_inside
 from shipway.core.description.on_aws import Aws, Resources, size_mistakes
+from shipway.core.description.replay import Replay
 from shipway.core.description.training import Training
 from shipway.core.description.values import (
     Bytes,
@@ -133,6 +134,7 @@ class Model(Strict):
     quality: Quality = Quality()
     monitor: Monitor = Monitor()
     training: Training | None = Field(default=None, description="default: it is trained elsewhere")
+    replay: Replay | None = Field(default=None, description="default: no past time can be played")
 
 
 class Tasks(Strict):

@@ -114,6 +114,7 @@ class Orders:
     def package(self, prepared: StepDone, trained: StepDone, lineage: Mapping[str, Any]) -> StepOrder:
         """The model as a folder that can be published."""
         known = {
+            "training": Input("step", prepared.digest, "processing/output/training"),
             "prepared": Input("step", prepared.digest, "processing/output/prepared"),
             "lineage": Input("document", part="lineage.json", text=json.dumps(lineage, sort_keys=True)),
         }

@@ -1,4 +1,4 @@
-"""Processing job: inputs `model`, `test` and `prepared`, perhaps `lineage`, to output/package: a folder that
+"""Processing job: inputs `model`, `training`, `test`, `prepared`, perhaps `lineage`, to output/package: a folder that
 `shipway model publish` takes.
 
 lineage/lineage.json is the platform's: a JSON object with the commit, the run, the parent version, the lock's digest,
@@ -25,7 +25,7 @@ def run(base: Path, options: list[str]) -> None:
     no_options(options, "package")
     place = left(base, "package")
     trained = read_trained(given(base, "model"))
-    rows = Rows(read_rows(given(base, "test")), 0)
+    learned, rows = (Rows(read_rows(given(base, name)), 0) for name in ("training", "test"))
     if not rows.labels.size:
         raise ValueError("test: found no rows, allowed is one or more: a version is checked on held-out rows")
     prepared = json_object(given(base, "prepared") / "prepared.json")
@@ -34,6 +34,7 @@ def run(base: Path, options: list[str]) -> None:
     lineage = read_lineage(given(base, "lineage") / "lineage.json")
     files, described = describe_model(
         trained,
+        learned,
         rows,
         Provenance(
             author=lineage.pop("author", AUTHOR),
