@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +74,58 @@ def test_cut_off_before_records_leave_the_database(store: Store) -> None:
     assert [70.0, 71.0, 73.0, 72.0] == pl.read_parquet(store.folder / "offline" / file)["temp"].to_list()
 
 
-def test_killed_before_a_file_is_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it counts, everything is still pending; the next compaction makes it anew."""
-    store.arrive([Arrival("JFK", NINE, NINE, 70.0)])
+class Mortal:
+    """A compaction dies at its change number `left`: of the changes to files, and of deletions in the database."""
 
-    def fail(source: Path, target: Path) -> None:
-        raise KeyboardInterrupt
+    def __init__(self, patched: pytest.MonkeyPatch, left: int) -> None:
+        self.left = left
+        for owner, name in ((Path, "replace"), (Path, "unlink"), (os, "fsync")):
+            patched.setattr(owner, name, self._before(getattr(owner, name)))
+        mortal = self
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Path, "replace", fail)
-        store.run("compact")
-    assert 1 == store.pending()
-    store.run("compact")
-    assert 0 == store.pending()
-    assert [HOUR] == [path.rpartition("/")[0] for path in store.files()]
+        class Database(sqlite3.Connection):
+            def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+                if sql.startswith("DELETE"):
+                    mortal.live()
+                return super().execute(sql, *values)
+
+        patched.setattr(compaction.sqlite3, "connect", partial(sqlite3.connect, factory=Database))
+
+    def live(self) -> None:
+        """One change less to live."""
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+
+    def _before(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*words: Any, **more: Any) -> Any:
+            self.live()
+            return change(*words, **more)
+
+        return changed
+
+
+def test_cut_off_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each of its changes: a join finds every record once, and ends what was begun."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("".join(["airport,at\n", *(f"JFK,{NINE + n}\n" for n in range(4))]))
+    for cut in itertools.count():
+        home = Store(tmp_path / str(cut))
+        home.folder.mkdir()
+        home.arrive([Arrival("JFK", NINE, NINE, 70.0), Arrival("JFK", NINE + 2, NINE, 72.0)])
+        home.run("compact")
+        home.arrive([Arrival("JFK", NINE + 1, NINE, 71.0), Arrival("JFK", NINE + 3, NINE, None)])
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            mortal = Mortal(patched, cut)
+            home.run("compact")
+        output = home.folder / "out.csv"
+        job = {"rows": str(rows), "output": str(output), "time": "at", "wanted": [("weather", "airport")]}
+        home.run("join", **job, written="any")
+        assert ["70.0", "71.0", "72.0", ""] == [line.split(",")[3] for line in output.read_text().splitlines()[1:]]
+        assert (0, 1) == (home.pending(), len(home.files()))
+        if mortal.left:
+            break
+    assert cut > 4
 
 
 def test_a_feature_that_came_later(store: Store, tmp_path: Path) -> None:
