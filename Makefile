@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service app-updates training model-packaging model-monitoring offline-features
 
-.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos replay bench bench-serving model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
+.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos replay bench bench-serving bench-features model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -58,6 +58,10 @@ bench: $(VENV)/.ready
 # Needs wrk and nginx. The first run installs every peer into ~/.cache/shipway-benchmarks, which takes some minutes.
 bench-serving: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks.serving
+
+# Needs wrk. The first run installs Feast into ~/.cache/shipway-benchmarks (740 MB).
+bench-features: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks.features
 
 # The example's model, into build/model: shipway model publish build/model
 model: $(VENV)/training/.ready

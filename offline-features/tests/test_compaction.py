@@ -129,9 +129,10 @@ def test_cut_off_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_feature_that_came_later(store: Store, tmp_path: Path) -> None:
-    """Is null in what was written before; one that was given up is left out."""
-    store.arrive([Arrival("JFK", NINE, NINE, 70.0)])
+    """Is null in what was written before; one that was given up is left out, of what still waits as well."""
+    store.arrive([Arrival("JFK", NINE - 9, NINE, 70.0)])
     store.run("compact")
+    store.arrive([Arrival("JFK", NINE, NINE, 71.0)])
     newer: dict[str, Any] = {**WEATHER, "types": {"airport": "String", "at": "Fractional", "wind": "Integral"}}
     rows = tmp_path / "rows.csv"
     rows.write_text(f"airport,at\nJFK,{NINE}\n")
