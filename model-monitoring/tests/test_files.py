@@ -74,6 +74,7 @@ def test_the_files_are_those_of_the_guide(tmp_path, run, kind):
     made = run(table(tmp_path / "good.csv", rows(kind)), problem_type=kind)
     bad = table(tmp_path / "bad.csv", rows(kind, days=1, a_day=400, worse=0.9))
     look = run(bad, made, problem_type=kind, publish_cloudwatch_metrics="Enabled", sagemaker_endpoint_name="e")
+    assert "failed in 400 rows" in (look / "report.html").read_text()
     for folder in (made, look):
         for path in folder.glob("*.json"):
             if path.name in schemas.FILES:

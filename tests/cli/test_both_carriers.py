@@ -247,7 +247,8 @@ def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
     assert "quiet" == cli.json("monitor run dev --since 1h")["verdict"]["state"]
     cli.world.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
     cli.text("monitor run dev", code=1)
-    cli.text("monitor report dev", code=1)
+    assert "shipway monitor report dev --html dev.html" in cli.text("monitor report dev", code=1)
+    assert "is not there any more" in cli.text("monitor report dev --html dev.html", code=2)
     cli.world.house.monitoring.seen = Seen(3, 3, {}, ())
     cli.text("monitor run dev --json", code=3)
 
