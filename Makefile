@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PARTS := backend-api ml-model-service app-updates training model-packaging model-monitoring offline-features
 
-.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos replay bench bench-serving bench-features model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
+.PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos replay bench bench-monitor bench-serving bench-features model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 
 demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
@@ -54,6 +54,10 @@ replay: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	@$(BIN)/python -m benchmarks
+
+# The model monitor beside Evidently: speed, memory, false alarms. --full goes to 100 million rows.
+bench-monitor: $(VENV)/.ready
+	@$(BIN)/python -m benchmarks.monitor $(OPTIONS)
 
 # Needs wrk and nginx. The first run installs every peer into ~/.cache/shipway-benchmarks, which takes some minutes.
 bench-serving: $(VENV)/.ready

@@ -74,6 +74,7 @@ def test_the_files_are_those_of_the_guide(tmp_path, run, kind):
     made = run(table(tmp_path / "good.csv", rows(kind)), problem_type=kind)
     bad = table(tmp_path / "bad.csv", rows(kind, days=1, a_day=400, worse=0.9))
     look = run(bad, made, problem_type=kind, publish_cloudwatch_metrics="Enabled", sagemaker_endpoint_name="e")
+    assert "failed in 400 rows" in (look / "report.html").read_text()
     for folder in (made, look):
         for path in folder.glob("*.json"):
             if path.name in schemas.FILES:
@@ -188,6 +189,32 @@ def test_a_feature_may_have_a_threshold_of_its_own(tmp_path, run):
     document["monitoring_config"]["distribution_constraints"]["window_thresholds"] = {"day": 0.9}
     path.write_text(json.dumps(document))
     assert ["x"] == drifts()
+
+
+def test_a_masked_column_is_named_and_can_be_left_out(tmp_path, run):
+    """All of its values are missing; the others count."""
+    made = run(table(tmp_path / "good.csv", rows("BinaryClassification")))
+    now = table(tmp_path / "now.csv", [row | {"place": None} for row in rows("BinaryClassification", 1, 200)])
+
+    def found() -> list[tuple[str, str]]:
+        violations = json.loads((run(now, made) / "constraint_violations.json").read_text())["violations"]
+        return [(one["feature_name"], one["description"].partition("; of a column ")[2]) for one in violations]
+
+    assert [("place", "that the capture masks, set evaluate_constraints to Disabled")] == found()
+    path = made / "constraints.json"
+    document = json.loads(path.read_text())
+    document["features"][1]["monitoringConfigOverrides"] = {"evaluate_constraints": "Disabled"}
+    path.write_text(json.dumps(document))
+    assert [] == found()
+
+
+def test_a_baseline_s_rows_are_not_read_again(tmp_path, run):
+    """Its files are all that a look needs, and small whatever they were made of."""
+    source = table(tmp_path / "good.csv", rows("BinaryClassification", a_day=400))
+    made = run(source)
+    source.unlink()
+    run(table(tmp_path / "now.csv", rows("BinaryClassification", 1, 200)), made)
+    assert sum(path.stat().st_size for path in made.iterdir()) < 500_000
 
 
 def test_simple_and_chi_squared_are_what_they_are_at_sagemaker(tmp_path, run):

@@ -66,6 +66,13 @@ def test_columns_that_do_not_count_do_not_widen_the_others():
     assert thresholds(windows, 0.05, ["calm"]).of["calm"] < thresholds(windows, 0.05, ["calm", "wild"]).of["calm"]
 
 
+def test_where_nothing_that_counts_is_a_column_all_columns_count():
+    """As where metrics alone may trigger."""
+    days = days_of(60, wander=0.5)
+    every, none = (own_windows(days, days.whole(), 0.05, counting) for counting in ((), ("brier",)))
+    assert every["day"].thresholds == pytest.approx(none["day"].thresholds, abs=0.01)
+
+
 def test_a_baseline_of_a_day_has_no_windows():
     """The general threshold holds then."""
     days = days_of(1, 0.5)

@@ -245,9 +245,11 @@ def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
     assert "shipway monitor baseline dev" in cli.text("monitor run dev", code=3)
     assert "✔ baseline of v1.0 in dev: 1,000 rows" in cli.text("monitor baseline dev")
     assert "quiet" == cli.json("monitor run dev --since 1h")["verdict"]["state"]
+    assert "shipway monitor report dev --html dev.html" in cli.text("monitor report dev")
     cli.world.house.monitoring.seen = Seen(1000, 1000, {}, (Violation("late", "baseline_drift_check", "far away"),))
     cli.text("monitor run dev", code=1)
     cli.text("monitor report dev", code=1)
+    assert "is not there any more" in cli.text("monitor report dev --html dev.html", code=2)
     cli.world.house.monitoring.seen = Seen(3, 3, {}, ())
     cli.text("monitor run dev --json", code=3)
 

@@ -146,7 +146,32 @@ def test_the_program_s_files_stand_beside_its_verdict(
     (folder / "constraints.json").write_text(json.dumps(held))
     kept = monitoring.look("dev", release(), WINDOW, (), silently)
     assert ["data_type_check"] == [one.check for one in kept.seen.violations]
+    view = MonitorView("dev", "v1.0", *WINDOW, 1.0, kept.seen, judge(kept.seen, (), 200), kept.folder, alarm="x")
+    monitoring.keep(view)
+    made = {one.name for one in Path(kept.folder).iterdir()}
+    assert {"report.html", "cloudwatch_metrics.jsonl", "verdict_metrics.jsonl", "distances.json"} <= made
+    metrics = [json.loads(line) for line in (Path(kept.folder) / "verdict_metrics.jsonl").read_text().splitlines()]
+    assert {"drift": 1, "hold": 0, "alarm": 1} == {one["MetricName"]: one["Value"] for one in metrics}
     assert [kept.folder] == [str(one) for one in Path(kept.folder).parent.iterdir()]
+
+
+def test_a_table_with_times_gives_thresholds_and_hours_are_kept(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> None:
+    """The table's column of times is no feature; an hour is decoded once; a length may be given."""
+    monitoring = program(tmp_path, bucket, environments)
+    table = tmp_path / "rows.csv"
+    days = [f"2026-10-{day:02d}T{hour:02d}:00:00Z" for day in range(1, 22) for hour in range(20)]
+    rows = [f"{number % 7},{number % 100 / 100},{at}" for number, at in enumerate(days)]
+    table.write_text("\n".join(["x,late,at", *rows]))
+    folder = Path(monitoring.baseline("dev", release(), str(table), None, silently, "at", ("late",), 0.1).folder)
+    windows = json.loads((folder / "baseline_windows.json").read_text())
+    assert (0.1, 21) == (windows["false_alarm_rate"], len(windows["lengths"]["day"]["windows"]))
+    told: list[str] = []
+    for _ in range(2):
+        kept = monitoring.look("dev", release(), WINDOW, (), told.append, "week")
+    assert "week" == json.loads((Path(kept.folder) / "distances.json").read_text())["length"]
+    assert "1 of 1 hours were summarised already" in told[-1]
 
 
 def test_a_program_that_takes_too_long_is_ended_with_a_word(

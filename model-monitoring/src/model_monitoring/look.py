@@ -19,6 +19,8 @@ from model_monitoring.quality import held as quality
 from model_monitoring.quality.held import Constraints as QualityConstraints
 from model_monitoring.quality.judged import Judged, kind_of
 from model_monitoring.reading import Read, read
+from model_monitoring.reports import monitor
+from model_monitoring.reports.frame import Page, render
 from model_monitoring.statistics import Known
 from model_monitoring.windows import Length
 
@@ -30,6 +32,7 @@ class Baseline:
     known: Mapping[str, Known]
     constraints: Constraints
     quality: QualityConstraints
+    windows: Mapping[str, Any]
 
     @classmethod
     def read(cls, statistics_file: Path, constraints_file: Path) -> Baseline:
@@ -40,7 +43,9 @@ class Baseline:
         of_quality = QualityConstraints(0.0)
         if quality_file.exists():
             of_quality = quality.read(quality_file.read_bytes(), quality_file.name)
-        return cls(known, of_columns, of_quality)
+        windows_file = constraints_file.with_name("baseline_windows.json")
+        windows = msgspec.json.decode(windows_file.read_bytes())["lengths"] if windows_file.exists() else {}
+        return cls(known, of_columns, of_quality, windows)
 
 
 def at(work: Job, baseline: Baseline, base: Path) -> str:
@@ -65,9 +70,41 @@ def at(work: Job, baseline: Baseline, base: Path) -> str:
         write_json(work.output / "model_quality_statistics.json", judged.document(work.times))
         write_json(work.output / "model_quality_constraint_violations.json", {"violations": worse})
     write_json(work.output / "constraint_violations.json", {"violations": broken})
+    # Last, as it is for people: whatever is wrong with it, the files are there.
+    page = _page(work, found, baseline, now, [*broken, *worse], distances, judged, length)
+    write(work.output / "report.html", render(page).encode())
     if work.metrics:
         _emit(work, base, baseline, found, distances, judged)
     return _told(found, len(broken) + len(worse))
+
+
+def _page(
+    work: Job,
+    found: Read,
+    baseline: Baseline,
+    now: Mapping[str, Known],
+    failed: list[dict[str, str]],
+    distances: list[dict[str, Any]],
+    judged: Judged | None,
+    length: Length,
+) -> Page:
+    facts = {
+        "window": " to ".join(work.times.values()) or "everything",
+        "rows": f"{found.summary.rows:,} of {found.lines:,} lines or rows",
+        "left out": ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.unreadable.items())) or "nothing",
+        "held to": f"the baseline's windows of a {length}" if length in baseline.windows else "the baseline",
+    }
+    return monitor.page(
+        work.endpoint,
+        facts,
+        found.summary.rows,
+        failed,
+        distances,
+        now,
+        baseline.known,
+        judged,
+        baseline.windows.get(length, {}),
+    )
 
 
 def _judged(work: Job, baseline: Baseline, found: Read) -> Judged | None:

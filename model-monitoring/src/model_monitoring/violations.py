@@ -74,6 +74,8 @@ def _completeness(feature: Feature, config: Config, column: Column, length: Leng
     if completeness < wanted - slack:
         of_length = f" for a {length}" if own is not None else ""
         said = f"{completeness:.4f} of the values are there; the constraint is {wanted:.4f}{of_length}"
+        if not column.present:
+            said += "; of a column that the capture masks, set evaluate_constraints to Disabled"
         yield _violation(feature.name, "completeness_check", said)
 
 

@@ -114,7 +114,7 @@ def own_windows(
 ) -> dict[Length, Own]:
     """Of each length that the baseline has enough windows of.
 
-    `rate`: of windows with any false alarm, in the features `counting`, without any in all.
+    `rate`: of windows with any false alarm, in the features `counting`; in all, if there is none of these.
     """
     known = {name: known_of(name, column) for name, column in whole.columns.items()}
     found: dict[Length, Own] = {}
@@ -131,7 +131,8 @@ def own_windows(
             | {("missing", name): far for name, far in one.missing.items()}
             for one in windows
         ]
-        held = thresholds(both, rate, {key for one in both for key in one if not counting or key[1] in counting})
+        keys = {key for one in both for key in one}
+        held = thresholds(both, rate, {key for key in keys if key[1] in counting} or keys)
         found[length] = Own(
             windows,
             {name: far for (what, name), far in held.of.items() if not what},

@@ -14,6 +14,7 @@ from shipway.cli.here import client as client_here
 from shipway.cli.render.monitor import look_lines
 from shipway.cli.since import since_when
 from shipway.cli.terminal import say, say_json, tell
+from shipway.core.errors import UsageError
 from shipway.core.monitoring.watch import LENGTHS
 
 LENGTHY = 1900.0
@@ -92,10 +93,29 @@ def run(environment: str, since: str | None, until: str | None, length: str | No
 
 @monitor.command()
 @click.argument("environment")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write the look's page there.")
 @options.as_json()
-def report(environment: str, as_json: bool) -> int:
-    """Show the newest look again, with its exit code."""
-    return _answer(client_here().get("environments", environment, "monitor"), as_json)
+def report(environment: str, page: Path | None, as_json: bool) -> int:
+    """Show the newest look again, with its exit code.
+
+    With --html also as a page: one file, without network and scripts, with figures of what changed.
+    """
+    found = client_here().get("environments", environment, "monitor")
+    if page is not None:
+        _write_page(found, page)
+    return _answer(found, as_json)
+
+
+def _write_page(found: dict[str, Any], page: Path) -> None:
+    made = Path(found["folder"]) / "report.html"
+    try:
+        page.write_bytes(made.read_bytes())
+    except FileNotFoundError as error:
+        gone = error.filename == str(made)
+        what = f"{made} is not there any more" if gone else f"{page} can't be written: its folder is not there"
+        again = f"shipway monitor run {found['environment']}"
+        raise UsageError(what, fix=again if gone else f"mkdir -p {page.parent}") from None
+    tell(f"  ✔ wrote {page}")
 
 
 def _answer(found: dict[str, Any], as_json: bool) -> int:

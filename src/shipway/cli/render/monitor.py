@@ -35,6 +35,8 @@ def _lines(view: dict[str, Any]) -> Iterator[str]:
         yield from _violations("Causes", verdict["causes"])
         yield from _violations("Noted, triggers nothing", verdict["noted"])
     yield f"  Files: {plain(view['folder'])}"
+    if verdict is not None:
+        yield f"  Page with figures: shipway monitor report {environment} --html {environment}.html"
     if verdict is None:
         yield f"  Next: shipway monitor run {environment}"
     elif view["training"]:
