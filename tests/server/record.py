@@ -277,6 +277,7 @@ def _apps(api: Api, ask: Ask) -> None:
         {second: BundleCounts(30, 20, 1, 40, 2, {"update_fail": 1})}, {first: Running(3, 2e9)}
     )
     ask("GET", app)
+    ask("GET", f"{app}/crashes")
     ask("POST", f"{app}/pause", {"why": "look"})
     ask("POST", f"{app}/pause", {"off": True})
     ask("POST", f"{app}/split", {"share": f"{second}=30%", "why": "more"})
