@@ -65,7 +65,7 @@ REFUSED = (
     "features list --env dev", "features put weather a=1 --env dev", "features get weather JFK --env dev",
     "features delete weather JFK --env dev --yes --at 2020-07-04T11:00:00Z",
     "features join rows.csv out.csv --env dev --group weather --time at", "features compact --env dev",
-    "app list", "app show --env dev", "app devices --env dev", "app promote --env dev --yes",
+    "app list", "app show --env dev", "app devices --env dev", "app crashes --env dev", "app promote --env dev --yes",
     "app split 1.0.0-4f53cda18c2b=10% --env dev --yes", "app pause --env dev", "app rollback --env dev --yes",
     "up", "down --yes", "reload", "prune --yes",
 )  # fmt: skip

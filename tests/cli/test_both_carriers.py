@@ -21,6 +21,7 @@ from shipway import wiring
 from shipway.cli.group import Group
 from shipway.cli.main import run as shipway
 from shipway.cli.main import shipway as program
+from shipway.core.apps.crashes import Crash, Crashes, Vital
 from shipway.core.contract.bundles import BundleCounts, Running, Told
 from shipway.core.description.app import App
 from shipway.core.monitoring.watch import Seen, Violation
@@ -319,6 +320,14 @@ def test_bundles_of_an_app(cli: CommandLine) -> None:
     assert f"and {bundle} to 10 % of the devices" in cli.text("app show --env dev")
     assert bundle in cli.text("app devices --env dev")
     assert [9] == [one["devices"] for one in cli.json("app devices --env dev")["seen"]]
+    assert "no device told of an error" in cli.text("app crashes --env dev")
+    crash = Crash(bundle, "TypeError", "x is undefined", "", 7, 3, 1.0, house.parts.clock(), "src/Ask.tsx:12:4")
+    house.bundles.errors = Crashes((crash,), (Vital(bundle, "LCP", 1234.5, 9), Vital(bundle, "CLS", 0.01, 9)))
+    said = cli.text("app crashes --env dev")
+    assert f"{bundle}  x is undefined at src/Ask.tsx:12:4" in said
+    assert "TypeError, 7 times on 3 devices, the last" in said
+    assert f"{bundle}  LCP 1234 ms, CLS 0.01 (75th percentile)" in said
+    assert 7 == cli.json("app crashes --env dev")["crashes"][0]["times"]
     assert cli.json("app pause --env dev --why look")["candidate"]["paused"]
     assert not cli.json("app pause --off --env dev")["candidate"]["paused"]
     assert 30.0 == cli.json(f"app split {bundle}=30% --env dev --yes")["candidate"]["percent"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from shipway.core.apps.crashes import Crashes
 from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import Bundle, Offer, Told, version_of
 from shipway.core.description.device_app import DeviceApp
@@ -27,6 +28,7 @@ class FakeBundles(Bundles):
         self.counts: Told | None = Told()
         self.called: Mapping[str, CalledApi] = {}
         self.native = "1.0"
+        self.errors = Crashes()
         self.deaf = False
         self._built: dict[str, Bundle] = {}
         self._calls: dict[str, Mapping[str, CalledApi]] = {}
@@ -70,3 +72,7 @@ class FakeBundles(Bundles):
         if self.counts is None:
             raise ShipwayError(f"nothing in {environment} answers devices")
         return self.counts
+
+    def crashes(self, environment: str) -> Crashes:
+        self.told(environment)
+        return self.errors

@@ -13,6 +13,7 @@ from shipway.core.apps.gate import CalledApi
 from shipway.core.apps.offering import Offering
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
 from shipway.core.description.app import App
+from shipway.core.errors import Refused
 from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
 
 WITH_APP = App.model_validate(
@@ -269,6 +270,57 @@ class TestGate:
             house.bundles.build(house.source.resolve("c1"), "phone", WITH_APP.apps["phone"], print).version
         }
         assert "was changed after its build" in self.refused(house, "c1")
+
+
+class TestPeople:
+    """What people ask of bundles."""
+
+    def test_who_may(self, house: House, devices: Devices) -> None:
+        """Where an approval names roles, whoever holds none of them changes nothing; anybody may look."""
+        house.release("c1")
+        before = devices.offer("prod")
+        for change in (
+            lambda: house.control.apps.promote("prod", None, "bob", ""),
+            lambda: house.control.apps.split("prod", f"{before.candidate}=90%", "bob", ""),
+            lambda: house.control.apps.pause("prod", "bob", "", off=False),
+            lambda: house.control.apps.roll_back("prod", "bob", ""),
+        ):
+            with pytest.raises(Refused, match="bob may not"):
+                change()
+        assert before == devices.offer("prod")
+        assert before.candidate == house.control.apps.promote("prod", None, "ann", "fine").stable
+        entry = house.control.audit(1)[0]
+        assert ("ann", "promote bundle", "fine") == (entry.who, entry.action, entry.why)
+
+    def test_a_fixed_share_goes_on_when_it_is_let(self, house: House, devices: Devices) -> None:
+        """A bundle at a person's share stays there; let go on, it takes the next greater step."""
+        version = devices.deploy("c1")
+        house.control.apps.split("dev", f"{version}=20%", "ann", "more")
+        devices.do(version, 100)
+        assert 20.0 == devices.offer().percent
+        house.control.apps.pause("dev", "ann", "", off=True)
+        assert 50.0 == devices.offer().percent
+
+    def test_a_bundle_that_does_not_fit_is_not_promoted(self, house: House, devices: Devices) -> None:
+        """The API that serves must answer what it calls."""
+        house.bundles.called = {"hello": CalledApi(OTHER_API)}
+        other = house.bundles.build(house.source.resolve("c9"), "phone", WITH_APP.apps["phone"], print).version
+        house.bundles.called = {"hello": CalledApi(API)}
+        devices.deploy("c1")
+        with pytest.raises(Refused, match="GET /other: the operation is gone"):
+            house.control.apps.promote("dev", other, "ann", "")
+        with pytest.raises(Refused, match="GET /other: the operation is gone"):
+            house.control.apps.split("dev", f"{other}=5%", "ann", "")
+
+    def test_back_from_a_stable_one(self, house: House, devices: Devices) -> None:
+        """Devices are given the one before, then the one that came with the native app, then there is nothing more."""
+        first = devices.deploy("c1")
+        devices.all_steps(first)
+        devices.all_steps(devices.deploy("c2"))
+        assert first == house.control.apps.roll_back("dev", "ann", "crashes").stable
+        assert BUILTIN == house.control.apps.roll_back("dev", "ann", "crashes").stable
+        with pytest.raises(Refused, match="offers no bundle"):
+            house.control.apps.roll_back("dev", "ann", "crashes")
 
 
 def test_a_failing_app_releases_nothing(house: House) -> None:

@@ -121,7 +121,9 @@ def _steering(api: Api, ask: Ask) -> None:
     ask("POST", "environments/dev/pause", {"why": "nothing goes on"})
     api.house.target.hold.clear()
     ask("POST", "runs", {"commit": "c4", "environment": "dev"})
-    api.house.reached(lambda: api.house.rollouts.under_way("dev") is not None)
+    # Once it has let go of the side that was warm: before, the status may or may not tell of that.
+    begun = api.house.rollouts
+    api.house.reached(lambda: begun.under_way("dev") is not None and begun.record_of("dev").warm is None)
     ask("GET", "status")
     ask("POST", "environments/dev/promote", {})
     ask("POST", "environments/dev/pause", {"why": "look"})
@@ -277,6 +279,7 @@ def _apps(api: Api, ask: Ask) -> None:
         {second: BundleCounts(30, 20, 1, 40, 2, {"update_fail": 1})}, {first: Running(3, 2e9)}
     )
     ask("GET", app)
+    ask("GET", f"{app}/crashes")
     ask("POST", f"{app}/pause", {"why": "look"})
     ask("POST", f"{app}/pause", {"off": True})
     ask("POST", f"{app}/split", {"share": f"{second}=30%", "why": "more"})

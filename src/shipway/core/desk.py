@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from shipway.core.apps.crashes import Crashes
 from shipway.core.daemon.disk import Item
 from shipway.core.events import AuditEntry, Event
 from shipway.core.experiments.report import ExperimentReport
@@ -298,6 +299,9 @@ class AppDesk(Protocol):
 
     def show(self, environment: str) -> OfferingView:
         """What its devices are offered, and what became of that, asked of what answers them."""
+
+    def crashes(self, environment: str) -> Crashes:
+        """Uncaught errors on its devices, by bundle and place, and web vitals. Raises ShipwayError where nothing tells."""
 
     def promote(self, environment: str, version: str | None, who: str, why: str) -> OfferingView:
         """Offer a bundle, by default the one on its way, to every device at once.

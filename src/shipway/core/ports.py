@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from shipway.core.apps.crashes import Crashes
 from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import Bundle, Offer, Told
 from shipway.core.description.app import Service
@@ -102,6 +103,9 @@ class Bundles(Protocol):
 
     def told(self, environment: str) -> Told:
         """What became of bundles there, asked of what answers the devices. Raises ShipwayError where nothing answers."""
+
+    def crashes(self, environment: str) -> Crashes:
+        """What devices there told of errors, at the places of the app's sources where maps say them. Raises as `told`."""
 
 
 class Models(Protocol):

@@ -1,4 +1,4 @@
-"""`app list | show | promote | split | pause | rollback | devices`: bundles of the app that devices run."""
+"""`app list | show | devices | crashes | promote | split | pause | rollback`: bundles of the app that devices run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shipway.cli import options
 from shipway.cli.client.protocol import Client
 from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
-from shipway.cli.render.apps import bundle_table, device_lines, offering_lines
+from shipway.cli.render.apps import bundle_table, crash_lines, device_lines, offering_lines
 from shipway.cli.terminal import confirm, say, say_json
 
 _WHERE = "The environment whose devices are meant."
@@ -19,7 +19,7 @@ _WHERE = "The environment whose devices are meant."
 
 @click.group(cls=Group)
 def app() -> None:
-    """The app on devices: list, show, promote, split, pause, rollback.
+    """The app on devices: list, show, crashes, promote, split, rollback.
 
     A release brings its bundle: once it serves, the bundle goes out by itself, as `apps:` in shipway.yaml says.
     """
@@ -58,6 +58,22 @@ def devices(environment: str, as_json: bool) -> int:
         say_json({name: answer[name] for name in ("environment", "seen", "taken_back")})
     else:
         say(device_lines(answer, time.time()))
+    return 0
+
+
+@app.command()
+@options.environment(required=True, help=_WHERE)
+@options.as_json()
+def crashes(environment: str, as_json: bool) -> int:
+    """Show uncaught errors on devices, by bundle and place.
+
+    At the app's own source where the bundle's maps say it. With the web vitals of each bundle, at the 75th percentile.
+    """
+    answer = client_here().get("environments", environment, "app", "crashes")
+    if as_json:
+        say_json(answer)
+    else:
+        say(crash_lines(answer, time.time()))
     return 0
 
 

@@ -58,6 +58,24 @@ def device_lines(offering: Json, now: float) -> list[str]:
     return table(("BUNDLE", "DEVICES", "LAST SEEN", ""), rows) or [f"{name}: no device was seen yet"]
 
 
+def crash_lines(found: Json, now: float) -> list[str]:
+    """A line for each error at its place, and one for each bundle's web vitals."""
+    lines = []
+    for one in found["crashes"]:
+        at = f" at {plain(one['place'])}" if one["place"] else ""
+        ago = duration(max(0.0, now - one["last_at"]))
+        lines.append(f"{plain(one['version'])}  {plain(one['message'])[:120]}{at}")
+        lines.append(
+            f"  {plain(one['kind'])}, {one['times']:,} times on {one['devices']:,} devices, the last {ago} ago"
+        )
+    vitals: dict[str, list[str]] = {}
+    for vital in found["vitals"]:
+        unit = "" if vital["name"] == "CLS" else " ms"
+        vitals.setdefault(plain(vital["version"]), []).append(f"{plain(vital['name'])} {vital['p75']:.4g}{unit}")
+    lines += [f"{version}  {', '.join(parts)} (75th percentile)" for version, parts in vitals.items()]
+    return lines or ["no device told of an error"]
+
+
 def status_lines(offering: Json | None, now: float) -> list[str]:
     """A line for what is offered, where that is more than what came with the native app, and for what was taken back."""
     if offering is None:

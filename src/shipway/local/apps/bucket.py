@@ -55,6 +55,10 @@ class BundleBucket:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refused(f"bundle {version} has a damaged {CALLS}: {error}", fix="deploy its commit again") from error
 
+    def maps(self, version: str) -> Path:
+        """The folder of its source maps; there need be none."""
+        return self.folder / (version if VERSION.fullmatch(version) else ".none") / MAPS
+
     def verify(self, version: str, content: str) -> None:
         """Raise Refused unless it is there, is named by this content, and its zip is as it was built."""
         bundle = self.bundle(version)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+from shipway.core.apps.crashes import Crash, Crashes, frames, read_crashes
 from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import Bundle, BundlesError, Offer, Told, read_offer, read_told
 from shipway.core.description.device_app import DeviceApp
@@ -14,10 +16,11 @@ from shipway.core.ports import Bundles, Tell
 from shipway.core.releases.release import Commit
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder
+from shipway.local.apps.source_maps import SourceMaps
 from shipway.local.model_tasks.parameters import FileParameters
 from shipway.local.tasks.readiness import ask
 
-PATH = "/bundles"
+T = TypeVar("T")
 _TIMEOUT = 1.0
 _MOST_BYTES = 4 << 20
 
@@ -59,16 +62,34 @@ class LocalBundles(Bundles):
             return None
 
     def told(self, environment: str) -> Told:
+        return self._asked(environment, "/bundles", lambda body: read_told(json.dumps(body)))
+
+    def crashes(self, environment: str) -> Crashes:
+        found = self._asked(environment, "/crashes", read_crashes)
+        maps = {one.version: SourceMaps(self.bucket.maps(one.version)) for one in found.crashes}
+        return replace(found, crashes=tuple(_placed(one, maps[one.version]) for one in found.crashes))
+
+    def _asked(self, environment: str, path: str, read: Callable[[Mapping[str, Any]], T]) -> T:
+        """What one of the tasks answers there. Raises ShipwayError where none does."""
         said = "no task that answers devices runs"
         for port in self.ports(environment):
-            answer = ask(port, PATH, _TIMEOUT, _MOST_BYTES)
+            answer = ask(port, path, _TIMEOUT, _MOST_BYTES)
             try:
                 if answer.ready and answer.body is not None:
-                    return read_told(json.dumps(answer.body))
+                    return read(answer.body)
                 said = answer.said
-            except BundlesError as error:
-                said = f"{PATH}: {error}"
+            except ValueError as error:
+                said = f"{path}: {error}"
         raise ShipwayError(f"what became of bundles in {environment} is unknown: {said}", fix="shipway status")
+
+
+def _placed(crash: Crash, maps: SourceMaps) -> Crash:
+    """The crash with its innermost place that is the app's own, else the innermost one of the bundle."""
+    found = [(frame, maps.place(frame)) for frame in frames(crash.stack)]
+    own = [place for _, place in found if place is not None and "node_modules/" not in place]
+    mapped = [place for _, place in found if place is not None]
+    built = [f"{frame.file}:{frame.line}:{frame.column}" for frame, _ in found]
+    return replace(crash, place=next(iter([*own, *mapped, *built]), ""))
 
 
 def parameter(environment: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shipway.core.access.roles import check_known, check_role
+from shipway.core.apps.crashes import Crashes
 from shipway.core.apps.gate import misfits, refuse
 from shipway.core.apps.offering import (
     Candidate,
@@ -49,6 +50,10 @@ class PipelineApps(AppDesk):
     def show(self, environment: str) -> OfferingView:
         self._known(environment)
         return self._view(environment)
+
+    def crashes(self, environment: str) -> Crashes:
+        self._known(environment)
+        return self._parts.bundles.crashes(environment)
 
     def promote(self, environment: str, version: str | None, who: str, why: str) -> OfferingView:
         self._may(environment, who, "promote a bundle in")

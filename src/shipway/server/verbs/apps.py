@@ -31,6 +31,9 @@ def app_verbs(desk: AppDesk) -> Verbs:
         ("GET", "/v1/environments/{environment}/app"): lambda call: dict(
             shapes.plain(desk.show(call.path("environment")))
         ),
+        ("GET", "/v1/environments/{environment}/app/crashes"): lambda call: dict(
+            shapes.plain(desk.crashes(call.path("environment")))
+        ),
         ("POST", "/v1/environments/{environment}/app/promote"): promote,
         ("POST", "/v1/environments/{environment}/app/split"): split,
         ("POST", "/v1/environments/{environment}/app/pause"): pause,
