@@ -224,7 +224,8 @@ def test_a_trained_version_goes_through_everything_and_is_taken_back_by_its_labe
     shipway.run("down", "--yes")
     label(shipway, passengers.temperatures)
     shipway.up()
-    wait_for(lambda: shipway.environment("dev")["model_version"] == "v1.1", seconds=60)
+    # The first look makes the environment of the program that compares.
+    wait_for(lambda: shipway.environment("dev")["model_version"] == "v1.1", seconds=300)
     trial = wait_for(lambda: ended(shipway.environment("dev")["probation"]))
     assert "taken back" == trial["outcome"]
     assert 250 < trial["found"]["labels"] < 400

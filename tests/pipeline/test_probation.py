@@ -349,6 +349,16 @@ def test_a_version_that_cannot_be_a_shadow_makes_none(house: House) -> None:
     assert ("over", "model v1.0: model.txt has another sha256") == (trial.outcome, trial.reason)
 
 
+def test_a_version_that_is_gone_is_on_none(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody can tell who made it; that is said once, and what else is watched goes on."""
+    promote(house)
+    del house.registry.versions["v1.1"]
+    house.control.probations.tend()
+    house.control.probations.tend()
+    assert ["v1.1 in prod is on no probation: no model version 'v1.1'"] == caplog.messages
+    assert [] == house.store.all(OnProbation)
+
+
 def test_what_shipway_yaml_does_not_ask_for_any_more_ends(house: House) -> None:
     promote(house)
     house.control.probations.tend()

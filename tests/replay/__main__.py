@@ -65,7 +65,8 @@ def main() -> int:
 def _set_up(stage: Stage, given: argparse.Namespace) -> None:
     story = read_story(CHECKOUT)
     monitor = {"min_rows": given.min_rows} if given.min_rows else {}
-    training = {"months": given.months}
+    # A month takes a minute or two here, so a promotion is looked at as often as that asks for.
+    training = {"months": given.months, "probation": {"every": "20s"}}
     settings = dict(story.settings) | {"model": {"monitor": monitor, "training": training}}
     story = story.model_copy(update={"settings": settings})
     assert story.training is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 from shipway.core.description.app import App
 from shipway.core.description.training import Probation, Training
-from shipway.core.errors import Refused, ShipwayError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.events import PLATFORM, AuditEntry, Event
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
@@ -106,7 +106,11 @@ class Probations:
         is_way_back = rollout.back or (run is not None and run.back)
         if is_way_back or self._store.get(OnProbation, rollout.id) is not None:
             return None
-        if not is_trained(self._parts.models.metadata(version)):
+        try:
+            if not is_trained(self._parts.models.metadata(version)):
+                return None
+        except (UsageError, Refused) as error:
+            _log.warning("%s in %s is on no probation: %s", version, environment, error.what)
             return None
         now = self._parts.clock()
         return OnProbation(rollout.id, environment, version, before, now, now + settings.hold_timeout)

@@ -76,7 +76,7 @@ class Probation(Strict):
     """How a promotion of a version that a training made is watched by its labels, and what takes it back."""
 
     environments: tuple[Name, ...] = Field(default=(), description="where promotions are on probation")
-    days: int = Field(default=28, ge=2, le=366, description="days with labels after which it is decided")
+    days: int = Field(default=21, ge=2, le=366, description="days with labels after which it is decided")
     every: Seconds = Field(default=3600.0, ge=1, description="from one look at the labels to the next")
     hold_timeout: Days = Field(default=60 * 86400.0, ge=60, description="how long labels may be lacking")
     on_timeout: Literal["rollback", "promote"] = Field(default="rollback", description="what happens then")
