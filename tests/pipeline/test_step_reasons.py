@@ -43,7 +43,7 @@ def test_a_search_is_told_by_its_best_and_its_first_trial() -> None:
     """The first is the training without a search; given-up trials are counted."""
     assert Search(3, 1, {"leaves": "63"}, 0.14, 0.15, reproducible=True) == search_of(tuning())
     assert not search_of(tuning(jobs=4)).reproducible
-    for wrong in ({}, {**tuning(), "trials": []}, {**tuning(), "best": {"parameters": {}, "brier": None}}):
+    for wrong in ({}, {**tuning(), "first": {}}, {**tuning(), "best": {"parameters": {}, "brier": None}}):
         with pytest.raises(ValueError, match="not what they must be"):
             search_of(wrong)
 

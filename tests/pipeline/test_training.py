@@ -115,6 +115,9 @@ def test_a_training_outlives_its_control_plane(tmp_path: Path, last: int) -> Non
         if after.all_runs():
             assert "succeeded" == ended(after, "1").status
             assert STEPS == [order.name for order in after.steps.ran]
+            steps = after.control.training.show("1").training.steps
+            assert STEPS == [step.name for step in steps]
+            assert "nothing has changed" not in " ".join(step.why for step in steps)
     finally:
         after.close()
 

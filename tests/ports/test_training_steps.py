@@ -47,6 +47,7 @@ class Bench:
             return
         for month in MONTHS:
             (folder / "data" / "rows" / month).mkdir(parents=True)
+            (folder / "data" / "rows" / month / "rows.csv").write_text("x")
         environments = PythonEnvironments(folder / "environments")
         self.steps = ProcessSteps(folder / "steps", folder, folder / "versions", environments, Confinement(folder))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import optuna
@@ -130,6 +131,34 @@ def test_several_at_a_time_share_the_journal_and_say_that_they_cannot_be_repeate
     assert (16, 4, False) == (len(found["trials"]), found["jobs"], found["reproducible"])
     assert "another search would make other trials" in capsys.readouterr().out
     assert ["trials.jsonl"] == [path.name for path in (tmp_path / "checkpoints").iterdir()]
+
+
+def test_the_training_without_a_search_is_tried_whoever_was_killed(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With several at a time others may have ended before it: it is made again, and never given up."""
+    (tmp_path / "checkpoints").mkdir()
+    real, others, ended = tune.fit, [], Event()
+
+    def killing(*given: Any, **more: Any) -> Any:
+        if given[3]["num_leaves"] == 31:
+            assert ended.wait(60)
+            raise Killed
+        others.append(1)
+        if len(others) > 3:
+            ended.set()
+        return real(*given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tune, "fit", killing)
+        with pytest.raises(Killed):
+            step(tmp_path, "tune", *WORDS, "--jobs", "2", inputs={"training": rows})
+    assert 0 == run(tmp_path, "tune", *WORDS, "--jobs", "2")
+    found = json.loads((tmp_path / "processing" / "output" / "tuning" / "tuning.json").read_bytes())
+    assert {"leaves": "31", "learning-rate": "0.03"} == found["first"]["parameters"]
+    assert found["first"]["number"] > 0
+    assert found["best"]["brier"] <= found["first"]["brier"]
+    assert 7 == len(found["trials"])
 
 
 def test_a_trial_left_running_is_closed(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

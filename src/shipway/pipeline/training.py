@@ -142,10 +142,14 @@ class Trainings:
     def _step(self, run: Run, order: StepOrder) -> StepDone:
         self._records.change(run.id, stage=order.name)
         done = self._parts.training.run(order, lambda line: self._note(run, f"{order.name}: {line}"))
-        before = next(self._earlier(run, order.name), None)
-        done = replace(done, why=reason(done, None, "") if before is None else reason(done, before[1], before[0]))
-        steps = [step for step in self._record(run).steps if step.name != order.name]
-        self._change(run, steps=(*steps, done))
+        steps = {step.name: step for step in self._record(run).steps}
+        mine, before = steps.pop(order.name, None), next(self._earlier(run, order.name), None)
+        if mine is not None and mine.digest == done.digest and done.reused:
+            # done by this very run, before its control plane was started again
+            done = mine
+        else:
+            done = replace(done, why=reason(done, None, "") if before is None else reason(done, before[1], before[0]))
+        self._change(run, steps=(*steps.values(), done))
         how = "its result is used again" if done.reused else "done"
         self._records.tell(run, "done", f"{order.name}: {how}, {done.digest[:6]}; {done.why}", seconds=done.seconds)
         return done

@@ -28,6 +28,11 @@ UNSURE = replace(BETTER, brier_difference=Bounds(-0.0007, -0.002, 0.0003))
         (BETTER, "promote", "Brier score -0.0020 [-0.0032, -0.0009]: surely better than the champion, over 31 days"),
         (WORSE, "refuse", "Brier score +0.0051 [+0.0008, +0.0107]: surely worse than the champion"),
         (UNSURE, "no evidence", "not surely better"),
+        (
+            replace(BETTER, brier_difference=Bounds(-0.0005, -0.001, -0.0001)),
+            "no evidence",
+            "not surely better by 0.0002 than the champion",
+        ),
         (replace(BETTER, calibration_error=0.12), "refuse", "calibration error 0.120, allowed 0.1"),
         (replace(BETTER, calibration_error=0.052), "refuse", "the champion's 0.031: allowed 0.02 more"),
         (replace(BETTER, latency_ratio=3.5), "refuse", "3.50 times the champion's latency, allowed 3"),
@@ -110,7 +115,9 @@ def test_nothing_is_promoted_without_proof(found: Evidence) -> None:
         assert found.labels >= GATE.min_labels
         assert found.days >= GATE.min_days
         assert 0 < found.positives
-        assert not found.champion or (found.brier_difference is not None and found.brier_difference.high < 0)
+        assert not found.champion or (
+            found.brier_difference is not None and found.brier_difference.high < -GATE.min_improvement
+        )
 
 
 @given(ANY, st.floats(0.001, 0.2))

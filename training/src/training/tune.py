@@ -150,7 +150,8 @@ def _next(study: optuna.Study, asked: Search, trials: int, jobs: int) -> optuna.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         # of several at a time each takes those under way for bad ones, so that they do not all ask the same
         study.sampler = optuna.samplers.TPESampler(seed=asked.seed + begun, constant_liar=jobs > 1)
-    if not begun and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+    there = study.get_trials(deepcopy=False, states=(*_DONE, TrialState.RUNNING, TrialState.WAITING))
+    if not any(trial.state == TrialState.WAITING or trial.params == asked.first for trial in there):
         study.enqueue_trial(dict(asked.first))
     return study.ask({one.name: one.distribution for one in asked.space})
 
@@ -165,8 +166,8 @@ def _carry_out(study: optuna.Study, trial: optuna.Trial, asked: Search, tell: Te
         scores = np.asarray(booster.predict(month.asked, num_threads=1))
         errors, rows = errors + float(((scores - month.outcomes) ** 2).sum()), rows + month.outcomes.size
         trial.report(errors / rows, step)
-        # nothing is saved by giving up what is done
-        if month is not asked.months[-1] and trial.should_prune():
+        # nothing is saved by giving up what is done, and the first is what all others are compared with
+        if month is not asked.months[-1] and trial.params != asked.first and trial.should_prune():
             study.tell(trial, state=TrialState.PRUNED)
             tell(f"trial {words}: given up after {month.name}, Brier score {errors / rows:.5f}")
             return
@@ -178,6 +179,7 @@ def _described(study: optuna.Study, asked: Search, jobs: int) -> dict[str, Any]:
     done = study.get_trials(deepcopy=False, states=_DONE)
     whole = [trial for trial in done if trial.state == TrialState.COMPLETE]
     best = min(whole, key=lambda trial: (trial.values[0], trial.number))
+    first = next(trial for trial in whole if trial.params == asked.first)
     return {
         "objective": "Brier score over the months, each predicted by a model of the rows before it: less is better",
         "months": [month.name for month in asked.months],
@@ -187,6 +189,7 @@ def _described(study: optuna.Study, asked: Search, jobs: int) -> dict[str, Any]:
         "space": {one.name: {"from": one.low, "to": one.high, "log": one.log} for one in asked.space},
         # by their places among those that ended: what a killed search left is not counted
         "trials": [{"number": number, **_trial(trial)} for number, trial in enumerate(done)],
+        "first": {"number": done.index(first), **_trial(first)},
         "best": {"number": done.index(best), **_trial(best)},
     }
 

@@ -26,6 +26,12 @@ class ModelGate(Strict):
     """When a new model is as good as it must be. Every figure has a default."""
 
     min_labels: int = Field(default=1000, ge=2, description="fewer labelled rows decide nothing")
+    min_improvement: float = Field(
+        default=0.0002,
+        ge=0,
+        le=1,
+        description="how much better the Brier score must surely be: another seed is no reason",
+    )
     min_days: int = Field(default=14, ge=2, description="fewer days of them decide nothing")
     max_calibration_error: Percent = Field(default=10.0, description="distance of predictions and outcomes, in points")
     max_calibration_increase: Percent = Field(default=2.0, description="points above the champion's")

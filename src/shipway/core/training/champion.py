@@ -46,9 +46,12 @@ def judge(gate: ModelGate, found: Evidence) -> Decision:
     difference = found.brier_difference
     assert difference is not None
     said = f"Brier score {_signed(difference.value)} [{_signed(difference.low)}, {_signed(difference.high)}]"
+    over = f"than the champion, over {found.days} days"
+    if difference.high < -gate.min_improvement:
+        return Decision("promote", (f"{said}: surely better {over}",))
     if difference.high < 0:
-        return Decision("promote", (f"{said}: surely better than the champion, over {found.days} days",))
-    return Decision("no evidence", (f"{said}: not surely better than the champion, over {found.days} days",))
+        return Decision("no evidence", (f"{said}: not surely better by {gate.min_improvement:g} {over}",))
+    return Decision("no evidence", (f"{said}: not surely better {over}",))
 
 
 def on_probation(gate: ModelGate, probation: Probation, found: Evidence) -> ProbationVerdict:

@@ -73,10 +73,10 @@ def search_of(tuning: Mapping[str, Any]) -> Search:
             pruned=sum(trial["state"] == "pruned" for trial in trials),
             parameters={str(name): str(value) for name, value in best["parameters"].items()},
             brier=float(best["brier"]),
-            first=float(trials[0]["brier"]),
+            first=float(tuning["first"]["brier"]),
             reproducible=bool(tuning["reproducible"]),
         )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the figures of the search are not what they must be: {error!r}") from error
 
 
