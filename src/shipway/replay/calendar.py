@@ -19,8 +19,9 @@ _STAGES: tuple[Stage, ...] = ("sending", "sent", "looked", "trained", "over")
 class Month:
     """A month of the calendar. `began` and `ended` are Unix time: what the app was asked in between is this month's.
 
-    `auc`, `brier`, `predicted` and `positive` are of what was answered and told of (`replay.figures`). `verdict` is the
-    monitor's, `decision` the gate's. `version` is the one that was registered, `promoted` whether it came to serve.
+    `auc`, `brier`, `predicted` and `positive` are of what was answered and told of (`replay.figures`). `serving` is the
+    version that served at its end, `verdict` the monitor's of it, `decision` the gate's. `version` is the one that was
+    registered, `promoted` whether it came to serve.
     """
 
     month: str
@@ -36,6 +37,7 @@ class Month:
     brier: float | None = None
     predicted: float | None = None
     positive: float | None = None
+    serving: str | None = None
     verdict: str | None = None
     reason: str = ""
     causes: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ MOST_RECORDS = 100
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _SANE = re.compile(r"[!-~]{1,128}")
 _SHOWN = 200
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Event]] = {
 
 
 def _body(found: Mapping[str, Any]) -> bytes:
-    return json.dumps(found["body"], separators=(",", ":")).encode()
+    return _encoded(found["body"]).encode()
 
 
 def _month(found: Mapping[str, Any]) -> str:

@@ -63,7 +63,7 @@ class MonthEnd:
             month.training = month.training or found["training"]
             if not whole or (found["seen"]["rows"] >= month.labels and found["seen"]["labelled"] >= month.labels):
                 break
-        verdict = found["verdict"]
+        verdict, month.serving = found["verdict"], found["version"]
         month.verdict, month.reason = verdict["state"], verdict["reason"]
         month.causes = tuple(map(_violation, verdict["causes"]))
         month.noted = tuple(map(_violation, verdict["noted"]))
