@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from shipway.core import contract
 from shipway.core.contract.bundles import BUILTIN
 from shipway.core.contract.cohorts import is_within
+from tests.devices.device import Behaviour, Device, over_http
 from tests.e2e.conftest import Shipway
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lengthy
 API = {"paths": {"/ask": {"get": {"responses": {"200": {"description": "fine"}}}}}}
 SHARE = 20
+ROOT = Path(__file__).parents[2]
+CONTRACT = "src/shipway/core/contract"
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "tests", ".*")
 
 
-@dataclass
-class Device:
-    """A device: the bundle that it runs, all that it met, and bundles that don't start on it."""
+class Phone(Device):
+    """A device with the app, which asks the API as well."""
 
-    id: str
-    bad: set[str]
-    bundle: str = BUILTIN
-    met: list[str] = field(default_factory=list)
+    def offered(self) -> str:
+        """Open the app; the bundle that the device has then, or is to have."""
+        self.open(time.time())
+        return self.next or self.running
 
 
-class Devices:
+class Phones:
     """Fifty devices that call again and again; what each of them met at one moment is in `pairs`.
 
     `forth`: they ask for bundles first, then the API; on the way back the other way round. So each pair that a right
     order of things can't make is an error of that order.
     """
 
-    def __init__(self, port: int) -> None:
-        self.bad: set[str] = set()
-        self.all = [Device(f"device-{n}", self.bad) for n in range(50)]
+    def __init__(self, address: str, public_key: str) -> None:
+        self._ask = over_http(address)
+        self.behaves: dict[str, Behaviour] = {}
+        self.all = [Phone(f"device-{n}", self._ask, behaves=self.behaves, public_key=public_key) for n in range(50)]
         self.pairs: set[tuple[str, str]] = set()
         self.forth = True
         self.failures: list[str] = []
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
 
     def call(self) -> None:
         """Every device calls once."""
-        for device in self.all:
+        for phone in self.all:
             if self.forth:
-                bundle, release = self._check_in(device), self._api(device)
+                bundle, release = phone.offered(), self._api()
             else:
-                release, bundle = self._api(device), self._check_in(device)
+                release, bundle = self._api(), phone.offered()
             self.pairs.add((release, bundle))
 
     @contextmanager
@@ -66,7 +69,8 @@ class Devices:
 
         def call() -> None:
             try:
-                while not ended.is_set():
+                # A pause after each round, so that there is a machine left to deploy with.
+                while not ended.wait(0.3):
                     self.call()
             except Exception as error:
                 self.failures.append(repr(error))
@@ -77,64 +81,41 @@ class Devices:
             yield
         finally:
             ended.set()
-            thread.join(30)
+            thread.join(60)
         assert [] == self.failures
 
-    def have(self, bundle: str) -> None:
+    def run(self, bundle: str) -> None:
         """Wait until every device runs it."""
-        wait_for(lambda: all(device.bundle == bundle for device in self.all) or self.failures, seconds=60)
+        wait_for(lambda: self.failures or all(phone.running == bundle for phone in self.all), seconds=90)
 
-    def _check_in(self, device: Device) -> str:
-        answer = self._post("/ota/updates", {"device": device.id, "bundle": device.bundle})
-        version = str(answer["version"])
-        if version != device.bundle:
-            assert answer["there"], f"{version} is offered and not in the bucket"
-            device.met.append(version)
-            fails = version in self.bad
-            state = "failed" if fails else "started"
-            self._post("/ota/stats", {"device": device.id, "bundle": version, "state": state})
-            device.bundle = device.bundle if fails else version
-        return version
-
-    def _api(self, device: Device) -> str:
-        status, headers, _ = self._ask("GET", "/ask", None, device.id)
-        assert 200 == status
-        return str(headers["x-shipway-release"])
-
-    def _post(self, path: str, body: dict[str, str]) -> dict[str, Any]:
-        status, _, answer = self._ask("POST", path, json.dumps(body).encode(), body["device"])
-        assert 200 == status, answer
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-    def _ask(self, method: str, path: str, body: bytes | None, device: str) -> tuple[int, Any, bytes]:
-        self._connection.request(method, path, body, {"x-device-id": device, "idempotency-key": "1"})
-        answer = self._connection.getresponse()
-        return answer.status, answer.headers, answer.read()
+    def _api(self) -> str:
+        answer = self._ask("GET", "/ask", None)
+        assert 200 == answer.status
+        return answer.headers["x-shipway-release"]
 
 
 @pytest.fixture
-def app(shipway: Shipway) -> Shipway:
-    """A service with an API, one that answers devices, and the app that they run."""
-    updates = shipway.root / "updates"
-    updates.mkdir()
-    shutil.copy(Path(__file__).with_name("updates_service.py"), updates / "app.py")
-    shutil.copytree(Path(contract.__file__).parent, updates / "contract", ignore=shutil.ignore_patterns("__pycache__"))
+def app(shipway: Shipway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shipway:
+    """A service with an API, app-updates beside it, and the app that devices run."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    shutil.copytree(ROOT / "app-updates", shipway.root / "app-updates", symlinks=True, ignore=NOT_COPIED)
+    shutil.copytree(ROOT / CONTRACT, shipway.root / CONTRACT, ignore=NOT_COPIED)
     phone = shipway.root / "phone"
     phone.mkdir()
     (phone / "index.html").write_text("first")
-    (phone / "native.json").write_text('{"version": "1.0"}')
+    (phone / "native.json").write_text('{"version": "1.0.0", "build": 1}')
     for folder in (phone, shipway.root / "hello"):
         (folder / "openapi.json").write_text(json.dumps(API))
     shipway.description["services"]["hello"] |= {"routes": ["/*"], "openapi": "openapi.json"}
-    shipway.description["services"]["updates"] = {
-        "path": "updates", "command": "python app.py", "lock": "none", "routes": ["/ota/*"],
-        "env": {"DATABASE": "{data}/devices.db"},
+    shipway.description["services"]["app-updates"] = {
+        "path": "app-updates", "include": [CONTRACT], "command": "python -m app_updates --host {host} --port {port}",
+        "routes": ["/ota/*"], "ready": "/ready", "env": {"DATABASE_URL": "sqlite:///{data}/devices.db"},
+        "secrets": ["APP_SIGNING_KEY"], "before_traffic": "python -m app_updates.tables",
     }  # fmt: skip
     shipway.description["apps"] = {
         "phone": {
             "path": "phone", "build": "sh -c 'mkdir dist && cp index.html dist/'", "lock": "none",
-            "updates": "updates", "calls": {"hello": {"document": "openapi.json"}},
+            "updates": "app-updates", "calls": {"hello": {"document": "openapi.json"}},
             "rollout": {"steps": [SHARE], "step_wait": 0.2, "guard": {"min_devices": 5, "min_devices_to_fail": 5}},
         },
     }  # fmt: skip
@@ -142,7 +123,24 @@ def app(shipway: Shipway) -> Shipway:
         "strategy": "blue_green", "step_wait": 0, "bake": 0, "keep_warm": 60,
     }  # fmt: skip
     shipway.commit("an app that devices run")
+    # Environments are named by their content: the one of the part's own tests serves here too.
+    (shipway.root / ".shipway").mkdir()
+    (shipway.root / ".shipway" / "environments").symlink_to(ROOT / ".venv" / "parts")
     return shipway
+
+
+@pytest.fixture
+def phones(app: Shipway) -> Phones:
+    """The devices, whose shells have the public half of the key that app-updates signs with."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
+    app.up()
+    subprocess.run(
+        [app.python, "-m", "shipway", "secrets", "set", "APP_SIGNING_KEY", "--env", "dev"],
+        cwd=app.root, input=private, text=True, check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return Phones(f"http://127.0.0.1:{app.ports['dev']}", public)
 
 
 def bundle_of(app: Shipway, release: str) -> str:
@@ -150,29 +148,27 @@ def bundle_of(app: Shipway, release: str) -> str:
     return str(app.json("run", "show", run["id"])["release"]["app_version"])
 
 
-def test_a_release_and_its_bundle_out_and_back(app: Shipway) -> None:
+def test_a_release_and_its_bundle_out_and_back(app: Shipway, phones: Phones) -> None:
     """Fifty devices meet API and bundle of one release, or an older bundle with the newer API; a bad bundle comes back.
 
     Never a newer bundle with an older API. A bundle that does not start reaches no more devices than its step's share.
     """
-    app.up()
     app.run("deploy", "--env", "dev")
-    devices = Devices(app.ports["dev"])
-    with devices.calling():
+    with phones.calling():
         first = bundle_of(app, "r1")
-        devices.have(first)
+        phones.run(first)
         (app.root / "phone" / "index.html").write_text("second")
         app.answer_with("newer", "a newer API and a newer app")
         app.run("deploy", "--env", "dev")
         second = bundle_of(app, "r2")
-        devices.have(second)
-    assert {("r1", BUILTIN), ("r1", first), ("r2", first), ("r2", second)} == devices.pairs
+        phones.run(second)
+    assert {("r1", BUILTIN), ("r1", first), ("r2", first), ("r2", second)} == phones.pairs
 
-    devices.forth, devices.pairs = False, set()
-    with devices.calling():
+    phones.forth, phones.pairs = False, set()
+    with phones.calling():
         app.run("rollback", "--env", "dev", "--yes", "--why", "worse")
-        devices.have(first)
-    assert devices.pairs <= {("r2", second), ("r2", first), ("r1", first)}
+        phones.run(first)
+    assert phones.pairs <= {("r2", second), ("r2", first), ("r1", first)}
     status = app.json("status")["environments"][0]
     assert ("r1", first, [second]) == (
         status["release"], status["app"]["stable"], [one["version"] for one in status["app"]["taken_back"]]
@@ -180,22 +176,20 @@ def test_a_release_and_its_bundle_out_and_back(app: Shipway) -> None:
 
     (app.root / "phone" / "index.html").write_text("does not start")
     app.commit("a bad app")
-    app.run("up", "--detach")
-    devices.forth = True
-    for device in devices.all:
-        device.met.clear()
     app.kill_daemon()
-    devices.call()  # nobody needs the daemon for this
+    phones.call()  # nobody needs the daemon for this
     app.up()
+    for phone in phones.all:
+        phone.met.clear()
     run = app.json("deploy", "--env", "dev")["run"]
     bad = bundle_of(app, run["release"])
-    devices.bad.add(bad)
-    with devices.calling():
+    phones.behaves[bad] = Behaviour.NO_BOOT
+    with phones.calling():
         wait_for(lambda: bad in [one["version"] for one in app.environment("dev")["app"]["taken_back"]], seconds=60)
-        devices.have(first)
-    met = {device.id for device in devices.all if bad in device.met}
+        phones.run(first)
+    met = {phone.id for phone in phones.all if bad in phone.met}
     assert met
-    assert met <= {device.id for device in devices.all if is_within(device.id, SHARE)}
+    assert met <= {phone.id for phone in phones.all if is_within(phone.id, SHARE)}
     assert run["release"] == app.environment("dev")["release"]
     actions = [(entry["who"], entry["action"]) for entry in reversed(app.json("audit")["entries"])]
     assert ["promote bundle", "promote bundle", "give devices the bundle before", "take back bundle"] == [
@@ -204,9 +198,8 @@ def test_a_release_and_its_bundle_out_and_back(app: Shipway) -> None:
     assert f"bundle {bad} was taken back" in app.run("app", "show", "--env", "dev").stdout
 
 
-def test_the_gate_ends_a_deploy_with_its_code(app: Shipway) -> None:
+def test_the_gate_ends_a_deploy_with_its_code(app: Shipway, phones: Phones) -> None:
     """An API that lacks what devices' bundles use: exit code 3, the operation is named, and nothing was started."""
-    app.up()
     app.run("deploy", "--env", "dev")
     (app.root / "hello" / "openapi.json").write_text('{"paths": {}}')
     (app.root / "phone" / "openapi.json").write_text('{"paths": {}}')
