@@ -232,6 +232,10 @@ def test_releases_logs_and_audit() -> None:
         "RELEASE  COMMIT   ARTIFACTS           MODEL  MADE              SERVES",
         "r42      abc1234  backend-api 9f2c1e  –      2026-11-17 11:06  dev, prod",
     ] == release_table([release], NOW)
+    assert (
+        "r42      abc1234  backend-api 9f2c1e  –      1.0.0-4f53cda18c2b  2026-11-17 11:06  dev, prod"
+        == release_table([release | {"app_version": "1.0.0-4f53cda18c2b"}], NOW)[1]
+    )
     assert "prod web-0 r42 | it \N{REPLACEMENT CHARACTER}rang" == log_line(
         {"environment": "prod", "service": "web", "task": "prod-blue-0", "release": "r42", "line": "it \x07rang"},
         NOW,

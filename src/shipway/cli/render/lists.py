@@ -9,21 +9,22 @@ from shipway.cli.render.text import clock_time, plain, short, table
 
 
 def release_table(releases: list[dict[str, Any]], now: float) -> list[str]:
-    """One line for each release, the newest first."""
+    """One line for each release, the newest first; with bundles where there are any."""
+    bundles = any(release.get("app_version") for release in releases)
     rows = [
         (
             release["id"],
             short(release["commit"]),
             ", ".join(f"{name} {digest[:6]}" for name, digest in release["artifacts"].items()),
             release["model_version"] or "–",
+            *([release["app_version"] or "–"] if bundles else []),
             clock_time(release["created_at"], now),
             ", ".join(release["serves"]) or "–",
         )
         for release in releases
     ]
-    return table(("RELEASE", "COMMIT", "ARTIFACTS", "MODEL", "MADE", "SERVES"), rows) or [
-        "no release yet: shipway deploy"
-    ]
+    headers = ("RELEASE", "COMMIT", "ARTIFACTS", "MODEL", *(["BUNDLE"] if bundles else []), "MADE", "SERVES")
+    return table(headers, rows) or ["no release yet: shipway deploy"]
 
 
 def audit_table(entries: list[dict[str, Any]], now: float) -> list[str]:

@@ -72,6 +72,7 @@ def release(view: ReleaseView) -> Json:
         "created_at": view.created_at,
         "artifacts": {name: artifact.digest for name, artifact in view.artifacts.items()},
         "model_version": view.model_version,
+        "app_version": view.app_version,
         "serves": list(view.serves),
     }
 
