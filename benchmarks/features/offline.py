@@ -15,7 +15,7 @@ from benchmarks.throwaway import CHECKOUT
 from shipway.core.errors import ShipwayError
 
 _SIZES: dict[Effort, tuple[int, int, int]] = {
-    "quick": (2, 200_000, 50_000), "normal": (3, 1_000_000, 200_000), "full": (7, 1_000_000, 500_000),
+    "quick": (2, 200_000, 200_000), "normal": (3, 1_000_000, 200_000), "full": (7, 1_000_000, 500_000),
 }  # fmt: skip
 """Rounds; rows, and as many records, in memory; rows and records in files."""
 _OURS, _STRICT, _PANDAS = "ours, in memory", "ours, in memory, written before", "merge_asof"
