@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model_monitoring.bodies import UNREADABLE, Prediction, Row, predictions_of, rows_of
-from model_monitoring.lines import Known, Line, Side, chunks_of, decoded, numbers, seconds
+from model_monitoring.lines import Line, Side, UsualRequests, chunks_of, decoded, numbers, seconds
 
 BATCH = 8192
 """Rows of a batch, at least, where there are so many."""
@@ -62,7 +62,7 @@ class Capture:
         """From `since` to before `until`, in Unix time. `order` names the features of rows without names."""
         self._since, self._until = since, until
         self._order = tuple(order)
-        self._known = Known(order)
+        self._usual = UsualRequests(order)
         self.lines = 0
         self.unreadable: Counter[str] = Counter()
         self.oldest, self.newest = math.inf, -math.inf
@@ -97,7 +97,7 @@ class Capture:
             self.lines -= 1
             return
         asked, answered = line.capture_data.endpoint_input, line.capture_data.endpoint_output
-        values = self._known.rows(asked.data) if asked.encoding == "JSON" else None
+        values = self._usual.rows(asked.data) if asked.encoding == "JSON" else None
         rows = self._others(asked) if values is None else None
         predictions = self._predictions(answered)
         count = len(values or rows or ())

@@ -92,7 +92,7 @@ def seconds(text: str) -> float:
     return (at.replace(tzinfo=UTC) if at.tzinfo is None else at).timestamp()
 
 
-class Known:
+class UsualRequests:
     """Reads requests in the shape that clients mostly send, `{"instances": [{...}]}` of all of the schema's features.
 
     It is several times quicker than to read objects of any names; what does not fit is left to `bodies`.
