@@ -77,7 +77,7 @@ def trained(training: Program, prepared: Job, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def packaged(training: Program, prepared: Job, trained: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that publishing takes."""
-    inputs = {name: prepared.output_folder(name) for name in ("test", "prepared")}
+    inputs = {name: prepared.output_folder(name) for name in ("training", "test", "prepared")}
     root = tmp_path_factory.mktemp("package") / "ml"
     trainer = Trainer(training, None, prepared.output_folder("training"))
     job = trainer.process(root, "package", [], {**inputs, "model": trained.root / "model"})

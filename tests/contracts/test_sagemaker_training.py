@@ -156,7 +156,11 @@ def test_processing_jobs(
         "tune": (SEARCH, {"training": prepared.output_folder("training")}, {"tuning/tuning.json"}),
         "evaluate": ([], model, {"evaluation/evaluation.json", "latency/latency.json"}),
         "bias": (["--facet", "origin=EWR", "--facet", "distance>1000"], model, {"bias/analysis.json"}),
-        "package": ([], model, {"package/model.txt", "package/holdout.csv", "package/metadata.json"}),
+        "package": (
+            [],
+            {**model, "training": prepared.output_folder("training")},
+            {f"package/{name}" for name in ("model.txt", "holdout.csv", "baseline.csv", "metadata.json")},
+        ),
     }[step]
     job = trainer.process(tmp_path / "ml", step, words, inputs)
     assert (0, None) == (job.exit_code, job.message), job.output

@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_nothing_half(
         "train": ([], {}),
         "evaluate": ([], tested),
         "bias": (["--facet", "origin=EWR"], tested),
-        "package": ([], {**tested, "prepared": prepared / "prepared"}),
+        "package": ([], {**tested, "training": tmp_path / "some", "prepared": prepared / "prepared"}),
     }[name]
     both = pl.concat([pl.read_parquet(prepared / part / "rows.parquet") for part in ("training", "test")])
     for folder in ("two-months", "some"):

@@ -31,7 +31,7 @@ UNSURE = replace(BETTER, brier_difference=Bounds(-0.0007, -0.002, 0.0003))
         (
             replace(BETTER, brier_difference=Bounds(-0.0005, -0.001, -0.0001)),
             "no evidence",
-            "not surely better by 0.0002 than the champion",
+            "not surely better by 0.0003 than the champion",
         ),
         (replace(BETTER, calibration_error=0.12), "refuse", "calibration error 0.120, allowed 0.1"),
         (replace(BETTER, calibration_error=0.052), "refuse", "the champion's 0.031: allowed 0.02 more"),

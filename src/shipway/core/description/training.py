@@ -27,7 +27,7 @@ class ModelGate(Strict):
 
     min_labels: int = Field(default=1000, ge=2, description="fewer labelled rows decide nothing")
     min_improvement: float = Field(
-        default=0.0002,
+        default=0.0003,
         ge=0,
         le=1,
         description="how much better the Brier score must surely be: another seed is no reason",
