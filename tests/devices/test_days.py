@@ -194,4 +194,4 @@ def test_no_false_verdict_in_two_hundred_runs() -> None:
         world.run(days=1.5)
         happened.append(world.happened)
     assert [] == [one for one in happened if "taken back" in one]
-    assert 190 <= sum("promoted" in one for one in happened)
+    assert 170 <= sum("promoted" in one for one in happened)
