@@ -26,6 +26,8 @@ export default defineConfig({
   build: {
     target: ["chrome111", "safari16.4"],
     reportCompressedSize: false,
+    // Beside the files, which do not name them: errors on devices are read by them, no device gets one.
+    sourcemap: "hidden",
     rolldownOptions: {
       treeshake: {
         // Ionic's packages do not say so, but a component that nobody imports does nothing: four tenths of the bundle.

@@ -134,7 +134,7 @@ def start(bucket: Bucket, key: SigningKey, engine: Engine, clock: Clock, tmp_pat
         follower = Follower(parameter_at(settings.parameter), bucket_at(settings.bucket or "", LARGEST), key) if (
             settings.parameter and settings.bucket
         ) else None  # fmt: skip
-        store = Store(engine_for({"DATABASE_URL": str(engine.url)}), clock)
+        store = Store(engine_for({"DATABASE_URL": str(engine.url)}), clock, patience=_BOUND)
         context = _serving(uvicorn.Config(create_app(settings, store, follower, clock), log_config=None, lifespan="on"))
         port = context.__enter__()
         stops.append(lambda: context.__exit__(None, None, None))

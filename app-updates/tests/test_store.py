@@ -71,7 +71,8 @@ def open_store(address: str, shared: Engine, clock: Clock) -> Iterator[Open]:
     opened: list[Store] = []
 
     def begin() -> Store:
-        store = Store(_engine(address), clock)
+        # of a machine that does ten other things, too
+        store = Store(_engine(address), clock, patience=120)
         store.start()
         opened.append(store)
         return store

@@ -68,6 +68,7 @@ def test_native_projects(app: App, bundle: str, tmp_path: Path) -> None:
             copy.run([*capacitor, "add", platform], APP_ENVIRONMENT="stage")
             copy.run([*capacitor, "sync", platform], APP_ENVIRONMENT="stage")
             assert "com.example.ontime.stage" == json.loads((copy.folder / config).read_text())["appId"]
+        assert [] == [path for folder in ("android", "ios") for path in (copy.folder / folder).rglob("*.map")]
         copy.npm("run", "native", "stamp")
         assert f"versionCode {native['build']}\n" in (copy.folder / "android/app/build.gradle").read_text()
         project = (copy.folder / "ios/App/App.xcodeproj/project.pbxproj").read_text()

@@ -68,8 +68,8 @@ class _Waiting:
 class Store:
     """Changes of devices, one transaction after the other, and the counts over all of them."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time, patience: float = PATIENCE) -> None:
+        self._engine, self._clock, self._patience = engine, clock, patience
         self._insert: Callable[[Table], Any] = insert_postgres if engine.dialect.name == "postgresql" else insert_sqlite
         self._waiting: queue.Queue[_Waiting | None] = queue.Queue(_MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -93,9 +93,9 @@ class Store:
         except queue.Full as error:
             raise StoreFull from error
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE)
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._patience)
         except TimeoutError as error:
-            raise StoreAway(f"no answer within {PATIENCE:g} s") from error
+            raise StoreAway(f"no answer within {self._patience:g} s") from error
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:

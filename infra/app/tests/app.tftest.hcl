@@ -18,7 +18,7 @@ run "all_that_exists_once" {
   command = apply
 
   assert {
-    condition     = toset(keys(output.pipelines)) == toset(["dev", "stage", "prod"]) && toset(keys(output.repositories)) == toset(["backend-api", "ml-model-service"])
+    condition     = toset(keys(output.pipelines)) == toset(["dev", "stage", "prod"]) && toset(keys(output.repositories)) == toset(["app-updates", "backend-api", "ml-model-service"])
     error_message = "a pipeline for each environment, a repository for each service"
   }
   assert {

@@ -10,7 +10,7 @@ run "shares_a_network_in_the_size_minimal" {
     error_message = "found, not made"
   }
   assert {
-    condition     = toset(keys(module.environment.services)) == toset(["backend-api", "ml-model-service"])
-    error_message = "both services"
+    condition     = toset(keys(module.environment.services)) == toset(["app-updates", "backend-api", "ml-model-service"])
+    error_message = "every service of shipway.yaml"
   }
 }
