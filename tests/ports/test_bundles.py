@@ -1,0 +1,90 @@
+"""What the pipeline relies on of bundles: of those of this machine, and of the tests' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shipway.core.contract.bundles import Bundle, Offer
+from shipway.core.description.device_app import DeviceApp
+from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.ports import Bundles
+from shipway.core.releases.release import Commit
+from shipway.local.apps.bucket import BundleBucket
+from shipway.local.apps.bundle_builder import BundleBuilder
+from shipway.local.apps.bundles import LocalBundles
+from shipway.local.apps.node import NodeEnvironments
+from shipway.local.builds.confinement import Confinement
+from shipway.local.builds.python_environment import PythonEnvironments
+from shipway.local.model_tasks.parameters import FileParameters
+from shipway.local.source.git_source import GitSource
+from tests.doubles.bundles import FakeBundles
+from tests.git_repository import Repository
+
+APP = DeviceApp(path="phone", build="sh -c 'mkdir dist && cp index.html dist/'", lock="none", updates="updates")
+Build = Callable[[str], Bundle]
+"""Builds a commit whose app has this text."""
+
+
+@pytest.fixture(params=["in memory", "this machine"])
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bundles, Build]:
+    """Each of the two, where nothing answers devices."""
+    if request.param == "in memory":
+        fake = FakeBundles()
+        fake.counts = None
+        return fake, lambda text: fake.build(Commit(text, "", ""), "phone", APP, lambda _: None)
+    repository, state = Repository(tmp_path / "app"), tmp_path / "app" / ".shipway"
+    source, confinement = GitSource(tmp_path / "app"), Confinement.of_machine(tmp_path / "app")
+    bucket = BundleBucket(state / "bucket")
+    nodes = NodeEnvironments(state / "environments", PythonEnvironments(state / "environments", confinement))
+    builder = BundleBuilder(state, source, bucket, nodes, confinement)
+    bundles = LocalBundles(builder, bucket, FileParameters(state / "parameters"), lambda _: ())
+
+    def build(text: str) -> Bundle:
+        commit = repository.commit({"phone/index.html": text, "phone/native.json": '{"version": "1.0"}'})
+        return bundles.build(source.resolve(commit), "phone", APP, lambda _: None)
+
+    return bundles, build
+
+
+def test_equal_apps_are_one_bundle(made: tuple[Bundles, Build]) -> None:
+    """The same content has the same version; what is new comes first in the list."""
+    bundles, build = made
+    first, second = build("one"), build("two")
+    assert first == build("one")
+    assert first.version != second.version
+    assert [second, first] == list(bundles.versions())
+    assert first == bundles.bundle(first.version)
+    assert {} == dict(bundles.calls(first.version))
+
+
+def test_only_what_was_built_is_verified(made: tuple[Bundles, Build]) -> None:
+    """Another content is refused; an unknown version is named."""
+    bundles, build = made
+    bundle = build("one")
+    bundles.verify(bundle.version, bundle.content)
+    with pytest.raises(Refused):
+        bundles.verify(bundle.version, "0" * 64)
+    with pytest.raises(UsageError, match="no bundle"):
+        bundles.bundle("1.0.0-000000000000")
+
+
+def test_the_last_offer_is_in_force(made: tuple[Bundles, Build]) -> None:
+    """Of each environment by itself; before the first one there is none."""
+    bundles, build = made
+    version = build("one").version
+    assert bundles.offered("prod") is None
+    for offer in (Offer(candidate=version, percent=5.0), Offer(version)):
+        bundles.offer("prod", offer)
+        assert offer == bundles.offered("prod")
+    assert bundles.offered("dev") is None
+
+
+def test_nobody_tells_where_nothing_answers_devices(made: tuple[Bundles, Build]) -> None:
+    """Neither counts nor errors are made up."""
+    bundles, _ = made
+    for ask in (bundles.told, bundles.crashes):
+        with pytest.raises(ShipwayError):
+            ask("prod")
