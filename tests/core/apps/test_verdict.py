@@ -22,6 +22,8 @@ STABLE = BundleCounts(5000, 4990, 10, 20000, 200)
         (BundleCounts(500, 475, 25), STABLE, "rollback", "(5 %, stable 0.2 %)"),
         (BundleCounts(500, 475, 25), NONE, "promote", "25 of 500"),  # within what is allowed alone
         (BundleCounts(50, 48, 2), STABLE, "hold", "not conclusive yet"),
+        (BundleCounts(10, 10, 0, 10, 2), STABLE, "hold", "2 of 10 sessions"),  # a bundle as good as stable: once in 30
+        (BundleCounts(10, 10, 0, 10, 6), STABLE, "rollback", "6 of 10 sessions"),
         (BundleCounts(50, 50, 0, 400, 80), STABLE, "rollback", "80 of 400 sessions met an uncaught error"),
         (BundleCounts(50, 50, 0, 400, 6), STABLE, "promote", "0 of 50"),
         (BundleCounts(49, 49), STABLE, "hold", "49 of 50 devices seen"),

@@ -7,15 +7,18 @@ interval for the difference, corrected for looking often.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from shipway.core.contract.bundles import BundleCounts
 from shipway.core.description.device_app import BundleGuard
 from shipway.core.observations.observation import Traffic
-from shipway.core.verdicts.intervals import repeated_z, wilson
+from shipway.core.verdicts.intervals import chance_of, repeated_z, wilson
 from shipway.core.verdicts.traffic import difference_low
 from shipway.core.verdicts.verdict import Count, Verdict
 
 _LIKELY = 1.0
+_FEW = 1_000
+"""Devices or sessions; of more than these score intervals are exact enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,14 @@ class _Measure:
         low, _ = wilson(self.candidate.errors, self.candidate.requests, z)
         if low > self.most / 100:
             return True
-        if self.stable.requests < fewest:
+        if self.stable.requests < fewest or difference_low(self.candidate, self.stable, z) <= self.increase / 100:
             return False
-        return difference_low(self.candidate, self.stable, z) > self.increase / 100
+        return self.candidate.requests > _FEW or self._is_no_chance(z)
+
+    def _is_no_chance(self, z: float) -> bool:
+        """Whether the allowed rate would hardly make so many: score intervals are too narrow for two bad ones of ten."""
+        allowed = self.stable.errors / self.stable.requests + self.increase / 100
+        return chance_of(self.candidate.errors, self.candidate.requests, min(allowed, 1.0)) < 1 - NormalDist().cdf(z)
 
     def suspicious(self) -> bool:
         """Whether it is worse than allowed, though that may be chance."""

@@ -56,10 +56,11 @@ def native_key(version: str) -> tuple[int, ...]:
 def native_of(version: str, build: str) -> str:
     """The native version of a shell: its version and its build number, as builds of one version may differ in plugins.
 
-    >>> native_of("1.0.0", "12")
-    '1.0.0.12'
+    >>> native_of("1.0.0", "12"), native_of("1.4", "3")
+    ('1.0.0.12', '1.4.0.3')
     """
-    return f"{version}.{build}" if build else version
+    missing = ".0" * (2 - version.count("."))
+    return f"{version}{missing}.{build}" if build else version
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,22 @@ def wilson(errors: int, requests: int, z: float) -> tuple[float, float]:
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
+def chance_of(errors: int, requests: int, rate: float) -> float:
+    """How likely so many errors, or more, are by chance where `rate` of the requests fail: the binomial distribution's tail.
+
+    >>> round(chance_of(2, 10, 0.04), 3)
+    0.058
+    """
+    if rate <= 0:
+        return 1.0 if errors <= 0 else 0.0
+    logs = (
+        math.lgamma(requests + 1) - math.lgamma(n + 1) - math.lgamma(requests - n + 1)
+        + n * math.log(rate) + (requests - n) * math.log1p(-rate)
+        for n in range(max(errors, 0), requests + 1)
+    )  # fmt: skip
+    return 1.0 if rate >= 1 else min(1.0, math.fsum(math.exp(log) for log in logs))
+
+
 def quantile(samples: Sequence[float]) -> float:
     """The sample's own 95th percentile; `samples` is not empty.
 
