@@ -10,13 +10,14 @@ demo: $(VENV)/.ready
 	@$(BIN)/shipway demo
 
 test: $(VENV)/.ready check
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/mobile -m "not lengthy"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/mobile -m "not lengthy" --durations=20 --durations-min=8
 	@$(BIN)/python tests/parts.py $(PARTS)
 
-# What takes long and rests on others' tests: a model and a password changed on an emulated AWS, the steps of a training as
+# What takes long and rests on others' tests: the parts' slow tests, a model and a password changed on an emulated AWS, the steps of a training as
 # jobs, the page of commands played anew.
 test-more: $(VENV)/.ready
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/mobile -m lengthy
+	@$(BIN)/python tests/parts.py --slow $(PARTS)
 
 # The mobile app: its own checks and tests, and the app in Chromium through the real router, backend and model service.
 mobile-test: $(VENV)/.ready

@@ -110,8 +110,8 @@ def test_an_app_without_an_aws_section(aws: OnAws) -> None:
 
 
 def test_vcpus_at_the_largest() -> None:
-    """Two services of .25 in three environments of 2, 3 and 6 tasks, and prod's second side beside them."""
-    assert (2 + 3 + 6 + 6) * 2 * 0.25 == quotas.needed(repositorys())
+    """Three services of .25 in three environments of 2, 3 and 6 tasks, and prod's second side beside them."""
+    assert (2 + 3 + 6 + 6) * 3 * 0.25 == quotas.needed(repositorys())
 
 
 def described(root: Path, region: str) -> None:

@@ -28,7 +28,8 @@ def test_the_tests_of_core_need_no_folder_but_src(file: Path) -> None:
     others = {
         name
         for name in imported(file)
-        if name.split(".")[0] not in {*sys.stdlib_module_names, "pytest", "hypothesis", "jsonschema_rs", "pydantic"}
+        if name.split(".")[0]
+        not in {*sys.stdlib_module_names, "pytest", "hypothesis", "jsonschema_rs", "pydantic", "xxhash"}
         and not name.startswith(("shipway.core", "tests.core."))
     }
     assert (set(), False) == (others, "importlib" in imported(file))

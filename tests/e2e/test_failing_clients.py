@@ -40,7 +40,7 @@ def test_failing_and_hanging_requests_are_noticed(shipway: Shipway) -> None:
     global count
     count = globals().get("count", 0) + (path == "/")
     if path == "/" and count % 2:
-        threading.Event().wait(12)
+        threading.Event().wait(4)
     return 200, "late"
     """
     shipway.behave(hangs, "hang half of the requests")

@@ -78,6 +78,7 @@ def test_the_wheel_holds_what_infra_init_writes(wheel: Path) -> None:
     assert {name: (ROOT / "infra" / name).read_bytes() for name in wanted} == packed
 
 
+@pytest.mark.lengthy
 def test_a_model_is_published(shipway: Shipway, tmp_path: Path) -> None:
     """By the command line in an empty folder: the program makes golden requests, the model server's code reads."""
     shipway.description["model"] = {"name": "delays"}

@@ -15,6 +15,8 @@ import pytest
 
 from conftest import WINDOWS, reason, run, step, train
 
+pytestmark = pytest.mark.slow
+
 MOST_WRITES = 60
 TUNE = ["--vary", "leaves=4..31", "--set", "rounds=2", "--trials", "2", "--months", "1"]
 

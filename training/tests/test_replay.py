@@ -16,6 +16,8 @@ from ontime_features.observation import WEATHER, counts
 from training import source
 from training.replay import World, main
 
+pytestmark = pytest.mark.slow
+
 Event = dict[str, Any]
 NOVEMBER = "2013-11"
 """In it the clocks are set back."""

@@ -69,7 +69,7 @@ def test_a_bundle_is_built_and_kept(workshop: Workshop) -> None:
     """Its metadata says what it is, needs and calls; its zip is what its digest says."""
     bundle = workshop.build(FILES)
     stored = workshop.bucket.folder / bundle.version / "bundle.zip"
-    assert ("1.2.3", "1.2.3", {"web": ("GET /ask",)}) == (bundle.native, bundle.package_version, dict(bundle.uses))
+    assert ("1.2.0.3", "1.2.0.3", {"web": ("GET /ask",)}) == (bundle.native, bundle.package_version, dict(bundle.uses))
     assert (bundle.digest, bundle.size) == (hashlib.sha256(stored.read_bytes()).hexdigest(), stored.stat().st_size)
     assert DOCUMENT == workshop.bundles.calls(bundle.version)["web"].document
     assert [bundle] == list(workshop.bundles.versions())
