@@ -161,7 +161,7 @@ class Rehearsal:
         trainer = Trainer(training, None, prepared.output_folder("training"))
         trained = trainer.run(root / "train", {"rounds": rounds, "learning-rate": "0.2"})
         assert trained.exit_code == 0, trained.output
-        inputs = {name: prepared.output_folder(name) for name in ("test", "prepared")} | {
+        inputs = {name: prepared.output_folder(name) for name in ("training", "test", "prepared")} | {
             "model": trained.root / "model"
         }
         packaged = trainer.process(root / "package", "package", (), inputs)
