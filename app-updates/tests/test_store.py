@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from app_updates import rules, tables
 from app_updates.contract.bundles import BUILTIN, BundleCounts, Offer, Running
+from app_updates.counts import crash_groups, told, vital_buckets
 from app_updates.databases import WrongDatabase, engine_for
 from app_updates.rules import Shelf
 from app_updates.store import UNSEEN, Store, StoreAway, Visit
@@ -109,10 +111,10 @@ def test_devices_of_several_tasks_are_counted_once(open_store: Open) -> None:
         )
     )
     assert {A.version, None} == set(answers)
-    told = one.told()
-    assert BundleCounts(offered=100, started=100, sessions=100) == told.of(A.version)
-    assert {A.version: Running(100, START + 1)} == told.running
-    assert told == other.told()
+    found = one.in_transaction(told)
+    assert BundleCounts(offered=100, started=100, sessions=100) == found.of(A.version)
+    assert {A.version: Running(100, START + 1)} == found.running
+    assert found == other.in_transaction(told)
 
 
 def test_what_was_answered_is_kept(open_store: Open) -> None:
@@ -161,9 +163,35 @@ def test_crashes_are_grouped_by_kind_and_place_and_count_devices(open_store: Ope
     asyncio.run(
         _all(*(store.visit("d0", lambda v: v.vitals.append((A.version, Vital("LCP", 800.0)))) for _ in range(3)))
     )
-    groups = {str(one["stack"])[-4:-1]: (one["times"], one["devices"], one["kind"]) for one in store.crash_groups()}
+    groups = {
+        str(one["stack"])[-4:-1]: (one["times"], one["devices"], one["kind"])
+        for one in store.in_transaction(crash_groups)
+    }
     assert {"1:7": (6, 3, "TypeError"), "2:7": (1, 1, "TypeError")} == groups
-    assert {A.version: {"LCP": {Vital("LCP", 800.0).bucket: 3}}} == store.vital_buckets()
+    assert {A.version: {"LCP": {Vital("LCP", 800.0).bucket: 3}}} == store.in_transaction(vital_buckets)
+
+
+def test_tasks_that_count_the_same_do_not_wait_in_a_ring(open_store: Open) -> None:
+    """Two tasks are told the same crashes and vitals at once, each in another order: all of them are counted."""
+    one, other = open_store(), open_store()
+    crashes = [(A.version, Crash("E", "m", f"f (https://localhost/i.js:{line}:1)")) for line in range(1, 21)]
+    vitals = [(A.version, Vital("LCP", 100.0 * 2**step)) for step in range(10)]
+
+    def tells(order: int) -> Callable[[Visit], None]:
+        def change(visit: Visit) -> None:
+            visit.crashes += crashes[::order]
+            visit.vitals += vitals[::order]
+
+        return change
+
+    asyncio.run(
+        _all(
+            *(one.visit(f"one{number}", tells(1)) for number in range(20)),
+            *(other.visit(f"other{number}", tells(-1)) for number in range(20)),
+        )
+    )
+    assert [(40, 40)] * 20 == [(group["times"], group["devices"]) for group in one.in_transaction(crash_groups)]
+    assert [40] * 10 == list(one.in_transaction(vital_buckets)[A.version]["LCP"].values())
 
 
 def test_devices_that_do_not_call_are_forgotten(open_store: Open, clock: Clock) -> None:
@@ -174,8 +202,8 @@ def test_devices_that_do_not_call_are_forgotten(open_store: Open, clock: Clock) 
     asyncio.run(_all(store.visit("new", check_in(A.version, clock.now))))
     clock.now += 1
     assert (1, 0) == (store.forget(), store.forget())
-    told = store.told()
-    assert (1, 1) == (told.of(A.version).offered, told.running[A.version].devices)
+    found = store.in_transaction(told)
+    assert (1, 1) == (found.of(A.version).offered, found.running[A.version].devices)
 
 
 def test_database_that_is_away_is_said(tmp_path: Path, clock: Clock) -> None:
@@ -188,6 +216,30 @@ def test_database_that_is_away_is_said(tmp_path: Path, clock: Clock) -> None:
     empty = Store(engine_for({"DATABASE_URL": f"sqlite:///{tmp_path / 'devices.db'}"}), clock)
     assert "python -m app_updates.tables" in (empty.check() or "")
     empty.close()
+
+
+def test_database_that_goes_away_at_the_last_moment_is_said(engine: Engine, clock: Clock) -> None:
+    """A commit that fails is StoreAway as well, or the hourly forgetting would end with it."""
+    store = Store(engine, clock)
+
+    @event.listens_for(engine, "commit")
+    def _gone(_connection: object) -> None:
+        raise OperationalError("COMMIT", {}, OSError("gone"))
+
+    with pytest.raises(StoreAway):
+        store.forget()
+
+
+def test_request_that_nobody_waits_for_any_more_costs_nothing(
+    engine: Engine, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once its patience has ended; the database is not asked."""
+    store = Store(engine, clock, patience=0)
+    with pytest.raises(StoreAway):
+        asyncio.run(_all(store.visit("d", check_in(BUILTIN, START))))
+    store.start()
+    store.close()
+    assert [] == caplog.messages
 
 
 def test_tables_are_made_once_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

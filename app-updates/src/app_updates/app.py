@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from app_updates import rules, telemetry
+from app_updates import counts, rules, telemetry
 from app_updates.contract.bundles import BUILTIN
 from app_updates.following import Follower, Offering
 from app_updates.limits import Limits
@@ -197,16 +197,16 @@ class Endpoints:
         """The counts of all bundles, of all tasks."""
         if self._settings.lacking is not None:
             raise Fault(503, "nothing_offered", self._settings.lacking)
-        told = await asyncio.to_thread(self._store.told)
+        told = await asyncio.to_thread(self._store.in_transaction, counts.told)
         return Response(told.text(), media_type="application/json")
 
     async def taken_back(self, _request: Request) -> Response:
-        return JSONResponse({"devices": await asyncio.to_thread(self._store.taken_back)})
+        return JSONResponse({"devices": await asyncio.to_thread(self._store.in_transaction, counts.taken_back)})
 
     async def crashes(self, _request: Request) -> Response:
         """Uncaught errors by bundle and place, and the 75th percentile of each web vital."""
-        groups = await asyncio.to_thread(self._store.crash_groups)
-        buckets = await asyncio.to_thread(self._store.vital_buckets)
+        groups = await asyncio.to_thread(self._store.in_transaction, counts.crash_groups)
+        buckets = await asyncio.to_thread(self._store.in_transaction, counts.vital_buckets)
         vitals = {
             version: {
                 name: {"p75": round(telemetry.percentile(found, 0.75), 4), "times": sum(found.values())}

@@ -1,4 +1,4 @@
-"""Devices and their bundles in the database, shared by all tasks: any one of them answers for all.
+"""Devices and their bundles in the database, shared by all tasks: each change of a device, and what it told.
 
 A request's change is applied by the store's own thread, in one transaction with whatever else waits at that moment, and
 is answered once that is committed: a task that is killed has answered nothing that is not kept.
@@ -11,18 +11,19 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgres
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app_updates.contract.bundles import BUILTIN, BundleCounts, Running, Told
-from app_updates.rules import OTHER, Device, Trial
+from app_updates.contract.bundles import BUILTIN
+from app_updates.rules import Device, Trial
 from app_updates.tables import crash_devices, crashes, devices, trials, vitals
 from app_updates.telemetry import Crash, Vital
 
@@ -34,11 +35,10 @@ PATIENCE = 5.0
 """Seconds that a request waits for its commit."""
 UNSEEN = 90 * 86_400.0
 """Seconds after which a device that did not call is forgotten."""
-_MOST_VERSIONS = 200
-"""Told of, those with the most devices: what devices call themselves must not flood whoever reads it."""
 _MOST_CRASHES = 200
 """Kept of a version: an app that makes up new ones all the time fills no disk."""
 _TRIAL = [one.name for one in fields(Trial)]
+_VITAL = ("version", "name", "bucket")
 
 
 class StoreAway(Exception):
@@ -66,7 +66,7 @@ class _Waiting:
 
 
 class Store:
-    """Changes of devices, one transaction after the other, and the counts over all of them."""
+    """Changes of devices, one transaction after the other."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time, patience: float = PATIENCE) -> None:
         self._engine, self._clock, self._patience = engine, clock, patience
@@ -106,7 +106,9 @@ class Store:
                     self._waiting.put(None)
                     break
                 batch.append(following)
-            self._carry_out([one for one in batch if not one.future.cancelled()])
+            awaited = [one for one in batch if not one.future.cancelled()]
+            if awaited:
+                self._carry_out(awaited)
 
     def _carry_out(self, batch: Sequence[_Waiting]) -> None:
         done: list[tuple[Future[Any], Any]] = []
@@ -118,6 +120,7 @@ class Store:
             log.warning("the database did not take %d changes: %s", len(batch), away)
             done = [(one.future, away) for one in batch]
         except Exception as error:
+            # Whatever it is: whoever waits is answered, and the thread goes on to the next ones.
             log.exception("%d changes failed", len(batch))
             done = [(one.future, error) for one in batch]
         for future, answer in done:
@@ -151,8 +154,8 @@ class Store:
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["device", "version"], set_=values), changed
             )
-        for visit in visits.values():
-            self._keep_telemetry(connection, visit)
+        self._keep_crashes(connection, visits)
+        self._keep_vitals(connection, visits.values())
         return done
 
     def _load(self, connection: Connection, ids: list[str]) -> dict[str, Device]:
@@ -167,104 +170,43 @@ class Store:
             known[row["device"]].trials[row["version"]] = Trial(**{name: row[name] for name in _TRIAL})
         return known
 
-    def _keep_telemetry(self, connection: Connection, visit: Visit) -> None:
+    def _keep_crashes(self, connection: Connection, visits: Mapping[str, Visit]) -> None:
+        """In one order, as tasks add to the same rows: they never wait for one another in a ring."""
         now = self._clock()
-        for version, crash in visit.crashes:
-            of = (crashes.c.version == version, crashes.c.crash == crash.crash)
+        found = [(version, crash.crash, id, crash) for id, visit in visits.items() for version, crash in visit.crashes]
+        for version, name, device, crash in sorted(found, key=lambda one: one[:3]):
+            of = (crashes.c.version == version, crashes.c.crash == name)
             known = connection.execute(update(crashes).where(*of).values(times=crashes.c.times + 1, last_at=now))
             if known.rowcount == 0:
                 kept = connection.execute(select(func.count()).where(crashes.c.version == version)).scalar_one()
                 if kept >= _MOST_CRASHES:
                     continue
-                row = {"version": version, "crash": crash.crash, **asdict(crash)}
+                row = {"version": version, "crash": name, **asdict(crash)}
                 statement = self._insert(crashes).values(**row, first_at=now, last_at=now, times=1)
                 again = {"times": crashes.c.times + 1, "last_at": now}
                 connection.execute(statement.on_conflict_do_update(index_elements=["version", "crash"], set_=again))
-            seen = {"version": version, "crash": crash.crash, "device": visit.device.id}
+            seen = {"version": version, "crash": name, "device": device}
             connection.execute(self._insert(crash_devices).values(seen).on_conflict_do_nothing())
-        for version, vital in visit.vitals:
-            row = {"version": version, "name": vital.name, "bucket": vital.bucket, "times": 1}
-            statement = self._insert(vitals).values(row)
-            again = {"times": vitals.c.times + 1}
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["version", "name", "bucket"], set_=again)
-            )
 
-    # --- what is told of all devices; these block
+    def _keep_vitals(self, connection: Connection, visits: Iterable[Visit]) -> None:
+        """In one order, as for crashes; what is told of one bucket is added at once."""
+        times = Counter((version, vital.name, vital.bucket) for visit in visits for version, vital in visit.vitals)
+        if not times:
+            return
+        statement = self._insert(vitals)
+        more = {"times": vitals.c.times + statement.excluded.times}
+        rows = [dict(zip(_VITAL, key, strict=True), times=number) for key, number in sorted(times.items())]
+        connection.execute(statement.on_conflict_do_update(index_elements=_VITAL, set_=more), rows)
 
-    def told(self) -> Told:
-        """The counts of `GET /bundles`: starts and failures of devices that were offered the bundle, sessions of all.
+    # --- what blocks
 
-        Raises StoreAway.
-        """
-        counted = trials.c.offered_at.is_not(None)
-        count = [
-            func.sum(case((counted, 1), else_=0)),
-            func.sum(case((counted & trials.c.started_at.is_not(None) & trials.c.failed_at.is_(None), 1), else_=0)),
-            func.sum(case((counted & trials.c.failed_at.is_not(None), 1), else_=0)),
-            func.sum(trials.c.sessions),
-            func.sum(trials.c.errors),
-        ]
-        with self._reading() as connection:
-            rows = connection.execute(
-                select(trials.c.version, *count)
-                .group_by(trials.c.version)
-                .order_by(count[0].desc())
-                .limit(_MOST_VERSIONS)
-            ).all()
-            failures = connection.execute(
-                select(trials.c.version, trials.c.reason, func.count())
-                .where(counted, trials.c.failed_at.is_not(None)).group_by(trials.c.version, trials.c.reason)
-            ).all()  # fmt: skip
-            running = connection.execute(
-                select(devices.c.running, func.count(), func.max(devices.c.seen_at))
-                .group_by(devices.c.running).order_by(func.count().desc()).limit(_MOST_VERSIONS)
-            ).all()  # fmt: skip
-        reasons: dict[str, dict[str, int]] = {}
-        for version, reason, times in failures:
-            reasons.setdefault(version, {})[reason] = int(times)
-        return Told(
-            {
-                version: BundleCounts(
-                    int(offered), int(started), int(failed), int(sessions), int(errors), reasons.get(version, {})
-                )
-                for version, offered, started, failed, sessions, errors in rows
-            },
-            {version: Running(int(number), float(seen)) for version, number, seen in running if version != OTHER},
-        )
-
-    def taken_back(self) -> list[dict[str, object]]:
-        """Each device that was told to leave a bundle, with the reason; the newest thousand."""
-        columns = (
-            trials.c.device,
-            trials.c.version,
-            trials.c.taken_back_at,
-            trials.c.taken_back_reason,
-            devices.c.running,
-            devices.c.seen_at,
-        )
-        query = (
-            select(*columns).join(devices, devices.c.id == trials.c.device).where(trials.c.taken_back_at.is_not(None))
-        )
-        with self._reading() as connection:
-            rows = connection.execute(query.order_by(trials.c.taken_back_at.desc()).limit(1_000)).mappings()
-            return [dict(row) for row in rows]
-
-    def crash_groups(self) -> list[dict[str, object]]:
-        """Uncaught errors by version and place, with how often and on how many devices; the most recent 500."""
-        same = (crash_devices.c.version == crashes.c.version, crash_devices.c.crash == crashes.c.crash)
-        number = select(func.count()).where(*same).scalar_subquery()
-        query = select(crashes, number.label("devices")).order_by(crashes.c.last_at.desc()).limit(500)
-        with self._reading() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
-
-    def vital_buckets(self) -> dict[str, dict[str, dict[int, int]]]:
-        """How often each bucket of each web vital was told, by version."""
-        found: dict[str, dict[str, dict[int, int]]] = {}
-        with self._reading() as connection:
-            for version, name, bucket, times in connection.execute(select(vitals)).all():
-                found.setdefault(version, {}).setdefault(name, {})[bucket] = times
-        return found
+    def in_transaction(self, query: Callable[[Connection], Value]) -> Value:
+        """What `query` answers, such as one of `counts.py`. Raises StoreAway."""
+        try:
+            with self._engine.begin() as connection:
+                return query(connection)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreAway(str(error)[:300]) from error
 
     def check(self) -> str | None:
         """Why the database can't be used; None where it can."""
@@ -278,31 +220,15 @@ class Store:
     def forget(self) -> int:
         """Remove the devices that did not call for `UNSEEN`; answers how many. Raises StoreAway."""
         unseen = select(devices.c.id).where(devices.c.seen_at < self._clock() - UNSEEN)
-        with self._reading() as connection:
+
+        def remove(connection: Connection) -> int:
+            # Locked first, as a visit does: none of them calls again between one statement and the next.
+            connection.execute(unseen.order_by(devices.c.id).with_for_update())
             connection.execute(delete(trials).where(trials.c.device.in_(unseen)))
             connection.execute(delete(crash_devices).where(crash_devices.c.device.in_(unseen)))
-            return connection.execute(delete(devices).where(devices.c.seen_at < self._clock() - UNSEEN)).rowcount
+            return connection.execute(delete(devices).where(devices.c.id.in_(unseen))).rowcount
 
-    def _reading(self) -> _Reading:
-        return _Reading(self._engine)
-
-
-class _Reading:
-    """A transaction whose faults are StoreAway."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._context = engine.begin()
-
-    def __enter__(self) -> Connection:
-        try:
-            return self._context.__enter__()
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreAway(str(error)[:300]) from error
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        self._context.__exit__(kind, error, traceback)
-        if isinstance(error, SQLAlchemyError | OSError):
-            raise StoreAway(str(error)[:300]) from error
+        return self.in_transaction(remove)
 
 
 def _answer(change: Callable[[Visit], Any], visit: Visit) -> Any:
