@@ -30,11 +30,11 @@ def check(bundle: Bundle, content: bytes) -> frozenset[str]:
         raise _refused(bundle, f"has the SHA-256 {found}, its metadata says {bundle.digest}")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _names(bundle, archive.infolist())
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-        if isinstance(error, BundleRefused):
-            raise
+            files = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        # A newer version of the format is NotImplementedError, a name that is no text UnicodeDecodeError.
         raise _refused(bundle, f"is no zip: {error}") from error
+    return _names(bundle, files)
 
 
 def _names(bundle: Bundle, files: list[zipfile.ZipInfo]) -> frozenset[str]:
@@ -46,6 +46,8 @@ def _names(bundle: Bundle, files: list[zipfile.ZipInfo]) -> frozenset[str]:
     for file in files:
         kind = stat.S_IFMT(file.external_attr >> 16)
         path = PurePosixPath(file.filename)
+        if not file.filename:
+            raise _refused(bundle, "holds a file that has no name")
         if path.is_absolute() or ".." in path.parts or "\\" in file.filename or ":" in file.filename:
             raise _refused(bundle, f"holds {file.filename[:100]!r}, which leads out of its folder")
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -126,17 +126,25 @@ class Follower:
     def _bring(self, version: str) -> None:
         try:
             ready = self._prepare(version)
-        except (Unreadable, OSError) as error:
-            self._not_before[version] = self._clock() + _AGAIN
-            self._say(version, str(error))
-            return
         except (BundleRefused, BundlesError) as error:
             self.offering = replace(self.offering, refused={**self.offering.refused, version: str(error)})
             self._say(version, f"never served: {error}")
             return
+        except (Unreadable, OSError) as error:
+            self._try_later(version, str(error))
+            return
+        except Exception as error:
+            # Unforeseen, such as a library's: it must cost no other bundle, nor the start of this task.
+            log.exception("%s could not be prepared", version)
+            self._try_later(version, f"{version}: {type(error).__name__}: {error}")
+            return
         self.offering = replace(self.offering, ready={**self.offering.ready, version: ready})
         self._say(version, "")
         log.info("%s can be served", version)
+
+    def _try_later(self, version: str, why: str) -> None:
+        self._not_before[version] = self._clock() + _AGAIN
+        self._say(version, why)
 
     def _prepare(self, version: str) -> Ready:
         bundle = read_bundle(self._bucket(f"{version}/metadata.json"))
