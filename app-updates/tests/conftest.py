@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,8 @@ import uvicorn
 from sqlalchemy import Engine
 
 from app_updates.app import create_app
-from app_updates.archives import LARGEST
 from app_updates.databases import engine_for
-from app_updates.following import Follower
-from app_updates.places import bucket_at, parameter_at
+from app_updates.following import Follower, follower_of
 from app_updates.settings import read_settings
 from app_updates.signing import SigningKey
 from app_updates.store import Store
@@ -61,7 +59,6 @@ class Task:
     follower: Follower | None
     store: Store
     host: str = "ota.example"
-    sent: dict[str, str] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """`body` goes out as JSON, unless it is bytes."""
@@ -131,9 +128,7 @@ def start(bucket: Bucket, key: SigningKey, engine: Engine, clock: Clock, tmp_pat
                 "APP_BUNDLES_BUCKET": bucket.folder.as_uri(),
             }
         settings = read_settings(given)
-        follower = Follower(parameter_at(settings.parameter), bucket_at(settings.bucket or "", LARGEST), key) if (
-            settings.parameter and settings.bucket
-        ) else None  # fmt: skip
+        follower = follower_of(settings)
         store = Store(engine_for({"DATABASE_URL": str(engine.url)}), clock, patience=_BOUND)
         context = _serving(uvicorn.Config(create_app(settings, store, follower, clock), log_config=None, lifespan="on"))
         port = context.__enter__()

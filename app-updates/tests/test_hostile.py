@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app_updates.app import LARGEST_BODY
 from app_updates.contract.bundles import read_told
+from app_updates.requests import LARGEST_BODY
 from tests.conftest import Task
 
 POSTS = ("/ota/updates", "/ota/stats", "/ota/started", "/ota/channel", "/ota/v1/logs", "/ota/v1/traces")

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -28,7 +29,7 @@ RATE, DEVICES = 100, 400
 
 @dataclass
 class Process:
-    """A task; its port is the one that it says it listens on."""
+    """A task, on the port that it was given."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -79,8 +80,6 @@ def processes(bucket: Bucket, key: SigningKey, tmp_path: Path) -> Iterator[list[
 
 
 def free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app_updates.contract.bundles import BUILTIN, Bundle, Offer
+from app_updates.contract.bundles import BUILTIN, Offer
 from app_updates.rules import (
     DAY,
     MOST_SESSIONS,
@@ -138,8 +138,3 @@ def test_whatever_a_device_says_a_bundle_that_failed_there_is_not_offered_again(
         for trial in device.trials.values():
             assert 0 <= trial.errors <= trial.sessions
             assert trial.version != BUILTIN or trial.failed_at is None
-
-
-def test_bundles_here_are_what_the_rules_think() -> None:
-    """The tests' own bundles run on the tests' native app."""
-    assert all(isinstance(one, Bundle) and one.native == "1.0.0.1" for one in (A, B))

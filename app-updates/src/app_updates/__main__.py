@@ -16,12 +16,11 @@ for number in (signal.SIGTERM, signal.SIGINT):
 import uvicorn  # noqa: E402
 
 from app_updates.app import create_app  # noqa: E402
-from app_updates.archives import LARGEST  # noqa: E402
 from app_updates.databases import WrongDatabase, engine_for  # noqa: E402
-from app_updates.following import Follower  # noqa: E402
+from app_updates.following import follower_of  # noqa: E402
 from app_updates.logs import start_logging  # noqa: E402
-from app_updates.places import WrongPlace, bucket_at, parameter_at  # noqa: E402
-from app_updates.settings import Settings, WrongSetting, read_settings  # noqa: E402
+from app_updates.places import WrongPlace  # noqa: E402
+from app_updates.settings import WrongSetting, read_settings  # noqa: E402
 from app_updates.store import Store  # noqa: E402
 
 
@@ -59,13 +58,6 @@ def main() -> None:
     server.run()
     if not server.started:
         raise SystemExit(3)
-
-
-def follower_of(settings: Settings) -> Follower | None:
-    """Follows what is offered; None where something is lacking for that. Raises WrongPlace."""
-    if settings.parameter is None or settings.bucket is None or settings.key is None:
-        return None
-    return Follower(parameter_at(settings.parameter), bucket_at(settings.bucket, LARGEST), settings.key)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -29,30 +29,14 @@ from app_updates.messages import (
     read_stats,
     version_named,
 )
+from app_updates.requests import ANSWERS, Fault, read_body
 from app_updates.settings import Settings
 from app_updates.store import Store, StoreAway, StoreFull, Visit
 
 log = logging.getLogger(__name__)
-LARGEST_BODY = 512 * 1024
-_BODY_PATIENCE = 10.0
 _FORGET_EVERY = 3_600.0
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
 _UP_TO_DATE = {"kind": "up_to_date", "error": "no_new_version_available", "message": "No new version available"}
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-class Fault(Exception):
-    """What is answered instead: a status, the updater's word for it, a sentence, and when to come again."""
-
-    def __init__(self, status: int, error: str, message: str, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.status, self.error, self.message, self.retry_after = status, error, message, retry_after
-
-    @property
-    def response(self) -> Response:
-        headers = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
-        body = {"kind": "failed", "error": self.error, "message": self.message}
-        return JSONResponse(body, self.status, headers)
 
 
 class Endpoints:
@@ -65,25 +49,25 @@ class Endpoints:
     @property
     def routes(self) -> list[Route]:
         return [
-            Route("/ota/updates", _caught(self.update), methods=["POST"]),
-            Route("/ota/stats", _caught(self.stats), methods=["POST"]),
-            Route("/ota/started", _caught(self.started), methods=["POST"]),
-            Route("/ota/channel", _caught(self.channel), methods=["GET", "POST", "PUT", "DELETE"]),
-            Route("/ota/bundles/{version}.zip", _caught(self.bundle), methods=["GET"]),
-            Route("/ota/v1/logs", _caught(self.logs), methods=["POST"]),
-            Route("/ota/v1/traces", _caught(self.traces), methods=["POST"]),
+            Route("/ota/updates", self.update, methods=["POST"]),
+            Route("/ota/stats", self.stats, methods=["POST"]),
+            Route("/ota/started", self.started, methods=["POST"]),
+            Route("/ota/channel", self.channel, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/ota/bundles/{version}.zip", self.bundle, methods=["GET"]),
+            Route("/ota/v1/logs", self.logs, methods=["POST"]),
+            Route("/ota/v1/traces", self.traces, methods=["POST"]),
             Route("/health", self.health, methods=["GET"]),
             Route("/ready", self.ready, methods=["GET"]),
-            Route("/bundles", _caught(self.bundles), methods=["GET"]),
-            Route("/taken-back", _caught(self.taken_back), methods=["GET"]),
-            Route("/crashes", _caught(self.crashes), methods=["GET"]),
+            Route("/bundles", self.bundles, methods=["GET"]),
+            Route("/taken-back", self.taken_back, methods=["GET"]),
+            Route("/crashes", self.crashes, methods=["GET"]),
         ]
 
     # --- the updater
 
     async def update(self, request: Request) -> Response:
         """Which bundle the device is to have."""
-        asked = read_check_in(parsed(await _body(request)))
+        asked = read_check_in(parsed(await read_body(request)))
         self._let_in(asked.device)
         offering = self._offering()
 
@@ -117,7 +101,7 @@ class Endpoints:
 
     async def stats(self, request: Request) -> Response:
         """What became of bundles, in the updater's words. A report that came twice counts once."""
-        stats = read_stats(parsed(await _body(request)))
+        stats = read_stats(parsed(await read_body(request)))
         device = self._one_device({stat.device for stat in stats})
 
         def change(visit: Visit) -> None:
@@ -134,17 +118,16 @@ class Endpoints:
         name = self._settings.environment or "default"
         if request.method == "GET":
             return JSONResponse([{"id": name, "name": name, "public": True, "allow_self_set": False}])
+        await read_body(request)
         if request.method == "PUT":
-            await _body(request)
             return JSONResponse({"channel": name, "status": "default", "allowSet": False})
-        await _body(request)
         raise Fault(400, "channel_self_set_not_allowed", f"the channel is the environment, here {name}")
 
     # --- the app
 
     async def started(self, request: Request) -> Response:
         """A page's first request. Where a file that spoke is not in the bundle, it is the word of the page before."""
-        word = read_first_word(parsed(await _body(request)))
+        word = read_first_word(parsed(await read_body(request)))
         self._let_in(word.device)
         ready = self._offering().ready.get(word.version)
         stranger = ready is not None and word.file != "" and word.file not in ready.names
@@ -159,7 +142,7 @@ class Endpoints:
 
     async def logs(self, request: Request) -> Response:
         """Uncaught errors and web vitals, as OTLP/JSON."""
-        found = list(telemetry.read_logs(parsed(await _body(request))))
+        found = list(telemetry.read_logs(parsed(await read_body(request))))
         device = self._one_device({source.device for source, _ in found})
         if device is not None:
             await self._visit(device, lambda visit: self._take(visit, found))
@@ -167,7 +150,7 @@ class Endpoints:
 
     async def traces(self, request: Request) -> Response:
         """Spans go into the log, where the trace's other parts are looked for."""
-        found = list(telemetry.read_spans(parsed(await _body(request))))
+        found = list(telemetry.read_spans(parsed(await read_body(request))))
         self._one_device({source.device for source, _ in found})
         for source, span in found:
             fields = {"trace": span.trace, "name": span.name, "ms": span.ms, "bundle": source.version}
@@ -235,13 +218,13 @@ class Endpoints:
         """The device that a body comes from, let in; None where it tells nothing. Raises WrongMessage, Fault."""
         if len(named) > 1:
             raise WrongMessage(f"expected the words of one device, found {len(named)}")
-        for name in named:
-            device = device_named(name)
-            if device is None:
-                raise WrongMessage("device.id: expected 1 to 128 printable ASCII characters")
-            self._let_in(device)
-            return device
-        return None
+        if not named:
+            return None
+        device = device_named(*named)
+        if device is None:
+            raise WrongMessage("device.id: expected 1 to 128 printable ASCII characters")
+        self._let_in(device)
+        return device
 
     def _take(self, visit: Visit, found: list[tuple[telemetry.Source, telemetry.Crash | telemetry.Vital]]) -> None:
         for source, record in found:
@@ -294,40 +277,7 @@ def create_app(settings: Settings, store: Store, follower: Follower | None, cloc
             allow_headers=["content-type", "traceparent"], expose_headers=["retry-after"],
         )  # fmt: skip
         middleware.append(cors)
-    return Starlette(routes=endpoints.routes, middleware=middleware, lifespan=lifespan)
-
-
-def _caught(handler: Handler) -> Handler:
-    async def answer(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except Fault as fault:
-            return fault.response
-        except WrongMessage as error:
-            return Fault(400, "wrong_body", str(error)).response
-        except telemetry.WrongTelemetry as error:
-            return Fault(400, "wrong_body", str(error)).response
-        except StoreAway:
-            return Fault(503, "storage_unavailable", "the database did not answer; try again", 5).response
-
-    return answer
-
-
-async def _body(request: Request) -> bytes:
-    """Bounded in size and time. Raises Fault."""
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(_BODY_PATIENCE):
-            async for part in request.stream():
-                size += len(part)
-                if size > LARGEST_BODY:
-                    raise Fault(413, "body_too_large", f"the body is larger than {LARGEST_BODY} bytes")
-                parts.append(part)
-    except TimeoutError as error:
-        raise Fault(408, "body_too_slow", f"the body did not arrive within {_BODY_PATIENCE:g} s") from error
-    except ClientDisconnect as error:
-        raise Fault(400, "client_left", "the client left before its request was complete") from error
-    return b"".join(parts)
+    return Starlette(routes=endpoints.routes, middleware=middleware, exception_handlers=ANSWERS, lifespan=lifespan)
 
 
 async def _forget(store: Store) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from app_updates.archives import LARGEST, BundleRefused, check
 from app_updates.contract.bundles import BUILTIN, LARGEST_OFFER, Bundle, BundlesError, Offer, read_bundle, read_offer
-from app_updates.places import Bucket, Parameter, Unreadable
+from app_updates.places import Bucket, Parameter, Unreadable, bucket_at, parameter_at
 from app_updates.rules import Shelf
+from app_updates.settings import Settings
 from app_updates.signing import SigningKey
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,13 @@ class Offering:
     def shelf(self) -> Shelf:
         """As the rules take it."""
         return Shelf({version: one.bundle for version, one in self.ready.items()}, self.refused)
+
+
+def follower_of(settings: Settings) -> Follower | None:
+    """Follows what is offered; None where something is lacking for that. Raises WrongPlace."""
+    if settings.parameter is None or settings.bucket is None or settings.key is None:
+        return None
+    return Follower(parameter_at(settings.parameter), bucket_at(settings.bucket, LARGEST), settings.key)
 
 
 class Follower:

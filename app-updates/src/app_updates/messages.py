@@ -63,7 +63,9 @@ def read_check_in(found: object) -> CheckIn:
     """Raises WrongMessage."""
     message = _object(found)
     native = native_of(str(message.get("version_build", "")), str(message.get("version_code", "")))
-    return CheckIn(_device(message), _version(message.get("version_name")), native if _WORD.fullmatch(native) else "")
+    return CheckIn(
+        _device(message), version_named(message.get("version_name")), native if _WORD.fullmatch(native) else ""
+    )
 
 
 def read_stats(found: object) -> list[Stat]:
@@ -75,7 +77,7 @@ def read_stats(found: object) -> list[Stat]:
     for message in map(_object, messages):
         action = message.get("action")
         if isinstance(action, str) and _WORD.fullmatch(action):
-            version, mark = _version(message.get("version_name")), str(message.get("timestamp", ""))[:64]
+            version, mark = version_named(message.get("version_name")), str(message.get("timestamp", ""))[:64]
             stats.append(Stat(_device(message), action, version, mark if mark.isprintable() else ""))
     return stats
 
@@ -88,12 +90,12 @@ def read_first_word(found: object) -> FirstWord:
         raise WrongMessage("session_id: expected 1 to 64 letters, digits and . _ : -")
     if not isinstance(file, str) or len(file) > 300:
         raise WrongMessage("file: expected the path of the script that speaks, 300 characters at most")
-    return FirstWord(_device(message), _version(message.get("version")), session, file.lstrip("/"))
+    return FirstWord(_device(message), version_named(message.get("version")), session, file.lstrip("/"))
 
 
 def version_named(found: object) -> str:
     """A bundle's name as it is kept: names that are none of ours are one."""
-    return _version(found)
+    return found if isinstance(found, str) and (found == BUILTIN or VERSION.fullmatch(found)) else OTHER
 
 
 def device_named(found: object) -> str | None:
@@ -112,7 +114,3 @@ def _device(message: Mapping[str, Any]) -> str:
     if device is None:
         raise WrongMessage("device_id: expected 1 to 128 printable ASCII characters")
     return device
-
-
-def _version(found: object) -> str:
-    return found if isinstance(found, str) and (found == BUILTIN or VERSION.fullmatch(found)) else OTHER

@@ -7,7 +7,6 @@ tables hold.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -173,11 +172,3 @@ def _text(found: object, longest: int) -> str:
 def _nanoseconds(found: object) -> int:
     text = str(found)
     return int(text) if re.fullmatch(r"\d{1,20}", text) else 0
-
-
-def as_json(body: bytes) -> object:
-    """Raises WrongTelemetry."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise WrongTelemetry("the body is not JSON") from error
