@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from tests.contracts.programs import Answer
 
 BUILTIN = "builtin"
 
@@ -43,17 +45,7 @@ class Behaviour(Enum):
     """What arrives is not what was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-Ask = Callable[[str, str, "bytes | None"], Reply]
+Ask = Callable[[str, str, "bytes | None"], Answer]
 """Method, path and body → what is answered. Raises OSError where nobody does."""
 
 
@@ -85,7 +77,7 @@ class Device:
     errs_at: Callable[[int], bool] = lambda _: False
     """Whether the page meets an error at this start of the app, by its number."""
     starts: int = 0
-    last: Reply | None = None
+    last: Answer | None = None
 
     def open(self, now: float) -> None:
         """The app comes to the front at `now`: a bundle that waits is shown, then the updater asks for another."""
@@ -183,7 +175,7 @@ class Device:
                 "version_build": version, "version_code": build, "version_os": "15", "plugin_version": "8.51.23",
                 "is_emulator": False, "is_prod": True, "defaultChannel": "prod"}  # fmt: skip
 
-    def _post(self, path: str, body: object) -> Reply:
+    def _post(self, path: str, body: object) -> Answer:
         return self.ask("POST", path, json.dumps(body).encode())
 
 
@@ -203,7 +195,7 @@ def opened(answer: Mapping[str, str], content: bytes, public_key: str | None) ->
         padded = decryptor.update(content) + decryptor.finalize()
         plain = unpadder.update(padded) + unpadder.finalize()
         expected = key.recover_data_from_signature(bytes.fromhex(answer["checksum"]), PKCS1v15(), None)
-    except Exception as error:
+    except (KeyError, ValueError, InvalidSignature) as error:
         raise Refused from error
     if hashlib.sha256(plain).digest() != expected:
         raise Refused
@@ -215,12 +207,12 @@ def over_http(address: str) -> Ask:
     """Asks the environment's router, or a task, at `http://HOST:PORT`; a connection for each request, as phones come and go."""
     host, port = urlsplit(address).hostname, urlsplit(address).port
 
-    def ask(method: str, path: str, body: bytes | None) -> Reply:
+    def ask(method: str, path: str, body: bytes | None) -> Answer:
         connection = http.client.HTTPConnection(host or "", port, timeout=10)
         try:
             connection.request(method, path, body, {"content-type": "application/json"} if body else {})
             answer = connection.getresponse()
-            return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         finally:
             connection.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.contract.bundles import Offer, Told, read_told
-from tests.devices.device import Reply
+from tests.contracts.programs import Answer
 
 # A part of its own, whose rules need nothing but Python: not installed here, and not copied.
 sys.path.insert(0, str(Path(__file__).parents[2] / "app-updates" / "src"))
@@ -41,9 +41,9 @@ class Service:
         """The parameter's text, as Shipway writes it and the service reads it."""
         self.offer = bundles.read_offer(offer.text())
 
-    def ask(self, method: str, path: str, body: bytes | None) -> Reply:
+    def ask(self, method: str, path: str, body: bytes | None) -> Answer:
         if method == "GET":
-            return Reply(200, {}, b"a zip")
+            return Answer(200, {}, b"a zip")
         found = json.loads(body or b"null")
         if path == "/ota/updates":
             asked = messages.read_check_in(found)
@@ -88,5 +88,5 @@ class Service:
         return self.devices.setdefault(name, rules.Device(name))
 
 
-def _json(found: object) -> Reply:
-    return Reply(200, {}, json.dumps(found).encode())
+def _json(found: object) -> Answer:
+    return Answer(200, {}, json.dumps(found).encode())
