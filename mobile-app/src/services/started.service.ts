@@ -10,6 +10,8 @@ export interface Place {
 /** Seconds between two tries; the service takes a bundle for silent when its page has not spoken for 30 s. */
 const SHORTEST = 1;
 const LONGEST = 15;
+/** Refusals of this moment: the network was too slow, or the device asked too often. */
+const TRY_AGAIN = [408, 429];
 
 /**
  * Say that the bundle has started, until somebody has heard it. `file` is the script that speaks: where a shell has
@@ -22,9 +24,9 @@ export async function sayStarted(place: Place, file: string, wait = sleep): Prom
 
 async function heard(api: string, body: string): Promise<boolean> {
   try {
-    // Plain text: the browser asks nothing before, and so the word goes out at once.
+    // As plain text it needs no preflight request, so it goes out at once.
     const { status } = await fetch(`${api}/ota/started`, { method: "POST", body, keepalive: true });
-    return status < 500 && status !== 429;
+    return status < 500 && !TRY_AGAIN.includes(status);
   } catch {
     return false;
   }

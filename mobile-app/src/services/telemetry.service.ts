@@ -18,7 +18,7 @@ const INFO = 9;
 const ERROR = 17;
 const LONGEST_STACK = 4_000;
 
-/** From now on, and what was kept before. */
+/** Tells errors from now on, those that were kept before, and web vitals. */
 export function start(place: Place, errors: Errors): void {
   errors.pass((found) => void send(place, [errorRecord(found)]));
   const vitals: LogRecord[] = [];
@@ -51,11 +51,11 @@ export function logsRequest(place: Place, logRecords: LogRecord[]): object {
 
 async function send(place: Place, records: LogRecord[]): Promise<void> {
   try {
-    // Plain text, so that a page that is going needs no answer of the browser's own question before.
+    // As plain text it needs no preflight request, whose answer a page that is being closed would not live to see.
     const body = JSON.stringify(logsRequest(place, records));
     await fetch(`${place.api}/ota/v1/logs`, { method: "POST", body, keepalive: true });
   } catch {
-    // Telling is tried once: the native layer reports what is lost here by itself.
+    // Tried once: the native layer reports uncaught errors as well.
   }
 }
 

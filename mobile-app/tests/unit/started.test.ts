@@ -33,7 +33,7 @@ test("says which bundle, device, session and file it is, without a question befo
 });
 
 test("says it again until it is heard, sooner than the service takes it for silent", async () => {
-  const fetch = network(new Error("offline"), 503, 429, new Error("offline"), 503, 503, 200);
+  const fetch = network(new Error("offline"), 503, 429, 408, 503, new Error("offline"), 200);
   const pauses: number[] = [];
   await sayStarted(PLACE, "/a.js", async (seconds) => void pauses.push(seconds));
   expect(fetch).toHaveBeenCalledTimes(7);
