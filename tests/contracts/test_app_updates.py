@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from shipway.core.contract.bundles import Bundle, Offer, read_told, version_of
-from tests.contracts.programs import Program, Service
+from tests.contracts.programs import ROOT, Program, Service
 from tests.devices.device import Behaviour, Device, Refused, opened, over_http
 from tests.waiting import wait_for
 
@@ -51,6 +55,18 @@ def task(program: Program, keys: tuple[str, str], folder: Path) -> Iterator[Serv
     assert 0 == program.run("-m", "app_updates.tables", **variables).returncode
     with program.serving(["-m", "app_updates"], folder / "log", variables, "/ready") as service:
         yield service
+
+
+def test_key_is_made_as_the_page_says(tmp_path: Path) -> None:
+    """Its commands, run as they stand there, but for the places where they write."""
+    page = (ROOT / "docs" / "mobile" / "updates.md").read_text()
+    block = re.search(r"```\n(.*?app_updates\.keys make.*?)```", page, re.DOTALL)
+    assert block is not None
+    commands = [line for line in block[1].splitlines() if not line.startswith("shipway secrets set")]
+    text = "\n".join(commands).replace("/dev/shm", str(tmp_path)).replace("mobile-app/config", str(tmp_path))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["sh", "-euc", text], cwd=ROOT, env={**os.environ, "PATH": path}, check=True, timeout=60)
+    assert (tmp_path / "keys" / "prod.pem").read_text().startswith("-----BEGIN RSA PUBLIC KEY-----\n")
 
 
 def put(folder: Path, name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app_updates.signing import KeyFault, SigningKey
+from app_updates.signing import MAKE, KeyFault, SigningKey
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.:\[\]-]+|\*")
 _PUBLIC = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?")
@@ -34,7 +34,7 @@ class Settings:
         """Why no bundle is offered, with what mends it; None where all is there."""
         if self.key is None:
             return (
-                "no signing key: python -m app_updates.keys make | shipway secrets set APP_SIGNING_KEY --env "
+                f"no signing key: {MAKE} | shipway secrets set APP_SIGNING_KEY --env "
                 f"{self.environment or 'ENVIRONMENT'}, name it under `secrets:` of this service, deploy"
             )
         if self.parameter is None or self.bucket is None:
