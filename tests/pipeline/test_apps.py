@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from shipway.core.apps.offering import Offering
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
 from shipway.core.description.app import App
 from shipway.core.errors import Refused
+from shipway.pipeline.offerings import Offerings
 from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
 
 WITH_APP = App.model_validate(
@@ -179,6 +181,41 @@ def test_a_bundle_that_cannot_be_offered_is_a_fault(house: House, devices: Devic
     house.bundles.offered = lambda environment: None  # type: ignore[method-assign]
     run = house.control.deploy("c1", "dev", "ann")
     assert "should offer" in house.until(run.id, "failed").reason
+
+
+def test_looks_are_as_far_apart_as_steps_allow(house: House, devices: Devices) -> None:
+    """Counts of all devices are asked for each ten seconds while a step lasts hours, and often while it is short."""
+    steady, asked = [0.0], [0]
+    told = house.bundles.told
+
+    def counted(environment: str) -> Told:
+        asked[0] += 1
+        return told(environment)
+
+    house.bundles.told = counted  # type: ignore[method-assign]
+    for commit, step_wait, expected in (("c1", 4 * 3600.0, 6), ("c2", 1.0, 60)):
+        app = WITH_APP.apps["phone"]
+        rollout = app.rollout.model_copy(update={"step_wait": step_wait})
+        house.described = WITH_APP.model_copy(update={"apps": {"phone": app.model_copy(update={"rollout": rollout})}})
+        devices.deploy(commit)
+        offerings = Offerings(house.store, house.bundles, house.parts.clock, lambda: steady[0])
+        asked[0] = 0
+        for _ in range(60):
+            steady[0] += 1.0
+            offerings.tend()
+        assert expected == asked[0]
+
+
+def test_what_the_loop_changes_meanwhile_is_no_fault(house: House, devices: Devices) -> None:
+    """A look that writes the next record while a run tells devices of the one before fails no run."""
+    offer = house.bundles.offer
+
+    def changed_after(environment: str, what: Offer) -> None:
+        offer(environment, what)
+        house.store.put(environment, replace(house.parts.offerings.of(environment), candidate=None))
+
+    house.bundles.offer = changed_after  # type: ignore[method-assign]
+    devices.deploy("c1")
 
 
 def test_what_cannot_be_asked_is_a_hold(house: House, devices: Devices) -> None:

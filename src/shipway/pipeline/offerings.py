@@ -25,14 +25,15 @@ from shipway.core.apps.offering import (
 )
 from shipway.core.contract.bundles import BUILTIN, Offer, Told
 from shipway.core.errors import ShipwayError
-from shipway.core.events import AuditEntry, Event, EventKind
+from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
 from shipway.core.ports import Bundles, Store
 from shipway.core.releases.release import Release
 from shipway.pipeline.clock_jumps import ClockJumps
 
-PLATFORM = "shipway"
 QUIET = 10.0
-"""Seconds from one look to the next at an environment where no bundle is on its way."""
+"""The most seconds from one look to the next at an environment."""
+_LOOKS_OF_A_STEP = 1000
+"""How often the bundle on its way is looked at within a step: each look has its devices counted, all of them."""
 
 
 class Offerings:
@@ -83,8 +84,7 @@ class Offerings:
                 self._put(after)
                 text = f"bundle {version} goes to {after.candidate.share:g} % of the devices" if after.candidate else ""
                 self._say("note", text or f"bundle {version} stays", environment, run)
-        self.tell(environment)
-        self.read_back(environment)
+        self._tell_surely(environment)
 
     def go_back(self, environment: str, leaving: Release | None, release: Release, run: str, by: str) -> None:
         """Before a release goes back: give devices its bundle. Whatever fails here is tried again; nobody waits for it."""
@@ -116,18 +116,19 @@ class Offerings:
                 self._put(after)
                 self._say("note", f"{action} by {who}: {told_in_short(after)}", environment)
                 self._audit(who, action, environment, why, _detail(after))
-        self.tell(environment)
-        self.read_back(environment)
+        self._tell_surely(environment)
         return after
 
     def tell(self, environment: str) -> None:
         """Write what the record says for whoever answers the devices, unless it is there."""
         with self._telling:
-            self._bundles.offer(environment, self._wanted(environment))
+            self._offer(environment)
 
-    def read_back(self, environment: str) -> None:
-        """Raise ShipwayError unless devices are offered what the record says."""
-        wanted, found = self._wanted(environment), self._bundles.offered(environment)
+    def _tell_surely(self, environment: str) -> None:
+        """Do as `tell`. Raises ShipwayError unless it can be read back."""
+        with self._telling:
+            wanted = self._offer(environment)
+            found = self._bundles.offered(environment)
         if found != wanted:
             raise ShipwayError(
                 f"{environment} should offer {told_in_short(self.of(environment))}, and offers {found}",
@@ -151,11 +152,11 @@ class Offerings:
 
     def _tend(self, offering: Offering) -> None:
         name, steady = offering.environment, self._steady()
-        # Where a crash or a full disk came between the record and the parameter.
-        self.tell(name)
-        if offering.candidate is None and steady - self._looked.get(name, -QUIET) < QUIET:
+        if steady - self._looked.get(name, -QUIET) < _pause(offering):
             return
         self._looked[name] = steady
+        # Where a crash or a full disk came between the record and the parameter.
+        self.tell(name)
         told = self.told(name)
         with self._store.transaction():
             before = self.of(name)
@@ -204,6 +205,17 @@ class Offerings:
             return before
         return begun(before, candidate, told)
 
+    def _offer(self, environment: str) -> Offer:
+        """Offer what the record says, and answer it. Held by `_telling`."""
+        wanted = self._wanted(environment)
+        try:
+            self._bundles.offer(environment, wanted)
+        except BaseException:
+            # The next look tries again.
+            self._looked.pop(environment, None)
+            raise
+        return wanted
+
     def _wanted(self, environment: str) -> Offer:
         offering = self.of(environment)
         natives = {}
@@ -223,6 +235,12 @@ class Offerings:
 
     def _audit(self, who: str, action: str, environment: str, why: str, detail: Mapping[str, object]) -> None:
         self._store.add_audit(AuditEntry(self._clock(), who, action, environment, why, detail))
+
+
+def _pause(offering: Offering) -> float:
+    """The least seconds from one look at the offering to the next."""
+    candidate = offering.candidate
+    return min(QUIET, candidate.policy.step_wait / _LOOKS_OF_A_STEP) if candidate is not None else QUIET
 
 
 def told_in_short(offering: Offering) -> str:
