@@ -16,6 +16,7 @@ from shipway.core.apps.offering import (
     Judged,
     Offering,
     begun,
+    counting,
     gone_back,
     judged,
     moved,
@@ -54,6 +55,7 @@ class Offerings:
         # Held from reading a record until devices are told, so that the newest record wins.
         self._telling = threading.Lock()
         self._looked: dict[str, float] = {}
+        self._unasked: dict[str, float] = {}
 
     def of(self, environment: str) -> Offering:
         """What is offered there; after the database was lost, what devices are offered still says it."""
@@ -76,7 +78,7 @@ class Offerings:
         if release.app_version is None or described is None:
             return
         version, policy, now = release.app_version, described[1].rollout, self._clock()
-        told = self.told(environment) or Told()
+        told = self.told(environment)
         with self._store.transaction():
             before = self.of(environment)
             after = self._brought(before, Candidate(version, policy, release.id, by, now, now), told, run)
@@ -158,14 +160,22 @@ class Offerings:
         # Where a crash or a full disk came between the record and the parameter.
         self.tell(name)
         told = self.told(name)
+        if told is not None:
+            self._unasked.pop(name, None)
+        unasked = 0.0 if told is not None else steady - self._unasked.setdefault(name, steady)
         with self._store.transaction():
             before = self.of(name)
             current = before if told is None else replace(before, seen=dict(told.running))
             found = None
             if current.candidate is not None:
-                # What can't be asked is a hold, which ends as holds do.
-                found = judged(current, told or Told(), self._clock(), PLATFORM)
-                current = found.offering if told is not None or found.what != "stays" else unknown(current)
+                if told is not None and not current.candidate.before:
+                    current = counting(current, told)
+                if told is not None or unasked >= current.candidate.policy.guard.hold_timeout:
+                    # What can't be asked for so long is a hold, which ends as holds do.
+                    found = judged(current, told or Told(), self._clock(), PLATFORM)
+                    current = found.offering
+                if told is None and current.candidate is not None:
+                    current = unknown(current)
             if current != before:
                 self._store.put(name, current)
             if found is not None and found.what != "stays":
@@ -191,7 +201,7 @@ class Offerings:
                 self._say("fail", text, environment)
                 self._audit(PLATFORM, "take back bundle", environment, gone.reason, _detail(offering))
 
-    def _brought(self, before: Offering, candidate: Candidate, told: Told, run: str) -> Offering:
+    def _brought(self, before: Offering, candidate: Candidate, told: Told | None, run: str) -> Offering:
         version = candidate.version
         if before.candidate is not None and before.candidate.version == version:
             return before

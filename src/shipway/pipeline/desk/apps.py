@@ -67,8 +67,10 @@ class PipelineApps(AppDesk):
             )
         self._check(environment, chosen)
 
+        told = self._offerings.told(environment)
+
         def change(offering: Offering) -> Offering:
-            return promoted(self._begun(offering, chosen, who), self._parts.clock())
+            return promoted(self._begun(offering, chosen, told, who), self._parts.clock())
 
         if offering.stable != chosen:
             self._offerings.change(environment, change, "promote bundle", who, why)
@@ -81,8 +83,10 @@ class PipelineApps(AppDesk):
         if self._offerings.of(environment).stable == version:
             raise UsageError(f"{environment} offers {version} to every device", fix="name another bundle")
 
+        told = self._offerings.told(environment)
+
         def change(offering: Offering) -> Offering:
-            return fixed(self._begun(offering, version, who), percent)
+            return fixed(self._begun(offering, version, told, who), percent)
 
         self._offerings.change(environment, change, "split the bundle", who, why)
         return self._view(environment)
@@ -122,11 +126,11 @@ class PipelineApps(AppDesk):
         self._offerings.change(environment, change, "roll the bundle back", who, why)
         return self._view(environment)
 
-    def _begun(self, offering: Offering, version: str, who: str) -> Offering:
+    def _begun(self, offering: Offering, version: str, told: Told | None, who: str) -> Offering:
         """The offering with the version as its candidate."""
         if offering.candidate is not None and offering.candidate.version == version:
             return offering
-        now, told = self._parts.clock(), self._offerings.told(offering.environment) or Told()
+        now = self._parts.clock()
         return begun(offering, Candidate(version, self._policy(offering.environment), None, who, now, now), told)
 
     def _check(self, environment: str, version: str) -> None:
