@@ -165,23 +165,32 @@ class Offerings:
         unasked = 0.0 if told is not None else steady - self._unasked.setdefault(name, steady)
         with self._store.transaction():
             before = self.of(name)
-            current = before if told is None else replace(before, seen=dict(told.running))
-            found = None
-            if current.candidate is not None:
-                if told is not None and not current.candidate.before:
-                    current = counting(current, told)
-                if told is not None or unasked >= current.candidate.policy.guard.hold_timeout:
-                    # What can't be asked for so long is a hold, which ends as holds do.
-                    found = judged(current, told or Told(), self._clock(), PLATFORM)
-                    current = found.offering
-                if told is None and current.candidate is not None:
-                    current = unknown(current)
-            if current != before:
-                self._store.put(name, current)
-            if found is not None and found.what != "stays":
+            after, found = self._after_look(before, told, unasked)
+            if after != before:
+                self._store.put(name, after)
+            if found is not None:
                 self._tell_of(found, name)
-        if found is not None and found.what != "stays":
+        if found is not None:
             self.tell(name)
+
+    def _after_look(self, offering: Offering, told: Told | None, unasked: float) -> tuple[Offering, Judged | None]:
+        """The offering as it is now, and what happened to its candidate, if anything did.
+
+        What can't be asked is a hold. It ends as holds do once it has lasted as long: for `unasked` seconds.
+        """
+        if told is not None:
+            offering = replace(offering, seen=dict(told.running))
+        candidate = offering.candidate
+        if candidate is None:
+            return offering, None
+        if told is None and unasked < candidate.policy.guard.hold_timeout:
+            return unknown(offering), None
+        if told is not None and not candidate.before:
+            offering = counting(offering, told)
+        found = judged(offering, told or Told(), self._clock(), PLATFORM)
+        if found.what != "stays":
+            return found.offering, found
+        return found.offering if told is not None else unknown(offering), None
 
     def _tell_of(self, found: Judged, environment: str) -> None:
         offering = found.offering
