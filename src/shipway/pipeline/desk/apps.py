@@ -23,7 +23,6 @@ from shipway.core.contract.bundles import BUILTIN, Told
 from shipway.core.description.device_app import BundleRollout, DeviceApp
 from shipway.core.desk import AppDesk
 from shipway.core.errors import Refused, UsageError
-from shipway.core.releases.release import Release
 from shipway.core.views import BundleInUseView, OfferingView, offering_view
 from shipway.pipeline.app_gate import AppGate
 from shipway.pipeline.parts import Parts
@@ -136,17 +135,13 @@ class PipelineApps(AppDesk):
     def _check(self, environment: str, version: str) -> None:
         """Refuse a bundle that is not there whole, or would not fit the API that serves."""
         self._parts.bundles.verify(version, self._parts.bundles.bundle(version).content)
-        if (release := self._serving(environment)) is not None:
+        if (release := self._parts.serving(environment)) is not None:
             refuse(misfits([self._gate.in_use(version)], self._gate.api(release)), environment)
 
     def _policy(self, environment: str) -> BundleRollout:
-        release = self._serving(environment)
+        release = self._parts.serving(environment)
         described = release.app.device_app if release is not None else None
         return (described or self._described())[1].rollout
-
-    def _serving(self, environment: str) -> Release | None:
-        record = self._parts.rollouts.record_of(environment)
-        return self._parts.store.get(Release, record.described_by or record.stable or "")
 
     def _view(self, environment: str) -> OfferingView:
         offering, told = self._offerings.of(environment), self._offerings.told(environment)
