@@ -7,6 +7,7 @@ control plane that died between saving an offering and telling the devices only 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -100,7 +101,7 @@ class Offering:
             stable=self.stable,
             candidate=candidate.version if candidate is not None else None,
             percent=candidate.share if candidate is not None else 0.0,
-            taken_back={one.version: one.reason[:LONGEST_REASON] for one in self.taken_back[-MOST_TAKEN_BACK:]},
+            taken_back={one.version: _short(one.reason) for one in self.taken_back[-MOST_TAKEN_BACK:]},
             older=older(self.stable, [one for one in self.history if not self.is_taken_back(one)], natives),
         )
 
@@ -121,6 +122,14 @@ class Offering:
         found = {version: one.devices for version, one in self.seen.items() if now - one.last_seen <= KEPT_IN_SIGHT}
         offered = [self.stable, *([self.candidate.version] if self.candidate is not None else [])]
         return {version: n for version, n in {**dict.fromkeys(offered, 0), **found}.items() if version != BUILTIN}
+
+
+def _short(reason: str) -> str:
+    """As much of it as JSON says in few letters: a parameter is bounded, and JSON escapes what is not ASCII."""
+    reason = reason[:LONGEST_REASON]
+    while len(json.dumps(reason)) > LONGEST_REASON + len('""'):
+        reason = reason[:-1]
+    return reason
 
 
 def older(stable: str, history: list[str], natives: Mapping[str, str]) -> tuple[str, ...]:
