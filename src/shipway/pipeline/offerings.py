@@ -84,8 +84,8 @@ class Offerings:
             after = self._brought(before, Candidate(version, policy, release.id, by, now, now), told, run)
             if after != before:
                 self._put(after)
-                text = f"bundle {version} goes to {after.candidate.share:g} % of the devices" if after.candidate else ""
-                self._say("note", text or f"bundle {version} stays", environment, run)
+                text = _goes(after.candidate) if after.candidate is not None else f"bundle {version} stays"
+                self._say("note", text, environment, run)
         self._tell_surely(environment)
 
     def go_back(self, environment: str, leaving: Release | None, release: Release, run: str, by: str) -> None:
@@ -197,10 +197,7 @@ class Offerings:
         match found.what:
             case "next":
                 assert offering.candidate is not None
-                candidate = offering.candidate
-                self._say(
-                    "note", f"bundle {candidate.version} goes to {candidate.share:g} % of the devices", environment
-                )
+                self._say("note", _goes(offering.candidate), environment)
             case "promoted":
                 self._say("done", f"bundle {offering.stable} is every device's: {found.verdict.reason}", environment)
                 self._audit(PLATFORM, "promote bundle", environment, found.verdict.reason, _detail(offering))
@@ -260,6 +257,10 @@ def _pause(offering: Offering) -> float:
     """The least seconds from one look at the offering to the next."""
     candidate = offering.candidate
     return min(QUIET, candidate.policy.step_wait / _LOOKS_OF_A_STEP) if candidate is not None else QUIET
+
+
+def _goes(candidate: Candidate) -> str:
+    return f"bundle {candidate.version} goes to {candidate.share:g} % of the devices"
 
 
 def told_in_short(offering: Offering) -> str:
