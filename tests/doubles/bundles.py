@@ -41,7 +41,7 @@ class FakeBundles(Bundles):
         if version not in self._built:
             at = 1e9 + len(self._built)
             self._built[version] = Bundle(version, content, content, 1000, self.native, "1.0.0", commit.id, at)
-            self._calls[version] = self.called
+        self._calls[version] = self.called
         return self._built[version]
 
     def versions(self) -> Sequence[Bundle]:

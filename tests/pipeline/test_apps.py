@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shipway.core.apps.gate import CalledApi
-from shipway.core.apps.offering import Offering
+from shipway.core.apps.offering import Offering, moved
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
 from shipway.core.description.app import App
 from shipway.core.errors import Refused
+from shipway.pipeline.offerings import Offerings
 from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
 
 WITH_APP = App.model_validate(
@@ -25,6 +27,13 @@ WITH_APP = App.model_validate(
 )
 API = {"paths": {"/ask": {"get": {"responses": {"200": {"description": "fine"}}}}}}
 OTHER_API = {"paths": {"/other": {"get": {"responses": {"200": {"description": "fine"}}}}}}
+
+
+def with_rollout(**changes: float) -> App:
+    """The app whose bundles go out otherwise."""
+    phone = WITH_APP.apps["phone"]
+    rollout = phone.rollout.model_copy(update=changes)
+    return WITH_APP.model_copy(update={"apps": {"phone": phone.model_copy(update={"rollout": rollout})}})
 
 
 class Devices:
@@ -181,6 +190,39 @@ def test_a_bundle_that_cannot_be_offered_is_a_fault(house: House, devices: Devic
     assert "should offer" in house.until(run.id, "failed").reason
 
 
+def test_looks_are_as_far_apart_as_steps_allow(house: House, devices: Devices) -> None:
+    """Counts of all devices are asked for each ten seconds while a step lasts hours, and often while it is short."""
+    steady, asked = [0.0], [0]
+    told = house.bundles.told
+
+    def counted(environment: str) -> Told:
+        asked[0] += 1
+        return told(environment)
+
+    house.bundles.told = counted  # type: ignore[method-assign]
+    for commit, step_wait, expected in (("c1", 4 * 3600.0, 6), ("c2", 1.0, 60)):
+        house.described = with_rollout(step_wait=step_wait)
+        devices.deploy(commit)
+        offerings = Offerings(house.store, house.bundles, house.parts.clock, lambda: steady[0])
+        asked[0] = 0
+        for _ in range(60):
+            steady[0] += 1.0
+            offerings.tend()
+        assert expected == asked[0]
+
+
+def test_what_the_loop_changes_meanwhile_is_no_fault(house: House, devices: Devices) -> None:
+    """A look that writes the next record while a run tells devices of the one before fails no run."""
+    offer = house.bundles.offer
+
+    def changed_after(environment: str, what: Offer) -> None:
+        offer(environment, what)
+        house.store.put(environment, replace(house.parts.offerings.of(environment), candidate=None))
+
+    house.bundles.offer = changed_after  # type: ignore[method-assign]
+    devices.deploy("c1")
+
+
 def test_what_cannot_be_asked_is_a_hold(house: House, devices: Devices) -> None:
     """While nothing answers devices, a bundle stays at its share, and the status says why."""
     version = devices.deploy("c1")
@@ -190,6 +232,36 @@ def test_what_cannot_be_asked_is_a_hold(house: House, devices: Devices) -> None:
     assert "is unknown" in house.control.apps.show("dev").candidate.verdict  # type: ignore[union-attr]
     devices.do(version, 10)
     assert 50.0 == devices.offer().percent
+
+
+def test_a_machine_that_was_off_takes_no_bundle_back(house: House, devices: Devices) -> None:
+    """What cannot be asked right after a start has not lacked for as long as the machine was off."""
+    house.described = with_rollout(step_wait=3600.0)
+    version = devices.deploy("c1")
+    devices.do(version, 10)
+    now, steady = house.parts.clock(), [0.0]
+    long_ago = now - 30 * 86400.0
+    house.store.change(Offering, "dev", lambda one: moved(one, long_ago - one.candidate.since))  # type: ignore[union-attr]
+    house.bundles.counts = None
+    offerings = Offerings(house.store, house.bundles, lambda: now + steady[0], lambda: steady[0])
+    offerings.tend()
+    assert version == devices.offer().candidate
+    steady[0] = 7 * 86400.0
+    offerings.tend()
+    assert version in devices.offer().taken_back
+
+
+def test_what_was_counted_before_is_not_held_against_it(house: House, devices: Devices) -> None:
+    """A bundle that begins once more while nobody can be asked is judged by what devices do from the first answer on."""
+    bad = devices.deploy("c1")
+    devices.do(bad, 0, 40)
+    told, house.bundles.counts = house.bundles.counts, None
+    house.control.apps.split("dev", f"{bad}=20%", "ann", "it was the network")
+    house.bundles.counts = told
+    house.parts.offerings.tend()
+    assert bad == devices.offer().candidate
+    devices.do(bad, 0, 80)
+    assert bad in devices.offer().taken_back
 
 
 def test_a_lost_database_takes_no_bundle_back(house: House, devices: Devices) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
+from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import Bundle, Offer
-from shipway.core.description.device_app import DeviceApp
+from shipway.core.description.device_app import Calls, DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports import Bundles
 from shipway.core.releases.release import Commit
@@ -24,8 +26,13 @@ from tests.doubles.bundles import FakeBundles
 from tests.git_repository import Repository
 
 APP = DeviceApp(path="phone", build="sh -c 'mkdir dist && cp index.html dist/'", lock="none", updates="updates")
-Build = Callable[[str], Bundle]
-"""Builds a commit whose app has this text."""
+DOCUMENT = {"paths": {"/ask": {"get": {}}}}
+
+
+class Build(Protocol):
+    """Builds a commit whose app has this text. It calls nothing, or `GET /ask`, which may be `optional`."""
+
+    def __call__(self, text: str, optional: tuple[str, ...] | None = None) -> Bundle: ...
 
 
 @pytest.fixture(params=["in memory", "this machine"])
@@ -34,7 +41,12 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bundles, Build
     if request.param == "in memory":
         fake = FakeBundles()
         fake.counts = None
-        return fake, lambda text: fake.build(Commit(text, "", ""), "phone", APP, lambda _: None)
+
+        def build_fake(text: str, optional: tuple[str, ...] | None = None) -> Bundle:
+            fake.called = {} if optional is None else {"web": CalledApi(DOCUMENT, ("GET /ask",), optional)}
+            return fake.build(Commit(text, "", ""), "phone", APP, lambda _: None)
+
+        return fake, build_fake
     repository, state = Repository(tmp_path / "app"), tmp_path / "app" / ".shipway"
     source, confinement = GitSource(tmp_path / "app"), Confinement.of_machine(tmp_path / "app")
     bucket = BundleBucket(state / "bucket")
@@ -42,9 +54,12 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bundles, Build
     builder = BundleBuilder(state, source, bucket, nodes, confinement)
     bundles = LocalBundles(builder, bucket, FileParameters(state / "parameters"), lambda _: ())
 
-    def build(text: str) -> Bundle:
-        commit = repository.commit({"phone/index.html": text, "phone/native.json": '{"version": "1.0"}'})
-        return bundles.build(source.resolve(commit), "phone", APP, lambda _: None)
+    def build(text: str, optional: tuple[str, ...] | None = None) -> Bundle:
+        files = {"index.html": text, "native.json": '{"version": "1.0"}', "api.json": json.dumps(DOCUMENT)}
+        commit = repository.commit({f"phone/{name}": content for name, content in files.items()})
+        calls = {} if optional is None else {"web": Calls(document="api.json", optional=optional)}
+        app = APP.model_copy(update={"calls": calls})
+        return bundles.build(source.resolve(commit), "phone", app, lambda _: None)
 
     return bundles, build
 
@@ -58,6 +73,15 @@ def test_equal_apps_are_one_bundle(made: tuple[Bundles, Build]) -> None:
     assert [second, first] == list(bundles.versions())
     assert first == bundles.bundle(first.version)
     assert {} == dict(bundles.calls(first.version))
+
+
+def test_what_a_bundle_calls_is_what_was_said_last(made: tuple[Bundles, Build]) -> None:
+    """The same content may be described otherwise by a newer commit."""
+    bundles, build = made
+    first = build("one", ())
+    assert {"web": CalledApi(DOCUMENT, ("GET /ask",))} == dict(bundles.calls(first.version))
+    assert first.version == build("one", ("GET /ask",)).version
+    assert ("GET /ask",) == bundles.calls(first.version)["web"].optional
 
 
 def test_only_what_was_built_is_verified(made: tuple[Bundles, Build]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from shipway.core.apps.gate import Api, BundleInUse, Misfit, misfits, refuse
+from shipway.core.apps.gate import Api, BundleInUse, check_document, misfits, refuse
 from shipway.core.contract.bundles import Told
-from shipway.core.errors import Refused, ShipwayError, UsageError
+from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.ports import Bundles, Source
 from shipway.core.releases.release import Release
 from shipway.pipeline.offerings import Offerings
@@ -29,19 +29,11 @@ class AppGate:
         The release's bundle is held to the API that a rollback would bring back (`stable`), and the bundles that devices
         of the environment run to the release's API. `tell` hears what could not be checked.
         """
-        found: list[Misfit] = []
         new = [self.in_use(release.app_version)] if release.app_version is not None else []
         pairs = [([*new, *self._running(environment, release.app_version, tell)], self.api(release, tell))]
         if stable is not None and new:
             pairs.insert(0, (new, self.api(stable, tell)))
-        for bundles, api in pairs:
-            try:
-                found += misfits(bundles, api)
-            except ValueError as error:
-                raise Refused(
-                    f"the APIs of {api.release} can't be compared: {error}", fix="correct its document"
-                ) from None
-        refuse(found, environment)
+        refuse([one for bundles, api in pairs for one in misfits(bundles, api)], environment)
 
     def in_use(self, version: str, devices: int = 0) -> BundleInUse:
         """The bundle with what it calls. Raises as `Bundles.calls` does."""
@@ -78,9 +70,8 @@ class AppGate:
 def document(content: bytes, name: str) -> dict[str, Any]:
     """An OpenAPI document's content. Raises UsageError where it is none."""
     try:
-        found = json.loads(content)
+        found: dict[str, Any] = json.loads(content)
     except ValueError as error:
         raise UsageError(f"{name} is not JSON: {error}", fix="commit the OpenAPI document as JSON") from None
-    if not isinstance(found, dict) or not isinstance(found.get("paths"), dict):
-        raise UsageError(f"{name} is no OpenAPI document: it has no `paths`", fix="commit the document itself")
+    check_document(found, name)
     return found

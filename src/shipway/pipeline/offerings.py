@@ -16,6 +16,7 @@ from shipway.core.apps.offering import (
     Judged,
     Offering,
     begun,
+    counting,
     gone_back,
     judged,
     moved,
@@ -25,14 +26,15 @@ from shipway.core.apps.offering import (
 )
 from shipway.core.contract.bundles import BUILTIN, Offer, Told
 from shipway.core.errors import ShipwayError
-from shipway.core.events import AuditEntry, Event, EventKind
+from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
 from shipway.core.ports import Bundles, Store
 from shipway.core.releases.release import Release
 from shipway.pipeline.clock_jumps import ClockJumps
 
-PLATFORM = "shipway"
 QUIET = 10.0
-"""Seconds from one look to the next at an environment where no bundle is on its way."""
+"""The most seconds from one look to the next at an environment."""
+_LOOKS_OF_A_STEP = 1000
+"""How often the bundle on its way is looked at within a step: each look has its devices counted, all of them."""
 
 
 class Offerings:
@@ -53,6 +55,7 @@ class Offerings:
         # Held from reading a record until devices are told, so that the newest record wins.
         self._telling = threading.Lock()
         self._looked: dict[str, float] = {}
+        self._unasked: dict[str, float] = {}
 
     def of(self, environment: str) -> Offering:
         """What is offered there; after the database was lost, what devices are offered still says it."""
@@ -75,16 +78,15 @@ class Offerings:
         if release.app_version is None or described is None:
             return
         version, policy, now = release.app_version, described[1].rollout, self._clock()
-        told = self.told(environment) or Told()
+        told = self.told(environment)
         with self._store.transaction():
             before = self.of(environment)
             after = self._brought(before, Candidate(version, policy, release.id, by, now, now), told, run)
             if after != before:
                 self._put(after)
-                text = f"bundle {version} goes to {after.candidate.share:g} % of the devices" if after.candidate else ""
-                self._say("note", text or f"bundle {version} stays", environment, run)
-        self.tell(environment)
-        self.read_back(environment)
+                text = _goes(after.candidate) if after.candidate is not None else f"bundle {version} stays"
+                self._say("note", text, environment, run)
+        self._tell_surely(environment)
 
     def go_back(self, environment: str, leaving: Release | None, release: Release, run: str, by: str) -> None:
         """Before a release goes back: give devices its bundle. Whatever fails here is tried again; nobody waits for it."""
@@ -116,18 +118,19 @@ class Offerings:
                 self._put(after)
                 self._say("note", f"{action} by {who}: {told_in_short(after)}", environment)
                 self._audit(who, action, environment, why, _detail(after))
-        self.tell(environment)
-        self.read_back(environment)
+        self._tell_surely(environment)
         return after
 
     def tell(self, environment: str) -> None:
         """Write what the record says for whoever answers the devices, unless it is there."""
         with self._telling:
-            self._bundles.offer(environment, self._wanted(environment))
+            self._offer(environment)
 
-    def read_back(self, environment: str) -> None:
-        """Raise ShipwayError unless devices are offered what the record says."""
-        wanted, found = self._wanted(environment), self._bundles.offered(environment)
+    def _tell_surely(self, environment: str) -> None:
+        """Do as `tell`. Raises ShipwayError unless it can be read back."""
+        with self._telling:
+            wanted = self._offer(environment)
+            found = self._bundles.offered(environment)
         if found != wanted:
             raise ShipwayError(
                 f"{environment} should offer {told_in_short(self.of(environment))}, and offers {found}",
@@ -151,36 +154,50 @@ class Offerings:
 
     def _tend(self, offering: Offering) -> None:
         name, steady = offering.environment, self._steady()
-        # Where a crash or a full disk came between the record and the parameter.
-        self.tell(name)
-        if offering.candidate is None and steady - self._looked.get(name, -QUIET) < QUIET:
+        if steady - self._looked.get(name, -QUIET) < _pause(offering):
             return
         self._looked[name] = steady
+        # Where a crash or a full disk came between the record and the parameter.
+        self.tell(name)
         told = self.told(name)
+        if told is not None:
+            self._unasked.pop(name, None)
+        unasked = 0.0 if told is not None else steady - self._unasked.setdefault(name, steady)
         with self._store.transaction():
             before = self.of(name)
-            current = before if told is None else replace(before, seen=dict(told.running))
-            found = None
-            if current.candidate is not None:
-                # What can't be asked is a hold, which ends as holds do.
-                found = judged(current, told or Told(), self._clock(), PLATFORM)
-                current = found.offering if told is not None or found.what != "stays" else unknown(current)
-            if current != before:
-                self._store.put(name, current)
-            if found is not None and found.what != "stays":
+            after, found = self._after_look(before, told, unasked)
+            if after != before:
+                self._store.put(name, after)
+            if found is not None:
                 self._tell_of(found, name)
-        if found is not None and found.what != "stays":
+        if found is not None:
             self.tell(name)
+
+    def _after_look(self, offering: Offering, told: Told | None, unasked: float) -> tuple[Offering, Judged | None]:
+        """The offering as it is now, and what happened to its candidate, if anything did.
+
+        What can't be asked is a hold. It ends as holds do once it has lasted as long: for `unasked` seconds.
+        """
+        if told is not None:
+            offering = replace(offering, seen=dict(told.running))
+        candidate = offering.candidate
+        if candidate is None:
+            return offering, None
+        if told is None and unasked < candidate.policy.guard.hold_timeout:
+            return unknown(offering), None
+        if told is not None and not candidate.before:
+            offering = counting(offering, told)
+        found = judged(offering, told or Told(), self._clock(), PLATFORM)
+        if found.what != "stays":
+            return found.offering, found
+        return found.offering if told is not None else unknown(offering), None
 
     def _tell_of(self, found: Judged, environment: str) -> None:
         offering = found.offering
         match found.what:
             case "next":
                 assert offering.candidate is not None
-                candidate = offering.candidate
-                self._say(
-                    "note", f"bundle {candidate.version} goes to {candidate.share:g} % of the devices", environment
-                )
+                self._say("note", _goes(offering.candidate), environment)
             case "promoted":
                 self._say("done", f"bundle {offering.stable} is every device's: {found.verdict.reason}", environment)
                 self._audit(PLATFORM, "promote bundle", environment, found.verdict.reason, _detail(offering))
@@ -190,7 +207,7 @@ class Offerings:
                 self._say("fail", text, environment)
                 self._audit(PLATFORM, "take back bundle", environment, gone.reason, _detail(offering))
 
-    def _brought(self, before: Offering, candidate: Candidate, told: Told, run: str) -> Offering:
+    def _brought(self, before: Offering, candidate: Candidate, told: Told | None, run: str) -> Offering:
         version = candidate.version
         if before.candidate is not None and before.candidate.version == version:
             return before
@@ -203,6 +220,17 @@ class Offerings:
             self._say("note", text, before.environment, run)
             return before
         return begun(before, candidate, told)
+
+    def _offer(self, environment: str) -> Offer:
+        """Offer what the record says, and answer it. Held by `_telling`."""
+        wanted = self._wanted(environment)
+        try:
+            self._bundles.offer(environment, wanted)
+        except BaseException:
+            # The next look tries again.
+            self._looked.pop(environment, None)
+            raise
+        return wanted
 
     def _wanted(self, environment: str) -> Offer:
         offering = self.of(environment)
@@ -223,6 +251,16 @@ class Offerings:
 
     def _audit(self, who: str, action: str, environment: str, why: str, detail: Mapping[str, object]) -> None:
         self._store.add_audit(AuditEntry(self._clock(), who, action, environment, why, detail))
+
+
+def _pause(offering: Offering) -> float:
+    """The least seconds from one look at the offering to the next."""
+    candidate = offering.candidate
+    return min(QUIET, candidate.policy.step_wait / _LOOKS_OF_A_STEP) if candidate is not None else QUIET
+
+
+def _goes(candidate: Candidate) -> str:
+    return f"bundle {candidate.version} goes to {candidate.share:g} % of the devices"
 
 
 def told_in_short(offering: Offering) -> str:

@@ -18,6 +18,7 @@ from shipway.core.ports import (
     Store,
     TrainingSteps,
 )
+from shipway.core.releases.release import Release
 from shipway.pipeline.offerings import Offerings
 from shipway.pipeline.rollouts import Rollouts
 
@@ -41,3 +42,8 @@ class Parts:
     clock: Callable[[], float]
     read_app: Callable[[bytes], App]
     operator_app: Callable[[], App]
+
+    def serving(self, environment: str) -> Release | None:
+        """The newest release that was let in there; where it is equal to the one before, that one's tasks answer."""
+        record = self.rollouts.record_of(environment)
+        return self.store.get(Release, record.described_by or record.stable or "")

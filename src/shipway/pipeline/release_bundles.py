@@ -33,7 +33,7 @@ class ReleaseBundles:
         """Refuse a bundle that was changed, and bundles and APIs that devices may bring together and that do not fit."""
         if release.app_version is not None and release.app_digest is not None:
             self._parts.bundles.verify(release.app_version, release.app_digest)
-        stable = self._serving(environment)
+        stable = self._parts.serving(environment)
         if any(one is not None and one.app.apps for one in (release, stable)):
             self._gate.check(
                 environment, release, stable, lambda line: self._records.tell(run, "note", line, environment)
@@ -46,12 +46,7 @@ class ReleaseBundles:
         """
         record = self._parts.rollouts.record_of(environment)
         if back and release.id in record.history[-2:]:
-            self._parts.offerings.go_back(environment, self._serving(environment), release, run.id, run.by)
+            self._parts.offerings.go_back(environment, self._parts.serving(environment), release, run.id, run.by)
         elif release.app.apps:
             # So that the service that answers devices finds what to offer when it starts.
             self._parts.offerings.tell(environment)
-
-    def _serving(self, environment: str) -> Release | None:
-        """The newest release that was let in there."""
-        record = self._parts.rollouts.record_of(environment)
-        return self._parts.store.get(Release, record.described_by or record.stable or "")

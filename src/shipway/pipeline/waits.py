@@ -8,7 +8,6 @@ from dataclasses import replace
 from shipway.core.access.roles import check_known
 from shipway.core.errors import Superseded
 from shipway.core.releases.gates import needs_new_approval, superseding, turn_of
-from shipway.core.releases.release import Release
 from shipway.core.releases.run import Answer, Gate, Run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords
@@ -105,8 +104,7 @@ def superseded(run: Run, environment: str, newer: Run) -> Superseded:
 
 def check_newer(parts: Parts, run: Run, environment: str, runs: Iterable[Run]) -> None:
     """Raise Superseded for a run that would take an environment back to an older commit without an approval."""
-    record = parts.rollouts.record_of(environment)
-    serves = parts.store.get(Release, record.described_by or record.stable or "")
+    serves = parts.serving(environment)
     if serves is None or serves.commit == run.commit or not needs_new_approval(run, environment, runs):
         return
     if parts.source.is_in(run.commit, serves.commit):

@@ -51,3 +51,19 @@ def test_only_what_it_uses_counts() -> None:
     assert [] == misfits([BundleInUse("v", {"web": used})], api)
     found = misfits([BundleInUse("v", {"web": CalledApi(document("/a", "/b"))})], api)
     assert ["POST /b"] == [one.found.operation for one in found]
+
+
+@pytest.mark.parametrize(
+    ("bundle", "api"),
+    [
+        (document("/a"), {"paths": {"/a": {"post": {"parameters": [{"in": "query"}]}}}}),  # a parameter without a name
+        (document("/a"), {"paths": {"/a": {"post": {"requestBody": []}}}}),
+        ({"paths": {"/a": {"post": {"responses": 7}}}}, document("/a")),
+        ({"paths": {"/a": {"post": {"parameters": [{"$ref": "other.json#/x"}]}}}}, document("/a")),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(bundle: dict[str, Any], api: dict[str, Any]) -> None:
+    """A document that is not as OpenAPI has it ends in a refusal that names bundle, service and operation."""
+    with pytest.raises(Refused, match=r"bundle 1\.0\.0-aaaaaaaaaaaa can't be held to web of r2: ") as raised:
+        misfits([BundleInUse("1.0.0-aaaaaaaaaaaa", {"web": CalledApi(bundle)})], Api("r2", {"web": api}))
+    assert raised.value.fix

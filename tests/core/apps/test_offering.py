@@ -23,7 +23,7 @@ from shipway.core.apps.offering import (
     taken_out,
     way_back,
 )
-from shipway.core.contract.bundles import BUILTIN, BundleCounts, Running, Told
+from shipway.core.contract.bundles import BUILTIN, LARGEST_OFFER, BundleCounts, Running, Told
 from shipway.core.description.device_app import BundleGuard, BundleRollout
 
 OLD, NEW, OTHER = (f"1.0.0-{letter * 12}" for letter in "abc")
@@ -184,12 +184,14 @@ def test_good_bundles_are_hardly_ever_taken_back() -> None:
     assert [] == ended
 
 
-def test_taking_out_keeps_the_newest_reasons() -> None:
-    """What is remembered, and what devices are told, is bounded."""
+@pytest.mark.parametrize("letter", ["x", "ü", "雪", "\U0001f4a5", '"', "\0"])
+def test_taking_out_keeps_the_newest_reasons(letter: str) -> None:
+    """What is remembered, and what devices are told, is bounded, whatever is written there."""
     offering = Offering("prod", OLD)
     for n in range(50):
         version = f"1.0.{n}-{'d' * 12}"
         offering = replace(offering, candidate=Candidate(version, POLICY, None, "ann", 0.0, 0.0))
-        offering = taken_out(offering, "x" * 500, "ann", float(n))
+        offering = taken_out(offering, letter * 500, "ann", float(n))
     assert module.MOST_REMEMBERED == len(offering.taken_back)
-    assert len(offering.offer({}).text()) < 4096
+    assert len(offering.offer({}).text()) < LARGEST_OFFER
+    assert all(one.startswith(letter) for one in offering.offer({}).taken_back.values())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shipway.core.contract.bundles import BUILTIN, Offer
-from shipway.core.description.device_app import DeviceApp
+from shipway.core.description.device_app import Calls, DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.local.apps import node
 from shipway.local.apps.bucket import BundleBucket
@@ -94,6 +94,22 @@ def test_equal_bundles_are_one(workshop: Workshop) -> None:
     assert 1 == len(workshop.bundles.versions())
 
 
+def test_what_it_calls_follows_the_description(workshop: Workshop) -> None:
+    """A commit that names other operations, or one more as optional, changes nothing of the bundle but that."""
+    first = workshop.build(FILES)
+    calls = Calls(document="api.json", operations=("GET /ask", "GET /other"), optional=("GET /other",))
+    second = workshop.build({"elsewhere": "x"}, calls={"web": calls})
+    assert first.version == second.version
+    assert {"web": ("GET /ask", "GET /other")} == dict(second.uses)
+    called = workshop.bundles.calls(first.version)["web"]
+    assert (("GET /ask", "GET /other"), ("GET /other",)) == (called.operations, called.optional)
+    document = DOCUMENT["paths"] | {"/third": {"get": {}}}
+    workshop.build({"phone/api.json": json.dumps({"paths": document})})
+    assert document == workshop.bundles.calls(first.version)["web"].document["paths"]
+    workshop.bundles.verify(first.version, first.content)
+    assert 1 == len(workshop.bundles.versions())
+
+
 def test_a_damaged_one_is_noticed_and_built_again(workshop: Workshop) -> None:
     """A zip that was changed on disk is refused; its commit makes it anew."""
     bundle = workshop.build(FILES)
@@ -106,6 +122,11 @@ def test_a_damaged_one_is_noticed_and_built_again(workshop: Workshop) -> None:
         workshop.bundles.verify(bundle.version, "0" * 64)
     workshop.build({"elsewhere": "y"})
     assert whole == stored.read_bytes()
+    (stored.parent / "calls.json").unlink()
+    with pytest.raises(Refused, match=r"calls\.json can't be read"):
+        workshop.bundles.calls(bundle.version)
+    workshop.build({"elsewhere": "z"})
+    assert DOCUMENT == workshop.bundles.calls(bundle.version)["web"].document
 
 
 @pytest.mark.parametrize(
@@ -134,6 +155,8 @@ def test_what_fails_publishes_nothing(
         ({"phone/native.json": "{}"}, {}, "native version"),
         ({"phone/native.json": "["}, {}, "native.json is not JSON"),
         ({"phone/api.json": "[]"}, {}, "api.json holds no JSON object"),
+        ({"phone/api.json": '{"paths": []}'}, {}, "phone/api.json is no OpenAPI document"),
+        ({"phone/api.json": '{"paths": {"/ask": null}}'}, {}, "phone/api.json is no OpenAPI document"),
         ({"phone/api.json": '{"paths": {}}'}, {}, "names GET /ask, which phone/api.json does not have"),
         ({}, {"native": "other.json"}, "has no phone/other.json"),
         ({}, {"build": "nosuchprogram"}, "the build command 'nosuchprogram' cannot be started"),

@@ -13,7 +13,7 @@ from shipway.core.apps.crashes import Frame, frames, read_crashes
 from shipway.local.apps.source_maps import SourceMaps
 
 # Line 1: column 1 is src/a.ts 1:1, column 11 is 3:5. Line 2: column 3 is src/b.ts 3:1.
-MAP = {"version": 3, "sources": ["../../src/a.ts", "src/b.ts"], "names": [], "mappings": "AAAA,UAEI;ECAJ,E"}
+MAP = {"version": 3, "sources": ["../../../src/a.ts", "src/b.ts"], "names": [], "mappings": "AAAA,UAEI;ECAJ,E"}
 
 
 def maps(folder: Path, content: object) -> SourceMaps:

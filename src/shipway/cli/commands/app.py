@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from shipway.cli import options
-from shipway.cli.client.protocol import Client
 from shipway.cli.group import Group
+from shipway.cli.guarded import confirm_in
 from shipway.cli.here import client as client_here
 from shipway.cli.render.apps import bundle_table, crash_lines, device_lines, offering_lines
-from shipway.cli.terminal import confirm, say, say_json
+from shipway.cli.terminal import say, say_json
 
 _WHERE = "The environment whose devices are meant."
 
@@ -89,7 +89,9 @@ def promote(bundle: str | None, environment: str, *, why: str, yes: bool, as_jso
     By default the one that is on its way. It must fit the API that serves.
     """
     client = client_here()
-    _ask(client, environment, f"Offer {bundle or 'the bundle on its way'} to every device of {environment}?", yes)
+    confirm_in(
+        client, environment, f"Offer {bundle or 'the bundle on its way'} to every device of {environment}?", yes=yes
+    )
     return _said(client.post("environments", environment, "app", "promote", version=bundle, why=why), as_json)
 
 
@@ -106,7 +108,7 @@ def split(share: str, environment: str, *, why: str, yes: bool, as_json: bool) -
     a bad one is taken back all the same. Raising the share only adds devices.
     """
     client = client_here()
-    _ask(client, environment, f"Offer {share} of the devices of {environment}?", yes)
+    confirm_in(client, environment, f"Offer {share} of the devices of {environment}?", yes=yes)
     return _said(client.post("environments", environment, "app", "split", share=share, why=why), as_json)
 
 
@@ -134,7 +136,7 @@ def rollback(environment: str, *, why: str, yes: bool, as_json: bool) -> int:
     Devices are given the one before, or the one that came with the native app. The release goes on serving.
     """
     client = client_here()
-    _ask(client, environment, f"Take the newest bundle back from the devices of {environment}?", yes)
+    confirm_in(client, environment, f"Take the newest bundle back from the devices of {environment}?", yes=yes)
     return _said(client.post("environments", environment, "app", "rollback", why=why), as_json)
 
 
@@ -144,8 +146,3 @@ def _said(answer: dict[str, Any], as_json: bool) -> int:
     else:
         say(offering_lines(answer, time.time()))
     return 0
-
-
-def _ask(client: Client, name: str, question: str, yes: bool) -> None:
-    guarded = any(e["name"] == name and e["approval"] for e in client.get("status")["environments"])
-    confirm(question, yes or not guarded)

@@ -9,10 +9,11 @@ import click
 
 from shipway.cli import options
 from shipway.cli.client.protocol import Client
+from shipway.cli.guarded import confirm_in
 from shipway.cli.here import client as client_here
 from shipway.cli.render.experiments import experiment_lines
 from shipway.cli.render.text import plain
-from shipway.cli.terminal import confirm, say, say_json
+from shipway.cli.terminal import say, say_json
 
 _WHERE = "The environment whose model is meant."
 
@@ -38,7 +39,7 @@ def split(shares: tuple[str, ...], environment: str, *, off: bool, why: str, yes
     if not shares and not off:
         return _show(client, environment, "split", as_json)
     if shares:
-        _ask(client, environment, f"Let {', '.join(shares)} answer in {environment}?", yes)
+        confirm_in(client, environment, f"Let {', '.join(shares)} answer in {environment}?", yes=yes)
     answer = client.post("environments", environment, "split", shares=shares, off=off, why=why)
     if as_json:
         say_json(answer)
@@ -72,7 +73,7 @@ def shadow(
     if version is None and not off:
         return _show(client, environment, "shadow", as_json)
     if version:
-        _ask(client, environment, f"Let {version} listen in in {environment}?", yes)
+        confirm_in(client, environment, f"Let {version} listen in in {environment}?", yes=yes)
     answer = client.post("environments", environment, "shadow", version=version, percent=percent, off=off, why=why)
     if as_json:
         say_json(answer)
@@ -88,11 +89,6 @@ def _show(client: Client, environment: str, what: str, as_json: bool) -> int:
     else:
         say(experiment_lines(answer, time.time()))
     return 0
-
-
-def _ask(client: Client, name: str, question: str, yes: bool) -> None:
-    guarded = any(e["name"] == name and e["approval"] for e in client.get("status")["environments"])
-    confirm(question, yes or not guarded)
 
 
 def _followed(answer: dict[str, Any]) -> list[str]:

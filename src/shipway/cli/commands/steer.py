@@ -7,9 +7,10 @@ import click
 from shipway.cli import options
 from shipway.cli.client.protocol import Client
 from shipway.cli.follow import hand_over
+from shipway.cli.guarded import confirm_in
 from shipway.cli.here import client as client_here
 from shipway.cli.render.status import rollout_line
-from shipway.cli.terminal import confirm, say, say_json
+from shipway.cli.terminal import say, say_json
 
 _RUNNING = "The environment whose rollout is meant."
 
@@ -49,7 +50,7 @@ def promote(environment: str, now: bool, why: str, yes: bool, as_json: bool) -> 
     if not now:
         raise click.UsageError("promote skips the steps that are left; say `--now` if that is what you want")
     client = client_here()
-    confirm(f"Skip the steps that are left in {environment}?", yes or not _guarded(client, environment))
+    confirm_in(client, environment, f"Skip the steps that are left in {environment}?", yes=yes)
     return _steer(client, environment, "promote", why, as_json)
 
 
@@ -64,7 +65,7 @@ def abort(environment: str, why: str, yes: bool, as_json: bool) -> int:
     All traffic goes back to the stable release, which never stopped.
     """
     client = client_here()
-    confirm(f"Abort the rollout in {environment}?", yes or not _guarded(client, environment))
+    confirm_in(client, environment, f"Abort the rollout in {environment}?", yes=yes)
     return _steer(client, environment, "abort", why, as_json)
 
 
@@ -81,14 +82,9 @@ def rollback(environment: str, why: str, yes: bool, detach: bool, as_json: bool)
     under way it is aborted instead. Follows the run to its end.
     """
     client = client_here()
-    confirm(f"Take {environment} back to the release before?", yes or not _guarded(client, environment))
+    confirm_in(client, environment, f"Take {environment} back to the release before?", yes=yes)
     run = client.post("environments", environment, "rollback", why=why)
     return hand_over(client, run, detach=detach, as_json=as_json)
-
-
-def _guarded(client: Client, name: str) -> bool:
-    """Whether the environment has an approval policy, so that a person is asked before it changes."""
-    return any(e["name"] == name and e["approval"] for e in client.get("status")["environments"])
 
 
 def _steer(client: Client, environment: str, verb: str, why: str, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shipway.core.compatibility.operations import Break, breaks, operations_of
-from shipway.core.errors import Refused
+from shipway.core.errors import Refused, UsageError
 
 _NAMED = 5
 
@@ -53,15 +53,39 @@ class Misfit:
     found: Break
 
 
+def check_document(found: object, name: str) -> None:
+    """Raise UsageError unless it has the outer shape of an OpenAPI document. `name` says in messages which file it is."""
+    paths = found.get("paths") if isinstance(found, Mapping) else None
+    if not isinstance(paths, Mapping) or not all(isinstance(item, Mapping) for item in paths.values()):
+        raise UsageError(
+            f"{name} is no OpenAPI document: `paths` with an object for each path is missing",
+            fix="commit the document itself",
+        )
+
+
 def misfits(bundles: Iterable[BundleInUse], api: Api) -> list[Misfit]:
-    """What of these bundles would break. A service that does not say what it answers can't be compared: nothing does."""
+    """What of these bundles would break. A service that does not say what it answers is passed over.
+
+    Raises Refused for documents that can't be compared.
+    """
     return [
         Misfit(bundle, api, service, found)
         for bundle in bundles
         for service, called in bundle.calls.items()
         if service in api.documents
-        for found in breaks(called.document, api.documents[service], called.used, called.optional)
+        for found in _breaks(bundle, service, called, api)
     ]
+
+
+def _breaks(bundle: BundleInUse, service: str, called: CalledApi, api: Api) -> list[Break]:
+    try:
+        return breaks(called.document, api.documents[service], called.used, called.optional)
+    except ValueError as error:
+        raise Refused(
+            f"bundle {bundle.version} can't be held to {service} of {api.release}: {error}",
+            fix="correct the OpenAPI document, of the service or of the app, and commit",
+            state="nothing was rolled out",
+        ) from error
 
 
 def refuse(found: list[Misfit], environment: str) -> None:

@@ -7,6 +7,7 @@ control plane that died between saving an offering and telling the devices only 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -37,9 +38,9 @@ KEPT_IN_SIGHT = 90 * 86400.0
 class Candidate:
     """A bundle on its way out: at `step` of its policy since `since`, in all since `began` (Unix time).
 
-    `before` are the counts of candidate and stable when it began: what was counted since then is judged. `settled` are
-    the devices that had started it, or failed to, when its step began. `percent` is set where a person fixed its share:
-    then it goes no further by itself. So it does while it is `paused`; both are judged all the same.
+    `before` are the counts of candidate and stable when it began, empty until they are known: what was counted since then
+    is judged. `settled` are the devices that had started it, or failed to, when its step began. A person may fix its share
+    (`percent`) or let it be `paused`: then it goes no further by itself, and is judged all the same.
     """
 
     version: str
@@ -100,7 +101,7 @@ class Offering:
             stable=self.stable,
             candidate=candidate.version if candidate is not None else None,
             percent=candidate.share if candidate is not None else 0.0,
-            taken_back={one.version: one.reason[:LONGEST_REASON] for one in self.taken_back[-MOST_TAKEN_BACK:]},
+            taken_back={one.version: _short(one.reason) for one in self.taken_back[-MOST_TAKEN_BACK:]},
             older=older(self.stable, [one for one in self.history if not self.is_taken_back(one)], natives),
         )
 
@@ -121,6 +122,14 @@ class Offering:
         found = {version: one.devices for version, one in self.seen.items() if now - one.last_seen <= KEPT_IN_SIGHT}
         offered = [self.stable, *([self.candidate.version] if self.candidate is not None else [])]
         return {version: n for version, n in {**dict.fromkeys(offered, 0), **found}.items() if version != BUILTIN}
+
+
+def _short(reason: str) -> str:
+    """As much of it as JSON says in few letters: a parameter is bounded, and JSON escapes what is not ASCII."""
+    reason = reason[:LONGEST_REASON]
+    while len(json.dumps(reason)) > LONGEST_REASON + len('""'):
+        reason = reason[:-1]
+    return reason
 
 
 def older(stable: str, history: list[str], natives: Mapping[str, str]) -> tuple[str, ...]:
@@ -153,12 +162,22 @@ def unknown(offering: Offering) -> Offering:
     return replace(offering, candidate=replace(offering.candidate, verdict=verdict))
 
 
-def begun(offering: Offering, candidate: Candidate, told: Told) -> Offering:
-    """The bundle begins to go out, in place of one that is still on its way. It is not counted as taken back any more."""
-    watched = candidate.version, offering.stable
-    candidate = replace(candidate, before={version: told.of(version) for version in watched})
+def begun(offering: Offering, candidate: Candidate, told: Told | None) -> Offering:
+    """The bundle begins to go out, in place of one that is still on its way. It is not counted as taken back any more.
+
+    `told` is None where nobody can be asked: then counting begins with the first look at which somebody can.
+    """
     kept = tuple(one for one in offering.taken_back if one.version != candidate.version)
-    return replace(offering, candidate=candidate, taken_back=kept)
+    offering = replace(offering, candidate=candidate, taken_back=kept)
+    return offering if told is None else counting(offering, told)
+
+
+def counting(offering: Offering, told: Told) -> Offering:
+    """The offering whose candidate is judged by what is counted from now on."""
+    candidate = offering.candidate
+    assert candidate is not None
+    watched = candidate.version, offering.stable
+    return replace(offering, candidate=replace(candidate, before={version: told.of(version) for version in watched}))
 
 
 def taken_out(offering: Offering, reason: str, by: str, now: float, *, with_release: bool = False) -> Offering:

@@ -40,9 +40,15 @@ def operations_of(document: Document) -> list[str]:
 def breaks(bundle: Document, api: Document, used: Collection[str], optional: Collection[str] = ()) -> list[Break]:
     """What of the bundle would break with the API. `optional` operations may be absent: the bundle does without them.
 
-    Raises ValueError where the bundle's own document lacks an operation that it uses.
+    Raises ValueError where the bundle's own document lacks an operation that it uses, and for what is no OpenAPI.
     """
-    return [one for operation in used for one in _of_operation(bundle, api, operation, operation in optional)]
+    found: list[Break] = []
+    for operation in used:
+        try:
+            found += _of_operation(bundle, api, operation, operation in optional)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{operation} is not described as OpenAPI has it: {error!r}") from error
+    return found
 
 
 def _of_operation(bundle: Document, api: Document, name: str, is_optional: bool) -> Iterator[Break]:

@@ -172,8 +172,8 @@ def read_offer(text: str | bytes) -> Offer:
 class BundleCounts:
     """What became of a bundle, each device counted once: how many it was `offered` to, on how many it `started`, `failed`.
 
-    A device on which it failed after it had started counts as failed alone. `sessions` are starts of the app with it, `errors` those of them that met an uncaught error. `reasons` says how often
-    each kind of failure was told.
+    A device on which it failed after it had started counts as failed alone. `sessions` are starts of the app with it,
+    `errors` those of them that met an uncaught error. `reasons` says how often each kind of failure was told.
     """
 
     offered: int = 0
@@ -284,10 +284,10 @@ def _count(where: str, found: object) -> int:
 
 
 def _number(where: str, found: object) -> float:
-    # written so that NaN fails
-    if type(found) not in (int, float) or not 0 <= found < 1e12:  # type: ignore[operator]
+    # true is no number here; written so that NaN fails
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e12:
         raise _wrong(where, found, "a number, 0 or more")
-    return float(found)  # type: ignore[arg-type]
+    return float(found)
 
 
 def _wrong(where: str, found: object, allowed: str) -> BundlesError:

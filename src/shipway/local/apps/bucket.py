@@ -1,4 +1,7 @@
-"""The bucket of bundles: `VERSION/{bundle.zip, metadata.json, calls.json, maps/}`. A version never changes."""
+"""The bucket of bundles: `VERSION/{bundle.zip, metadata.json, calls.json, maps/}`. The zip of a version never changes.
+
+What it calls is what the newest commit with this bundle says: naming an operation as optional changes no file of it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import VERSION, Bundle, BundlesError, read_bundle
 from shipway.core.errors import Refused, UsageError
 from shipway.local.apps.content import Content
+from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked
 
 ZIP, METADATA, CALLS, MAPS = "bundle.zip", "metadata.json", "calls.json", "maps"
@@ -64,9 +69,7 @@ class BundleBucket:
         bundle = self.bundle(version)
         if bundle.content != content:
             raise Refused(f"bundle {version} has another content than its release", fix="deploy its commit again")
-        with (self.folder / version / ZIP).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != bundle.digest:
+        if _digest(self.folder / version / ZIP) != bundle.digest:
             raise Refused(f"bundle {version} was changed on disk after its build", fix="deploy its commit again")
 
     def is_whole(self, version: str, content: str) -> bool:
@@ -80,19 +83,20 @@ class BundleBucket:
     def add(self, bundle: Bundle, content: Content, calls: Mapping[str, CalledApi]) -> Bundle:
         """Put a bundle into the bucket in one step; its size and digest are those of the zip that is made here.
 
-        One that is there whole stays as it is; a damaged one is replaced. Answers the one that is there then.
+        One that is there whole stays, but for what it calls; a damaged one is replaced. Answers the one that is there then.
         """
         place = self.folder / bundle.version
-        with locked(self.folder / f".{bundle.version}.lock", _TIMEOUT, f"storing bundle {bundle.version}"):
+        with self._storing(bundle.version):
             if self.is_whole(bundle.version, bundle.content):
-                return self.bundle(bundle.version)
+                return self._note_calls(self.bundle(bundle.version), calls)
             made = self.folder / f".work-{bundle.version}"
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
             content.write_zip(made / ZIP)
-            stored = _with_zip(bundle, made / ZIP)
+            zip = made / ZIP
+            stored = replace(bundle, digest=_digest(zip), size=zip.stat().st_size)
             (made / METADATA).write_text(stored.text())
-            (made / CALLS).write_text(json.dumps({service: asdict(one) for service, one in calls.items()}))
+            (made / CALLS).write_text(_calls_text(calls))
             for name, file in content.maps.items():
                 (made / MAPS / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, made / MAPS / name)
@@ -101,6 +105,23 @@ class BundleBucket:
                 shutil.rmtree(place)
             made.rename(place)
         return stored
+
+    def note_calls(self, bundle: Bundle, calls: Mapping[str, CalledApi]) -> Bundle:
+        """Keep what a bundle of the bucket calls, where that was said otherwise before. Answers the bundle."""
+        with self._storing(bundle.version):
+            return self._note_calls(bundle, calls)
+
+    def _note_calls(self, bundle: Bundle, calls: Mapping[str, CalledApi]) -> Bundle:
+        place, text = self.folder / bundle.version, _calls_text(calls).encode()
+        noted = replace(bundle, uses={service: one.used for service, one in calls.items()})
+        if not (place / CALLS).exists() or (place / CALLS).read_bytes() != text:
+            write_atomically(place / CALLS, text)
+        if noted != bundle:
+            write_atomically(place / METADATA, noted.text().encode())
+        return noted
+
+    def _storing(self, version: str) -> AbstractContextManager[int]:
+        return locked(self.folder / f".{version}.lock", _TIMEOUT, f"storing bundle {version}")
 
     def _read(self, version: str, file: str) -> bytes:
         # The name is checked first: it becomes a path.
@@ -112,10 +133,13 @@ class BundleBucket:
             raise Refused(f"bundle {version}: {file} can't be read: {error}", fix="deploy its commit again") from error
 
 
-def _with_zip(bundle: Bundle, file: Path) -> Bundle:
+def _calls_text(calls: Mapping[str, CalledApi]) -> str:
+    return json.dumps({service: asdict(one) for service, one in calls.items()})
+
+
+def _digest(file: Path) -> str:
     with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return replace(bundle, digest=digest, size=file.stat().st_size)
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _sync(folder: Path) -> None:

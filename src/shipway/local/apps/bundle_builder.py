@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.gate import CalledApi, check_document
 from shipway.core.compatibility.operations import operations_of
 from shipway.core.contract.bundles import Bundle, BundlesError, native_key, native_of, version_of
 from shipway.core.description.device_app import Calls, DeviceApp
@@ -74,7 +74,7 @@ class BundleBuilder:
         with locked(self._built / f".{key}.lock", 2 * _TIMEOUT, f"building {name}"):
             if (known := self._known(key)) is not None:
                 tell(f"{name}: unchanged, {known.version}")
-                return known
+                return self._bucket.note_calls(known, calls)
             job = _Job(commit, name, app, self._built / f".work-{key}", environment, tell)
             _clear(job.work)
             try:
@@ -174,6 +174,7 @@ class BundleBuilder:
         """What it calls of a service. Raises UsageError for operations that its own copy of the document lacks."""
         path = f"{app.path}/{calls.document}"
         document = self._json(commit, name, path)
+        check_document(document, f"{name}: {path}")
         known = operations_of(document)
         for operation in (*calls.operations, *calls.optional):
             if operation not in known:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
+from operator import itemgetter
 from pathlib import Path
 
 from shipway.core.apps.crashes import Frame
 
 MOST_BYTES = 32 * 1024**2
+_LEAVING = re.compile(r"^(?:\.\./)+")
+"""How a map names a source outside of the bundle's folder."""
 _DIGITS = {letter: n for n, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
 
 
@@ -51,12 +55,11 @@ class SourceMap:
         if not 1 <= line <= len(self._lines):
             return None
         segments = self._lines[line - 1]
-        at = bisect_right([segment[0] for segment in segments], column - 1) - 1
+        at = bisect_right(segments, column - 1, key=itemgetter(0)) - 1
         if at < 0:
             return None
         _, source, source_line, source_column = segments[at]
-        name = self._sources[source].removeprefix("../").removeprefix("../")
-        return f"{name}:{source_line + 1}:{source_column + 1}"
+        return f"{_LEAVING.sub('', self._sources[source])}:{source_line + 1}:{source_column + 1}"
 
     def _resolve(self) -> None:
         """Sources, lines and columns are told as differences from the segment before, across lines."""

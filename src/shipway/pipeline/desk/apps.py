@@ -23,7 +23,6 @@ from shipway.core.contract.bundles import BUILTIN, Told
 from shipway.core.description.device_app import BundleRollout, DeviceApp
 from shipway.core.desk import AppDesk
 from shipway.core.errors import Refused, UsageError
-from shipway.core.releases.release import Release
 from shipway.core.views import BundleInUseView, OfferingView, offering_view
 from shipway.pipeline.app_gate import AppGate
 from shipway.pipeline.parts import Parts
@@ -67,8 +66,10 @@ class PipelineApps(AppDesk):
             )
         self._check(environment, chosen)
 
+        told = self._offerings.told(environment)
+
         def change(offering: Offering) -> Offering:
-            return promoted(self._begun(offering, chosen, who), self._parts.clock())
+            return promoted(self._begun(offering, chosen, told, who), self._parts.clock())
 
         if offering.stable != chosen:
             self._offerings.change(environment, change, "promote bundle", who, why)
@@ -81,8 +82,10 @@ class PipelineApps(AppDesk):
         if self._offerings.of(environment).stable == version:
             raise UsageError(f"{environment} offers {version} to every device", fix="name another bundle")
 
+        told = self._offerings.told(environment)
+
         def change(offering: Offering) -> Offering:
-            return fixed(self._begun(offering, version, who), percent)
+            return fixed(self._begun(offering, version, told, who), percent)
 
         self._offerings.change(environment, change, "split the bundle", who, why)
         return self._view(environment)
@@ -122,27 +125,23 @@ class PipelineApps(AppDesk):
         self._offerings.change(environment, change, "roll the bundle back", who, why)
         return self._view(environment)
 
-    def _begun(self, offering: Offering, version: str, who: str) -> Offering:
+    def _begun(self, offering: Offering, version: str, told: Told | None, who: str) -> Offering:
         """The offering with the version as its candidate."""
         if offering.candidate is not None and offering.candidate.version == version:
             return offering
-        now, told = self._parts.clock(), self._offerings.told(offering.environment) or Told()
+        now = self._parts.clock()
         return begun(offering, Candidate(version, self._policy(offering.environment), None, who, now, now), told)
 
     def _check(self, environment: str, version: str) -> None:
         """Refuse a bundle that is not there whole, or would not fit the API that serves."""
         self._parts.bundles.verify(version, self._parts.bundles.bundle(version).content)
-        if (release := self._serving(environment)) is not None:
+        if (release := self._parts.serving(environment)) is not None:
             refuse(misfits([self._gate.in_use(version)], self._gate.api(release)), environment)
 
     def _policy(self, environment: str) -> BundleRollout:
-        release = self._serving(environment)
+        release = self._parts.serving(environment)
         described = release.app.device_app if release is not None else None
         return (described or self._described())[1].rollout
-
-    def _serving(self, environment: str) -> Release | None:
-        record = self._parts.rollouts.record_of(environment)
-        return self._parts.store.get(Release, record.described_by or record.stable or "")
 
     def _view(self, environment: str) -> OfferingView:
         offering, told = self._offerings.of(environment), self._offerings.told(environment)
