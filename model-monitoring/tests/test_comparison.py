@@ -115,6 +115,13 @@ def test_what_does_not_fit_is_counted_and_left_out(place: Place) -> None:
     } == found["counted"]  # fmt: skip
 
 
+def test_labels_of_hours_before_the_window_do_not_count(place: Place) -> None:
+    """No label is known before its prediction."""
+    place.both("a", 0.5, 0.5)
+    capture(place.folder / "labels", [label("a", [1])], BEGAN - timedelta(hours=1))
+    assert 0 == place.compared()["rows"]
+
+
 def test_rows_of_one_request_are_labelled_by_place(place: Place) -> None:
     place.new.append(line({"x": 1}, [1.0, 0.0], "pair"))
     place.old.append(line({"x": 1}, [0.0, 0.0], "pair"))
