@@ -84,7 +84,6 @@ class Hours:
     def __init__(self, folder: Path, settings: Sequence[str]) -> None:
         self._folder = folder
         self._settings = hashlib.sha256(msgspec.json.encode([FORMAT, *settings])).hexdigest()[:16]
-        self.reused = 0
 
     def find(self, hour: float, paths: Sequence[Path]) -> Hour | None:
         """What is kept of an hour, if its files are still the same: by name, size and time, else by their digests."""
@@ -94,11 +93,9 @@ class Hours:
                 return None
             if not all(_is_same(path, file) for path, file in zip(paths, kept.files, strict=True)):
                 return None
-            found = _hour_of(kept)
+            return _hour_of(kept)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, ValueError, RuntimeError):
             return None  # damaged, or none: it is made anew
-        self.reused += 1
-        return found
 
     def keep(self, hour: float, files: Sequence[_File], found: Hour) -> None:
         """Keep what the files, as `identify` saw them before they were read, came to. A full disk is no error."""
