@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -194,6 +195,20 @@ def test_only_the_newest_looks_are_kept(
     monitoring.baseline("dev", release(), None, None, silently)
     looks = [monitoring.look("dev", release(), WINDOW, (), silently).folder for _ in range(3)]
     assert looks[1:] == sorted(str(one) for one in Path(looks[0]).parent.iterdir())
+
+
+def test_hours_of_versions_that_nobody_looks_at_any_more_are_removed(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> None:
+    """Those of the version that is looked at stay, and of two others, for a rollback."""
+    monitoring = program(tmp_path, bucket, environments)
+    hours = bucket / "monitoring-hours" / "hello-dev"
+    for age, version in enumerate(("v0.9", "v0.8", "v0.7", "v1.0")):
+        (hours / version).mkdir(parents=True)
+        os.utime(hours / version, (NOON - age, NOON - age))
+    monitoring.baseline("dev", release(), None, None, silently)
+    monitoring.look("dev", release(), WINDOW, (), silently)
+    assert {"v0.8", "v0.9", "v1.0"} == {one.name for one in hours.iterdir()}
 
 
 def test_where_nothing_is_captured_the_fix_is_named(tmp_path: Path, environments: PythonEnvironments) -> None:

@@ -28,6 +28,8 @@ TIMEOUT = 1800.0
 METRICS = "cloudwatch_metrics.jsonl"
 MOST_LOOKS = 100
 """Looks at a version whose files are kept, the newest."""
+OTHER_VERSIONS = 2
+"""Versions beside the one that is looked at whose summarised hours are kept, those looked at last."""
 _CAPTURED = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput", "endpointOutput"]}}'
 _TABLE = '{"csv": {"header": true}}'
 _PARQUET = '{"parquet": {}}'
@@ -141,8 +143,7 @@ class ProgramMonitoring(Monitoring):
         if length:
             variables["window_length"] = length
         kept = self._kept(captured, captured.looks, variables | _window(*window), tell)
-        for old in sorted(_folders(captured.looks))[:-MOST_LOOKS]:
-            shutil.rmtree(old, ignore_errors=True)
+        _forget(captured)
         return kept
 
     def compare(
@@ -273,6 +274,15 @@ def _form(source: Path) -> str:
         )
     is_parquet = source.suffix == ".parquet" or (source.is_dir() and any(source.rglob("*.parquet")))
     return _PARQUET if is_parquet else _TABLE
+
+
+def _forget(captured: Captured) -> None:
+    """Remove the version's oldest looks, and the hours of versions that were not looked at for longest."""
+    others = [folder for folder in _folders(captured.hours.parent) if folder != captured.hours]
+    with suppress(FileNotFoundError):  # another look removed it meanwhile
+        others.sort(key=lambda folder: folder.stat().st_mtime)  # each new hour changes it
+        for old in (*sorted(_folders(captured.looks))[:-MOST_LOOKS], *others[:-OTHER_VERSIONS]):
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _folders(place: Path) -> list[Path]:
