@@ -17,13 +17,13 @@ from model_monitoring.windows import LENGTHS, Length, length_of
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 FALSE_ALARMS = 0.05
-"""Windows of a baseline's kind of which any alarms, where nothing else is said."""
+"""Share of a baseline's own windows that would have alarmed, where nothing else is said."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A baseline, where `baseline` is None, or a look at a window by a baseline's folder of files."""
+    """A comparison if `champion` is given, a look if `statistics` and `constraints` are, else a baseline."""
 
     form: str
     source: Path
