@@ -175,6 +175,27 @@ def test_a_table_with_times_gives_thresholds_and_hours_are_kept(
     assert "1 of 1 hours were summarised already" in told[-1]
 
 
+def test_a_baseline_of_traffic_trusts_whom_looks_trust(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> None:
+    """A stranger's labels are no part of what is normal."""
+    told = bucket / "ground-truth" / "hello-dev" / "2026/11/02/13"
+    told.mkdir(parents=True)
+    labels = [
+        {
+            "groundTruthData": {"data": str(n % 2), "encoding": "CSV"},
+            "eventMetadata": {"eventId": f"e{n}", "source": "airline" if n < 300 else "stranger"},
+        }
+        for n in range(400)
+    ]
+    (told / "0-1.jsonl").write_text("".join(json.dumps(one) + "\n" for one in labels))
+    monitoring = program(tmp_path, bucket, environments)
+    kept = monitoring.baseline("dev", release(), None, WINDOW, silently, sources=["airline"])
+    looked = monitoring.look("dev", release(), WINDOW, ["airline"], silently)
+    assert (300, 300) == (kept.seen.labelled, looked.seen.labelled)
+    assert 400 == monitoring.baseline("dev", release(), None, WINDOW, silently).seen.labelled
+
+
 def test_a_program_that_takes_too_long_is_ended_with_a_word(
     tmp_path: Path, bucket: Path, environments: PythonEnvironments
 ) -> None:

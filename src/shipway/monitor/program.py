@@ -100,11 +100,11 @@ class ProgramMonitoring(Monitoring):
         time: str | None = None,
         counting: Sequence[str] = (),
         false_alarms: float = 0.05,
+        sources: Sequence[str] = (),
     ) -> Kept:
         captured = self._captured(environment, release)
         if table is None and window is not None:
-            variables = {"dataset_format": _CAPTURED, "dataset_source": str(captured.traffic)}
-            variables |= _window(*window) | {"ground_truth_source": str(captured.labels)}
+            variables = _traffic(captured, window, sources)
         else:
             source, time = self._own_rows(captured) if table is None else (Path(table), time)
             variables = {"dataset_format": _form(source), "dataset_source": str(source)}
@@ -129,20 +129,15 @@ class ProgramMonitoring(Monitoring):
                 fix=f"shipway monitor baseline {environment}",
                 state="nothing was looked at",
             )
-        variables = {
-            "dataset_format": _CAPTURED,
-            "dataset_source": str(captured.traffic),
+        variables = _traffic(captured, window, sources) | {
             "baseline_statistics": str(baseline / "statistics.json"),
             "baseline_constraints": str(baseline / "constraints.json"),
-            "ground_truth_source": str(captured.labels),
             "sagemaker_endpoint_name": captured.endpoint,
             "publish_cloudwatch_metrics": "Enabled",
         }
-        if sources:
-            variables["ground_truth_sources"] = ",".join(sources)
         if length:
             variables["window_length"] = length
-        kept = self._kept(captured, captured.looks, variables | _window(*window), tell)
+        kept = self._kept(captured, captured.looks, variables, tell)
         _forget(captured)
         return kept
 
@@ -156,16 +151,10 @@ class ProgramMonitoring(Monitoring):
         tell: Tell,
     ) -> Mapping[str, Any]:
         captured = self._captured(environment, release)
-        variables = {
-            "dataset_format": _CAPTURED,
-            "dataset_source": str(captured.traffic),
-            "champion_source": str(replace(captured, version=champion).traffic),
-            "ground_truth_source": str(captured.labels),
-        }
-        if sources:
-            variables["ground_truth_sources"] = ",".join(sources)
+        variables = _traffic(captured, window, sources)
+        variables["champion_source"] = str(replace(captured, version=champion).traffic)
         with tempfile.TemporaryDirectory(prefix="shipway-comparison-") as work:
-            self._run(captured, Path(work), variables | _window(*window), tell)
+            self._run(captured, Path(work), variables, tell)
             return _read(Path(work) / "made" / "evaluation.json")
 
     def newest(self, environment: str) -> MonitorView | None:
@@ -291,10 +280,16 @@ def _folders(place: Path) -> list[Path]:
     return []
 
 
-def _window(since: float, until: float) -> dict[str, str]:
-    return {
-        name: datetime.fromtimestamp(moment, UTC).isoformat()
-        for name, moment in (("start_time", since), ("end_time", until))
+def _traffic(captured: Captured, window: tuple[float, float], sources: Sequence[str]) -> dict[str, str]:
+    """The version's captured lines of a window, and the labels of these sources; of all, if none is named."""
+    start, end = (datetime.fromtimestamp(moment, UTC).isoformat() for moment in window)
+    trusted = {"ground_truth_sources": ",".join(sources)} if sources else {}
+    return trusted | {
+        "dataset_format": _CAPTURED,
+        "dataset_source": str(captured.traffic),
+        "start_time": start,
+        "end_time": end,
+        "ground_truth_source": str(captured.labels),
     }
 
 
