@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from captures import BEGAN, capture, environment, line, read
+from captures import BEGAN, capture, environment, label, line, read
 from training import bootstrap
 
 from model_monitoring.__main__ import main
 from model_monitoring.comparison import by_day, document
-
-
-def label(event: str, values: Sequence[float], **told: str) -> str:
-    """A line of ground truth; `told` goes to its metadata."""
-    truth = {"data": ",".join(f"{value:g}" for value in values), "encoding": "CSV"}
-    return json.dumps({"groundTruthData": truth, "eventMetadata": {"eventId": event, **told}, "eventVersion": "0"})
 
 
 class Place:
@@ -57,7 +49,7 @@ def test_the_difference_and_its_bounds_are_the_trainings_own(place: Place) -> No
     days = draw.integers(0, 9, count)
     for n in range(count):
         place.both(f"f-{n}", float(new[n]), float(old[n]))
-        place.labels.append(label(f"f-{n}", [truth[n]], occurredAt=f"2013-12-{days[n] + 1:02}T23:30:00"))
+        place.labels.append(label(f"f-{n}", [int(truth[n])], occurredAt=f"2013-12-{days[n] + 1:02}T23:30:00"))
     found = place.compared()
     values = (new - truth) ** 2 - (old - truth) ** 2
     wanted = bootstrap.mean_interval(values, days, bootstrap.draws(9, 2000), 0.95)
