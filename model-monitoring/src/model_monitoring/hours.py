@@ -7,6 +7,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ class Hours:
     def keep(self, hour: float, files: Sequence[_File], found: Hour) -> None:
         """Keep what the files, as `identify` saw them before they were read, came to. A full disk is no error."""
         place = self._path(hour)
-        try:
+        with suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".", delete=False) as file:
                 try:
@@ -109,8 +110,6 @@ class Hours:
                     Path(file.name).replace(place)
                 except OSError:
                     Path(file.name).unlink(missing_ok=True)
-        except OSError:
-            return
 
     def forget(self) -> None:
         """Remove the oldest hours beyond `MOST`, of whatever settings."""
