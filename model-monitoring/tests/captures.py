@@ -53,9 +53,9 @@ def capture(folder: Path, lines: Sequence[str | bytes], at: datetime = BEGAN) ->
     return folder
 
 
-def label(event: str, values: Sequence[float], source: str) -> str:
-    """One label line."""
-    metadata = {"eventId": event, "source": source}
+def label(event: str, values: Sequence[float | str], source: str = "", **told: str) -> str:
+    """One label line; `told` goes to its metadata, and so does its source if it has one."""
+    metadata = {"eventId": event} | ({"source": source} if source else {}) | told
     truth = {"data": ",".join(map(str, values)), "encoding": "CSV"}
     return json.dumps({"groundTruthData": truth, "eventMetadata": metadata, "eventVersion": "0"})
 

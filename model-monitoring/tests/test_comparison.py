@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from captures import BEGAN, capture, environment, line, read
+from captures import BEGAN, capture, environment, label, line, read
 from training import bootstrap
 
 from model_monitoring.__main__ import main
 from model_monitoring.comparison import by_day, document
-
-
-def label(event: str, values: Sequence[float], **told: str) -> str:
-    """A line of ground truth; `told` goes to its metadata."""
-    truth = {"data": ",".join(f"{value:g}" for value in values), "encoding": "CSV"}
-    return json.dumps({"groundTruthData": truth, "eventMetadata": {"eventId": event, **told}, "eventVersion": "0"})
 
 
 class Place:
@@ -57,7 +49,7 @@ def test_the_difference_and_its_bounds_are_the_trainings_own(place: Place) -> No
     days = draw.integers(0, 9, count)
     for n in range(count):
         place.both(f"f-{n}", float(new[n]), float(old[n]))
-        place.labels.append(label(f"f-{n}", [truth[n]], occurredAt=f"2013-12-{days[n] + 1:02}T23:30:00"))
+        place.labels.append(label(f"f-{n}", [int(truth[n])], occurredAt=f"2013-12-{days[n] + 1:02}T23:30:00"))
     found = place.compared()
     values = (new - truth) ** 2 - (old - truth) ** 2
     wanted = bootstrap.mean_interval(values, days, bootstrap.draws(9, 2000), 0.95)
@@ -113,6 +105,13 @@ def test_what_does_not_fit_is_counted_and_left_out(place: Place) -> None:
         "unreadable labels": 1, "labels other than 0 and 1": 1, "unreadable captured lines": 1,
         "events that one of them answered": 1, "events with another number of labels than rows": 1,
     } == found["counted"]  # fmt: skip
+
+
+def test_labels_of_hours_before_the_window_do_not_count(place: Place) -> None:
+    """No label is known before its prediction."""
+    place.both("a", 0.5, 0.5)
+    capture(place.folder / "labels", [label("a", [1])], BEGAN - timedelta(hours=1))
+    assert 0 == place.compared()["rows"]
 
 
 def test_rows_of_one_request_are_labelled_by_place(place: Place) -> None:

@@ -84,6 +84,25 @@ def test_bias_says_what_could_not_be_computed_and_why(tmp_path):
     assert {"service equity, not persons", "2 of 4", "there is no group variable", "0.063"} <= {*words}
 
 
+@pytest.mark.parametrize(
+    ("violations", "sign", "said"),
+    [
+        (None, "…", "2 metrics, held to no baseline"),
+        ([], "✔", "2 metrics, none surely worse than the baseline's"),
+        (
+            [{"facet": "carrier", "facet_value": "MQ,EV", "metric_name": "DPL", "description": "was 0.01"}],
+            "✘",
+            "1 metric is surely farther from no bias than the baseline's",
+        ),
+    ],
+)
+def test_bias_is_held_to_the_violations_that_lie_beside_it(tmp_path, violations, sign, said):
+    """The step writes them where it has a baseline; without one nothing is said of it."""
+    if violations is not None:
+        (tmp_path / "constraint_violations.json").write_text(json.dumps({"violations": violations}))
+    assert [sign, said] == shown(tmp_path, "bias", BIAS)[:2]
+
+
 def test_a_card_says_who_decided_and_where_it_comes_from(tmp_path):
     words = shown(tmp_path, "card", CARD)
     assert ["✔", "approved by mei: better in autumn"] == words[:2]

@@ -18,11 +18,13 @@ QUIET = Seen(1000, 1000, {}, ())
 class FakeMonitoring(Monitoring):
     """Answers `seen` for each window; `asked` has the windows and the trusted sources.
 
-    `evaluation` is what comes of a comparison, or its fault; `compared` what was asked.
+    `trusted` are the newest baseline's sources. `evaluation` is what comes of a comparison, or its fault; `compared` what
+    was asked.
     """
 
     def __init__(self, seen: Seen = QUIET) -> None:
         self.seen = seen
+        self.trusted: tuple[str, ...] = ()
         self.asked: list[tuple[tuple[float, float], tuple[str, ...]]] = []
         self.evaluation: Mapping[str, Any] | ShipwayError = ShipwayError("no label is known")
         self.compared: list[tuple[str, str, str, tuple[float, float], tuple[str, ...]]] = []
@@ -39,11 +41,13 @@ class FakeMonitoring(Monitoring):
         time: str | None = None,
         counting: Sequence[str] = (),
         false_alarms: float = 0.05,
+        sources: Sequence[str] = (),
     ) -> Kept:
         if table is not None and not Path(table).exists():
             raise UsageError(f"there is no {table}")
         tell("looking")
         self._baselines.add((environment, _version(release)))
+        self.trusted = tuple(sources)
         return Kept(_version(release), self.seen, "/baseline")
 
     def look(

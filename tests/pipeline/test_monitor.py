@@ -71,6 +71,13 @@ def monitored(house: House, **monitor: Any) -> None:
     house.monitoring.seen = Seen(1000, 1000, {}, (DRIFT,))
 
 
+def test_looks_and_baselines_trust_the_same_labels(house: House) -> None:
+    """Those that the app's description names."""
+    monitored(house, label_sources=["airline"])
+    house.control.monitor.look("prod", 100.0, 200.0, "bob", silently)
+    assert (("airline",), [((100.0, 200.0), ("airline",))]) == (house.monitoring.trusted, house.monitoring.asked)
+
+
 def test_a_drift_starts_one_training_if_it_may(house: House) -> None:
     """Not twice within the cooldown; what it found stands in the run's reason."""
     monitored(house, retrain=True)

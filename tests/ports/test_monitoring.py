@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +175,27 @@ def test_a_table_with_times_gives_thresholds_and_hours_are_kept(
     assert "1 of 1 hours were summarised already" in told[-1]
 
 
+def test_a_baseline_of_traffic_trusts_whom_looks_trust(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> None:
+    """A stranger's labels are no part of what is normal."""
+    told = bucket / "ground-truth" / "hello-dev" / "2026/11/02/13"
+    told.mkdir(parents=True)
+    labels = [
+        {
+            "groundTruthData": {"data": str(n % 2), "encoding": "CSV"},
+            "eventMetadata": {"eventId": f"e{n}", "source": "airline" if n < 300 else "stranger"},
+        }
+        for n in range(400)
+    ]
+    (told / "0-1.jsonl").write_text("".join(json.dumps(one) + "\n" for one in labels))
+    monitoring = program(tmp_path, bucket, environments)
+    kept = monitoring.baseline("dev", release(), None, WINDOW, silently, sources=["airline"])
+    looked = monitoring.look("dev", release(), WINDOW, ["airline"], silently)
+    assert (300, 300) == (kept.seen.labelled, looked.seen.labelled)
+    assert 400 == monitoring.baseline("dev", release(), None, WINDOW, silently).seen.labelled
+
+
 def test_a_program_that_takes_too_long_is_ended_with_a_word(
     tmp_path: Path, bucket: Path, environments: PythonEnvironments
 ) -> None:
@@ -194,6 +216,20 @@ def test_only_the_newest_looks_are_kept(
     monitoring.baseline("dev", release(), None, None, silently)
     looks = [monitoring.look("dev", release(), WINDOW, (), silently).folder for _ in range(3)]
     assert looks[1:] == sorted(str(one) for one in Path(looks[0]).parent.iterdir())
+
+
+def test_hours_of_versions_that_nobody_looks_at_any_more_are_removed(
+    tmp_path: Path, bucket: Path, environments: PythonEnvironments
+) -> None:
+    """Those of the version that is looked at stay, and of two others, for a rollback."""
+    monitoring = program(tmp_path, bucket, environments)
+    hours = bucket / "monitoring-hours" / "hello-dev"
+    for age, version in enumerate(("v0.9", "v0.8", "v0.7", "v1.0")):
+        (hours / version).mkdir(parents=True)
+        os.utime(hours / version, (NOON - age, NOON - age))
+    monitoring.baseline("dev", release(), None, None, silently)
+    monitoring.look("dev", release(), WINDOW, (), silently)
+    assert {"v0.8", "v0.9", "v1.0"} == {one.name for one in hours.iterdir()}
 
 
 def test_where_nothing_is_captured_the_fix_is_named(tmp_path: Path, environments: PythonEnvironments) -> None:

@@ -13,49 +13,27 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from model_monitoring.bodies import UNREADABLE, predictions_of
+from model_monitoring.captured import files_of
 from model_monitoring.files import write_json
 from model_monitoring.job import Job
-from model_monitoring.lines import Event, Side, chunks_of, seconds
+from model_monitoring.labels import files_after, labels_of
+from model_monitoring.lines import Line, captured_line, chunks_of, seconds
 from model_monitoring.quality.binary import auc, calibration_error
 
 DRAWS, CONFIDENCE = 2000, 0.95
 MAX_LABELS = 2_000_000
 _SEED = 2013
 _ID = re.compile(rb'"(?:eventId|inferenceId)":\s?"([^"\\]{1,200})"')
-_HOUR = re.compile(r"(\d{4}/\d\d/\d\d/\d\d)/[^/]+$")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Days = np.ndarray[Any, np.dtype[np.intp]]
-
-
-class _Told(msgspec.Struct, rename="camel"):
-    event_id: str
-    source: str = ""
-    occurred_at: str = ""
-
-
-class _Label(msgspec.Struct, rename="camel"):
-    ground_truth_data: Side
-    event_metadata: _Told
-
-
-class _Answer(msgspec.Struct, rename="camel"):
-    endpoint_output: Side
-
-
-class _Line(msgspec.Struct, rename="camel"):
-    capture_data: _Answer
-    event_metadata: Event
-
-
-_label, _line = msgspec.json.Decoder(_Label).decode, msgspec.json.Decoder(_Line).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +68,10 @@ def document(
     Only labels of `sources` count; None trusts all. What cannot be computed is None, beside an `error`.
     """
     counted: Counter[str] = Counter()
-    # No label is known before its prediction.
-    truths = _truths(labels, since, sources, counted)
-    asked = _answers(challenger, truths, since, until, counted)
-    listened = _answers(champion, truths, since, until, counted)
+    begin, end = since.timestamp(), until.timestamp()
+    truths = _truths(labels, begin, sources, counted)
+    asked = _answers(challenger, truths, begin, end, counted)
+    listened = _answers(champion, truths, begin, end, counted)
     rows = [*_rows(truths, asked, listened, counted)]
     values = np.array([row[:3] for row in rows], dtype=np.float64).reshape(-1, 3)
     names, days = np.unique(np.array([row[3] for row in rows], dtype="U10"), return_inverse=True)
@@ -113,32 +91,23 @@ def document(
     }
 
 
-def _lines(folder: Path, since: datetime) -> Iterator[bytes | None]:
-    """The lines of files, whose folders are hours, from that of `since` on. Names sort by time."""
-    first = f"{since.astimezone(UTC):%Y/%m/%d/%H}"
-    for path in sorted(folder.rglob("*.jsonl")):
-        hour = _HOUR.search(path.as_posix())
-        if not path.name.startswith(".") and (hour is None or hour[1] >= first):
-            for chunk in chunks_of(path):
-                yield from [None] if chunk is None else filter(None, chunk.splitlines())
-
-
-def _truths(folder: Path, since: datetime, sources: frozenset[str] | None, counted: Counter[str]) -> dict[bytes, Truth]:
+def _truths(folder: Path, since: float, sources: frozenset[str] | None, counted: Counter[str]) -> dict[bytes, Truth]:
     """By event; of several labels of one the newest counts."""
     found: dict[bytes, Truth] = {}
-    for text in _lines(folder, since):
-        try:
-            line = _label(text or b"")
-            told, values = line.event_metadata, _numbers(line.ground_truth_data)
-        except UNREADABLE:
+    # No label is known before its prediction.
+    paths = (path for _, paths in files_after(folder, since) for path in paths)
+    for label in chain.from_iterable(map(labels_of, paths)):
+        if label is None:
             counted["unreadable labels"] += 1
             continue
+        told, values = label
+        id = told.event_id.encode()
         if sources is not None and told.source not in sources:
             counted["labels of sources that are not trusted"] += 1
         elif not set(values) <= {0.0, 1.0}:
             counted["labels other than 0 and 1"] += 1
-        elif len(found) < MAX_LABELS or told.event_id.encode() in found:
-            found[told.event_id.encode()] = Truth(values, _day(told.occurred_at))
+        elif len(found) < MAX_LABELS or id in found:
+            found[id] = Truth([float(value) for value in values], _day(told.occurred_at))
         else:
             counted["labels beyond what is read"] += 1
     return found
@@ -153,30 +122,41 @@ def _day(text: str) -> str:
 
 
 def _answers(
-    folder: Path, truths: dict[bytes, Truth], since: datetime, until: datetime, counted: Counter[str]
+    folder: Path, truths: dict[bytes, Truth], since: float, until: float, counted: Counter[str]
 ) -> dict[bytes, Answered]:
     """Those whose labels are known, by event."""
     found: dict[bytes, Answered] = {}
-    for text in _lines(folder, since) if truths else ():
+    for text in _lines(folder, since, until) if truths else ():
         # Only few lines have labels: the others are not parsed.
-        if text is None or not any(id in truths for id in _ID.findall(text)):
+        if not any(id in truths for id in _ID.findall(text)):
             continue
-        try:
-            line = _line(text)
-            predictions = _numbers(line.capture_data.endpoint_output)
-            at = seconds(line.event_metadata.inference_time)
-        except UNREADABLE:
+        answered = _answered(captured_line(text))
+        if answered is None:
             counted["unreadable captured lines"] += 1
             continue
-        event = line.event_metadata
-        id = (event.inference_id or event.event_id).encode()
-        if id in truths and since.timestamp() <= at < until.timestamp():
+        id, at, predictions = answered
+        if id in truths and since <= at < until:
             found[id] = Answered(predictions, datetime.fromtimestamp(at, UTC).date().isoformat())
     return found
 
 
-def _numbers(side: Side) -> list[float]:
-    return [float(number) for number in predictions_of(side.data, side.encoding)]
+def _answered(line: Line | None) -> tuple[bytes, float, list[float]] | None:
+    """Event, time and predictions; None for what can't be read."""
+    if line is None:
+        return None
+    event, output = line.event_metadata, line.capture_data.endpoint_output
+    try:
+        predictions = [float(number) for number in predictions_of(output.data, output.encoding)]
+        return (event.inference_id or event.event_id).encode(), seconds(event.inference_time), predictions
+    except UNREADABLE:
+        return None
+
+
+def _lines(folder: Path, since: float, until: float) -> Iterator[bytes]:
+    """The lines of the window's files; what is too long or gone is left out."""
+    for _, paths in files_of(folder, since, until):
+        for chunk in (chunk for path in paths for chunk in chunks_of(path)):
+            yield from (chunk or b"").splitlines()
 
 
 def _rows(

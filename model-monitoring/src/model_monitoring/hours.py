@@ -7,6 +7,7 @@ import math
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,6 @@ class Hours:
     def __init__(self, folder: Path, settings: Sequence[str]) -> None:
         self._folder = folder
         self._settings = hashlib.sha256(msgspec.json.encode([FORMAT, *settings])).hexdigest()[:16]
-        self.reused = 0
 
     def find(self, hour: float, paths: Sequence[Path]) -> Hour | None:
         """What is kept of an hour, if its files are still the same: by name, size and time, else by their digests."""
@@ -94,16 +94,14 @@ class Hours:
                 return None
             if not all(_is_same(path, file) for path, file in zip(paths, kept.files, strict=True)):
                 return None
-            found = _hour_of(kept)
+            return _hour_of(kept)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, ValueError, RuntimeError):
             return None  # damaged, or none: it is made anew
-        self.reused += 1
-        return found
 
     def keep(self, hour: float, files: Sequence[_File], found: Hour) -> None:
         """Keep what the files, as `identify` saw them before they were read, came to. A full disk is no error."""
         place = self._path(hour)
-        try:
+        with suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".", delete=False) as file:
                 try:
@@ -112,8 +110,6 @@ class Hours:
                     Path(file.name).replace(place)
                 except OSError:
                     Path(file.name).unlink(missing_ok=True)
-        except OSError:
-            return
 
     def forget(self) -> None:
         """Remove the oldest hours beyond `MOST`, of whatever settings."""

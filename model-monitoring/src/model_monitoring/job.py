@@ -17,13 +17,13 @@ from model_monitoring.windows import LENGTHS, Length, length_of
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 FALSE_ALARMS = 0.05
-"""Windows of a baseline's kind of which any alarms, where nothing else is said."""
+"""Share of a baseline's own windows that would have alarmed, where nothing else is said."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A baseline, where `baseline` is None, or a look at a window by a baseline's folder of files."""
+    """A comparison if `champion` is given, a look if `statistics` and `constraints` are, else a baseline."""
 
     form: str
     source: Path
@@ -72,9 +72,10 @@ def of(environment: Mapping[str, str]) -> Job:
     `publish_cloudwatch_metrics`, `problem_type` and `probability_threshold_attribute`. Ours are `feature_schema` (a
     JSON file, `feature_schema` of a version's metadata.json, or that file itself), `ground_truth_source` (a folder),
     `ground_truth_sources` (those to be trusted, with commas between), `time_column` (of a table), `kept_hours` (a
-    folder of summaries), `window_length` (what the window is to be held to, if not to its own) and `false_alarm_rate`
-    (for a baseline, of windows with any) in `counting_columns` (with commas between; by default in all), and
-    `champion_source` (captured lines of a version to compare with: the job is a comparison then).
+    folder of summaries), `window_length` (of the baseline's windows that a look is held to, if not its own),
+    `false_alarm_rate` (the share of a baseline's own windows that may alarm), `counting_columns` (those whose alarms
+    count for it, with commas between; by default all), and `champion_source` (captured lines of a version to compare
+    with).
     """
     schema = _schema(environment.get("feature_schema"))
     output = schema.get("output", {})

@@ -1,7 +1,8 @@
 """Ground truth in SageMaker's format, joined with what was answered.
 
-A line is `{"groundTruthData": {"data", "encoding"}, "eventMetadata": {"eventId"}}`; ours may name its `source`. Files
-lie in folders of the hours in which labels became known, and are named by their time: the newest label comes last.
+A line is `{"groundTruthData": {"data", "encoding"}, "eventMetadata": {"eventId"}}`; ours may name its `source`, and
+when it happened. Files lie in folders of the hours in which labels became known, and are named by their time: the
+newest label comes last.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from model_monitoring.answers import Answers, Coded, Keys, Vector, keys_of
 from model_monitoring.bodies import value_of
 from model_monitoring.captured import HOUR, files_of
 from model_monitoring.lines import chunks_of
+from model_monitoring.windows import DAY
 
 MAX_LABELS = 50_000_000
 """Labels that are read at most, at 24 bytes each."""
 _BATCH = 65_536
-DAY = 24 * HOUR
 
 
 class _Truth(msgspec.Struct, gc=False):
@@ -33,14 +34,17 @@ class _Truth(msgspec.Struct, gc=False):
     encoding: str
 
 
-class _Event(msgspec.Struct, rename="camel", gc=False):
+class Told(msgspec.Struct, rename="camel", gc=False):
+    """Of which event a label is, who says so, and when it happened, in ISO 8601; empty where nobody says."""
+
     event_id: str
     source: str = ""
+    occurred_at: str = ""
 
 
 class _Line(msgspec.Struct, rename="camel", gc=False):
     ground_truth_data: _Truth
-    event_metadata: _Event
+    event_metadata: Told
 
 
 _decoder = msgspec.json.Decoder(_Line)
@@ -81,8 +85,8 @@ class Labels:
         self._parts: list[tuple[Keys, Vector, Vector]] = []
         self._pending: tuple[list[str], list[int], list[float | str], list[float]] = ([], [], [], [])
         self._count = 0
-        for hour, paths in files_of(folder, max(since, 0.0) - DAY, math.inf):
-            self._read(paths, math.inf if hour is None else hour + HOUR)
+        for known, paths in files_after(folder, max(since, 0.0) - DAY):
+            self._read(paths, known)
         self._flush()
 
     def join(self, answers: Answers) -> Joined:
@@ -121,27 +125,22 @@ class Labels:
 
     def _read(self, paths: Iterable[Path], known: float) -> None:
         for path in paths:
-            for chunk in chunks_of(path):
-                for text in (chunk or b"?").splitlines():
-                    if text.strip():
-                        self._add(text, known)
+            for label in labels_of(path):
+                self._add(label, known)
             if self._count >= MAX_LABELS:
                 self.unreadable["too many labels"] += 1
                 return
 
-    def _add(self, text: bytes, known: float) -> None:
-        try:
-            line = _decoder.decode(text)
-            values = _values(line.ground_truth_data)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, TypeError, RecursionError):
+    def _add(self, label: tuple[Told, list[float | str]] | None, known: float) -> None:
+        if label is None:
             self.unreadable["not a label"] += 1
             return
-        event = line.event_metadata
-        if self._sources is not None and event.source not in self._sources:
+        told, values = label
+        if self._sources is not None and told.source not in self._sources:
             self.unreadable["source not trusted"] += 1
             return
         events, places, truths, moments = self._pending
-        events += [event.event_id] * len(values)
+        events += [told.event_id] * len(values)
         places += range(len(values))
         truths += values
         moments += [known] * len(values)
@@ -154,6 +153,30 @@ class Labels:
         if events:
             self._parts.append((keys_of(events, places), self.coded.of(truths), np.asarray(moments)))
         self._pending = ([], [], [], [])
+
+
+def files_after(folder: Path, since: float) -> Iterator[tuple[float, list[Path]]]:
+    """The files of labels that became known after `since`, and by when they were, the end of their hour (Unix time)."""
+    for hour, paths in files_of(folder, since, math.inf):
+        known = math.inf if hour is None else hour + HOUR
+        if known > since:
+            yield known, paths
+
+
+def labels_of(path: Path) -> Iterator[tuple[Told, list[float | str]] | None]:
+    """The file's labels, a value for each row of an event; None for a line that is none, or a file that is gone."""
+    for chunk in chunks_of(path):
+        for text in (chunk or b"?").splitlines():
+            if text.strip():
+                yield _label(text)
+
+
+def _label(text: bytes) -> tuple[Told, list[float | str]] | None:
+    try:
+        line = _decoder.decode(text)
+        return line.event_metadata, _values(line.ground_truth_data)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def _values(truth: _Truth) -> list[float | str]:

@@ -58,10 +58,11 @@ def decoded(chunks: Iterator[bytes | None]) -> Iterator[Line | None]:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             for text in chunk.splitlines():
                 if text.strip():
-                    yield _one(text)
+                    yield captured_line(text)
 
 
-def _one(text: bytes) -> Line | None:
+def captured_line(text: bytes) -> Line | None:
+    """The line; None for one that is no captured exchange."""
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

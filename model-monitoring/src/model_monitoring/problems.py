@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,17 +51,22 @@ def _line_of(text: bytes, said: str) -> int | None:
 
 
 def line_of(text: bytes, path: str) -> int | None:
-    """The line of a JSON text on which the value at a path stands; None for a path that leads nowhere."""
+    """The line of a JSON text on which the value at a path stands.
+
+    Of a path that leads nowhere, the line of the last of its values that is there; None if that is the whole document.
+    """
     document = text.decode("utf-8", "replace")
-    at = _value_at(document, 0)
+    at = whole = _value_at(document, 0)
     for key, index in _STEP.findall(path.removeprefix("$")):
         found = _member(document, at, key) if key else _item(document, at, int(index)) if index.isdigit() else None
         if found is None:
-            break
+            return _line_at(document, at) if at > whole else None
         at = found
-    else:
-        return document.count("\n", 0, at) + 1
-    return document.count("\n", 0, at) + 1 if at else None
+    return _line_at(document, at)
+
+
+def _line_at(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
 
 
 def _member(text: str, at: int, key: str) -> int | None:
@@ -70,7 +74,7 @@ def _member(text: str, at: int, key: str) -> int | None:
         return None
     at = _value_at(text, at + 1)
     while text[at : at + 1] == '"':
-        name, at = scanstring(text, at + 1)
+        name, at = _decoder.raw_decode(text, at)
         at = _value_at(text, _value_at(text, at) + 1)  # over the colon
         if name == key:
             return at

@@ -54,9 +54,10 @@ def read(work: Job) -> Read:
 
 def _captured(work: Job) -> Read:
     kept = Hours(work.kept_hours, [*work.features, work.prediction]) if work.kept_hours else None
-    found, days, decoded = Hour(), Days(), 0
+    found, days, decoded, reused = Hour(), Days(), 0, 0
     for began, hour, is_decoded in _hours(work, kept):
         decoded += is_decoded
+        reused += not is_decoded
         found.merge(hour)
         # A file of no hour has no day either; for windows of the baseline it does not count.
         if began is not None and work.statistics is None:
@@ -66,7 +67,6 @@ def _captured(work: Job) -> Read:
     joined = None
     if work.labels is not None:
         joined = Labels(work.labels, work.since.timestamp(), work.label_sources).join(found.answers)
-    reused = kept.reused if kept else 0
     return Read(found.summary, days, joined, found.lines, found.unreadable, found.oldest, found.newest, reused, decoded)
 
 

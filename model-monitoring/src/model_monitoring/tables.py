@@ -14,6 +14,7 @@ import numpy as np
 
 from model_monitoring.bodies import value_of
 from model_monitoring.captured import BATCH, Columns
+from model_monitoring.lines import seconds
 from model_monitoring.problems import Problem
 from model_monitoring.summary import Summary
 
@@ -122,7 +123,7 @@ def _moment(value: Any) -> float:
     if value is None:
         return math.nan
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        return seconds(value)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     return float(value)

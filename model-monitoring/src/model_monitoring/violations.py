@@ -29,13 +29,13 @@ def check(
     Raises no error for columns that came or went: that is what is looked for.
     """
     for feature in held.features:
-        if held.config_of(feature).evaluate_constraints == "Disabled":
+        config = held.config_of(feature)
+        if config.evaluate_constraints == "Disabled":
             continue
         column = summary.columns.get(feature.name)
         if column is None:
             yield _violation(feature.name, "missing_column_check", "the column is in the baseline and not in the data")
             continue
-        config = held.config_of(feature)
         yield from _of_column(feature, config, column, length)
         if column.present and feature.name in baseline:
             yield from _drift(

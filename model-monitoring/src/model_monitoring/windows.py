@@ -214,9 +214,8 @@ def _two_largest(values: Sequence[float]) -> tuple[float, float]:
 
 def labelled_windows(times: Vector, length: Length) -> list[Places]:
     """The places of the rows of each window of a length that is not mostly cut off."""
-    days = np.floor(times / DAY).astype(np.int64)
-    starts = {day: began(length, int(day)).toordinal() for day in np.unique(days).tolist()}
-    window = np.array([starts[day] for day in days.tolist()], dtype=np.int64)
+    days, of = np.unique(np.floor(times / DAY).astype(np.int64), return_inverse=True)
+    window = np.array([began(length, day).toordinal() for day in days.tolist()], dtype=np.int64)[of]
     names, counts = np.unique(window, return_counts=True)
     usual = np.median(counts) if len(counts) else 0
     return [np.flatnonzero(window == name) for name, count in zip(names, counts, strict=True) if count >= usual / 2]

@@ -320,11 +320,12 @@ class Monitoring(Protocol):
         time: str | None = None,
         counting: Sequence[str] = (),
         false_alarms: float = 0.05,
+        sources: Sequence[str] = (),
     ) -> Kept:
         """Make a baseline of the table, else of the traffic in the window, else of the version's held-out rows.
 
         `time` is the table's column of times; `false_alarms` the share of its own windows that may alarm in the columns
-        `counting`, by default in all.
+        `counting`, by default in all. Of traffic, labels of `sources` count; without any, all do.
 
         Raises UsageError for a table that is not there, Refused for rows that can't be used.
         """

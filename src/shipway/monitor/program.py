@@ -28,6 +28,8 @@ TIMEOUT = 1800.0
 METRICS = "cloudwatch_metrics.jsonl"
 MOST_LOOKS = 100
 """Looks at a version whose files are kept, the newest."""
+OTHER_VERSIONS = 2
+"""Versions beside the one that is looked at whose summarised hours are kept, those looked at last."""
 _CAPTURED = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput", "endpointOutput"]}}'
 _TABLE = '{"csv": {"header": true}}'
 _PARQUET = '{"parquet": {}}'
@@ -98,11 +100,11 @@ class ProgramMonitoring(Monitoring):
         time: str | None = None,
         counting: Sequence[str] = (),
         false_alarms: float = 0.05,
+        sources: Sequence[str] = (),
     ) -> Kept:
         captured = self._captured(environment, release)
         if table is None and window is not None:
-            variables = {"dataset_format": _CAPTURED, "dataset_source": str(captured.traffic)}
-            variables |= _window(*window) | {"ground_truth_source": str(captured.labels)}
+            variables = _traffic(captured, window, sources)
         else:
             source, time = self._own_rows(captured) if table is None else (Path(table), time)
             variables = {"dataset_format": _form(source), "dataset_source": str(source)}
@@ -127,22 +129,16 @@ class ProgramMonitoring(Monitoring):
                 fix=f"shipway monitor baseline {environment}",
                 state="nothing was looked at",
             )
-        variables = {
-            "dataset_format": _CAPTURED,
-            "dataset_source": str(captured.traffic),
+        variables = _traffic(captured, window, sources) | {
             "baseline_statistics": str(baseline / "statistics.json"),
             "baseline_constraints": str(baseline / "constraints.json"),
-            "ground_truth_source": str(captured.labels),
             "sagemaker_endpoint_name": captured.endpoint,
             "publish_cloudwatch_metrics": "Enabled",
         }
-        if sources:
-            variables["ground_truth_sources"] = ",".join(sources)
         if length:
             variables["window_length"] = length
-        kept = self._kept(captured, captured.looks, variables | _window(*window), tell)
-        for old in sorted(_folders(captured.looks))[:-MOST_LOOKS]:
-            shutil.rmtree(old, ignore_errors=True)
+        kept = self._kept(captured, captured.looks, variables, tell)
+        _forget(captured)
         return kept
 
     def compare(
@@ -155,16 +151,10 @@ class ProgramMonitoring(Monitoring):
         tell: Tell,
     ) -> Mapping[str, Any]:
         captured = self._captured(environment, release)
-        variables = {
-            "dataset_format": _CAPTURED,
-            "dataset_source": str(captured.traffic),
-            "champion_source": str(replace(captured, version=champion).traffic),
-            "ground_truth_source": str(captured.labels),
-        }
-        if sources:
-            variables["ground_truth_sources"] = ",".join(sources)
+        variables = _traffic(captured, window, sources)
+        variables["champion_source"] = str(replace(captured, version=champion).traffic)
         with tempfile.TemporaryDirectory(prefix="shipway-comparison-") as work:
-            self._run(captured, Path(work), variables | _window(*window), tell)
+            self._run(captured, Path(work), variables, tell)
             return _read(Path(work) / "made" / "evaluation.json")
 
     def newest(self, environment: str) -> MonitorView | None:
@@ -275,16 +265,31 @@ def _form(source: Path) -> str:
     return _PARQUET if is_parquet else _TABLE
 
 
+def _forget(captured: Captured) -> None:
+    """Remove the version's oldest looks, and the hours of versions that were not looked at for longest."""
+    others = [folder for folder in _folders(captured.hours.parent) if folder != captured.hours]
+    with suppress(FileNotFoundError):  # another look removed it meanwhile
+        others.sort(key=lambda folder: folder.stat().st_mtime)  # each new hour changes it
+        for old in (*sorted(_folders(captured.looks))[:-MOST_LOOKS], *others[:-OTHER_VERSIONS]):
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def _folders(place: Path) -> list[Path]:
     with suppress(FileNotFoundError):
         return [path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
     return []
 
 
-def _window(since: float, until: float) -> dict[str, str]:
-    return {
-        name: datetime.fromtimestamp(moment, UTC).isoformat()
-        for name, moment in (("start_time", since), ("end_time", until))
+def _traffic(captured: Captured, window: tuple[float, float], sources: Sequence[str]) -> dict[str, str]:
+    """The version's captured lines of a window, and the labels of these sources; of all, if none is named."""
+    start, end = (datetime.fromtimestamp(moment, UTC).isoformat() for moment in window)
+    trusted = {"ground_truth_sources": ",".join(sources)} if sources else {}
+    return trusted | {
+        "dataset_format": _CAPTURED,
+        "dataset_source": str(captured.traffic),
+        "start_time": start,
+        "end_time": end,
+        "ground_truth_source": str(captured.labels),
     }
 
 

@@ -13,7 +13,22 @@ from model_monitoring.files import write
 from model_monitoring.reports import bias, card, evaluation
 from model_monitoring.reports.frame import Page, render
 
-KINDS: Mapping[str, Callable[[Any], Page]] = {"bias": bias.page, "evaluation": evaluation.page, "card": card.page}
+
+def _bias(source: Path) -> Page:
+    """With the violations that lie beside the analysis, where it was held to a baseline."""
+    worse = source.with_name("constraint_violations.json")
+    return bias.page(_read(source), _read(worse)["violations"] if worse.exists() else None)
+
+
+def _read(source: Path) -> Any:
+    return msgspec.json.decode(source.read_bytes())
+
+
+KINDS: Mapping[str, Callable[[Path], Page]] = {
+    "bias": _bias,
+    "evaluation": lambda source: evaluation.page(_read(source)),
+    "card": lambda source: card.page(_read(source)),
+}
 
 
 def main(words: list[str]) -> int:
@@ -23,7 +38,7 @@ def main(words: list[str]) -> int:
         return 2
     kind, source, page = words
     try:
-        write(Path(page), render(KINDS[kind](msgspec.json.decode(Path(source).read_bytes()))).encode())
+        write(Path(page), render(KINDS[kind](Path(source))).encode())
     except (OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as error:
         print(f"{source} can't be shown as {kind}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -5,27 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from model_monitoring.reports.frame import Cell, Page, Section, Table
+from model_monitoring.reports.frame import Cell, Page, Section, State, Table
 
 KINDS = (("pre_training_bias_metrics", "Labels"), ("post_training_bias_metrics", "Predictions"))
 FROM_ONE = ("DI",)
 """Metrics whose value without bias is 1; the others' is 0."""
 
 
-def page(analysis: Mapping[str, Any], violations: Sequence[Mapping[str, str]] = ()) -> Page:
-    """The analysis' page. `violations` are those of its constraint_violations.json, held to a baseline."""
-    missing = [metric for _, _, _, metric in _metrics(analysis) if metric["value"] is None]
-    failed = [f"{one['facet']} {one['facet_value']}, {one['metric_name']}: {one['description']}" for one in violations]
+def page(analysis: Mapping[str, Any], violations: Sequence[Mapping[str, str]] | None) -> Page:
+    """The analysis' page. `violations` are those of its constraint_violations.json; None where it has no baseline."""
     counted = sum(1 for _ in _metrics(analysis))
-    verdict = f"{counted - len(missing)} metrics, none surely worse than the baseline's" if not failed else ""
+    missing = sum(metric["value"] is None for _, _, _, metric in _metrics(analysis))
+    failed = [
+        f"{one['facet']} {one['facet_value']}, {one['metric_name']}: {one['description']}" for one in violations or ()
+    ]
+    state, verdict = _verdict(counted - missing, None if violations is None else len(failed))
     return Page(
         title="Bias between groups",
-        state="bad" if failed else "unsure" if counted == len(missing) else "good",
-        verdict=verdict or f"{len(failed)} metrics are surely farther from no bias than the baseline's",
-        facts=_facts(analysis) | {"could not be computed": f"{len(missing)} of {counted}"},
+        state=state,
+        verdict=verdict,
+        facts=_facts(analysis) | {"could not be computed": f"{missing} of {counted}"},
         failed=failed,
         sections=[*_sections(analysis)],
     )
+
+
+def _verdict(computed: int, worse: int | None) -> tuple[State, str]:
+    if worse:
+        are = "metrics are" if worse > 1 else "metric is"
+        return "bad", f"{worse} {are} surely farther from no bias than the baseline's"
+    if worse is None:
+        return "unsure", f"{computed} metrics, held to no baseline"
+    return "good" if computed else "unsure", f"{computed} metrics, none surely worse than the baseline's"
 
 
 def _facts(analysis: Mapping[str, Any]) -> dict[str, str]:

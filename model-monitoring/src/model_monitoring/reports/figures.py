@@ -22,22 +22,12 @@ _DROPPED = ("script", "style", "desc", "defs", "title")
 
 def bars(labels: Sequence[str], series: Mapping[str, Sequence[float]], caption: str) -> str:
     """A group of bars for each label, a bar for each series."""
-    chart = pygal.Bar(**_options(len(labels)), spacing=2)
-    chart.x_labels = [label[:MAX_LABEL] for label in labels]
-    chart.x_labels_major = [label[:MAX_LABEL] for label in labels[:: max(1, len(labels) // 6)]]
-    for name, values in series.items():
-        chart.add(name, list(values))
-    return _svg(chart, caption)
+    return _labelled(pygal.Bar(**_options(len(labels)), spacing=2), labels, 6, series, caption)
 
 
 def lines(labels: Sequence[str], series: Mapping[str, Sequence[float | None]], caption: str) -> str:
     """A line for each series over the labels."""
-    chart = pygal.Line(**_options(len(labels)), dots_size=3)
-    chart.x_labels = [label[:MAX_LABEL] for label in labels]
-    chart.x_labels_major = [label[:MAX_LABEL] for label in labels[:: max(1, len(labels) // 5)]]
-    for name, values in series.items():
-        chart.add(name, list(values))
-    return _svg(chart, caption)
+    return _labelled(pygal.Line(**_options(len(labels)), dots_size=3), labels, 5, series, caption)
 
 
 def curves(series: Mapping[str, Points], caption: str) -> str:
@@ -45,6 +35,17 @@ def curves(series: Mapping[str, Points], caption: str) -> str:
     chart = pygal.XY(**_options(0), dots_size=2)
     for name, points in series.items():
         chart.add(name, list(points))
+    return _svg(chart, caption)
+
+
+def _labelled(
+    chart: Any, labels: Sequence[str], shown: int, series: Mapping[str, Sequence[float | None]], caption: str
+) -> str:
+    """The chart with its series; about `shown` of the labels are written."""
+    chart.x_labels = [label[:MAX_LABEL] for label in labels]
+    chart.x_labels_major = chart.x_labels[:: max(1, len(labels) // shown)]
+    for name, values in series.items():
+        chart.add(name, list(values))
     return _svg(chart, caption)
 
 

@@ -48,9 +48,9 @@ def baseline(
 ) -> int:
     """Say what normal is for the model that serves.
 
-    By default that is what the rows that the version learned from say, or its held-out ones. Where rows have times
-    (--since, --time), how far the baseline's own days, weeks and months lie apart gives the thresholds of such windows;
-    else 0.1 holds for all. Edit `constraints.json` in the folder that is printed.
+    By default that is what the version learned from, or its held-out rows. Where rows have times (--since, --time),
+    thresholds come from how far the baseline's own days, weeks and months lie apart; elsewhere the threshold is 0.1.
+    To change thresholds edit `constraints.json` in the folder that is printed.
     """
     if table is not None and (since or until):
         raise click.UsageError("--from goes without --since and --until")
@@ -76,7 +76,7 @@ def baseline(
     "--as",
     "length",
     type=click.Choice(LENGTHS),
-    help="Of which length the baseline's windows are that it is held to. Default: its own.",
+    help="Hold it to the baseline's windows of this length. Default: what its own length is nearest to.",
 )
 @options.as_json()
 def run(environment: str, since: str | None, until: str | None, length: str | None, as_json: bool) -> int:

@@ -47,7 +47,15 @@ class PipelineMonitor(MonitorDesk):
         window = None if since is None and until is None else self._window(since, until)
         rules = self._rules()
         kept = self._parts.monitoring.baseline(
-            environment, release, table, window, tell, time, rules.triggers, rules.false_alarms / 100
+            environment,
+            release,
+            table,
+            window,
+            tell,
+            time,
+            rules.triggers,
+            rules.false_alarms / 100,
+            rules.label_sources,
         )
         view = self._view(environment, kept, window)
         self._tried.pop(environment, None)

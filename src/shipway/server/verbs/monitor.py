@@ -23,10 +23,10 @@ def monitor_verbs(desk: MonitorDesk) -> Verbs:
         told: list[str] = []
         table = call.text("table")
         if table is not None and not PurePath(table).is_absolute():
-            raise UsageError("table: expected the absolute path of a CSV file, or of a folder of them")
+            raise UsageError("table: expected the absolute path of a CSV or Parquet file, or of a folder of them")
         since, until = _moment(call, "since"), _moment(call, "until")
         if table is not None and (since is not None or until is not None):
-            raise UsageError("a table has no time: it goes without since and until")
+            raise UsageError("since and until are of traffic: they go without table")
         time = call.text("time")
         if time is not None and table is None:
             raise UsageError("time names a column of a table: it goes with table")
