@@ -30,13 +30,16 @@ def main() -> int:
     parser.add_argument("--last", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=9, help="models of a window")
     parser.add_argument("--rounds", type=int, default=100, help="trees of a model")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="9: none of the models that min_improvement was chosen by"
+    )
     asked = parser.parse_args()
     if not 7 <= asked.first <= asked.last <= 12 or asked.seeds < 2:
         parser.error("months from 7 to 12, and two models at least")
 
     gate = ModelGate()
     verdicts: dict[str, Counter[str]] = {}
-    for line in gates(asked.first, asked.last, asked.seeds, asked.rounds):
+    for line in gates(asked.first, asked.last, asked.seeds, asked.rounds, asked.first_seed):
         found = json.loads(line)
         decision = judge(gate, evidence(found["evaluation"], {"ratio": 1.0}, {}))
         verdicts.setdefault(found["month"], Counter())[decision.kind] += 1

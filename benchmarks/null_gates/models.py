@@ -22,7 +22,7 @@ from training import source
 MONTHS_LEARNED = 6
 
 
-def main(first: int, last: int, seeds: int, rounds: int) -> None:
+def main(first: int, last: int, seeds: int, rounds: int, first_seed: int) -> None:
     folder = source.data_folder()
     table = prepare(source.read_flights(folder), source.read_weather(folder))
     for month in range(first, last + 1):
@@ -32,10 +32,10 @@ def main(first: int, last: int, seeds: int, rounds: int) -> None:
         matrix, rows = learned.matrix(values), asked.matrix(values)
         days = np.unique(asked.table["day"].to_numpy(), return_inverse=True)[1].astype(np.intp)
         scores = []
-        for seed in range(seeds):
+        for seed in range(first_seed, first_seed + seeds):
             booster = fit(matrix, learned.labels, rounds, {**SETTINGS, "seed": SETTINGS["seed"] + 1000 * seed})
             scores.append(np.asarray(booster.predict(rows, num_threads=1)))
-            print(f"2013-{month:02}: model {seed + 1} of {seeds}", file=sys.stderr, flush=True)
+            print(f"2013-{month:02}: model {len(scores)} of {seeds}", file=sys.stderr, flush=True)
         for challenger, champion in itertools.combinations(range(seeds), 2):
             found = {
                 "rows": int(asked.labels.size),
@@ -59,4 +59,4 @@ def _after(month: int) -> date:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]))
+    main(*map(int, sys.argv[1:6]))

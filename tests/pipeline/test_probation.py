@@ -340,6 +340,17 @@ def test_a_version_that_was_rejected_does_not_come_back(house: House) -> None:
     assert trial.trouble.startswith("v1.0 cannot come back: model v1.0 was rejected")
 
 
+def test_an_environment_that_is_gone_keeps_no_version(house: House) -> None:
+    """Nobody could end a probation in an environment that shipway.yaml has no more."""
+    for environment in ("dev", "prod"):
+        promote(house, environment=environment)
+    house.control.probations.tend()
+    house.app = house.app.model_copy(update={"environments": {"dev": house.app.environments["dev"]}})
+    house.control.probations.tend()
+    assert {()} == {one.probation for one in house.control.models.list().models}
+    assert "archived" == house.control.models.decide("v1.0", "archived", "ann", "old").model.approval_status
+
+
 def test_a_version_that_cannot_be_a_shadow_makes_none(house: House) -> None:
     """Damaged files, other features: the reason is kept, once."""
     house.registry.damaged.add("v1.0")

@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from training import bootstrap
-from training.clarify import NO_BIAS, POST_TRAINING, PRE_TRAINING, Counts, Formula, NotComputable
+from training.clarify import NO_BIAS, POST_TRAINING, PRE_TRAINING, Counts, Floats, Formula, NotComputable
 from training.features import NAMES
 from training.fliptest import flips
 
@@ -94,12 +94,12 @@ def analysis(
     before: dict[str, list[Any]] = {}
     after: dict[str, list[Any]] = {}
     for asked in facets:
-        group = asked.group(rows)
-        daily = _daily(days, strata, group, labels, predicted)
-        named, conditioned = asked.named(rows), group_variable is not None
-        metrics = [_metric(*one, daily, conditioned) for one in PRE_TRAINING]
+        group, named = asked.group(rows), asked.named(rows)
+        cells = _daily(days, strata, group, labels, predicted)
+        whole, drawn = (Counts(each, group_variable is not None) for each in (cells.sum(axis=0), _drawn(cells)))
+        metrics = [_metric(*one, whole, drawn) for one in PRE_TRAINING]
         before.setdefault(asked.column, []).append({"value_or_threshold": named, "metrics": metrics})
-        metrics = [_metric(*one, daily, conditioned) for one in POST_TRAINING]
+        metrics = [_metric(*one, whole, drawn) for one in POST_TRAINING]
         # in the order of Clarify's pages: FT before GE
         metrics.insert(-1, _fliptest(rows, asked.column, group, predicted, days))
         after.setdefault(asked.column, []).append({"value_or_threshold": named, "metrics": metrics})
@@ -156,15 +156,13 @@ def _metrics(report: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str, str], 
                     yield (column, known, metric["name"]), metric
 
 
-def _metric(name: str, description: str, formula: Formula, daily: Counts, conditioned: bool) -> dict[str, Any]:
+def _metric(name: str, description: str, formula: Formula, whole: Counts, drawn: Counts) -> dict[str, Any]:
     """The metric over all days, with its bounds over draws of days."""
     try:
-        value = float(formula(Counts(daily.cells.sum(axis=0), conditioned)))
+        value = float(formula(whole))
     except NotComputable as reason:
         return _null(name, description, reason)
-    days = daily.cells.shape[0]
-    drawn = (bootstrap.draws(days, DRAWS) @ daily.cells.reshape(days, -1)).reshape(DRAWS, *daily.cells.shape[1:])
-    found = np.asarray(formula(Counts(drawn, conditioned)))
+    found = np.asarray(formula(drawn))
     return _figures(name, description, bootstrap.interval(value, found[np.isfinite(found)], CONFIDENCE))
 
 
@@ -205,8 +203,14 @@ def _strata(rows: pl.DataFrame, column: str | None) -> NDArray[np.intp]:
     return np.unique(rows[column].cast(pl.String).fill_null("").to_numpy(), return_inverse=True)[1].astype(np.intp)
 
 
-def _daily(days: NDArray[np.intp], strata: NDArray[np.intp], group: Flags, labels: Flags, predicted: Flags) -> Counts:
-    """The rows counted by day, stratum, facet, label and prediction: cells of shape (days, strata, 2, 2, 2)."""
+def _daily(days: NDArray[np.intp], strata: NDArray[np.intp], group: Flags, labels: Flags, predicted: Flags) -> Floats:
+    """The rows counted by day, stratum, facet, label and prediction: shape (days, strata, 2, 2, 2)."""
     shape = (int(days.max(initial=0)) + 1, int(strata.max(initial=0)) + 1, 2, 2, 2)
     place = np.ravel_multi_index((days, strata, group.astype(int), labels.astype(int), predicted.astype(int)), shape)
-    return Counts(np.bincount(place, minlength=math.prod(shape)).reshape(shape).astype(np.float64))
+    return np.bincount(place, minlength=math.prod(shape)).reshape(shape).astype(np.float64)
+
+
+def _drawn(daily: Floats) -> Floats:
+    """The counts of draws of days: shape (draws, strata, 2, 2, 2)."""
+    days = daily.shape[0]
+    return (bootstrap.draws(days, DRAWS) @ daily.reshape(days, -1)).reshape(DRAWS, *daily.shape[1:])

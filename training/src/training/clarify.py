@@ -43,6 +43,8 @@ class Counts:
 
 
 Formula = Callable[[Counts], Floats]
+Rate = Callable[[Counts, int], Floats]
+"""A figure of one facet, A or D."""
 
 
 def share(part: Floats, whole: Floats, what: str) -> Floats:
@@ -53,24 +55,75 @@ def share(part: Floats, whole: Floats, what: str) -> Floats:
         return np.asarray(np.where(whole == 0, np.nan, part / whole))
 
 
+def others_less_group(rate: Rate) -> Formula:
+    """The rate of the others, a, less that of the group, d."""
+    return lambda n: rate(n, A) - rate(n, D)
+
+
+def group_less_others(rate: Rate) -> Formula:
+    """The rate of the group, d, less that of the others, a."""
+    return lambda n: rate(n, D) - rate(n, A)
+
+
+# -- rates of one facet ------------------------------------------------------------------------------------------------
+
+
 def accepted(n: Counts, facet: int) -> Floats:
-    """q: the share of favourable labels."""
+    """q = n(1) / n: the share of favourable labels."""
     return share(n.rows(facet, label=1), n.rows(facet), f"rows {_NAMES[facet]}")
 
 
 def accepted_predictions(n: Counts, facet: int) -> Floats:
-    """q': the share of favourable predictions."""
+    """q' = n'(1) / n: the share of favourable predictions."""
     return share(n.rows(facet, predicted=1), n.rows(facet), f"rows {_NAMES[facet]}")
+
+
+def accuracy(n: Counts, facet: int) -> Floats:
+    """(TP + TN) / n."""
+    return share(n.rows(facet, 0, 0) + n.rows(facet, 1, 1), n.rows(facet), f"rows {_NAMES[facet]}")
+
+
+def false_negatives_to_positives(n: Counts, facet: int) -> Floats:
+    """FN / FP."""
+    return share(n.rows(facet, 1, 0), n.rows(facet, 0, 1), f"that are false positives {_NAMES[facet]}")
+
+
+def observed_to_predicted(outcome: int) -> Rate:
+    """Labels of the outcome over predictions of it: n(1) / n'(1), the guide's c, or n(0) / n'(0), its r."""
+    return lambda n, facet: share(
+        n.rows(facet, label=outcome),
+        n.rows(facet, predicted=outcome),
+        f"with {_OUTCOMES[outcome]} prediction {_NAMES[facet]}",
+    )
+
+
+def recall(outcome: int) -> Rate:
+    """The share of the outcome that was predicted: TP / (TP + FN), or TN / (TN + FP), the specificity."""
+    return lambda n, facet: share(
+        n.rows(facet, outcome, outcome),
+        n.rows(facet, label=outcome),
+        f"with {_OUTCOMES[outcome]} label {_NAMES[facet]}",
+    )
+
+
+def precision(outcome: int) -> Rate:
+    """The share of the predictions of the outcome that were right: TP / n'(1), or TN / n'(0)."""
+    return lambda n, facet: share(
+        n.rows(facet, outcome, outcome),
+        n.rows(facet, predicted=outcome),
+        f"with {_OUTCOMES[outcome]} prediction {_NAMES[facet]}",
+    )
+
+
+label_difference = others_less_group(accepted)
+
+
+# -- metrics that are no difference of two rates -----------------------------------------------------------------------
 
 
 def class_imbalance(n: Counts) -> Floats:
     """(n_a - n_d) / (n_a + n_d)."""
     return share(n.rows(A) - n.rows(D), n.rows(), "at all")
-
-
-def label_difference(n: Counts) -> Floats:
-    """q_a - q_d."""
-    return accepted(n, A) - accepted(n, D)
 
 
 def kullback_leibler(n: Counts) -> Floats:
@@ -138,79 +191,11 @@ def _conditional_disparity(n: Counts, cells: Floats) -> Floats:
     return share((rows * disparity).sum(axis=-1), rows.sum(axis=-1), "at all")
 
 
-def predicted_difference(n: Counts) -> Floats:
-    """q'_a - q'_d."""
-    return accepted_predictions(n, A) - accepted_predictions(n, D)
-
-
 def disparate_impact(n: Counts) -> Floats:
     """q'_d / q'_a."""
     return share(
         accepted_predictions(n, D), accepted_predictions(n, A), "with a favourable prediction among the others"
     )
-
-
-def conditional_acceptance(n: Counts) -> Floats:
-    """c_a - c_d, with c = n(1) / n'(1): observed over predicted favourable outcomes."""
-    return _observed(n, A, 1) - _observed(n, D, 1)
-
-
-def conditional_rejection(n: Counts) -> Floats:
-    """r_d - r_a, with r = n(0) / n'(0): observed over predicted unfavourable outcomes."""
-    return _observed(n, D, 0) - _observed(n, A, 0)
-
-
-def _observed(n: Counts, facet: int, outcome: int) -> Floats:
-    what = f"with {_OUTCOMES[outcome]} prediction {_NAMES[facet]}"
-    return share(n.rows(facet, label=outcome), n.rows(facet, predicted=outcome), what)
-
-
-def recall_difference(n: Counts) -> Floats:
-    """TP_a / (TP_a + FN_a) - TP_d / (TP_d + FN_d)."""
-    return _found(n, A, 1) - _found(n, D, 1)
-
-
-def specificity_difference(n: Counts) -> Floats:
-    """TN_d / (TN_d + FP_d) - TN_a / (TN_a + FP_a)."""
-    return _found(n, D, 0) - _found(n, A, 0)
-
-
-def _found(n: Counts, facet: int, outcome: int) -> Floats:
-    what = f"with {_OUTCOMES[outcome]} label {_NAMES[facet]}"
-    return share(n.rows(facet, outcome, outcome), n.rows(facet, label=outcome), what)
-
-
-def acceptance_rates(n: Counts) -> Floats:
-    """TP_a / n'_a(1) - TP_d / n'_d(1)."""
-    return _right(n, A, 1) - _right(n, D, 1)
-
-
-def rejection_rates(n: Counts) -> Floats:
-    """TN_d / n'_d(0) - TN_a / n'_a(0)."""
-    return _right(n, D, 0) - _right(n, A, 0)
-
-
-def _right(n: Counts, facet: int, outcome: int) -> Floats:
-    what = f"with {_OUTCOMES[outcome]} prediction {_NAMES[facet]}"
-    return share(n.rows(facet, outcome, outcome), n.rows(facet, predicted=outcome), what)
-
-
-def accuracy_difference(n: Counts) -> Floats:
-    """Accuracy of a less that of d."""
-    return _accuracy(n, A) - _accuracy(n, D)
-
-
-def _accuracy(n: Counts, facet: int) -> Floats:
-    return share(n.rows(facet, 0, 0) + n.rows(facet, 1, 1), n.rows(facet), f"rows {_NAMES[facet]}")
-
-
-def treatment_equality(n: Counts) -> Floats:
-    """FN_d / FP_d - FN_a / FP_a."""
-    return _wrongs(n, D) - _wrongs(n, A)
-
-
-def _wrongs(n: Counts, facet: int) -> Floats:
-    return share(n.rows(facet, 1, 0), n.rows(facet, 0, 1), f"that are false positives {_NAMES[facet]}")
 
 
 def generalized_entropy(n: Counts) -> Floats:
@@ -233,17 +218,17 @@ PRE_TRAINING: tuple[tuple[str, str, Formula], ...] = (
     ("CDDL", "Conditional Demographic Disparity in Labels", label_disparity),
 )
 POST_TRAINING: tuple[tuple[str, str, Formula], ...] = (
-    ("DPPL", "Difference in Positive Proportions in Predicted Labels", predicted_difference),
+    ("DPPL", "Difference in Positive Proportions in Predicted Labels", others_less_group(accepted_predictions)),
     ("DI", "Disparate Impact", disparate_impact),
-    ("DCA", "Difference in Conditional Acceptance", conditional_acceptance),
-    ("DCR", "Difference in Conditional Rejection", conditional_rejection),
-    ("RD", "Recall Difference", recall_difference),
-    ("SD", "Specificity Difference", specificity_difference),
-    ("DAR", "Difference in Acceptance Rates", acceptance_rates),
-    ("DRR", "Difference in Rejection Rates", rejection_rates),
-    ("AD", "Accuracy Difference", accuracy_difference),
+    ("DCA", "Difference in Conditional Acceptance", others_less_group(observed_to_predicted(1))),
+    ("DCR", "Difference in Conditional Rejection", group_less_others(observed_to_predicted(0))),
+    ("RD", "Recall Difference", others_less_group(recall(1))),
+    ("SD", "Specificity Difference", group_less_others(recall(0))),
+    ("DAR", "Difference in Acceptance Rates", others_less_group(precision(1))),
+    ("DRR", "Difference in Rejection Rates", group_less_others(precision(0))),
+    ("AD", "Accuracy Difference", others_less_group(accuracy)),
     ("CDDPL", "Conditional Demographic Disparity in Predicted Labels", predicted_disparity),
-    ("TE", "Treatment Equality", treatment_equality),
+    ("TE", "Treatment Equality", group_less_others(false_negatives_to_positives)),
     ("GE", "Generalized Entropy", generalized_entropy),
 )
 """All but FT, which compares rows and not counts: `fliptest.py`."""

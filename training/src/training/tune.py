@@ -128,9 +128,11 @@ class _OneProcess(JournalFileOpenLock):
 
 def _opened(journal: Path, study: str, tell: Tell) -> optuna.Study:
     """The study, without the trials that a killed search left in the middle: those are made again."""
-    if journal.exists() and (whole := whole_lines(journal.read_bytes())) != journal.read_bytes():
-        tell("the journal ends in the middle of a line: that is passed over")
-        write_atomically(journal, whole)
+    if journal.exists():
+        found = journal.read_bytes()
+        if (whole := whole_lines(found)) != found:
+            tell("the journal ends in the middle of a line: that is passed over")
+            write_atomically(journal, whole)
     storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_OneProcess(str(journal))))
     pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP)
     opened = optuna.create_study(storage=storage, study_name=study, pruner=pruner, load_if_exists=True)

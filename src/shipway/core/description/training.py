@@ -20,6 +20,8 @@ BIAS_METRICS = (
     *("DPPL", "DI", "DCA", "DCR", "RD", "SD", "DAR", "DRR", "AD", "CDDPL", "TE", "FT", "GE"),
 )
 """Clarify's, of labels and of predictions."""
+MOST_TRIALS, MOST_JOBS = 10_000, 64
+"""Of a search for parameters."""
 
 
 class ModelGate(Strict):
@@ -71,9 +73,13 @@ class Tuning(Strict):
     """A search for better parameters before each training, or where `shipway train --tune` asks for one."""
 
     space: dict[Parameter, Varied] = Field(min_length=1, max_length=20, description="hyperparameter → what to try")
-    trials: int = Field(default=0, ge=0, le=10_000, description="of each training; 0: only by `shipway train --tune`")
+    trials: int = Field(
+        default=0, ge=0, le=MOST_TRIALS, description="of each training; 0: only by `shipway train --tune`"
+    )
     months: int = Field(default=3, ge=1, le=24, description="newest months learned from that trials are judged by")
-    jobs: int = Field(default=1, ge=1, le=64, description="trials at a time; with more than 1 it cannot be repeated")
+    jobs: int = Field(
+        default=1, ge=1, le=MOST_JOBS, description="trials at a time; with more than 1 it cannot be repeated"
+    )
     seed: int = Field(default=2013, ge=0, le=2**31 - 1, description="of the search")
     timeout: Seconds = Field(default=6 * 3600.0, description="how long the step may take")
 

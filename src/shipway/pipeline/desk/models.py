@@ -41,7 +41,7 @@ class PipelineModels(ModelDesk):
 
     def list(self) -> ModelsView:
         serving, models = self.serving(), self._parts.models
-        watched = live_probations(self._store)
+        watched = self._on_probation()
         return ModelsView(
             models.latest_name(),
             tuple(
@@ -84,7 +84,7 @@ class PipelineModels(ModelDesk):
         latest = self._parts.models.latest_name() == version
         if decision == "archived":
             check_unused(version, latest=latest, serves=serves)
-            check_not_needed(version, live_probations(self._store))
+            check_not_needed(version, self._on_probation())
         model = self._parts.models.decide(version, decision, who, why, self._parts.clock())
         if model == before:
             return Decided(model, False, serves, latest)
@@ -179,6 +179,10 @@ class PipelineModels(ModelDesk):
             for version, _ in experiment.split if experiment is not None else ():
                 found.setdefault(version, {})[name] = None
         return {version: tuple(names) for version, names in found.items()}
+
+    def _on_probation(self) -> Sequence[OnProbation]:
+        """Those that go on, in environments that shipway.yaml still has: elsewhere nobody could end one."""
+        return [trial for trial in live_probations(self._store) if trial.environment in self._app.environments]
 
     def _promoted(self, run: Run | None = None) -> Promoted:
         return Promoted(self._parts.models.latest_name(), run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shipway.core.description.training import Training
+from shipway.core.description.training import MOST_JOBS, MOST_TRIALS, Training
 from shipway.core.desk import TrainingDesk
 from shipway.core.errors import Refused, UsageError
 from shipway.core.releases.run import Run
@@ -16,8 +16,6 @@ from shipway.pipeline.engine import Engine
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.training import settings_of
-
-_MOST_TRIALS, _MOST_JOBS = 10_000, 64
 
 
 class PipelineTraining(TrainingDesk):
@@ -75,7 +73,7 @@ class PipelineTraining(TrainingDesk):
 
 def check_search(settings: Training, trials: int | None, jobs: int | None) -> None:
     """Raises UsageError for a search that cannot be."""
-    for name, value, least, most in (("--tune", trials, 0, _MOST_TRIALS), ("--jobs", jobs, 1, _MOST_JOBS)):
+    for name, value, least, most in (("--tune", trials, 0, MOST_TRIALS), ("--jobs", jobs, 1, MOST_JOBS)):
         if value is not None and not least <= value <= most:
             raise UsageError(f"{name} {value}: allowed is {least} to {most}", fix=f"shipway train {name} {least or 20}")
     if settings.tuning is None and (trials or jobs is not None):
