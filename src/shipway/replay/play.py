@@ -66,7 +66,7 @@ class Player:
         self._calendar = calendar
         self._sender = sender
         self._month_end = MonthEnd(stage.people, calendar, stage.tell, stage.save, approves=stage.approves)
-        self._seen: set[tuple[str, str]] = set()
+        self._forgotten: set[tuple[str, str]] = set()
         self._records = 0
         self._puts: list[asyncio.Task[None]] = []
         self._told = time.monotonic()
@@ -131,7 +131,7 @@ class Player:
 
     async def _put(self, event: Records) -> None:
         older = await asyncio.to_thread(self._stage.platform.put, event.group, event.records)
-        first = [id for id in older if (event.group, id) not in self._seen]
+        first = [id for id in older if (event.group, id) not in self._forgotten]
         if first:
             # What an earlier replay left is of a later moment of the calendar.
             for id in first:
@@ -144,7 +144,7 @@ class Player:
                 fix="stop whoever does, then go on: shipway replay",
             )
         self._records += len(event.records)
-        self._seen.update((event.group, id) for id in first)
+        self._forgotten.update((event.group, id) for id in first)
 
     def _upload(self, event: Upload) -> None:
         if bucket.upload(self._stage.data, self._stage.files, event) and event.month not in self._calendar.uploaded:
