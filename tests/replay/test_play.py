@@ -56,7 +56,6 @@ class PeopleDouble(People):
         self._verdicts, self._decisions = list(verdicts), list(decisions)
         self.rows = [1000]
         self.training: str | None = None
-        self.beside = asyncio.Event()
 
     def look(self, since: float, until: float) -> Json:
         self.done.append(("look", since, until))
@@ -83,8 +82,12 @@ class PeopleDouble(People):
     def approve(self, version: str, why: str) -> None:
         self.done.append(("approve", version))
 
-    def promote(self, version: str, why: str) -> tuple[bool, str]:
+    def promote(self, version: str, why: str) -> str:
         self.done.append(("promote", version))
+        return "p1"
+
+    def promoted(self, run: str) -> tuple[bool, str]:
+        self.done.append(("promoted", run))
         return True, "succeeded"
 
     def end(self) -> None:
@@ -188,7 +191,7 @@ def test_a_drift_leads_to_a_training_and_a_promotion_to_the_next_month(app: Smal
     """Somebody trains; what the gate lets through is approved and promoted while the next month is sent."""
     house = House(app, tmp_path, PeopleDouble(["drift", "drift"], ["promote", "no evidence"]))
     house.play(TWO)
-    assert ["look", "train", "trained", "approve", "promote", "baseline", "look", "train", "trained"] == (
+    assert ["look", "train", "trained", "approve", "promote", "promoted", "baseline", "look", "train", "trained"] == (
         house.people.names()
     )
     assert [("v2.0", True, "promote"), (None, None, "no evidence")] == [
@@ -236,6 +239,18 @@ def test_an_interrupted_replay_goes_on(app: SmallApp, tmp_path: Path) -> None:
     assert ["train", "trained", "look"] == house.people.names()
     assert ["over", "over"] == [one.stage for one in house.calendar.months]
     assert list(range(100, 110)) == sorted(body["parcel"] for body in app.asked)
+
+
+def test_a_promotion_that_was_under_way_is_followed(app: SmallApp, tmp_path: Path) -> None:
+    """Beside the month that begins anew: the version gets its baseline, and its row says that it serves."""
+    house = House(app, tmp_path, PeopleDouble(["quiet"]))
+    sent = Month("2020-02", 1000.0, 1001.0, "over", requests=10, labels=9, verdict="drift", version="v2.0")
+    sent.promotion = "p7"
+    house.calendar.months = [sent, Month("2020-03", 1002.0, requests=3)]
+    house.calendar.uploaded = ["2020-01", "2020-02"]
+    house.play([event for event in TWO if event not in month("2020-02", 0, at=1)])
+    assert [("promoted", "p7"), ("baseline",)] == house.people.done[:2]
+    assert [("v2.0", True), (None, None)] == [(one.version, one.promoted) for one in house.calendar.months]
 
 
 def test_a_month_that_was_being_sent_begins_anew(app: SmallApp, tmp_path: Path) -> None:

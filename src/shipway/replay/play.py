@@ -73,8 +73,9 @@ class Player:
         _refuse_data_of_the_future(stage, calendar)
 
     async def take_up(self) -> None:
-        """Do what an interrupted replay left: a month that was sent is ended, one that was not is sent anew."""
+        """Do what an interrupted replay left: a promotion is followed, a month that was sent ended, another one sent anew."""
         months = self._calendar.months
+        self._month_end.take_up()
         if months and months[-1].stage == "sending":
             months.pop()
         elif months:
