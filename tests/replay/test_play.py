@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -167,6 +168,33 @@ def test_questions_are_answered_from_what_was_known(app: SmallApp, tmp_path: Pat
     by_parcel = dict(zip((body["parcel"] for body in app.asked), app.seen, strict=True))
     expected = {first + n: at + n // 5 for first, at in ((0, 1), (100, 3)) for n in range(10)}
     assert expected == by_parcel
+
+
+class HesitantPlatform(PlatformDouble):
+    """Takes the first record after the second one, if both are put at once."""
+
+    def __init__(self, app: SmallApp) -> None:
+        super().__init__(app)
+        self._second = threading.Event()
+
+    def put(self, group: str, records: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        if records[0]["at"] == 1:
+            self._second.wait(0.2)
+        older = super().put(group, records)
+        if records[0]["at"] == 2:
+            self._second.set()
+        return older
+
+
+def test_records_of_a_group_are_put_in_their_order(app: SmallApp, tmp_path: Path) -> None:
+    """Also where no question stands between them: the newest is online, and none is forgotten."""
+    house = House(app, tmp_path, PeopleDouble(["quiet"]))
+    house.platform = HesitantPlatform(app)
+    house.calendar = Calendar("prod", "2020-02", "2020-02", 1.0)
+    records = [Records("scale", ({"id": "a", "at": at},)) for at in (1, 2)]
+    house.play([*records, Request("1", "d", b'{"parcel":1}'), MonthOver("2020-02")])
+    assert ([2], {("scale", "a"): 2}) == (app.seen, house.platform.online)
+    assert not any("forgotten" in line for line in house.said)
 
 
 def test_each_month_is_counted_and_looked_at_in_its_own_time(app: SmallApp, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Player:
         self._forgotten: set[tuple[str, str]] = set()
         self._records = 0
         self._puts: list[asyncio.Task[None]] = []
+        self._in_order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._told = time.monotonic()
         _refuse_data_of_the_future(stage, calendar)
 
@@ -95,7 +97,7 @@ class Player:
                 if not self._puts:
                     # Questions that came before are answered from what was known before.
                     await self._sender.answered()
-                self._puts.append(asyncio.create_task(self._put(event)))
+                self._puts.append(asyncio.create_task(self._put_in_order(event)))
             case Upload():
                 self._upload(event)
             case MonthOver():
@@ -129,6 +131,11 @@ class Player:
         if self._puts:
             puts, self._puts = self._puts, []
             await asyncio.gather(*puts)
+
+    async def _put_in_order(self, event: Records) -> None:
+        """Groups beside one another, each one's records one after the other: a later one would make an earlier one older."""
+        async with self._in_order[event.group]:
+            await self._put(event)
 
     async def _put(self, event: Records) -> None:
         older = await asyncio.to_thread(self._stage.platform.put, event.group, event.records)
