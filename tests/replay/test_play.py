@@ -34,9 +34,6 @@ class PlatformDouble(Platform):
         self._app = app
         self.online: dict[tuple[str, str], int] = {}
 
-    def await_daemon(self) -> None:
-        pass
-
     def put(self, group: str, records: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         older = [one["id"] for one in records if one["at"] < self.online.get((group, one["id"]), 0)]
         for one in records:
