@@ -13,8 +13,8 @@ test: $(VENV)/.ready check
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/mobile -m "not lengthy" --durations=20 --durations-min=8
 	@$(BIN)/python tests/parts.py $(PARTS)
 
-# What takes long and rests on others' tests: the parts' slow tests, a model and a password changed on an emulated AWS, the steps of a training as
-# jobs, the page of commands played anew.
+# What takes long and rests on others' tests: the parts' slow tests, the commits of the demo's story built, a model and
+# a password changed on an emulated AWS, the steps of a training as jobs, the page of commands played anew.
 test-more: $(VENV)/.ready
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/mobile -m lengthy
 	@$(BIN)/python tests/parts.py --slow $(PARTS)
@@ -49,7 +49,8 @@ mutants: $(VENV)/.ready
 chaos: $(VENV)/.ready
 	@$(BIN)/python -m tests.chaos
 
-# The example's second half of 2013, played against it with a killed daemon; what must hold is said at the end. ≤ 15 minutes.
+# The example's second half of 2013, played against it with a killed daemon; what must hold is said at the end.
+# About 18 minutes, by what three of its months took.
 replay: $(VENV)/.ready
 	@$(BIN)/python -m tests.replay
 

@@ -12,8 +12,6 @@ from shipway.local.builds.python_environment import PythonEnvironments
 
 ROOT = Path(__file__).parent.parent
 AT_ONCE = 2
-
-
 LEFT_OUT = ("slow", "postgres")
 """Markers of tests that a build does not wait for."""
 NO_TESTS = 5

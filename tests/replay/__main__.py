@@ -22,7 +22,8 @@ from tests.waiting import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = "prod"
-MOST_MINUTES = 15.0
+MOST_MINUTES = 25.0
+"""A month took 142 to 157 s to send on two cores: six, their looks and trainings take about 18 minutes."""
 DRIFTS = ("2013-07", "2013-09", "2013-10", "2013-11", "2013-12")
 QUIET = ("2013-08",)
 """What the months are by the data (the monitor's triggers of shipway.yaml)."""
@@ -71,7 +72,7 @@ def _set_up(stage: Stage, given: argparse.Namespace) -> None:
     story = read_story(CHECKOUT)
     # The first drift starts its training by itself; the cooldown leaves the others to the replay.
     monitor = {"retrain": True} | ({"min_rows": given.min_rows} if given.min_rows else {})
-    # A month takes a minute or two here, so a promotion is looked at as often as that asks for.
+    # A month takes minutes here, so a promotion is looked at as often as that asks for.
     training: dict[str, Any] = {"months": given.months, "probation": {"every": "20s"}}
     if given.months == HALF_A_YEAR:
         # Of trees in one block: November's difference is -0.0040 [-0.0075, -0.0005] by day. With other seeds, as blocks
@@ -135,7 +136,7 @@ def _broken(found: Mapping[str, Any], minutes: float) -> list[str]:
     if minutes > MOST_MINUTES:
         broken.append(f"{minutes:.1f} minutes; {MOST_MINUTES:g} are allowed")
     for month in found["months"]:
-        name, wanted = month["month"], None
+        name = month["month"]
         wanted = "drift" if name in DRIFTS else "quiet" if name in QUIET else None
         if wanted is not None and month["verdict"] != wanted:
             broken.append(f"{name}: {month['verdict']} instead of {wanted}: {month['reason']}")

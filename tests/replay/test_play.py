@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,9 +34,6 @@ class PlatformDouble(Platform):
         self._app = app
         self.online: dict[tuple[str, str], int] = {}
 
-    def await_daemon(self) -> None:
-        pass
-
     def put(self, group: str, records: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         older = [one["id"] for one in records if one["at"] < self.online.get((group, one["id"]), 0)]
         for one in records:
@@ -56,7 +54,6 @@ class PeopleDouble(People):
         self._verdicts, self._decisions = list(verdicts), list(decisions)
         self.rows = [1000]
         self.training: str | None = None
-        self.beside = asyncio.Event()
 
     def look(self, since: float, until: float) -> Json:
         self.done.append(("look", since, until))
@@ -83,8 +80,12 @@ class PeopleDouble(People):
     def approve(self, version: str, why: str) -> None:
         self.done.append(("approve", version))
 
-    def promote(self, version: str, why: str) -> tuple[bool, str]:
+    def promote(self, version: str, why: str) -> str:
         self.done.append(("promote", version))
+        return "p1"
+
+    def promoted(self, run: str) -> tuple[bool, str]:
+        self.done.append(("promoted", run))
         return True, "succeeded"
 
     def end(self) -> None:
@@ -166,6 +167,33 @@ def test_questions_are_answered_from_what_was_known(app: SmallApp, tmp_path: Pat
     assert expected == by_parcel
 
 
+class HesitantPlatform(PlatformDouble):
+    """Takes the first record after the second one, if both are put at once."""
+
+    def __init__(self, app: SmallApp) -> None:
+        super().__init__(app)
+        self._second = threading.Event()
+
+    def put(self, group: str, records: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        if records[0]["at"] == 1:
+            self._second.wait(0.2)
+        older = super().put(group, records)
+        if records[0]["at"] == 2:
+            self._second.set()
+        return older
+
+
+def test_records_of_a_group_are_put_in_their_order(app: SmallApp, tmp_path: Path) -> None:
+    """Also where no question stands between them: the newest is online, and none is forgotten."""
+    house = House(app, tmp_path, PeopleDouble(["quiet"]))
+    house.platform = HesitantPlatform(app)
+    house.calendar = Calendar("prod", "2020-02", "2020-02", 1.0)
+    records = [Records("scale", ({"id": "a", "at": at},)) for at in (1, 2)]
+    house.play([*records, Request("1", "d", b'{"parcel":1}'), MonthOver("2020-02")])
+    assert ([2], {("scale", "a"): 2}) == (app.seen, house.platform.online)
+    assert not any("forgotten" in line for line in house.said)
+
+
 def test_each_month_is_counted_and_looked_at_in_its_own_time(app: SmallApp, tmp_path: Path) -> None:
     """Its stretch of the clock, whole seconds that do not touch the next month's; its data came with its end."""
     house = House(app, tmp_path, PeopleDouble(["quiet", "quiet"]))
@@ -188,7 +216,7 @@ def test_a_drift_leads_to_a_training_and_a_promotion_to_the_next_month(app: Smal
     """Somebody trains; what the gate lets through is approved and promoted while the next month is sent."""
     house = House(app, tmp_path, PeopleDouble(["drift", "drift"], ["promote", "no evidence"]))
     house.play(TWO)
-    assert ["look", "train", "trained", "approve", "promote", "baseline", "look", "train", "trained"] == (
+    assert ["look", "train", "trained", "approve", "promote", "promoted", "baseline", "look", "train", "trained"] == (
         house.people.names()
     )
     assert [("v2.0", True, "promote"), (None, None, "no evidence")] == [
@@ -205,13 +233,11 @@ def test_a_training_that_the_drift_has_started_is_followed(app: SmallApp, tmp_pa
     assert "t7" == house.calendar.months[0].training
 
 
-@pytest.mark.parametrize(("approves", "asked"), [(False, ["2020-02"]), (True, ["2020-02"])])
-def test_nobody_promotes_unasked_or_without_clients(
-    app: SmallApp, tmp_path: Path, approves: bool, asked: list[str]
-) -> None:
+@pytest.mark.parametrize("approves", [False, True])
+def test_nobody_promotes_unasked_or_without_clients(app: SmallApp, tmp_path: Path, approves: bool) -> None:
     """With --no-approve a version waits; after the last month a canary would meet nobody."""
     house = House(app, tmp_path, PeopleDouble(["drift"], ["promote"]))
-    house.calendar = Calendar("prod", asked[0], asked[-1], 1.0)
+    house.calendar = Calendar("prod", "2020-02", "2020-02", 1.0)
     house.approves = approves
     house.play(TWO[: len(TWO) // 2 + 1])
     assert (["approve"] if approves else []) == house.people.names()[3:]
@@ -238,6 +264,18 @@ def test_an_interrupted_replay_goes_on(app: SmallApp, tmp_path: Path) -> None:
     assert ["train", "trained", "look"] == house.people.names()
     assert ["over", "over"] == [one.stage for one in house.calendar.months]
     assert list(range(100, 110)) == sorted(body["parcel"] for body in app.asked)
+
+
+def test_a_promotion_that_was_under_way_is_followed(app: SmallApp, tmp_path: Path) -> None:
+    """Beside the month that begins anew: the version gets its baseline, and its row says that it serves."""
+    house = House(app, tmp_path, PeopleDouble(["quiet"]))
+    sent = Month("2020-02", 1000.0, 1001.0, "over", requests=10, labels=9, verdict="drift", version="v2.0")
+    sent.promotion = "p7"
+    house.calendar.months = [sent, Month("2020-03", 1002.0, requests=3)]
+    house.calendar.uploaded = ["2020-01", "2020-02"]
+    house.play([event for event in TWO if event not in month("2020-02", 0, at=1)])
+    assert [("promoted", "p7"), ("baseline",)] == house.people.done[:2]
+    assert [("v2.0", True), (None, None)] == [(one.version, one.promoted) for one in house.calendar.months]
 
 
 def test_a_month_that_was_being_sent_begins_anew(app: SmallApp, tmp_path: Path) -> None:

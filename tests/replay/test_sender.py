@@ -66,7 +66,6 @@ def test_nobody_who_listens_is_a_failure_for_each() -> None:
 def test_an_answer_without_its_keys_is_a_failure() -> None:
     """Whoever names other keys than the app has gets no silent success."""
     with serving() as app:
-        app.fails = []
 
         async def run() -> Counts:
             async with Sender(app.url, ROUTES.model_copy(update={"prediction": "weight"})) as sender:

@@ -32,7 +32,7 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def events(world: World) -> list[Event]:
     """What is told of November."""
-    return list(world.events(NOVEMBER, NOVEMBER, ["2013-10", NOVEMBER]))
+    return list(world.events(NOVEMBER, ["2013-10", NOVEMBER]))
 
 
 def test_every_flight_finds_what_the_training_joined(events: list[Event], world: World, table: pl.DataFrame) -> None:

@@ -21,7 +21,7 @@ class Month:
 
     `auc`, `brier`, `predicted` and `positive` are of what was answered and told of (`replay.figures`). `serving` is the
     version that served at its end, `verdict` the monitor's of it, `decision` the gate's. `version` is the one that was
-    registered, `promoted` whether it came to serve.
+    registered, `promotion` the run that brings it to the environment, `promoted` whether it came to serve.
     """
 
     month: str
@@ -46,6 +46,7 @@ class Month:
     decision: str | None = None
     decided: str = ""
     version: str | None = None
+    promotion: str | None = None
     promoted: bool | None = None
 
     def has(self, stage: Stage) -> bool:

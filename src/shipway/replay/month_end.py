@@ -40,6 +40,12 @@ class MonthEnd:
             await self._approve(month)
         self._reached(month, "over")
 
+    def take_up(self) -> None:
+        """Follow the promotion that an interrupted replay left."""
+        for month in self._calendar.months:
+            if month.promotion is not None and month.promoted is None:
+                self._promotion = asyncio.create_task(self._follow(month, month.promotion))
+
     async def promoted(self) -> None:
         """Wait for the promotion that runs, if one does. Raises ShipwayError where it could not be carried out."""
         if self._promotion is not None:
@@ -103,14 +109,17 @@ class MonthEnd:
         if month.month == self._calendar.end:
             self._tell(f"  nobody asks any more, so nobody meets a canary: {command}")
             return
-        self._promotion = asyncio.create_task(self._promote(month, month.version, why))
-
-    async def _promote(self, month: Month, version: str, why: str) -> None:
         try:
-            month.promoted, how = await asyncio.to_thread(self._people.promote, version, why)
+            month.promotion = await asyncio.to_thread(self._people.promote, month.version, why)
         except Refused as refusal:
-            month.promoted, how = False, refusal.what
-        self._tell(f"  promotion of {version}: {how}")
+            month.promoted = False
+            self._tell(f"  promotion of {month.version}: {refusal.what}")
+            return
+        self._promotion = asyncio.create_task(self._follow(month, month.promotion))
+
+    async def _follow(self, month: Month, run: str) -> None:
+        month.promoted, how = await asyncio.to_thread(self._people.promoted, run)
+        self._tell(f"  promotion of {month.version}: {how}")
         self._save(self._calendar)
         if month.promoted:
             await asyncio.to_thread(self._people.baseline)

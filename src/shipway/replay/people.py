@@ -72,11 +72,14 @@ class People:
         """Say that a version is fit."""
         self._run("model", "approve", version, "--why", why, "--detach")
 
-    def promote(self, version: str, why: str) -> tuple[bool, str]:
-        """Bring a version to the environment by its own rollout; whether it came to serve, and how that ended."""
+    def promote(self, version: str, why: str) -> str:
+        """Start to bring a version to the environment by its own rollout; its run."""
         words = ("--env", self._environment, "--canary", "--yes", "--why", why, "--detach")
-        run = self._run("model", "promote", version, *words)["run"]
-        ended = self._run("run", "follow", run["id"], allowed=(1, 3, 4), quiet=True)["run"]
+        return str(self._run("model", "promote", version, *words)["run"]["id"])
+
+    def promoted(self, run: str) -> tuple[bool, str]:
+        """Wait for a promotion's end: whether the version came to serve, and how that ended."""
+        ended = self._run("run", "follow", run, allowed=(1, 3, 4), quiet=True)["run"]
         return ended["status"] == "succeeded", f"{ended['status'].replace('_', ' ')} {ended['reason']}".rstrip()
 
     def end(self) -> None:

@@ -9,9 +9,6 @@ from typing import Any, Protocol
 class Platform(Protocol):
     """Calls that wait for a daemon that is away. Each raises ShipwayError where it stays away."""
 
-    def await_daemon(self) -> None:
-        """Return once a daemon answers."""
-
     def put(self, group: str, records: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         """Put feature records; the ids of those that are older than what is online, and so were not kept."""
 

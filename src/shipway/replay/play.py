@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -66,15 +67,17 @@ class Player:
         self._calendar = calendar
         self._sender = sender
         self._month_end = MonthEnd(stage.people, calendar, stage.tell, stage.save, approves=stage.approves)
-        self._seen: set[tuple[str, str]] = set()
+        self._forgotten: set[tuple[str, str]] = set()
         self._records = 0
         self._puts: list[asyncio.Task[None]] = []
+        self._in_order: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._told = time.monotonic()
         _refuse_data_of_the_future(stage, calendar)
 
     async def take_up(self) -> None:
-        """Do what an interrupted replay left: a month that was sent is ended, one that was not is sent anew."""
+        """Do what an interrupted replay left: a promotion is followed, a month that was sent ended, another one sent anew."""
         months = self._calendar.months
+        self._month_end.take_up()
         if months and months[-1].stage == "sending":
             months.pop()
         elif months:
@@ -94,7 +97,7 @@ class Player:
                 if not self._puts:
                     # Questions that came before are answered from what was known before.
                     await self._sender.answered()
-                self._puts.append(asyncio.create_task(self._put(event)))
+                self._puts.append(asyncio.create_task(self._put_in_order(event)))
             case Upload():
                 self._upload(event)
             case MonthOver():
@@ -129,9 +132,14 @@ class Player:
             puts, self._puts = self._puts, []
             await asyncio.gather(*puts)
 
+    async def _put_in_order(self, event: Records) -> None:
+        """Groups beside one another, each one's records one after the other: a later one would make an earlier one older."""
+        async with self._in_order[event.group]:
+            await self._put(event)
+
     async def _put(self, event: Records) -> None:
         older = await asyncio.to_thread(self._stage.platform.put, event.group, event.records)
-        first = [id for id in older if (event.group, id) not in self._seen]
+        first = [id for id in older if (event.group, id) not in self._forgotten]
         if first:
             # What an earlier replay left is of a later moment of the calendar.
             for id in first:
@@ -144,7 +152,7 @@ class Player:
                 fix="stop whoever does, then go on: shipway replay",
             )
         self._records += len(event.records)
-        self._seen.update((event.group, id) for id in first)
+        self._forgotten.update((event.group, id) for id in first)
 
     def _upload(self, event: Upload) -> None:
         if bucket.upload(self._stage.data, self._stage.files, event) and event.month not in self._calendar.uploaded:

@@ -8,7 +8,7 @@ from shipway.core.access.roles import check_known, check_role
 from shipway.core.description.app import App
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.desk import FeatureDesk, Tell
-from shipway.core.errors import Refused, UsageError
+from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.features import MOST_AT_ONCE
 from shipway.core.features.join import FeatureJoin
 from shipway.core.features.record import Record, checked, checked_id, event_time
@@ -73,12 +73,21 @@ class PipelineFeatures(FeatureDesk):
         return FeaturesJoined(environment, asked.output, known.pop("rows"), known)
 
     def tend(self) -> None:
-        """Compact where so much has arrived that the store's file would grow without end."""
+        """Compact where so much has arrived that the store's file would grow without end.
+
+        Raises the last ShipwayError once every environment was looked at.
+        """
+        failed: ShipwayError | None = None
         for environment in self._app.environments:
-            arrived = self._store.arrivals(environment)
-            # What is no longer declared stays where it is: nothing says by which types it would be written.
-            if sum(arrived.get(group, 0) for group in self._app.features) >= MOST_ARRIVALS:
-                self.compact(environment, lambda _: None)
+            try:
+                arrived = self._store.arrivals(environment)
+                # What is no longer declared stays where it is: nothing says by which types it would be written.
+                if sum(arrived.get(group, 0) for group in self._app.features) >= MOST_ARRIVALS:
+                    self.compact(environment, lambda _: None)
+            except ShipwayError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
     def _group(self, environment: str, name: str) -> FeatureGroup:
         check_known(self._app, environment)
