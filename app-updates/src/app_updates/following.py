@@ -98,7 +98,7 @@ class Follower:
             if text != self._text:
                 self.offering = replace(self.offering, offer=read_offer(text))
                 self._text = text
-                log.info("offered are %s", text.decode(errors="replace")[:LARGEST_OFFER])
+                log.info("the offer is now %s", text.decode(errors="replace")[:LARGEST_OFFER])
                 self._let_go()
             self._say("offer", "")
         except (Unreadable, BundlesError) as error:

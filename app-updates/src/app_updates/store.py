@@ -37,6 +37,7 @@ UNSEEN = 90 * 86_400.0
 """Seconds after which a device that did not call is forgotten."""
 _MOST_CRASHES = 200
 """Kept of a version: an app that makes up new ones all the time fills no disk."""
+_DEVICE = ("native", "running", "answered", "seen_at")
 _TRIAL = [one.name for one in fields(Trial)]
 _VITAL = ("version", "name", "bucket")
 
@@ -136,13 +137,8 @@ class Store:
         visits = {id: Visit(device) for id, device in known.items()}
         done = [(one.future, _answer(one.change, visits[one.id])) for one in batch]
         connection.execute(
-            update(devices)
-            .where(devices.c.id == bindparam("of"))
-            .values({name: bindparam(name) for name in ("native", "running", "answered", "seen_at")}),
-            [
-                {"of": one.id, **{name: getattr(one, name) for name in ("native", "running", "answered", "seen_at")}}
-                for one in known.values()
-            ],
+            update(devices).where(devices.c.id == bindparam("of")).values({name: bindparam(name) for name in _DEVICE}),
+            [{"of": one.id, **{name: getattr(one, name) for name in _DEVICE}} for one in known.values()],
         )
         changed = [
             {"device": id, **asdict(trial)} for (id, version), trial in _trials(known.values())

@@ -31,7 +31,7 @@ export async function openShell(): Promise<Shell> {
 /** Names this start of the app. */
 const session = crypto.randomUUID();
 
-/** The updater's own name for this device, so that it is offered bundles as the backend's cohorts have it; else undefined. */
+/** The updater's name for this device, which the backend must know it by as well: a cohort is made of the name. Without an updater undefined. */
 export async function updatersDevice(): Promise<string | undefined> {
   return hasUpdater() ? (await CapacitorUpdater.getDeviceId()).deviceId : undefined;
 }
