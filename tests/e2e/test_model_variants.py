@@ -8,8 +8,6 @@ import http.client
 import json
 import math
 import random
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,11 @@ import pytest
 
 from tests.e2e.clients import PATIENCE, Callers
 from tests.e2e.conftest import Shipway
-from tests.parts import ROOT
+from tests.e2e.model_service import SERVICE, begin_with, copy_model_service, end
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
-CONTRACT = "src/shipway/core/contract"
 SCHEMA = {
     "features": [{"name": "temp", "type": "number", "minimum": 0, "maximum": 100, "nullable": False}],
     "output": {"name": "probability", "description": "chance of a late flight"},
@@ -135,37 +132,16 @@ class Devices(Callers):
 def shipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipway]:
     """An app that is the example's model service alone, with v1.1 in dev."""
     app = Shipway(tmp_path_factory.mktemp("variants") / "app")
-    shutil.rmtree(app.root / "hello")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "ml-model-service"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    for name in listed.stdout.split():
-        if "/tests/" not in name and (ROOT / name).exists():
-            (app.root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, app.root / name, follow_symlinks=False)
-    shutil.copytree(ROOT / CONTRACT, app.root / CONTRACT, ignore=shutil.ignore_patterns("__pycache__"))
-    command = "python -m ml_model_service --host 127.0.0.1 --port {port}"
-    service = {
-        "path": "ml-model-service", "include": [CONTRACT], "command": command, "routes": ["/*"], "ready": "/ready", "model": True,
-        "probes": [{"method": "POST", "path": "/predict", "body": {"instances": [{"temp": 10}]}}],
-    }  # fmt: skip
+    copy_model_service(app)
     dev = app.description["environments"]["dev"]
-    app.description |= {"services": {"ml": service}, "model": {"name": "late"}, "environments": {"dev": dev}}
+    app.description |= {"services": {"ml": SERVICE}, "model": {"name": "late"}, "environments": {"dev": dev}}
     dev |= {"branch": "main", "tasks": {"min": 2, "max": 2}}
     app.commit("the model service")
     for version, scores in VERSIONS.items():
         publish(app.root / ".shipway" / "ml-models-bucket", version, *scores)
-    # The environment that the part's own tests run in: made once for all of them.
-    (ROOT / ".venv" / "parts").mkdir(parents=True, exist_ok=True)
-    (app.root / ".shipway" / "environments").symlink_to(ROOT / ".venv" / "parts")
-    app.up()
-    app.run("model", "promote", "v1.1", "--yes")
-    assert "succeeded" == app.deploy()["status"]
+    begin_with(app, "v1.1")
     yield app
-    app.run("up", "--detach", expect=None)
-    app.run("down", "--yes", expect=None)
-    wait_for(lambda: not app.processes())
+    end(app)
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import http.client
 import itertools
 import json
 import random
-import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +15,8 @@ import pytest
 
 from tests.e2e.clients import PATIENCE, Callers
 from tests.e2e.conftest import Shipway
-from tests.e2e.test_model_variants import CONTRACT, MODEL, SCHEMA, TREE, publish
-from tests.parts import ROOT
+from tests.e2e.model_service import SERVICE, begin_with, copy_model_service, end
+from tests.e2e.test_model_variants import MODEL, SCHEMA, TREE, publish
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.lengthy]
@@ -114,15 +112,7 @@ class Passengers(Callers):
 def shipway(tmp_path: Path) -> Iterator[Shipway]:
     """The example's model service alone, serving v1.1, which nobody has trained here, and a training of its own."""
     app = Shipway(tmp_path / "app")
-    shutil.rmtree(app.root / "hello")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "ml-model-service"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in listed.stdout.split():
-        if "/tests/" not in name and (ROOT / name).exists():
-            (app.root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, app.root / name, follow_symlinks=False)
-    shutil.copytree(ROOT / CONTRACT, app.root / CONTRACT, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_model_service(app)
     (app.root / "training").mkdir()
     (app.root / "training" / "tiny.py").write_text(PROGRAM)
     (app.root / "training" / "requirements.lock").write_text("")
@@ -131,12 +121,9 @@ def shipway(tmp_path: Path) -> Iterator[Shipway]:
         folder.mkdir(parents=True)
         (folder / "scores.json").write_text("[0.4, -0.4]")
     publish(app.root / ".shipway" / "ml-models-bucket", "v1.1", -0.4, 0.4)
-    service = {
-        "path": "ml-model-service", "include": [CONTRACT], "model": True, "routes": ["/*"], "ready": "/ready",
-        "command": "python -m ml_model_service --host 127.0.0.1 --port {port}",
+    service = SERVICE | {
         "env": {"CAPTURE": "file://{buckets}/monitoring-bucket", "ENDPOINT_NAME": "late-{environment}"},
-        "probes": [{"method": "POST", "path": "/predict", "body": {"instances": [{"temp": 10}]}}],
-    }  # fmt: skip
+    }
     training = {
         "command": "python -m tiny", "tables": ["rows"], "gate": {"min_labels": 50, "min_days": 2},
         "probation": {"environments": ["dev"], "days": 3, "every": "1s"},
@@ -153,16 +140,9 @@ def shipway(tmp_path: Path) -> Iterator[Shipway]:
         },
     }  # fmt: skip
     app.commit("the model service and its training")
-    # The environments that the parts' own tests run in: made once for all of them.
-    (ROOT / ".venv" / "parts").mkdir(parents=True, exist_ok=True)
-    (app.root / ".shipway" / "environments").symlink_to(ROOT / ".venv" / "parts")
-    app.up()
-    app.run("model", "promote", "v1.1", "--yes")
-    assert "succeeded" == app.deploy()["status"]
+    begin_with(app, "v1.1")
     yield app
-    app.run("up", "--detach", expect=None)
-    app.run("down", "--yes", expect=None)
-    wait_for(lambda: not app.processes())
+    end(app)
 
 
 def by_target(port: int, model: str) -> str | None:

@@ -24,6 +24,7 @@ from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.state.storage import Storage
 from shipway.local.tasks.process_table import session_members, started_at
 from shipway.local.training import layout, steps
+from shipway.local.training.layout import Shelves, made_of, order_digest
 from shipway.local.training.steps import ProcessSteps
 from tests.waiting import wait_for
 
@@ -315,6 +316,22 @@ def test_a_result_is_removed_by_its_age_unless_it_runs(bench: Bench) -> None:
     bench.steps.stop()
     assert storage.remove(item)
     assert not place.exists()
+
+
+@pytest.mark.parametrize("table", ["rows", "program", "options", "parameters"])
+def test_a_table_s_name_hides_nothing(bench: Bench, table: str) -> None:
+    """Other options or other data make another result, whatever the table is called."""
+    bench.data(table, "2013-01", "1\n")
+
+    def digest(*options: str) -> str:
+        inputs = {table: Input("data", table, months=("2013-01",))}
+        order = StepOrder("prepare", bench.artifact, "python -m program", inputs, "data", options)
+        channels = {table: Shelves(bench.folder / "data", bench.folder, bench.folder).channel(inputs[table])}
+        return order_digest(order, made_of(order, channels))
+
+    digests = [digest(), digest("--from", "2013-01")]
+    bench.data(table, "2013-01", "2\n")
+    assert 3 == len({*digests, digest()})
 
 
 def test_done_json_says_what_it_is_of(bench: Bench) -> None:

@@ -67,12 +67,13 @@ class Shelves:
 
 def made_of(order: StepOrder, channels: Mapping[str, Channel]) -> dict[str, str]:
     """Digests of all that goes into the result of an order; the program's is that of its folder and lock."""
-    return {
+    own = {
         "program": _digest([order.artifact.digest, order.command]),
         "options": _digest(list(order.options)),
         "parameters": _digest(None if order.hyperparameters is None else dict(order.hyperparameters)),
-        **{name: channel.digest for name, channel in channels.items()},
     }
+    # A table may be named `options` as well: neither may hide the other.
+    return own | {f"input {name}" if name in own else name: channel.digest for name, channel in channels.items()}
 
 
 def order_digest(order: StepOrder, parts: Mapping[str, str]) -> str:
