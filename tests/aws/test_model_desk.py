@@ -12,7 +12,7 @@ from shipway.aws.model_moves import FOLLOW
 from shipway.aws.names import Names
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused, RolledBack, UsageError
-from shipway.core.views import Publishing
+from shipway.core.views.models import Publishing
 from tests.aws.descriptions import repositorys
 from tests.aws.model_bench import Bench, bench
 from tests.model_folders import write_model

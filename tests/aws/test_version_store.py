@@ -13,7 +13,7 @@ from shipway.aws.calls import Calls
 from shipway.aws.names import Names
 from shipway.aws.version_store import S3VersionStore
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.ports import FileDigest
+from shipway.core.ports.models import FileDigest
 from tests.aws.model_bench import client
 
 

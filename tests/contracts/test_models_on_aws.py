@@ -23,7 +23,7 @@ from shipway.aws.release_store import ReleaseStore
 from shipway.aws.version_store import S3VersionStore
 from shipway.core.description.app import Probe
 from shipway.core.errors import Refused
-from shipway.core.views import Publishing
+from shipway.core.views.models import Publishing
 from shipway.description.reader import parse
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.registry import ModelRegistry

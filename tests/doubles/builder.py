@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from shipway.core.description.app import Service
 from shipway.core.errors import Refused
-from shipway.core.ports import Builder, Tell
+from shipway.core.ports.building import Builder
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Artifact, BakedModel, Commit
 
 

@@ -9,7 +9,8 @@ from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import Bundle, Offer, Told, version_of
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.ports import Bundles, Tell
+from shipway.core.ports.building import Bundles
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Commit
 
 

@@ -14,7 +14,8 @@ from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.errors import Refused
 from shipway.core.features.join import FeatureJoin
 from shipway.core.features.record import event_time
-from shipway.core.ports import FeatureHistory, Tell
+from shipway.core.ports.learning import FeatureHistory
+from shipway.core.ports.telling import Tell
 from shipway.local.features.online_store import online_file
 
 

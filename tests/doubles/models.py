@@ -10,8 +10,9 @@ from shipway.core.contract.version import next_version
 from shipway.core.errors import Refused, UsageError
 from shipway.core.models.approval import Decision, check_decision, check_promotable
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Models, Tell
-from shipway.core.views import Publishing
+from shipway.core.ports.models import Models
+from shipway.core.ports.telling import Tell
+from shipway.core.views.models import Publishing
 
 NAMES = ("v1.0", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v2.0", "v3.0", "v4.0", "v5.0", "v5.1", "v6.6")
 """All pending at first, but for v1.0, which is approved; the files of v6.6 do not have their digests."""

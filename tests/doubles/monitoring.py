@@ -8,9 +8,10 @@ from typing import Any
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.monitoring.watch import Seen
-from shipway.core.ports import Kept, Monitoring, Tell
+from shipway.core.ports.learning import Kept, Monitoring
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Release
-from shipway.core.views import MonitorView
+from shipway.core.views.learning import MonitorView
 
 QUIET = Seen(1000, 1000, {}, ())
 

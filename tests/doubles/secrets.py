@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from shipway.core.ports import Secrets
+from shipway.core.ports.state import Secrets
 from shipway.core.secrets.secret import StoredSecret
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shipway.core.errors import UsageError
-from shipway.core.ports import Source
+from shipway.core.ports.building import Source
 from shipway.core.releases.release import Commit
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from shipway.core.errors import ShipwayError
-from shipway.core.ports import Tell, TrainingSteps
+from shipway.core.ports.learning import TrainingSteps
+from shipway.core.ports.telling import Tell
 from shipway.core.training.steps import StepDone, StepOrder
 
 MODEL = hashlib.sha256(b"a new model").hexdigest()

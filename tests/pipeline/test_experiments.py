@@ -24,7 +24,7 @@ from shipway.core.experiments.figures import Counters, Figures, ShadowCounters, 
 from shipway.core.experiments.totals import WINDOW
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.observations.observation import Lagging, Side, Traffic
-from shipway.core.ports import Pace
+from shipway.core.ports.target import Pace
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.verdicts.traffic import judge

@@ -13,7 +13,7 @@ from shipway.core.models.history import ModelHistory
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord
 from shipway.core.training.probation import OnProbation
-from shipway.core.views import ModelStay
+from shipway.core.views.models import ModelStay
 from tests.pipeline.house import House
 
 

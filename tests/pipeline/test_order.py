@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shipway.core.description.app import App, Service
 from shipway.core.errors import Refused
 from shipway.core.observations.observation import Side
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Artifact, Commit, Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord

@@ -13,7 +13,7 @@ import pytest
 from shipway.core.description.app import App
 from shipway.core.errors import Refused
 from shipway.core.observations.observation import Side
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, Lock, RolloutRecord, Warm

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from shipway.core.description.app import App
 from shipway.core.experiments.experiment import Experiment
-from shipway.core.ports import Store, Target
+from shipway.core.ports.state import Store
+from shipway.core.ports.target import Target
 from shipway.core.releases.release import Artifact, Release
 from shipway.local.builds.address import Address
 from shipway.local.builds.python_environment import PythonEnvironments

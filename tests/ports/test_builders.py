@@ -10,7 +10,7 @@ import pytest
 
 from shipway.core.description.app import Service
 from shipway.core.errors import Refused
-from shipway.core.ports import Builder
+from shipway.core.ports.building import Builder
 from shipway.core.releases.release import Artifact, Commit
 from shipway.local.builds.address import address_of
 from shipway.local.builds.builder import LocalBuilder

@@ -12,7 +12,7 @@ from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import Bundle, Offer
 from shipway.core.description.device_app import Calls, DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.ports import Bundles
+from shipway.core.ports.building import Bundles
 from shipway.core.releases.release import Commit
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder

@@ -11,7 +11,7 @@ from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.features.join import FeatureJoin
 from shipway.core.features.record import Record, checked
-from shipway.core.ports import FeatureHistory
+from shipway.core.ports.learning import FeatureHistory
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.features.history import ProgramHistory
 from shipway.local.features.online_store import OnlineStore, online_file

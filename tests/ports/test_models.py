@@ -9,8 +9,8 @@ from typing import Protocol
 import pytest
 
 from shipway.core.errors import Refused, UsageError
-from shipway.core.ports import Models
-from shipway.core.views import Publishing
+from shipway.core.ports.models import Models
+from shipway.core.views.models import Publishing
 from shipway.registry.folder_store import FolderStore
 from shipway.registry.registry import ModelRegistry
 from tests.doubles.models import FakeModels, a_version

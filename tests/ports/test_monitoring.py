@@ -15,9 +15,9 @@ import pytest
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.monitoring.watch import judge
-from shipway.core.ports import Monitoring
+from shipway.core.ports.learning import Monitoring
 from shipway.core.releases.release import Artifact, Release
-from shipway.core.views import MonitorView
+from shipway.core.views.learning import MonitorView
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.tasks.bounded_run import run_bounded
 from shipway.monitor.program import Captured, ProgramMonitoring

@@ -12,7 +12,7 @@ from moto import mock_aws
 from shipway.aws.calls import Calls
 from shipway.aws.names import Names
 from shipway.aws.secrets import SecretsManager
-from shipway.core.ports import Secrets
+from shipway.core.ports.state import Secrets
 from shipway.core.secrets.secret import LARGEST
 from shipway.local.secrets.key import Keys
 from shipway.local.secrets.sealed_secrets import SealedSecrets

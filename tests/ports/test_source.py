@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from shipway.core.errors import UsageError
-from shipway.core.ports import Source
+from shipway.core.ports.building import Source
 from shipway.local.source.git_source import GitSource
 from tests.doubles.source import FakeSource
 from tests.git_repository import Repository

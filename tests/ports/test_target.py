@@ -11,7 +11,7 @@ from target_bench import BROKEN, ENVIRONMENTS, Bench, in_memory, on_this_machine
 from shipway.core.errors import Refused
 from shipway.core.experiments.experiment import Experiment
 from shipway.core.observations.observation import SIDES, Observation, Side
-from shipway.core.ports import Target
+from shipway.core.ports.target import Target
 from shipway.core.releases.release import Release
 from tests.waiting import wait_for
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shipway.core.errors import ShipwayError
-from shipway.core.ports import TrainingSteps
+from shipway.core.ports.learning import TrainingSteps
 from shipway.core.releases.release import Artifact
 from shipway.core.training.steps import StepDone, StepOrder
 from shipway.local.builds.address import Address

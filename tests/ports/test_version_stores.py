@@ -13,7 +13,7 @@ from moto import mock_aws
 from shipway.aws.calls import Calls
 from shipway.aws.version_store import S3VersionStore
 from shipway.core.errors import Refused, UsageError
-from shipway.core.ports import FileDigest, VersionStore
+from shipway.core.ports.models import FileDigest, VersionStore
 from shipway.registry.folder_store import FolderStore
 from shipway.registry.registry import ModelRegistry
 from tests.model_folders import write_model

@@ -13,8 +13,8 @@ import pytest
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Tell
-from shipway.core.views import Publishing
+from shipway.core.ports.telling import Tell
+from shipway.core.views.models import Publishing
 from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer
 from shipway.registry.publish import publish

@@ -17,7 +17,7 @@ import pytest
 
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
-from shipway.core.views import Publishing
+from shipway.core.views.models import Publishing
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.registry.folder_store import FolderStore
 from shipway.registry.packer import Packer

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.registry.packer import LOCK, READING_LOCK, Packer, work_folder
 from tests.waiting import wait_for
 

@@ -12,7 +12,7 @@ import pytest
 
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.ports import Models
+from shipway.core.ports.models import Models
 from shipway.registry.registry import ModelRegistry
 from tests.nearly_full_disk import little_room
 

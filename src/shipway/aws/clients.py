@@ -14,7 +14,7 @@ from shipway.core.description.app import App, Guard
 from shipway.core.verdicts.intervals import quantile
 from shipway.core.verdicts.lately import Lately, SeenLately, together
 from shipway.core.verdicts.traffic import MIN_LATENCIES
-from shipway.core.views import ClientsView
+from shipway.core.views.environments import ClientsView
 
 WINDOW = 300.0
 """Seconds that are looked back."""

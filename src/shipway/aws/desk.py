@@ -31,22 +31,14 @@ from shipway.core.desk import AppDesk, Desk, ExperimentDesk, FeatureDesk, ModelD
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
-from shipway.core.ports import Source
+from shipway.core.ports.building import Source
 from shipway.core.releases.gates import check_described, check_waiting, path_for
 from shipway.core.releases.release import Commit
 from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.rollouts.records import PendingCommand
-from shipway.core.views import (
-    Preview,
-    ReleaseView,
-    RolloutView,
-    RunView,
-    StatusView,
-    TaskLine,
-    release_view,
-    rollout_view,
-)
+from shipway.core.views.environments import RolloutView, StatusView, rollout_view
+from shipway.core.views.releases import Preview, ReleaseView, RunView, TaskLine, release_view
 
 T = TypeVar("T")
 READ_BACK = 30.0

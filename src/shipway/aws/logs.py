@@ -11,7 +11,7 @@ from shipway.aws.pipelines import Action
 from shipway.core.description.app import App
 from shipway.core.errors import UsageError
 from shipway.core.logs.asked import Asked
-from shipway.core.views import TaskLine
+from shipway.core.views.releases import TaskLine
 
 _CHECKED = frozenset({"/health", "/healthz", "/ready", "/readyz", "/livez", "/live", "/ping", "/up"})
 

@@ -17,9 +17,9 @@ from shipway.core.models.approval import Decision, check_promotable, check_unuse
 from shipway.core.models.baked import baked_into, to_describe
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.models.origin import decided_by, origin_of
-from shipway.core.ports import Source
+from shipway.core.ports.building import Source
 from shipway.core.rollouts.served import Served
-from shipway.core.views import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
+from shipway.core.views.models import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
 
 
 class AwsModelDesk(ModelDesk):

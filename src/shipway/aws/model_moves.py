@@ -20,7 +20,7 @@ from shipway.core.description.app import App
 from shipway.core.errors import Refused, RolledBack, ShipwayError, UsageError
 from shipway.core.events import AuditEntry
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Models
+from shipway.core.ports.models import Models
 
 FOLLOW, LOOK = 120.0, 5.0
 """Seconds that tasks have to take a version, of which five pass until they look, and between two samples."""

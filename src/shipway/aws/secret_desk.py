@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from shipway.core.access.roles import check_known
 from shipway.core.description.app import App
 from shipway.core.desk import SecretDesk
-from shipway.core.ports import Secrets
+from shipway.core.ports.state import Secrets
 from shipway.core.secrets.needed import check_set, check_unused, needed, services_with
 from shipway.core.secrets.secret import check_name, check_value
-from shipway.core.views import SecretChange, SecretView, secret_views
+from shipway.core.views.secrets import SecretChange, SecretView, secret_views
 
 
 class AwsSecretDesk(SecretDesk):

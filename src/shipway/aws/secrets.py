@@ -13,7 +13,7 @@ from shipway.aws.calls import AwsError, Calls
 from shipway.aws.names import Names
 from shipway.core.description import VARIABLE
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.ports import Secrets
+from shipway.core.ports.state import Secrets
 from shipway.core.secrets.secret import StoredSecret
 
 CURRENT = "AWSCURRENT"

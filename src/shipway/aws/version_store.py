@@ -19,7 +19,7 @@ from shipway.aws.calls import AwsError, Calls, explained
 from shipway.core.contract.version import VERSION, sort_key
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.models.model_version import check_there
-from shipway.core.ports import FileDigest, VersionStore
+from shipway.core.ports.models import FileDigest, VersionStore
 
 METADATA = "metadata.json"
 LARGEST_METADATA = 4 << 20

@@ -24,16 +24,8 @@ from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import Phase
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.verdicts.lately import Lately, SeenLately
-from shipway.core.views import (
-    EnvironmentView,
-    PreviewedStep,
-    ReleaseView,
-    RolloutView,
-    ServiceView,
-    models_of,
-    release_view,
-    rollout_view,
-)
+from shipway.core.views.environments import EnvironmentView, RolloutView, ServiceView, rollout_view
+from shipway.core.views.releases import PreviewedStep, ReleaseView, models_of, release_view
 
 UNDER_WAY = frozenset(
     {"PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"}

@@ -16,32 +16,19 @@ from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import Command
-from shipway.core.views import (
-    Baked,
-    BundleInUseView,
-    DaemonView,
-    Decided,
+from shipway.core.views.bundles import BundleInUseView, OfferingView
+from shipway.core.views.environments import DaemonView, RolloutView, StatusView
+from shipway.core.views.learning import (
     FeatureGroupView,
     FeaturesCompacted,
     FeaturesJoined,
     FeaturesPut,
-    ModelStay,
-    ModelsView,
-    ModelView,
     MonitorView,
-    OfferingView,
-    Preview,
-    Promoted,
-    Publishing,
-    ReleaseView,
-    RolloutView,
-    RunView,
-    SecretChange,
-    SecretView,
-    StatusView,
-    TaskLine,
     TrainingView,
 )
+from shipway.core.views.models import Baked, Decided, ModelStay, ModelsView, ModelView, Promoted, Publishing
+from shipway.core.views.releases import Preview, ReleaseView, RunView, TaskLine
+from shipway.core.views.secrets import SecretChange, SecretView
 
 Tell = Callable[[str], None]
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from shipway.core.logs.asked import Asked
 from shipway.core.logs.log_line import understood
-from shipway.core.ports import Logs
-from shipway.core.views import TaskLine
+from shipway.core.ports.state import Logs
+from shipway.core.views.releases import TaskLine
 from shipway.local.files import log_file
 from shipway.local.places import Places
 from shipway.local.tasks.task_specs import owner_of

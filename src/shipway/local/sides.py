@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shipway.core.observations.observation import Side
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import SideRecord
 

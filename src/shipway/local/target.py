@@ -22,7 +22,8 @@ from shipway.core.observations.observation import (
     other,
 )
 from shipway.core.observations.predictions import TaskPredictions
-from shipway.core.ports import Pace, Target, Tell
+from shipway.core.ports.target import Pace, Target
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Release
 from shipway.core.tasks import Runner, TaskSpec
 from shipway.core.verdicts.lately import SeenLately

@@ -19,9 +19,10 @@ from pydantic import TypeAdapter
 
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.monitoring.watch import Seen, Violation
-from shipway.core.ports import Kept, Monitoring, Tell
+from shipway.core.ports.learning import Kept, Monitoring
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Release
-from shipway.core.views import MonitorView
+from shipway.core.views.learning import MonitorView
 
 LOCK = "model-monitoring/requirements.lock"
 TIMEOUT = 1800.0

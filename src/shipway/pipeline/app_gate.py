@@ -10,7 +10,7 @@ from typing import Any
 from shipway.core.apps.gate import Api, BundleInUse, check_document, misfits, refuse
 from shipway.core.contract.bundles import Told
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.core.ports import Bundles, Source
+from shipway.core.ports.building import Bundles, Source
 from shipway.core.releases.release import Release
 from shipway.pipeline.offerings import Offerings
 

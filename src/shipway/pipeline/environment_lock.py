@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from shipway.core.events import Event
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 from shipway.core.rollouts.records import Lock
 from shipway.pipeline.bell import Bell
 

@@ -9,7 +9,7 @@ from shipway.core.description.app import Guard, Quality
 from shipway.core.experiments.experiment import Experiment
 from shipway.core.experiments.report import ExperimentReport, judge_version, report_shadow, report_version
 from shipway.core.experiments.totals import Totals
-from shipway.core.ports import Target
+from shipway.core.ports.target import Target
 from shipway.core.verdicts.model_quality import judge_disagreement
 from shipway.core.verdicts.verdict import Verdict
 

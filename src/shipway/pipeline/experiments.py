@@ -17,7 +17,7 @@ from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
 from shipway.core.experiments.experiment import Experiment, Stopped, check_percent, check_versions, read_shares
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.approval import check_promotable
-from shipway.core.ports import Target
+from shipway.core.ports.target import Target
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord, Lock
 from shipway.pipeline.environment_lock import EnvironmentLocks

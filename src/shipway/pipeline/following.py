@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from shipway.core.errors import ShipwayError
 from shipway.core.observations.observation import Side, TaskReport
-from shipway.core.ports import Target
+from shipway.core.ports.target import Target
 from shipway.core.releases.release import Release
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from shipway.core.contract.schema import refused_by, unlike
 from shipway.core.errors import ShipwayError
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Models
+from shipway.core.ports.models import Models
 from shipway.core.releases.release import Release
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shipway.core.observations.observation import Observation, Side, Traffic, count_probes, other
-from shipway.core.ports import Target
+from shipway.core.ports.target import Target
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.machine import State, since_baseline
 from shipway.core.rollouts.plan import Plan

@@ -27,7 +27,8 @@ from shipway.core.apps.offering import (
 from shipway.core.contract.bundles import BUILTIN, Offer, Told
 from shipway.core.errors import ShipwayError
 from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
-from shipway.core.ports import Bundles, Store
+from shipway.core.ports.building import Bundles
+from shipway.core.ports.state import Store
 from shipway.core.releases.release import Release
 from shipway.pipeline.clock_jumps import ClockJumps
 

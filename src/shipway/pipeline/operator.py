@@ -8,7 +8,7 @@ from shipway.core.access.authority import Authority, Reading, at_reload, at_star
 from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError
 from shipway.core.events import AuditEntry
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 
 _KEY = "operator"
 

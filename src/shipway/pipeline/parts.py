@@ -6,18 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipway.core.description.app import App
-from shipway.core.ports import (
-    Builder,
-    Bundles,
-    FeatureHistory,
-    FeatureStore,
-    Models,
-    Monitoring,
-    Secrets,
-    Source,
-    Store,
-    TrainingSteps,
-)
+from shipway.core.ports.building import Builder, Bundles, Source
+from shipway.core.ports.learning import FeatureHistory, FeatureStore, Monitoring, TrainingSteps
+from shipway.core.ports.models import Models
+from shipway.core.ports.state import Secrets, Store
 from shipway.core.releases.release import Release
 from shipway.pipeline.offerings import Offerings
 from shipway.pipeline.rollouts import Rollouts

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 from shipway.core.training.probation import OnProbation, Outcome
 
 _WORDS = {"kept": "passed its probation", "taken back": "was taken back", "over": "is on probation no more"}

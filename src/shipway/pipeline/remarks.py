@@ -5,7 +5,7 @@ from __future__ import annotations
 from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
 from shipway.core.errors import ShipwayError
-from shipway.core.ports import Source
+from shipway.core.ports.building import Source
 from shipway.core.releases.release import Commit
 
 _NAMED = 3

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shipway.core.events import AuditEntry, Event, EventKind
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, PendingCommand, RolloutRecord

@@ -11,7 +11,9 @@ from dataclasses import replace
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry
 from shipway.core.observations.observation import Observation, Side, Traffic, other
-from shipway.core.ports import Builder, Store, Target
+from shipway.core.ports.building import Builder
+from shipway.core.ports.state import Store
+from shipway.core.ports.target import Target
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.machine import (
     Command,

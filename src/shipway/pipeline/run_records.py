@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from shipway.core.events import Event, EventKind
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from shipway.core.description.app import App
-from shipway.core.ports import Secrets, Store
+from shipway.core.ports.state import Secrets, Store
 from shipway.core.releases.release import Release
 from shipway.core.secrets.needed import check_set, needed
 from shipway.core.secrets.started import StartedWith, id_of

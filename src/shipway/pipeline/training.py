@@ -24,7 +24,7 @@ from shipway.core.training.reasons import reason
 from shipway.core.training.steps import BIAS_OUTPUT, Orders, StepDone, StepOrder
 from shipway.core.training.training_run import TrainingRun, bias_report, search_of
 from shipway.core.training.windows import Window, chosen
-from shipway.core.views import Publishing
+from shipway.core.views.models import Publishing
 from shipway.pipeline.automatic_approval import approve_if_automatic
 from shipway.pipeline.parts import Parts
 from shipway.pipeline.run_records import RunRecords

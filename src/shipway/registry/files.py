@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from shipway.core.errors import Refused, UsageError
-from shipway.core.ports import FileDigest
+from shipway.core.ports.models import FileDigest
 
 METADATA = "metadata.json"
 CONTRACT = "docs/model-bucket.md"

@@ -17,7 +17,7 @@ from pathlib import Path
 from shipway.core.contract.version import VERSION, sort_key
 from shipway.core.errors import Refused
 from shipway.core.models.model_version import check_there
-from shipway.core.ports import FileDigest, VersionStore
+from shipway.core.ports.models import FileDigest, VersionStore
 from shipway.registry.files import METADATA, copy_listed, digest_of, files_in, read_bounded
 
 _LOCK_WAIT = 60.0

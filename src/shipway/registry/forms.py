@@ -8,7 +8,7 @@ from typing import Any
 
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused, ShipwayError, UsageError
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.registry.files import METADATA, copy_listed, copy_sealed, last_line_with, read_bounded
 from shipway.registry.metadata import Metadata, dump
 from shipway.registry.packer import LOCK, READING_LOCK, Packer, work_folder

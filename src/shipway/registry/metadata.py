@@ -20,7 +20,7 @@ from shipway.core.contract import schema as core
 from shipway.core.contract.schema import canonical_digest
 from shipway.core.errors import Refused
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import FileDigest
+from shipway.core.ports.models import FileDigest
 from shipway.registry.files import CONTRACT
 
 MAX_BYTES = 8 << 30

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 
 PythonFor = Callable[[Path, Tell], Path]
 """The interpreter of an environment with exactly what a lock file lists, made if needed. Raises ShipwayError."""

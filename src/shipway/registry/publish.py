@@ -8,8 +8,9 @@ from typing import Any
 from shipway.core.contract.version import VERSION, next_version
 from shipway.core.errors import Refused, UsageError
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Tell, VersionStore
-from shipway.core.views import Publishing
+from shipway.core.ports.models import VersionStore
+from shipway.core.ports.telling import Tell
+from shipway.core.views.models import Publishing
 from shipway.registry import forms, metadata
 from shipway.registry.files import CONTRACT, METADATA, files_in, read_bounded
 from shipway.registry.metadata import Metadata

@@ -9,8 +9,9 @@ from typing import Any
 from shipway.core.errors import Refused
 from shipway.core.models.approval import Decision, check_promotable
 from shipway.core.models.model_version import ModelVersion
-from shipway.core.ports import Models, Tell, VersionStore
-from shipway.core.views import Publishing
+from shipway.core.ports.models import Models, VersionStore
+from shipway.core.ports.telling import Tell
+from shipway.core.views.models import Publishing
 from shipway.registry import baking, decisions, metadata, publish
 from shipway.registry.comparison import Comparison, compared
 from shipway.registry.files import METADATA

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shipway.core.errors import ShipwayError
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.registry import forms
 from shipway.registry.comparison import Scores
 from shipway.registry.metadata import Metadata

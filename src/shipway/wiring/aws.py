@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from shipway.core.description.app import App
     from shipway.core.desk import ControlPlane, Desk
     from shipway.core.infrastructure import Infrastructure
-    from shipway.core.ports import Models, Source
+    from shipway.core.ports.building import Source
+    from shipway.core.ports.models import Models
 
 
 def wire(root: Path) -> Wiring:

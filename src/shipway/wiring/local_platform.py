@@ -19,7 +19,7 @@ from shipway.core.logs.asked import Asked
 from shipway.core.observations.observation import SIDES
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import EnvironmentRecord
-from shipway.core.views import DaemonView
+from shipway.core.views.environments import DaemonView
 from shipway.description import reader as description_file
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder

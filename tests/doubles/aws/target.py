@@ -8,7 +8,8 @@ from shipway.aws.calls import Calls
 from shipway.aws.names import Names
 from shipway.aws.read_back import Ask
 from shipway.aws.version_store import S3VersionStore
-from shipway.core.ports import Models, Source
+from shipway.core.ports.building import Source
+from shipway.core.ports.models import Models
 from shipway.registry.registry import ModelRegistry
 from shipway.wiring import Wiring
 from shipway.wiring.aws import AwsWiring

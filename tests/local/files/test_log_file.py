@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,11 @@ import os, sys
 log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 for number in range(int(sys.argv[2])):
     os.write(log, b"%08d %s\\n" % (number, b"x" * 90))
+os.close(1)
+sys.stdin.read()
+os.write(log, b"%08d %s\\n" % (int(sys.argv[2]), b"x" * 90))
 """
+"""Writes that many lines, says by closing its output that it has, and adds one more when its input ends."""
 
 
 def test_a_small_log_is_left_alone(tmp_path):
@@ -45,19 +50,25 @@ def test_a_flood_is_cut_to_its_newest_whole_lines(tmp_path):
 
 
 def test_rotation_under_a_live_writer(tmp_path):
-    """Lines stay apart, in order, none twice, while a process writes as fast as it can; few are lost at the cuts."""
+    """Lines stay apart, in order, none twice, while a process writes as fast as it can; some are lost at the cuts alone."""
     log, count = tmp_path / "log", 100_000
-    with subprocess.Popen([sys.executable, "-S", "-E", "-c", WRITER, str(log), str(count)]) as writer:
-        while writer.poll() is None:
+    command = [sys.executable, "-S", "-E", "-c", WRITER, str(log), str(count)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdin and writer.stdout
+        while not select.select([writer.stdout], [], [], 0)[0]:
             rotate(log, max_bytes=1_000_000, keep=100)
-    assert 0 == writer.returncode
+        writer.stdin.close()
+        assert 0 == writer.wait(60)
     files = sorted(tmp_path.glob("log.*"), key=lambda file: -int(file.suffix[1:]))
     lines = "".join(file.read_text() for file in (*files, log)).splitlines()
     whole = [int(line.split()[0]) for line in lines if len(line) == 99]
     assert len(files) >= len(lines) - len(whole)
     assert 99 >= max(len(line) for line in lines)
     assert sorted(set(whole)) == whole
-    assert count - 1 == whole[-1]
+    # How many a cut takes is the scheduler's; nothing written after the last one is lost.
+    gaps = sum(1 for before, after in zip([-1, *whole], whole, strict=False) if after != before + 1)
+    assert len(files) >= gaps
+    assert count == whole[-1]
 
 
 @pytest.mark.parametrize("lines", [0, 1, 3, 6, 50])

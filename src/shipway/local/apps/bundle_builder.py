@@ -17,7 +17,7 @@ from shipway.core.contract.bundles import Bundle, BundlesError, native_key, nati
 from shipway.core.description.device_app import Calls, DeviceApp
 from shipway.core.errors import Refused, UsageError
 from shipway.core.logs.headline import with_log
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Commit
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.content import Content, content_of

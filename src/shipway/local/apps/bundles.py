@@ -12,7 +12,8 @@ from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import Bundle, BundlesError, Offer, Told, read_offer, read_told
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import ShipwayError
-from shipway.core.ports import Bundles, Tell
+from shipway.core.ports.building import Bundles
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Commit
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder

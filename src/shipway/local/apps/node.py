@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.local.builds.python_environment import SYSTEM_PATH, PythonEnvironments
 from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked

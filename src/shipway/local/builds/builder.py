@@ -14,7 +14,8 @@ from typing import Any
 from shipway.core.description.app import Service
 from shipway.core.errors import Refused, UsageError
 from shipway.core.logs.headline import with_log
-from shipway.core.ports import Builder, Tell
+from shipway.core.ports.building import Builder
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Artifact, Commit
 from shipway.local.builds.address import Address, address_of
 from shipway.local.builds.baked_model import read_baked

@@ -22,7 +22,7 @@ from pathlib import Path
 import uv
 
 from shipway.core.errors import ShipwayError
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.local.builds.confinement import SCRATCH, Confinement
 from shipway.local.builds.lock_file import check_hashed
 from shipway.local.files.atomic_file import write_atomically

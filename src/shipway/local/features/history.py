@@ -14,7 +14,8 @@ from typing import Any
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.features.join import FeatureJoin
-from shipway.core.ports import FeatureHistory, Tell
+from shipway.core.ports.learning import FeatureHistory
+from shipway.core.ports.telling import Tell
 from shipway.local.features.online_store import online_file
 
 PROGRAM = "offline-features"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from shipway.core.errors import ShipwayError
 from shipway.core.features.record import Record
-from shipway.core.ports import FeatureStore
+from shipway.core.ports.learning import FeatureStore
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (

@@ -10,7 +10,7 @@ from shipway.core.contract.wanted import Wanted
 from shipway.core.experiments.experiment import Experiment, of_release
 from shipway.core.experiments.figures import TaskFigures
 from shipway.core.observations.observation import SIDES, Lagging, Side
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 from shipway.core.releases.release import Release
 from shipway.local.model_tasks.figures import figures_of
 from shipway.local.model_tasks.parameters import FileParameters

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.ports import Secrets
+from shipway.core.ports.state import Secrets
 from shipway.core.secrets.secret import StoredSecret
 from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from shipway.core.errors import ShipwayError, UsageError
-from shipway.core.ports import Source
+from shipway.core.ports.building import Source
 from shipway.core.releases.release import Commit
 from shipway.local.source import git_names
 from shipway.local.source.git_command import Git, message, sane

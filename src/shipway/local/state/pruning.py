@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from shipway.core.daemon.disk import Item, Usage
 from shipway.core.description.app import App
 from shipway.core.events import AuditEntry
-from shipway.core.ports import Store
+from shipway.core.ports.state import Store
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord, SideRecord

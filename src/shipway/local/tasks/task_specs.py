@@ -10,7 +10,7 @@ from shipway.core.description.placeholders import filled
 from shipway.core.errors import Refused
 from shipway.core.logs.headline import with_log
 from shipway.core.observations.observation import Side
-from shipway.core.ports import Tell
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Release
 from shipway.core.tasks import TaskSpec
 from shipway.local.apps.bundles import parameter as bundles_parameter

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.errors import ShipwayError
-from shipway.core.ports import Tell, TrainingSteps
+from shipway.core.ports.learning import TrainingSteps
+from shipway.core.ports.telling import Tell
 from shipway.core.training.steps import StepDone, StepOrder
 from shipway.core.training.windows import MONTH
 from shipway.local.builds.address import address_of

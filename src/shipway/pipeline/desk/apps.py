@@ -23,7 +23,7 @@ from shipway.core.contract.bundles import BUILTIN, Told
 from shipway.core.description.device_app import BundleRollout, DeviceApp
 from shipway.core.desk import AppDesk
 from shipway.core.errors import Refused, UsageError
-from shipway.core.views import BundleInUseView, OfferingView, offering_view
+from shipway.core.views.bundles import BundleInUseView, OfferingView, offering_view
 from shipway.pipeline.app_gate import AppGate
 from shipway.pipeline.parts import Parts
 

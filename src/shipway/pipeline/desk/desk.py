@@ -11,12 +11,14 @@ from shipway.core.desk import Desk
 from shipway.core.errors import Refused, UsageError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
-from shipway.core.ports import Logs, Target
+from shipway.core.ports.state import Logs
+from shipway.core.ports.target import Target
 from shipway.core.releases.gates import check_described, check_waiting, path_for, turn_of
 from shipway.core.releases.release import Commit, Release
 from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
-from shipway.core.views import Preview, ReleaseView, RolloutView, RunView, StatusView, TaskLine
+from shipway.core.views.environments import RolloutView, StatusView
+from shipway.core.views.releases import Preview, ReleaseView, RunView, TaskLine
 from shipway.pipeline.desk.apps import PipelineApps
 from shipway.pipeline.desk.features import PipelineFeatures
 from shipway.pipeline.desk.models import PipelineModels

@@ -12,7 +12,7 @@ from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.features import MOST_AT_ONCE
 from shipway.core.features.join import FeatureJoin
 from shipway.core.features.record import Record, checked, checked_id, event_time
-from shipway.core.views import FeatureGroupView, FeaturesCompacted, FeaturesJoined, FeaturesPut
+from shipway.core.views.learning import FeatureGroupView, FeaturesCompacted, FeaturesJoined, FeaturesPut
 from shipway.pipeline.parts import Parts
 
 MOST_ARRIVALS = 20_000

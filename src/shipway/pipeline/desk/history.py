@@ -13,7 +13,7 @@ from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord
 from shipway.core.rollouts.served import Served, by_model, served
 from shipway.core.training.probation import OnProbation
-from shipway.core.views import ModelStay
+from shipway.core.views.models import ModelStay
 from shipway.pipeline.parts import Parts
 
 _ALL = 1_000_000_000

@@ -20,7 +20,7 @@ from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
 from shipway.core.rollouts.served import served
 from shipway.core.training.probation import OnProbation, check_not_needed
-from shipway.core.views import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
+from shipway.core.views.models import Baked, Decided, ModelInUse, ModelStay, ModelsView, ModelView, Promoted, Publishing
 from shipway.pipeline.desk.history import history
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.parts import Parts

@@ -12,9 +12,9 @@ from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.monitoring.retraining import Training, refusal
 from shipway.core.monitoring.watch import Verdict, alarm_of, judge
-from shipway.core.ports import Kept
+from shipway.core.ports.learning import Kept
 from shipway.core.releases.release import Release
-from shipway.core.views import MonitorView
+from shipway.core.views.learning import MonitorView
 from shipway.pipeline.parts import Parts
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from shipway.core.events import AuditEntry
 from shipway.core.releases.release import Release
 from shipway.core.secrets.needed import check_unused, in_use, services_with
 from shipway.core.secrets.secret import StoredSecret, check_name, check_value
-from shipway.core.views import SecretChange, SecretView, secret_views
+from shipway.core.views.secrets import SecretChange, SecretView, secret_views
 from shipway.pipeline.parts import Parts
 
 

@@ -11,7 +11,7 @@ from shipway.core.errors import Refused, UsageError
 from shipway.core.releases.run import Run
 from shipway.core.training.training_run import TrainingRun
 from shipway.core.training.windows import MONTH
-from shipway.core.views import TrainingView
+from shipway.core.views.learning import TrainingView
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.new_run import new_run
 from shipway.pipeline.parts import Parts

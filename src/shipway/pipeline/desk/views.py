@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from shipway.core.description.app import App
 from shipway.core.observations.observation import Side, other
-from shipway.core.ports import Target
+from shipway.core.ports.target import Target
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.plan import make_plan
@@ -15,19 +15,9 @@ from shipway.core.training.probation import OnProbation, shown
 from shipway.core.verdicts.intervals import quantile
 from shipway.core.verdicts.lately import SeenLately, together
 from shipway.core.verdicts.traffic import MIN_LATENCIES
-from shipway.core.views import (
-    ClientsView,
-    EnvironmentView,
-    PreviewedStep,
-    ReleaseView,
-    RolloutView,
-    RunView,
-    ServiceView,
-    models_of,
-    offering_view,
-    release_view,
-    rollout_view,
-)
+from shipway.core.views.bundles import offering_view
+from shipway.core.views.environments import ClientsView, EnvironmentView, RolloutView, ServiceView, rollout_view
+from shipway.core.views.releases import PreviewedStep, ReleaseView, RunView, models_of, release_view
 from shipway.pipeline.experiments import Experiments
 from shipway.pipeline.parts import Parts
 

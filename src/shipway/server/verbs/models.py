@@ -7,7 +7,7 @@ from pathlib import PurePath
 from shipway.core.desk import ModelDesk
 from shipway.core.errors import UsageError
 from shipway.core.models.approval import Decision
-from shipway.core.views import Publishing
+from shipway.core.views.models import Publishing
 from shipway.server.verbs import shapes
 from shipway.server.verbs.call import Answer, Call, Verb, Verbs
 

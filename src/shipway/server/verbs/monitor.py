@@ -7,7 +7,7 @@ from pathlib import PurePath
 from shipway.core.desk import MonitorDesk
 from shipway.core.errors import UsageError
 from shipway.core.monitoring.watch import LENGTHS
-from shipway.core.views import MonitorView
+from shipway.core.views.learning import MonitorView
 from shipway.server.verbs import shapes
 from shipway.server.verbs.call import Answer, Call, Verbs
 

@@ -10,7 +10,9 @@ from shipway import __version__
 from shipway.core.experiments.report import ExperimentReport
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.run import Run
-from shipway.core.views import Baked, Decided, EnvironmentView, ModelsView, Promoted, ReleaseView, RunView, StatusView
+from shipway.core.views.environments import EnvironmentView, StatusView
+from shipway.core.views.models import Baked, Decided, ModelsView, Promoted
+from shipway.core.views.releases import ReleaseView, RunView
 
 _anything: TypeAdapter[Any] = TypeAdapter(Any)
 Json = dict[str, Any]

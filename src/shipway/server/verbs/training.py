@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shipway.core.desk import TrainingDesk
-from shipway.core.views import TrainingView
+from shipway.core.views.learning import TrainingView
 from shipway.server.verbs import shapes
 from shipway.server.verbs.call import Answer, Call, Verbs
 
