@@ -185,7 +185,7 @@ def test_older_shell_never_meets_a_bundle_for_newer_ones() -> None:
 def test_no_false_verdict_in_two_hundred_runs() -> None:
     """A bundle as good as stable: one start in two hundred meets an error, with both; one device in 500 boots neither.
 
-    Of bundles with two errors in a hundred starts, 4 of 200 were taken back, each within its first thirty sessions.
+    At two errors in a hundred starts and one device in a hundred that boots neither, 1 of 200 was taken back.
     """
     policy = BundleRollout(steps=(20.0, 50.0), guard=BundleGuard(min_devices=15))
     happened = []

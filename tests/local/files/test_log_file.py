@@ -54,7 +54,8 @@ def test_rotation_under_a_live_writer(tmp_path):
     log, count = tmp_path / "log", 100_000
     command = [sys.executable, "-S", "-E", "-c", WRITER, str(log), str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
-        assert writer.stdin and writer.stdout
+        assert writer.stdin
+        assert writer.stdout
         while not select.select([writer.stdout], [], [], 0)[0]:
             rotate(log, max_bytes=1_000_000, keep=100)
         writer.stdin.close()
