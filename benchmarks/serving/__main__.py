@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from benchmarks.__main__ import _machine as machine
 from benchmarks.figures import Effort, Figure, table
+from benchmarks.machine import machine
 from benchmarks.serving import budgets, end_to_end, report
 from benchmarks.serving.cells import MANY_ROWS, ONE_ROW, Plan
 from benchmarks.serving.contestants import CONTESTANTS, OURS, captures
