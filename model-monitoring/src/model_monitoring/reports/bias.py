@@ -30,6 +30,17 @@ def page(analysis: Mapping[str, Any], violations: Sequence[Mapping[str, str]] | 
     )
 
 
+def by_group(analysis: Mapping[str, Any]) -> tuple[list[str], dict[str, dict[str, float | None]]]:
+    """The groups, such as `carrier = MQ,EV`, and each metric's value by group; None is what cannot be computed."""
+    groups: dict[str, None] = {}
+    values: dict[str, dict[str, float | None]] = {}
+    for _, column, group, metric in _metrics(analysis):
+        name = f"{column} = {group}"
+        groups[name] = None
+        values.setdefault(metric["name"], {})[name] = metric["value"]
+    return [*groups], values
+
+
 def _verdict(computed: int, worse: int | None) -> tuple[State, str]:
     if worse:
         are = "metrics are" if worse > 1 else "metric is"

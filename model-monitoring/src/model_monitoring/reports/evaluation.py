@@ -22,7 +22,7 @@ def page(evaluation: Mapping[str, Any]) -> Page:
             "days": str(evaluation["days"]),
             "intervals": f"{evaluation['confidence']:.0%}, by {evaluation['draws']:,} draws of days",
         },
-        sections=[*_sections(evaluation)],
+        sections=[*sections(evaluation)],
     )
 
 
@@ -39,23 +39,25 @@ def _verdict(evaluation: Mapping[str, Any]) -> tuple[State, str]:
     return "unsure", f"no evidence that it is better or worse than the champion: {said}"
 
 
-def _sections(evaluation: Mapping[str, Any]) -> Iterator[Section]:
-    models = {"this model": evaluation["candidate"], "champion": evaluation["champion"]}
+def sections(evaluation: Mapping[str, Any], name: str = "this model") -> Iterator[Section]:
+    """The figures of the model, which is called `name`, beside the champion's; and their differences."""
+    models = {name: evaluation["candidate"], "champion": evaluation["champion"]}
     there = {name: found for name, found in models.items() if found}
     metrics = dict.fromkeys(name for found in there.values() for name in found if name not in ("error", "version"))
     rows: list[Sequence[Cell]] = [
-        (metric, *(_cell(found.get(metric)) for found in there.values())) for metric in metrics
+        (metric, *(cell(found.get(metric)) for found in there.values())) for metric in metrics
     ]
     errors = "; ".join(f"{name}: {found['error']}" for name, found in there.items() if found.get("error"))
     yield Section("Figures", errors, [Table(("metric", *there), rows)])
     differences = {name: found for name, found in evaluation["comparison"].items() if isinstance(found, Mapping)}
     if differences:
         listed = [(name, found["value"], found["low"], found["high"]) for name, found in differences.items()]
-        text = "This model less the champion, on the same rows; below 0 it is better."
+        text = f"{name.capitalize()} less the champion, on the same rows; below 0 it is better."
         yield Section("Beside the champion", text, [Table(("difference", "value", "from", "to"), listed)])
 
 
-def _cell(figure: Any) -> Cell:
+def cell(figure: Any) -> Cell:
+    """A figure of a model: a value, or one with the bounds that hold it."""
     if isinstance(figure, Mapping):
         ends = (figure["low"], figure["high"])
         return f"{told(figure['value'])} [{told(ends[0])}, {told(ends[1])}]"
