@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PARTS := backend-api ml-model-service app-updates training model-packaging model-monitoring offline-features
+PARTS := backend-api ml-model-service app-updates training model-packaging model-monitoring offline-features mlflow-export
 
 .PHONY: demo test test-more mobile-test mobile-types test-pythons check mutants chaos replay bench bench-monitor bench-serving bench-features model bias-oracle null-gates interrupted-trainings lock clean infra-test infra-cost infra-rehearse infra-permissions infra-containers
 

@@ -60,7 +60,8 @@ def refused() -> dict[str, str]:
 
 
 REFUSED = (
-    "train runs", "train show 1", "train compare 1 2",
+    "train runs", "train show 1", "train compare 1 2", "train report 1", "train bias 1",
+    "train export 1 --to sqlite:///mlflow.db", "model card v1.0",
     "monitor baseline dev", "monitor run dev", "monitor report dev",
     "features list --env dev", "features put weather a=1 --env dev", "features get weather JFK --env dev",
     "features delete weather JFK --env dev --yes --at 2020-07-04T11:00:00Z",

@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 
 from shipway import wiring
+from shipway.cli import tracker
 from shipway.cli.group import Group
 from shipway.cli.main import run as shipway
 from shipway.cli.main import shipway as program
@@ -253,6 +254,59 @@ def test_a_model_s_traffic_is_watched(cli: CommandLine) -> None:
     assert "is not there any more" in cli.text("monitor report dev --html dev.html", code=2)
     cli.world.house.monitoring.seen = Seen(3, 3, {}, ())
     cli.text("monitor run dev --json", code=3)
+
+
+@on_machine
+def test_reports(cli: CommandLine) -> None:
+    """As text, as data, as a page that appears whole; only of what has ended."""
+    run = cli.json("train --detach")["run"]["id"]
+    cli.world.until(run, "succeeded")
+    said = cli.text(f"train report {run} --html run.html")
+    assert ["✘ a page about training: one check failed", "  ✘ the check"] == said.splitlines()[:2]
+    root = cli.world.house.root
+    assert "<!doctype html><title>training</title>" == (root / "run.html").read_text()
+    assert "a page about version" in cli.text("model card v1.0")
+    assert "a page about training" == cli.json(f"train report {run}")["title"]
+    cli.text(f"train compare {run} {run} --html {root / 'both.html'}")
+    assert "<!doctype html><title>pair</title>" == (root / "both.html").read_text()
+    assert "says nothing of groups" in cli.text(f"train bias {run}", code=3)
+    assert "no training '77'" in cli.text("train report 77", code=2)
+    assert "no model version 'v9.9'" in cli.text("model card v9.9", code=2)
+    assert f"mkdir -p {root}/nowhere" in cli.text(f"model card v1.0 --html {root}/nowhere/card.html", code=2)
+    assert [] == [*root.glob("**/.*.new")]
+
+
+@on_machine
+def test_a_training_goes_to_a_tracker(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default the newest; the address is looked at before anything is asked."""
+    sent: list[tuple[Json, str]] = []
+
+    def send(run: Json, to: str, _: object) -> Json:
+        sent.append((run, to))
+        return {"experiment": "1", "run_id": "abc", "outcome": "there" if len(sent) > 1 else "new"}
+
+    monkeypatch.setattr(tracker, "send", send)
+    assert "no training has ended yet" in cli.text("train export --to sqlite:///m.db", code=2)
+    run = cli.json("train --detach")["run"]["id"]
+    cli.world.until(run, "succeeded")
+    assert f"✔ wrote hello training {run}: run abc of experiment 1" in cli.text(
+        "train export --to http://localhost:5000"
+    )
+    assert "there" == cli.json(f"train export {run} --to http://localhost:5000")["outcome"]
+    assert [sent[0]] == sent[1:]
+    assert "promote" == sent[0][0]["tags"]["gate.verdict"]
+    assert "give --to sqlite:///runs/mlflow.db" in cli.text("train export --to file:runs", code=2)
+
+
+def test_on_aws_no_report_is_made_yet(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That is said, and nothing is written."""
+    for cli in over_aws(root, monkeypatch, capsys):
+        for typed in ("train report 1 --html page.html", "train bias 1", "model card v1.0"):
+            assert "reports on AWS: Shipway has no verb" in cli.text(typed, code=3)
+        assert "no verb tracked" in cli.text("train export --to sqlite:///m.db", code=3)
+    assert not (root / "page.html").exists()
 
 
 @on_machine

@@ -12,6 +12,13 @@ from shipway.core.ports.learning import TrainingSteps
 from shipway.core.ports.telling import Tell
 from shipway.core.training.steps import StepDone, StepOrder
 
+LEFT = {
+    "evaluate": (("evaluation", "evaluation.json"), ("latency", "latency.json")),
+    "bias": (("bias", "analysis.json"), ("bias", "constraint_violations.json")),
+    "tune": (("tuning", "tuning.json"),),
+    "package": (("package", "metadata.json"),),
+}
+"""Step → folder and name of each file that it may leave."""
 MODEL = hashlib.sha256(b"a new model").hexdigest()
 
 
@@ -68,7 +75,7 @@ class FakeSteps(TrainingSteps):
             raise ShipwayError(f"{order.name} failed: {self.failing[order.name]}", fix="shipway train")
         tell("working")
         self.ran.append(order)
-        outputs = {"model/model.txt": MODEL} if order.name == "train" else {}
+        outputs = {"model/model.txt": MODEL} if order.name == "train" else self._left(order.name)
         parts = {
             "program": order.artifact.digest,
             "options": repr(order.options),
@@ -83,6 +90,14 @@ class FakeSteps(TrainingSteps):
         if name not in self.files:
             raise ShipwayError(f"{file} cannot be read: it is not there", fix="shipway train makes it again")
         return self.files[name]
+
+    def _left(self, step: str) -> dict[str, str]:
+        """The files of a step that there are, each in a folder of the step's outputs."""
+        return {
+            f"processing/output/{folder}/{name}": hashlib.sha256(repr(self.files[name]).encode()).hexdigest()
+            for folder, name in LEFT.get(step, ())
+            if name in self.files
+        }
 
     def folder(self, done: StepDone, name: str) -> str:
         return f"/{done.name}/{name}"

@@ -54,7 +54,7 @@ def test_the_wheel_holds_the_programs_as_they_are(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         names = [name.removeprefix("shipway/programs/") for name in content.namelist() if "/programs/" in name]
         packed = {name: content.read(f"shipway/programs/{name}") for name in names}
-    parts = ("model-packaging", "model-monitoring", "offline-features", "ml-model-service")
+    parts = ("model-packaging", "model-monitoring", "offline-features", "mlflow-export", "ml-model-service")
     wanted = [path for part in parts for path in (f"{part}/src", f"{part}/requirements.lock")]
     files = {name: ROOT / name for name in run("git", "ls-files", *wanted).splitlines()}
     del files[LINK]

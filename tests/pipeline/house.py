@@ -31,6 +31,7 @@ from tests.doubles.bundles import FakeBundles
 from tests.doubles.history import FakeHistory
 from tests.doubles.models import FakeModels
 from tests.doubles.monitoring import FakeMonitoring
+from tests.doubles.reports import FakeReports
 from tests.doubles.secrets import FakeSecrets
 from tests.doubles.source import FakeSource
 from tests.doubles.target import FakeTarget
@@ -130,7 +131,7 @@ class House:
         rollouts = Rollouts(self.store, target, self.workshop, time.time, self.stopping)
         self.parts = parts = Parts(
             store=self.store, source=self.source, builder=self.workshop, models=self.registry, rollouts=rollouts,
-            monitoring=self.monitoring, secrets=self.secrets, features=OnlineStore(folder), history=FakeHistory(folder),
+            monitoring=self.monitoring, reports=FakeReports(), secrets=self.secrets, features=OnlineStore(folder), history=FakeHistory(folder),
             training=self.steps, bundles=self.bundles, offerings=Offerings(self.store, self.bundles, time.time),
             clock=time.time,
             read_app=lambda _: self.described, operator_app=lambda: self.app,

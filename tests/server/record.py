@@ -218,6 +218,11 @@ def _training(api: Api, ask: Ask) -> None:
     ask("GET", f"trainings/{run['id']}")
     ask("POST", f"trainings/{run['id']}/resume", {})
     ask("POST", "trainings/77/resume", {})
+    for path in (f"{run['id']}/report", f"{run['id']}/bias", f"{run['id']}/tracked", "77/report", "newest/tracked"):
+        ask("GET", f"trainings/{path}")
+    ask("GET", f"trainings/{run['id']}/compare/{run['id']}")
+    ask("GET", "models/v1.0/card")
+    ask("GET", "models/v9.9/card")
     wait_for(lambda: not api.house.run(str(int(run["id"]) + 1)).live)
     ask("GET", "trainings", limit=1)
 
@@ -350,6 +355,8 @@ def _still(value: Any, root: str, name: str = "") -> Any:
     if isinstance(value, list):
         return [_still(item, root, name) for item in value]
     if isinstance(value, float | int) and not isinstance(value, bool) and (value > 1e9 or name in _MOVING):
+        return "…"
+    if name == "key":  # a training's, of which its time is a part
         return "…"
     return value.replace(root, "ROOT") if isinstance(value, str) else value
 

@@ -27,7 +27,16 @@ from shipway.aws.views import Views
 from shipway.core.access.roles import check_known
 from shipway.core.description import DESCRIPTION
 from shipway.core.description.app import App
-from shipway.core.desk import AppDesk, Desk, ExperimentDesk, FeatureDesk, ModelDesk, MonitorDesk, TrainingDesk
+from shipway.core.desk import (
+    AppDesk,
+    Desk,
+    ExperimentDesk,
+    FeatureDesk,
+    ModelDesk,
+    MonitorDesk,
+    ReportDesk,
+    TrainingDesk,
+)
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry, Event
 from shipway.core.logs.asked import Asked
@@ -80,6 +89,7 @@ class AwsDesk(Desk):
         monitor: MonitorDesk,
         features: FeatureDesk,
         training: TrainingDesk,
+        reports: ReportDesk,
         secrets: AwsSecretDesk,
         apps: AppDesk,
     ) -> None:
@@ -91,6 +101,7 @@ class AwsDesk(Desk):
         self._monitor = monitor
         self._features = features
         self._training = training
+        self._reports = reports
         self._secrets = secrets
         self._apps = apps
         self._status: tuple[float, StatusView] | None = None
@@ -114,6 +125,10 @@ class AwsDesk(Desk):
     @property
     def training(self) -> TrainingDesk:
         return self._training
+
+    @property
+    def reports(self) -> ReportDesk:
+        return self._reports
 
     @property
     def secrets(self) -> AwsSecretDesk:

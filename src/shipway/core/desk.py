@@ -16,6 +16,7 @@ from shipway.core.models.approval import Decision
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import Command
+from shipway.core.training.tracked import TrackedRun
 from shipway.core.views.bundles import BundleInUseView, OfferingView
 from shipway.core.views.environments import DaemonView, RolloutView, StatusView
 from shipway.core.views.learning import (
@@ -24,6 +25,7 @@ from shipway.core.views.learning import (
     FeaturesJoined,
     FeaturesPut,
     MonitorView,
+    Report,
     TrainingView,
 )
 from shipway.core.views.models import Baked, Decided, ModelStay, ModelsView, ModelView, Promoted, Publishing
@@ -51,6 +53,10 @@ class Desk(Protocol):
     @property
     def training(self) -> TrainingDesk:
         """The verbs of training the model anew."""
+
+    @property
+    def reports(self) -> ReportDesk:
+        """The verbs that tell of trainings and versions by pages, and to other programs."""
 
     @property
     def secrets(self) -> SecretDesk:
@@ -229,6 +235,28 @@ class TrainingDesk(Protocol):
 
     def show(self, id: str) -> TrainingView:
         """One of them. Raises UsageError for an unknown one."""
+
+
+class ReportDesk(Protocol):
+    """Trainings and versions as pages, and as records for an experiment tracker.
+
+    Of trainings each raises UsageError for an unknown one, Refused for one that has not ended.
+    """
+
+    def training(self, id: str, tell: Tell) -> Report:
+        """What the gate said and why, challenger beside champion, search, bias, steps."""
+
+    def pair(self, a: str, b: str, tell: Tell) -> Report:
+        """Two trainings side by side."""
+
+    def bias(self, id: str, tell: Tell) -> Report:
+        """The bias that a training found, in full. Raises Refused for one that looked at no groups."""
+
+    def card(self, version: str, tell: Tell) -> Report:
+        """What is known of a version, whoever made it. Raises UsageError for an unknown one."""
+
+    def tracked(self, id: str, tell: Tell) -> TrackedRun:
+        """A training as experiment trackers keep it; `newest` is the one that ended last."""
 
 
 class SecretDesk(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shipway.core.description.app import App
 from shipway.core.ports.building import Builder, Bundles, Source
-from shipway.core.ports.learning import FeatureHistory, FeatureStore, Monitoring, TrainingSteps
+from shipway.core.ports.learning import FeatureHistory, FeatureStore, Monitoring, Reports, TrainingSteps
 from shipway.core.ports.models import Models
 from shipway.core.ports.state import Secrets, Store
 from shipway.core.releases.release import Release
@@ -24,6 +24,7 @@ class Parts:
     builder: Builder
     models: Models
     monitoring: Monitoring
+    reports: Reports
     secrets: Secrets
     features: FeatureStore
     history: FeatureHistory

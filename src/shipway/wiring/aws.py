@@ -109,6 +109,7 @@ class AwsWiring(Wiring):
             monitor=NotYet("monitoring"),
             features=NotYet("the feature store"),
             training=NotYet("training"),
+            reports=NotYet("reports"),
             secrets=AwsSecretDesk(app, SecretsManager(calls, names)),
             apps=NotYet("bundles"),
         )

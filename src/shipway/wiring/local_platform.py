@@ -62,6 +62,7 @@ from shipway.local.training.steps import ProcessSteps
 from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.monitor.program import Captured, ProgramMonitoring
+from shipway.monitor.reports import ProgramReports
 from shipway.pipeline.desk.desk import PipelineDesk
 from shipway.pipeline.engine import Engine
 from shipway.pipeline.experiments import Experiments
@@ -279,6 +280,9 @@ def build(places: Places) -> LocalPlatform:
         lambda version: bucket / version,
         places.state / "monitor",
     )
+    reports = ProgramReports(
+        lambda lock, tell: environments.python(lock, "model monitoring", tell), programs(), run_bounded
+    )
     history = ProgramHistory(
         places.state,
         programs(),
@@ -302,6 +306,7 @@ def build(places: Places) -> LocalPlatform:
         builder=builder,
         models=models,
         monitoring=monitoring,
+        reports=reports,
         secrets=secrets,
         features=OnlineStore(places.state),
         history=history,

@@ -26,7 +26,9 @@ def page(both: Mapping[str, Told]) -> Page:
 
 def _gate(one: Told) -> str:
     decision = one["training"]["decision"]
-    return f"{decision['kind']}: {'; '.join(decision['reasons'])}" if decision else f"{one['run']['status']}, no verdict"
+    return (
+        f"{decision['kind']}: {'; '.join(decision['reasons'])}" if decision else f"{one['run']['status']}, no verdict"
+    )
 
 
 def _verdict(pair: Sequence[Told], names: Sequence[str]) -> str:
@@ -50,7 +52,11 @@ def _sections(pair: Sequence[Told], names: Sequence[str]) -> Iterator[Section]:
     known = [training.facts(one) for one in pair]
     yield _side_by_side("What they were", known, names)
     models = [
-        {metric: evaluation.cell(value) for metric, value in one["evaluation"]["candidate"].items() if metric != "error"}
+        {
+            metric: evaluation.cell(value)
+            for metric, value in one["evaluation"]["candidate"].items()
+            if metric != "error"
+        }
         if one["evaluation"]
         else {}
         for one in pair

@@ -1,12 +1,15 @@
-"""`train`, `train runs | show | compare`: train the app's model anew, and see what came of it."""
+"""`train`, `train runs | show | compare | report | bias | export`: train the app's model anew, and see what came of it."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import click
 
 from shipway.cli import options
+from shipway.cli.commands.export import export
+from shipway.cli.commands.reports import ask_page, bias, page_option, report, write_page
 from shipway.cli.follow import hand_over
 from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
@@ -91,13 +94,24 @@ def show(id: str, as_json: bool) -> int:
 @train.command()
 @click.argument("a", metavar="RUN")
 @click.argument("b", metavar="OTHER")
+@page_option()
 @options.as_json()
-def compare(a: str, b: str, as_json: bool) -> int:
-    """Compare two trainings: windows, verdicts, figures, steps that they share."""
+def compare(a: str, b: str, page: Path | None, as_json: bool) -> int:
+    """Compare two trainings: windows, verdicts, figures, steps that they share.
+
+    With --html also as a page, for which both must have ended.
+    """
     client = client_here()
+    if page is not None:
+        write_page(page, ask_page(client, "trainings", a, "compare", b))
     both = client.get("trainings", a), client.get("trainings", b)
     if as_json:
         say_json({"a": both[0], "b": both[1]})
     else:
         say(comparison_lines(*both))
     return 0
+
+
+train.add_command(report)
+train.add_command(bias)
+train.add_command(export)

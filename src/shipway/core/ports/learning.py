@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.features.join import FeatureJoin
@@ -13,7 +13,7 @@ from shipway.core.monitoring.watch import Seen
 from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Release
 from shipway.core.training.steps import StepDone, StepOrder
-from shipway.core.views.learning import MonitorView
+from shipway.core.views.learning import MonitorView, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,18 @@ class TrainingSteps(Protocol):
 
     def folder(self, done: StepDone, name: str) -> str:
         """Where a folder of the result lies, for `Models.publish`."""
+
+
+class Reports(Protocol):
+    """Makes pages about trainings and model versions."""
+
+    def page(
+        self, kind: Literal["training", "pair", "bias", "version"], files: Mapping[str, Mapping[str, Any]], tell: Tell
+    ) -> Report:
+        """A page of what the first file holds; the others lie beside it, as the kind wants them.
+
+        Raises ShipwayError when the program fails, Refused where the files are not what it can show.
+        """
 
 
 class FeatureStore(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shipway.core.description.feature_group import FeatureGroup
 from shipway.core.monitoring.watch import Seen, Verdict
@@ -40,6 +41,18 @@ class TrainingView:
 
     run: Run
     training: TrainingRun
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A page for people: `html` needs nothing beside it and has 1 MB at most.
+
+    `page` is the same as data: `title`, `state` (good, bad or unsure), `verdict`, `facts` by name, `failed` checks, and
+    `sections` with `title`, `text`, `tables` (`header`, `rows`, `marked` rows) and the captions of `figures`.
+    """
+
+    page: Mapping[str, Any]
+    html: str
 
 
 @dataclass(frozen=True, slots=True)

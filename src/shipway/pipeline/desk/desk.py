@@ -23,6 +23,7 @@ from shipway.pipeline.desk.apps import PipelineApps
 from shipway.pipeline.desk.features import PipelineFeatures
 from shipway.pipeline.desk.models import PipelineModels
 from shipway.pipeline.desk.monitor import PipelineMonitor
+from shipway.pipeline.desk.reports import PipelineReports
 from shipway.pipeline.desk.secrets import PipelineSecrets
 from shipway.pipeline.desk.training import PipelineTraining
 from shipway.pipeline.desk.views import Views
@@ -54,6 +55,7 @@ class PipelineDesk(Desk):
         self._experiments = experiments
         self._training = PipelineTraining(parts, engine)
         self._monitor = PipelineMonitor(parts, self._training)
+        self._reports = PipelineReports(parts, self._training, self._models)
         self._logs = logs
         self._probations = Probations(parts, experiments, engine.start)
         self._views = Views(parts, target, experiments)
@@ -78,6 +80,10 @@ class PipelineDesk(Desk):
     @property
     def training(self) -> PipelineTraining:
         return self._training
+
+    @property
+    def reports(self) -> PipelineReports:
+        return self._reports
 
     @property
     def secrets(self) -> PipelineSecrets:

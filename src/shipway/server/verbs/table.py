@@ -15,6 +15,7 @@ from shipway.server.verbs.experiments import experiment_verbs
 from shipway.server.verbs.features import feature_verbs
 from shipway.server.verbs.models import model_verbs
 from shipway.server.verbs.monitor import monitor_verbs
+from shipway.server.verbs.reports import report_verbs
 from shipway.server.verbs.secrets import secret_verbs
 from shipway.server.verbs.training import training_verbs
 
@@ -76,6 +77,7 @@ def desk_verbs(desk: Desk) -> Verbs:
         **experiment_verbs(desk.experiments),
         **monitor_verbs(desk.monitor),
         **training_verbs(desk.training),
+        **report_verbs(desk.reports),
         **secret_verbs(desk.secrets),
         **feature_verbs(desk.features),
         **app_verbs(desk.apps),

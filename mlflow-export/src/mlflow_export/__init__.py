@@ -1,0 +1,1 @@
+"""Writes a training run to MLflow."""
