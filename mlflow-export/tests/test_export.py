@@ -45,9 +45,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     words = [
         *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlflow.db", "--workers", "1"),
         *("--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port)),
+        # without its gateway to language models, which wants far more packages
+        *("--gunicorn-opts", "--log-level info"),
     ]
+    variables = {
+        **os.environ,
+        "HOME": str(folder),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(words, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(words, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
     try:
         deadline = time.monotonic() + 180
         while not _answers(port):

@@ -226,6 +226,14 @@ def test_a_trained_version_goes_through_everything_and_is_taken_back_by_its_labe
     ]
     assert "v1.2" == then["version"]
 
+    said = shipway.run("train", "report", run["id"], "--html", "run.html").stdout
+    assert said.startswith(f"✔ Training run {run['id']}: the gate says promote: Brier score -0.0020")
+    card = shipway.run("model", "card", "v1.2", "--html", "card.html").stdout
+    assert "surely worse than the champion before it" in card
+    assert "brier_difference" in card
+    for page in ("run.html", "card.html"):
+        assert (shipway.root / page).read_text().startswith("<!doctype html>")
+
 
 def ended(trial: Any) -> Any:
     """The probation, once it has ended."""

@@ -51,4 +51,4 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else brief(value, 80)
+    return f"{value:,}" if isinstance(value, int) else brief(value)
