@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import lightgbm
+import numpy as np
 import pytest
 
-from conftest import ROW, Publish, score
+from conftest import FEATURES, ROW, Publish, score
 from ml_model_service.contract.wanted import Shadow, Wanted
 from ml_model_service.engines import EngineError
 from ml_model_service.logs import JsonHandler
+from ml_model_service.metadata import digest_of
 from ml_model_service.settings import Settings
 from ml_model_service.versions.counters import Variant
 from ml_model_service.versions.model import Model, load
@@ -337,6 +340,34 @@ def test_a_shadow_is_captured_beside_the_answer(
     assert found["v1-0"].keys() == found["v1-1"].keys()
     for variant, booster in (("v1-0", boosters[0]), ("v1-1", boosters[1])):
         assert [pytest.approx(score(booster, ROW))] * len(found[variant]) == list(found[variant].values())
+
+
+def test_a_shadow_of_other_values_reads_requests_by_itself(
+    client: Service, tmp_path: Path, publish: Publish, boosters: list[lightgbm.Booster]
+) -> None:
+    """As it would answer alone, whatever stable knows; rows of codes, which stand for stable's values, are left out."""
+    values = ["AA", "ZZ", "B6"]
+    schema = {"features": [FEATURES[0] | {"values": values}, *FEATURES[1:]], "output": {"name": "probability"}}
+    row = ROW | {"airline": "ZZ"}
+    # By the shadow's own list "ZZ" is the second value, as "B6" is by the one that `score` knows; stable knows no "ZZ".
+    alone = score(boosters[1], row | {"airline": "B6"})
+    changes = {"feature_schema": schema, "feature_schema_digest": digest_of(schema)}
+    changes["golden"] = [{"instance": row, "prediction": alone}]
+    stable = client.served.model
+    assert stable is not None
+    shadow = load(publish(tmp_path, "v1.1", 1, **changes))
+    client.serve(stable, shadow, wanted=Wanted("v1.0", shadow=Shadow("v1.1", 100.0)))
+    mirror = client.served.serving and client.served.serving.mirror
+    assert mirror is not None
+    codes = io.BytesIO()
+    np.save(codes, np.array([[1.0, 1.0, 71.5, 480.0]]))
+    client.send("POST", "/predict", content=codes.getvalue(), headers={"content-type": "application/x-npy"})
+    client.send("POST", "/predict", json={"instances": [row]})
+    deadline = time.monotonic() + 10
+    while not mirror.to_json()["compared"] and time.monotonic() < deadline:
+        time.sleep(0.002)
+    found, apart = mirror.to_json(), abs(score(boosters[0], row) - alone)
+    assert (1, pytest.approx(apart)) == (found["compared"], found["largest_difference"])
 
 
 def test_answers_are_captured_with_their_requests(tmp_path: Path, model: Model) -> None:

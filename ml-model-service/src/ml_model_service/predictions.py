@@ -16,6 +16,7 @@ from ml_model_service.capture.lines import Answered, Exchange
 from ml_model_service.capture.sinks import sink_at
 from ml_model_service.contract.version import variant_name
 from ml_model_service.errors import Problem
+from ml_model_service.formats.encoder import Encoder
 from ml_model_service.formats.media_types import (
     Kind,
     answer_kind,
@@ -30,6 +31,7 @@ from ml_model_service.turn import Rows, Turn
 from ml_model_service.versions.counters import Variant
 from ml_model_service.versions.model import Model
 from ml_model_service.versions.reload import Served, Serving
+from ml_model_service.versions.shadow import Mirror
 
 PREDICT = (b"/predict", b"/ml/predict", b"/invocations")
 # larger bodies and more rows take milliseconds, which a probe should not wait for
@@ -129,10 +131,20 @@ class Predictions:
         variant = serving.variants.all[rows.index]
         captured = self._sink_for is not None and self._captures(rows, variant, content)
         if serving.mirror is not None and rows.index == 0:
-            whose, held = (rows, len(request.body)) if captured else (None, 0)
-            serving.mirror.offer(array("d", rows.values), rows.count, predictions, whose, held)
+            self._mirror(rows, predictions, serving.mirror, captured=captured)
         variant.answered(time.monotonic() - request.arrived, predictions)
         return Answer(200, content[2], content[1], variant.headers, model_version=rows.model.version)
+
+    def _mirror(self, rows: Rows, predictions: list[float], mirror: Mirror, *, captured: bool) -> None:
+        whose, held = (rows if captured else None), len(rows.request.body)
+        reader = rows.serving.reader
+        if reader is None:
+            mirror.offer(array("d", rows.values), rows.count, predictions, whose, held if captured else 0)
+        elif rows.asked != "npy":  # whose codes stand for stable's values
+            mirror.offer(partial(self._read_by, reader, rows), rows.count, predictions, whose, held)
+
+    def _read_by(self, reader: Encoder, rows: Rows) -> array[float]:
+        return array("d", read_rows(rows.asked, rows.request.body, reader, self._settings.max_rows)[0])
 
     def _captures(self, rows: Rows, variant: Variant, content: Answered) -> bool:
         """Capture it in a moment: after it was answered, and together with others, which takes half the time."""

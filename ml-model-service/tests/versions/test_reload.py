@@ -202,7 +202,10 @@ def with_schema(features: list[dict[str, Any]], **output: Any) -> dict[str, Any]
 
 @pytest.mark.slow
 def test_versions_share_requests_by_what_their_schemas_mean(in_folder: Folder) -> None:
-    """A candidate described in other words answers; one of other features, values or another output says which."""
+    """A candidate described in other words answers; one of other features, values or another output says which.
+
+    A shadow may have other values.
+    """
     in_folder.publish("v1.0")
     worded = [feature | {"description": "in other words"} for feature in FEATURES]
     in_folder.publish("v1.1", 1, **with_schema(worded, description="of another author"))
@@ -226,6 +229,9 @@ def test_versions_share_requests_by_what_their_schemas_mean(in_folder: Folder) -
             in_folder.point(f'{{"version": "v1.0", "split": {{"{version}": 10}}}}')
             await until(lambda w=why: w in reason(served))  # type: ignore[misc]
             assert served.pending is not None and version == served.pending.version
+        in_folder.point('{"version": "v1.0", "shadow": {"version": "v2.1", "percent": 100}}')
+        await until(lambda: served.serving is not None and served.serving.mirror is not None)
+        assert served.serving is not None and served.serving.reader is not None
 
     following(in_folder, story)
 

@@ -191,6 +191,34 @@ def test_whose_predictions_they_are_is_told_a_batch_at_a_time() -> None:
     assert [("v1.3", [("first", [1.5])]), ("v1.3", [("second", [2.0, 3.0]), ("third", [5.0])])] == told
 
 
+def test_what_the_shadow_reads_by_itself_is_read_in_its_thread(start: Start) -> None:
+    """Together with values that are there; a request that it can't read fails by itself."""
+    engine = Plus()
+    mirror, readers = start(engine), set()
+    engine.gate.clear()
+    offer(mirror, 0.5)
+    assert engine.asked.wait(DEADLINE)
+
+    def read() -> array[float]:
+        readers.add(threading.current_thread().name)
+        return array("d", [0.25])
+
+    def fail() -> array[float]:
+        raise ValueError("not what it takes")
+
+    for values in (read, fail, read):
+        mirror.offer(values, 1, [0.75])
+    offer(mirror, 0.5)
+    engine.gate.set()
+    found = compared(mirror, 4)
+    assert ({"shadow v1.3"}, 1, 2, 0.5) == (
+        readers,
+        found["failed"],
+        found["disagreements"],
+        found["largest_difference"],
+    )
+
+
 def test_stopping_forgets_what_waits_and_ends_the_thread() -> None:
     """A replaced shadow goes at once, however much waits."""
     engine = Plus()

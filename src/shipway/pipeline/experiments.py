@@ -110,9 +110,9 @@ class Experiments(ExperimentDesk):
 
     # -- what the platform does by itself ------------------------------------------------------------------------
 
-    def check_candidate(self, environment: str, version: str) -> None:
-        """Raise Refused unless the version could stand beside what serves there."""
-        self._check_candidate(self._serving(environment), version)
+    def check_shadow(self, environment: str, version: str) -> None:
+        """Raise Refused unless the version could listen beside what serves there."""
+        self._check_candidate(self._serving(environment), version, answers=False)
 
     def accompany(self, environment: str, version: str, before: str) -> str:
         """Let `before` be the shadow of `version`, of every request; or why it cannot be now. Tasks follow by themselves."""
@@ -237,7 +237,7 @@ class Experiments(ExperimentDesk):
             experiment = replace(change(before), by=who, why=why, since=self._parts.clock())
             check_versions(experiment)
             for version in versions:
-                self._check_candidate(release, version)
+                self._check_candidate(release, version, answers=version in experiment.shares)
             self._record_change(experiment, action, who, why)
             try:
                 self._until_followed(environment, "tasks go back to what they did before")
@@ -299,10 +299,10 @@ class Experiments(ExperimentDesk):
                 )
             yield
 
-    def _check_candidate(self, release: Release, version: str) -> None:
+    def _check_candidate(self, release: Release, version: str, *, answers: bool) -> None:
         model = self._parts.models.verified(version)
         check_promotable(model)
-        if reasons := schema_differences(self._parts.models, release, model):
+        if reasons := schema_differences(self._parts.models, release, model, answers=answers):
             raise Refused(
                 f"model {version} can't share requests with {release.model_version}: {'; '.join(reasons)}",
                 fix=f"shipway model promote {version} --next-release, then deploy the services that know its features",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shipway.core.contract.schema import refused_by, unlike
+from shipway.core.contract.schema import refused_by, unheard, unlike
 from shipway.core.errors import ShipwayError
 from shipway.core.models.model_version import ModelVersion
 from shipway.core.ports.models import Models
@@ -20,12 +20,13 @@ def requests_refused_by(models: Models, stable: Release, version: str) -> tuple[
     return _compared(models, stable, new, lambda old: refused_by(new, old))
 
 
-def schema_differences(models: Models, stable: Release, new: ModelVersion) -> tuple[str, ...]:
+def schema_differences(models: Models, stable: Release, new: ModelVersion, *, answers: bool = True) -> tuple[str, ...]:
     """Why `new` can't answer beside the release's model; empty when requests and predictions mean the same to both.
 
-    Descriptions and other texts in the schemas may differ.
+    Descriptions and other texts in the schemas may differ; for a shadow, which does not answer, more (`unheard`).
     """
-    return _compared(models, stable, new, lambda old: unlike(new, old))
+    differences = unlike if answers else unheard
+    return _compared(models, stable, new, lambda old: differences(new, old))
 
 
 def _compared(

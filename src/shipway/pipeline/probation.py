@@ -84,7 +84,7 @@ class Probations:
             self._passed[environment] = record.stable
             return None
         try:
-            self._experiments.check_candidate(environment, trial.before)
+            self._experiments.check_shadow(environment, trial.before)
         except Refused as refusal:
             end_probation(self._store, trial, "over", refusal.what, self._parts.clock())
             return None

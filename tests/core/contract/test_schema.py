@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipway.core.contract.schema import Feature, Output, Schema, refused_by, unlike
+from shipway.core.contract.schema import Feature, Output, Schema, refused_by, unheard, unlike
 
 names = st.sampled_from(["a", "b", "c", "d"])
 bounds = st.one_of(st.none(), st.integers(-3, 3).map(float))
@@ -121,3 +121,24 @@ def test_what_parts_two_versions_is_told() -> None:
     assert () == unlike(chance, Schema((), Output("probability", 0.5)))
     assert ("its output is minutes, not probability",) == unlike(minutes, chance)
     assert ("its output's threshold is none, not 0.5",) == unlike(undecided, chance)
+
+
+@given(schemas, schemas)
+def test_a_shadow_takes_what_it_is_to_score(new: Schema, old: Schema) -> None:
+    """What may listen takes every request; what may answer may listen as well."""
+    if not unheard(new, old):
+        assert () == refused_by(new, old)
+    assert set(unheard(new, old)) <= set(unlike(new, old))
+
+
+def test_a_shadow_may_know_other_values_where_they_may_be_missing() -> None:
+    """As after a training on other months; not where an unknown value is a mistake to either."""
+    known, others = (Feature("letter", "category", True, values) for values in (("a", "b"), ("b", "c")))
+    assert () == unheard(Schema((others,)), Schema((known,)))
+    strict = replace(known, nullable=False), replace(others, nullable=False)
+    for pair in (strict, (known, strict[1]), (strict[0], others)):
+        new, old = (Schema((one,)) for one in pair)
+        assert "letter has other values, or in another order" in unheard(new, old)
+    assert ("its output is minutes, not probability",) == unheard(
+        Schema((others,), Output("minutes")), Schema((known,), Output("probability"))
+    )

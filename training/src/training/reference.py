@@ -38,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def reference(folder: Path) -> dict[str, Any]:
-    """The reference, computed from the training period; only the weather climatology takes the whole year."""
-    weather = source.read_weather(folder)
-    flown = window(prepare(source.read_flights(folder), weather), BEGIN, END).table
+    """The reference, computed from the training period; climate and distances, which nothing changes, from the year."""
+    flights, weather = source.read_flights(folder), source.read_weather(folder)
+    flown = window(prepare(flights, weather), BEGIN, END).table
     airports = source.read_names(folder, source.AIRPORTS, "faa")
     airlines = source.read_names(folder, source.AIRLINES, "carrier")
     return {
@@ -48,19 +48,22 @@ def reference(folder: Path) -> dict[str, Any]:
         # four airports in the Caribbean are missing from the airports file
         "origins": {code: airports.get(code, code) for code in _values(flown, "origin")},
         "destinations": {code: airports.get(code, code) for code in _values(flown, "dest")},
-        "routes": routes(flown),
+        "routes": routes(flown, flights),
         "weather": {"names": list(TYPICAL_WEATHER), **climate(weather)},
         "airport": airport_delays(flown),
         "source": {"dataset_version": source.dataset_digest(folder, BEGIN, END), "from": str(BEGIN), "until": str(END)},
     }
 
 
-def routes(flown: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """`ORIGIN-DEST` → median distance and clock minutes."""
-    medians = flown.group_by("origin", "dest").agg(pl.col("distance", "clock_minutes").median().round().cast(pl.Int64))
+def routes(flown: pl.DataFrame, flights: pl.DataFrame) -> dict[str, dict[str, int | None]]:
+    """`ORIGIN-DEST` → median distance of the year's `flights`, and clock minutes of those `flown` in the period."""
+    pair = ["origin", "dest"]
+    known = flights.filter(pl.col("dest").is_in(flown["dest"].unique().to_list()))
+    distances = known.group_by(pair).agg(pl.col("distance").median().round().cast(pl.Int64))
+    minutes = flown.group_by(pair).agg(pl.col("clock_minutes").median().round().cast(pl.Int64))
     return {
         f"{row['origin']}-{row['dest']}": {name: row[name] for name in ("distance", "clock_minutes")}
-        for row in medians.sort("origin", "dest").iter_rows(named=True)
+        for row in distances.join(minutes, on=pair, how="left").sort(pair).iter_rows(named=True)
     }
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from ml_model_service.contract.schema import refused_by, unlike
+from ml_model_service.contract.schema import refused_by, unheard, unlike
 from ml_model_service.contract.wanted import Wanted, WantedError, parse
+from ml_model_service.formats.encoder import Encoder
 from ml_model_service.versions.chooser import Chooser
 from ml_model_service.versions.counters import Variants
 from ml_model_service.versions.memory import give_back
@@ -42,7 +43,7 @@ class Pending:
 class Serving:
     """The models that are wanted together. A request takes it once, and all of its rows are answered from that."""
 
-    __slots__ = ("chooser", "mirror", "models", "variants", "wanted")
+    __slots__ = ("chooser", "mirror", "models", "reader", "variants", "wanted")
 
     def __init__(self, wanted: Wanted, models: Mapping[str, Model], scored: Scored | None = None) -> None:
         """`models` by version; those that are wanted are among them. `scored` is told what the shadow predicts."""
@@ -51,9 +52,13 @@ class Serving:
         self.chooser = Chooser(wanted) if wanted.split else None
         self.variants = Variants(wanted)
         self.mirror: Mirror | None = None
+        # How the shadow reads requests, where its categories have other values than stable's: no codes are shared.
+        self.reader: Encoder | None = None
         if wanted.shadow is not None:
             shadow = models[wanted.shadow.version]
             self.mirror = Mirror(shadow.version, wanted.shadow.percent, shadow.engine, shadow.threshold, scored)
+            if shadow.schema.described.features != self.stable.schema.described.features:
+                self.reader = shadow.encoder
 
     @property
     def stable(self) -> Model:
@@ -178,8 +183,10 @@ def _models(source: Source, wanted: Wanted, loaded: Mapping[str, Model], current
         except MemoryError as error:
             raise Unserved(version, f"{version}: there is not enough memory to load it") from error
     stable = models[wanted.version]
+    answering = [version for version, _ in wanted.variants]
     for version, model in models.items():
-        if why := "; ".join(unlike(model.schema.described, stable.schema.described)):
+        differences = unlike if version in answering else unheard
+        if why := "; ".join(differences(model.schema.described, stable.schema.described)):
             raise Unserved(version, f"{version}: it can't share requests with {wanted.version}: {why}")
     # Going back to a version that is still in memory is always allowed.
     if current is None or wanted.version in loaded:

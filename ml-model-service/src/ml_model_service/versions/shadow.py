@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from math import inf
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ml_model_service.versions.sketch import Sketch
 
@@ -32,8 +32,10 @@ class Engine(Protocol):
         ...
 
 
+Values: TypeAlias = "array[float] | Callable[[], array[float]]"
+"""Of shape (rows * features,), or what reads them, in the shadow's thread."""
 # values, rows, predictions, bytes, whose: a plain tuple, as making a record of it would cost as much as all of `offer`
-_Offer = tuple["array[float]", int, list[float], int, object]
+_Offer = tuple["Values", int, list[float], int, object]
 Scored = Callable[[str, Sequence[tuple[Any, list[float]]]], None]
 """Is told, in the shadow's thread, what the version would have answered: (version, [(whose, predictions), …])."""
 
@@ -57,17 +59,15 @@ class Mirror:
         self._thread = threading.Thread(target=self._work, name=f"shadow {version}", daemon=True)
         self._thread.start()
 
-    def offer(
-        self, values: array[float], rows: int, predictions: list[float], whose: object = None, held: int = 0
-    ) -> None:
+    def offer(self, values: Values, rows: int, predictions: list[float], whose: object = None, held: int = 0) -> None:
         """Mirror a request that stable answered with `predictions`, or leave it out: never waits, never raises.
 
         Neither `values` nor `predictions` may be changed afterwards. `scored` is told of `whose` they are, unless it is
-        None; it holds so many bytes until then.
+        None. Bytes beside values and predictions that are `held` until then count as what waits.
         """
         if random.random() * 100 >= self.percent:
             return
-        size = len(values) * 8 + rows * _PREDICTION_BYTES + held
+        size = (len(values) * 8 if isinstance(values, array) else 0) + rows * _PREDICTION_BYTES + held
         if (
             self._rows_in - self._rows_out + rows > MAX_WAITING_ROWS
             or self._bytes_in - self._bytes_out + size > MAX_WAITING_BYTES
@@ -146,15 +146,14 @@ class Mirror:
             self._scored(self.version, found)
 
     def _scores(self, offers: list[_Offer]) -> list[float] | None:
-        values, rows, *_ = offers[0]
-        if len(offers) > 1:
-            values = array("d", b"".join(values for values, *_ in offers))
-            rows = sum(rows for _, rows, *_ in offers)
+        rows = sum(rows for _, rows, *_ in offers)
         try:
+            read = [values if isinstance(values, array) else values() for values, *_ in offers]
+            values = read[0] if len(read) == 1 else array("d", b"".join(read))
             scores = self._engine.predict(values, rows)
             if len(scores) != rows:
                 raise ValueError(f"{len(scores)} predictions for {rows} rows")
-        except Exception:  # whatever a model's library raises: a shadow has no client to tell, and must not end by it
+        except Exception:  # whatever library or reader raise: a shadow has no client to tell, and must not end by it
             if not self._found.failed and len(offers) == 1:
                 log.exception("shadow model %s failed on a request; later failures are counted only", self.version)
             return None

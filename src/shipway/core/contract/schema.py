@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 
@@ -58,11 +58,16 @@ def unlike(new: Described, old: Described) -> tuple[str, ...]:
     Stricter than `refused_by`: versions that answer side by side also share rows as codes, positions in `values`, and
     their predictions are compared.
     """
-    names, before = ([feature.name for feature in one.features] for one in (new, old))
-    reasons = [*_changed_names(names, before)]
-    if not reasons:
-        reasons += (reason for pair in zip(new.features, old.features, strict=True) for reason in _changes(*pair))
-    return (*reasons, *_changed_output(new.output, old.output))
+    return tuple(_differences(new, old, _changes))
+
+
+def unheard(new: Described, old: Described) -> tuple[str, ...]:
+    """Why `new` could not score, as a shadow, what `old` is asked, one reason each; empty when it could.
+
+    As `unlike`, but that a category may have other values, as it has after a training on other months, where it may be
+    missing in both: a shadow reads requests by itself then, and what it does not know is missing to it.
+    """
+    return tuple(_differences(new, old, lambda new, old: _changes(_with_values_of(old, new), old)))
 
 
 def canonical_digest(value: object) -> str:
@@ -72,6 +77,19 @@ def canonical_digest(value: object) -> str:
     '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a'
     """
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _differences(new: Described, old: Described, changes: Callable[[Feature, Feature], Iterable[str]]) -> Iterator[str]:
+    names, before = ([feature.name for feature in one.features] for one in (new, old))
+    if names == before:
+        yield from (reason for pair in zip(new.features, old.features, strict=True) for reason in changes(*pair))
+    else:
+        yield from _changed_names(names, before)
+    yield from _changed_output(new.output, old.output)
+
+
+def _with_values_of(old: Feature, new: Feature) -> Feature:
+    return replace(new, values=old.values) if new.nullable and old.nullable else new
 
 
 def _reasons(new: Sequence[Feature], old: Sequence[Feature]) -> Iterator[str]:
