@@ -16,6 +16,7 @@ import pytest
 
 from backend import FLIGHT, Backend, wait_for
 from backend_api import live
+from backend_api.live import LiveFeatures
 from conftest import Start
 from ontime_features.departures import Departure, written
 from standin import StandIn
@@ -126,6 +127,34 @@ def test_records_of_another_time(begin: Start, store: Path, put: Put, model: Sta
     backend = begin(features=store)
     assert typical(model, backend)
     assert {"airport": {"stale": 1}, "weather": {"stale": 1}} == counts(backend)
+
+
+def test_what_is_put_is_known_at_once(store: Path, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that was read is believed until somebody writes, or it expires."""
+    known = LiveFeatures(store, deadline=1.0)
+    assert {"airport": "absent", "weather": "absent"} == known.of("JFK").missing
+    put("airport", {"departures": LEFT})
+    put("weather", WEATHER, expires=2000.0)
+    monkeypatch.setattr(live.time, "time", lambda: 1999.0)
+    both = known.of("JFK")
+    assert both.departures is not None and both.observed is not None
+    assert both.departures is known.of("JFK").departures
+    assert known.of("EWR").departures is None
+    monkeypatch.setattr(live.time, "time", lambda: 2000.0)
+    assert {"weather": "absent"} == known.of("JFK").missing
+    put("airport", {"departures": ""})
+    assert [] == known.of("JFK").departures
+    known.close()
+
+
+def test_another_file_in_its_place(tmp_path: Path) -> None:
+    """Nothing that was read from the one before is believed."""
+    store = made(tmp_path / "online.db", airport={"departures": LEFT})
+    known = LiveFeatures(store, deadline=1.0)
+    assert {"weather": "absent"} == known.of("JFK").missing
+    made(tmp_path / "other.db", weather=WEATHER).replace(store)
+    assert {"airport": "absent"} == known.of("JFK").missing
+    known.close()
 
 
 def test_nothing_left_in_that_time(begin: Start, store: Path, put: Put, model: StandIn) -> None:

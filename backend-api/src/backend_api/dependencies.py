@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Body, Depends, Header, Request
-from pydantic import AfterValidator, BeforeValidator
+from fastapi import Body, Header, Request, Response
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic_core import PydanticKnownError, from_json
 
+from backend_api.live import LiveFeatures
 from backend_api.model_client.client import ModelClient
 from backend_api.models.outcome import Outcome
 from backend_api.models.prediction import Flight
@@ -19,31 +21,40 @@ from backend_api.storage.store import Store
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 
 
-# `async`, though none waits: FastAPI calls plain functions in a thread.
-async def _predictor(request: Request) -> Predictor:
+# Called by the routes: as FastAPI's dependencies each would cost a request as much CPU as reading its body.
+def predictor_of(request: Request) -> Predictor:
+    """Makes predictions."""
     predictor: Predictor = request.app.state.predictor
     return predictor
 
 
-async def _store(request: Request) -> Store:
+def store_of(request: Request) -> Store:
+    """Has the predictions that were made."""
     store: Store = request.app.state.store
     return store
 
 
-async def _outcomes(request: Request) -> Outcomes:
+def outcomes_of(request: Request) -> Outcomes:
+    """Takes what came true."""
     outcomes: Outcomes = request.app.state.outcomes
     return outcomes
 
 
-async def _model_client(request: Request) -> ModelClient:
+def model_client_of(request: Request) -> ModelClient:
+    """Asks the model."""
     model: ModelClient = request.app.state.model
     return model
 
 
-PredictorDep = Annotated[Predictor, Depends(_predictor)]
-StoreDep = Annotated[Store, Depends(_store)]
-OutcomesDep = Annotated[Outcomes, Depends(_outcomes)]
-ModelClientDep = Annotated[ModelClient, Depends(_model_client)]
+def live_of(request: Request) -> LiveFeatures:
+    """Reads the online feature store."""
+    live: LiveFeatures = request.app.state.live
+    return live
+
+
+def as_json(model: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer as it is: FastAPI would validate once more what the route has just made."""
+    return Response(model.__pydantic_serializer__.to_json(model), headers=headers, media_type="application/json")
 
 
 def _read_as_json(body: object) -> object:

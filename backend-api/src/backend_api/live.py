@@ -24,6 +24,8 @@ from ontime_features.observation import WEATHER, counts
 AIRPORT, OBSERVATION = "airport", "weather"
 _GROUPS = (AIRPORT, OBSERVATION)
 _QUERY = "SELECT expires, deleted, record FROM records WHERE feature_group = ? AND record_id = ?"
+_AIRPORTS = 1000
+"""Kept decoded at most: clients may ask about airports that do not exist."""
 SLOW_IN_A_ROW = 3
 """Fewer would often be the scheduler's doing: a busy machine takes the processor away for longer than the deadline."""
 LEFT_ALONE = 1.0
@@ -70,6 +72,23 @@ class Live:
 _NOTHING = Live()
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """An airport's records as the file has them, decoded, and until when they count (Unix time; None: for ever)."""
+
+    departures: Sequence[Departure] | None
+    observed: tuple[datetime, Weather] | None
+    expires: Mapping[str, float | None]
+
+    def now(self) -> Live:
+        """What of it has not expired."""
+        now = time.time()
+        gone = {group for group, expires in self.expires.items() if expires is not None and now >= expires}
+        missing = {group: "absent" for group in _GROUPS if group in gone or group not in self.expires}
+        departures = None if AIRPORT in gone else self.departures
+        return Live(departures, None if OBSERVATION in gone else self.observed, missing)
+
+
 class LiveFeatures:
     """Shared by all requests of a task. Without a file everything is typical, and nothing is counted.
 
@@ -86,8 +105,9 @@ class LiveFeatures:
         self._left_alone = ""
         self._until = 0.0
         self._slow = 0
-        # Parsed once for all requests until they change: that takes several times as long as to read them.
-        self._departures: dict[str, tuple[str, list[Departure]]] = {}
+        # Decoded once for all requests until somebody writes: that takes several times as long as to ask whether.
+        self._stored: dict[str, _Stored] = {}
+        self._version = -1
         self.counts: dict[str, Counter[str]] = {group: Counter() for group in _GROUPS}
 
     def of(self, airport: str) -> Live:
@@ -98,10 +118,7 @@ class LiveFeatures:
         if began < self._until:
             return Live(missing=dict.fromkeys(_GROUPS, self._left_alone))
         try:
-            database = self._opened(self._path)
-            found = {group: _record(database.execute(_QUERY, (group, airport)).fetchone()) for group in _GROUPS}
-            missing = {group: "absent" for group in _GROUPS if found[group] is None}
-            live = Live(self._parsed(airport, found[AIRPORT]), _observed(found[OBSERVATION]), missing)
+            live = self._read(self._path, airport).now()
         except (sqlite3.Error, OSError, ValueError, KeyError, TypeError):
             # Whoever writes it may mend it: looked at again soon, but not by every request.
             self._file = None
@@ -127,15 +144,18 @@ class LiveFeatures:
         self._left_alone = reason
         self._until = time.perf_counter() + LEFT_ALONE
 
-    def _parsed(self, airport: str, record: Mapping[str, str] | None) -> list[Departure] | None:
-        if record is None:
-            return None
-        text = record["departures"]
-        earlier, departures = self._departures.get(airport, ("", []))
-        if text != earlier:
-            departures = read_departures(text)
-            self._departures[airport] = (text, departures)
-        return departures
+    def _read(self, path: Path, airport: str) -> _Stored:
+        """As it was read last, unless the file or anything in it is another since."""
+        database = self._opened(path)
+        (version,) = database.execute("PRAGMA data_version").fetchone()
+        if version != self._version or len(self._stored) > _AIRPORTS:
+            self._stored.clear()
+            self._version = version
+        stored = self._stored.get(airport)
+        if stored is None:
+            found = {group: database.execute(_QUERY, (group, airport)).fetchone() for group in _GROUPS}
+            stored = self._stored[airport] = _decoded(found)
+        return stored
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         """The database at this path, opened anew when the file was replaced."""
@@ -148,19 +168,20 @@ class LiveFeatures:
             address = f"{path.as_uri()}?mode=ro"
             self._database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=0)
             self._file = file
+            # Versions are the connection's own.
+            self._version = -1
         return self._database
 
 
-def _record(row: tuple[float | None, int, str] | None) -> dict[str, str] | None:
-    """The record's values, unless there is none, or it is deleted or expired."""
-    if row is None or row[1] or (row[0] is not None and time.time() >= row[0]):
-        return None
-    values: dict[str, str] = from_json(row[2])
-    return values
+def _decoded(found: Mapping[str, tuple[float | None, int, str] | None]) -> _Stored:
+    """What these rows say; deleted ones are not there. Raises ValueError, KeyError, TypeError."""
+    rows = {group: row for group, row in found.items() if row is not None and not row[1]}
+    records: dict[str, dict[str, str]] = {group: from_json(row[2]) for group, row in rows.items()}
+    departures = read_departures(records[AIRPORT]["departures"]) if AIRPORT in records else None
+    observed = _observed(records[OBSERVATION]) if OBSERVATION in records else None
+    return _Stored(departures, observed, {group: row[0] for group, row in rows.items()})
 
 
-def _observed(record: Mapping[str, str] | None) -> tuple[datetime, Weather] | None:
-    if record is None:
-        return None
+def _observed(record: Mapping[str, str]) -> tuple[datetime, Weather]:
     values = {name: float(record[name]) if name in record else None for name in WEATHER}
     return datetime.fromisoformat(record["hour"]), values

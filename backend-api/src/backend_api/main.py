@@ -25,8 +25,9 @@ from backend_api.outcomes import Outcomes
 from backend_api.predictor import Predictor
 from backend_api.routes import features, flights, health, model_routes, outcomes, predictions
 from backend_api.storage.database import open_database
+from backend_api.storage.group_commit import GroupCommit, stop_writer
 from backend_api.storage.outcomes import OutcomeStore
-from backend_api.storage.store import Store, stop_writer
+from backend_api.storage.store import Store
 
 # Looked through in their order: what is asked most comes first.
 ROUTERS = [predictions.router, outcomes.router, flights.router, health.router, model_routes.router, features.router]
@@ -50,16 +51,17 @@ def create_app(settings: Settings | None = None, log: Logger | None = None) -> F
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = open_database(settings)
         await model.start()
-        store = Store(database, settings)
-        writer = asyncio.create_task(store.run())
-        outcome_store = OutcomeStore(database)
+        group_commit = GroupCommit(database, settings)
+        writer = asyncio.create_task(group_commit.run())
+        store = Store(database, group_commit, settings)
+        outcome_store = OutcomeStore(group_commit, database.dialect)
         labels = _label_writer(settings, outcome_store, log)
         labelling = None if labels is None else asyncio.create_task(labels.run())
         app.state.store = store
         app.state.model = model
         app.state.live = live
         app.state.predictor = Predictor(settings, reference, model, store, live)
-        app.state.outcomes = Outcomes(outcome_store, labels, settings.outcome_sources, settings.store_timeout)
+        app.state.outcomes = Outcomes(outcome_store, labels, settings.outcome_sources)
         try:
             yield
         finally:

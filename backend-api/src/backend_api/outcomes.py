@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +40,6 @@ class Outcomes:
     store: OutcomeStore
     writer: LabelWriter | None
     tokens: Mapping[str, str]
-    timeout: float
 
     def teller(self, authorization: str | None, device_id: str | None) -> Teller:
         """Who sent these headers; a 401 ApiError for a token that is nobody's."""
@@ -59,14 +57,16 @@ class Outcomes:
     async def tell(self, prediction_id: str, late: bool, teller: Teller) -> Told:
         """What is kept, committed. ApiError 404, 403, 409 when it can't be `late`, 503 when the database is away."""
         now = datetime.now(UTC)
-        try:
-            asked = await asyncio.wait_for(self.store.asked(prediction_id), self.timeout)
+
+        def check(asked: Asked | None) -> None:
             if asked is None:
                 raise ApiError(404, "not_found", f"no prediction {prediction_id[:64]!r}; the id is the answer's `id`")
             _check_teller(asked, teller)
             _check_departed(asked, now)
-            told = Told(prediction_id, late, teller.source, now)
-            kept = await asyncio.wait_for(self.store.keep(told, corrects=teller.is_trusted), self.timeout)
+
+        told = Told(prediction_id, late, teller.source, now)
+        try:
+            kept = await self.store.keep(told, teller.is_trusted, check)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             message = f"the database did not confirm ({type(error).__name__}); the same outcome may be sent again"
             raise ApiError(503, "storage_unavailable", message, headers={"retry-after": "1"}) from error

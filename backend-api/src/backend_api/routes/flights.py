@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from backend_api.dependencies import TRACE_HEADERS, PredictorDep
+from backend_api.dependencies import TRACE_HEADERS, predictor_of
 from backend_api.errors import problem
 from backend_api.middleware import context_of
 from backend_api.models.outlook import Outlook
@@ -27,9 +27,9 @@ router = APIRouter(prefix="/api")
         422: problem("A header is malformed"),
     },
 )
-async def places(predictor: PredictorDep, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+async def places(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Airports and airlines that can be asked about, by name. They change with a release: ask with If-None-Match."""
-    body = predictor.reference.places.model_dump_json().encode()
+    body = predictor_of(request).reference.places.model_dump_json().encode()
     headers = {"etag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "cache-control": _KEPT}
     if if_none_match is not None and _names(if_none_match, headers["etag"]):
         return Response(status_code=304, headers=headers)
@@ -51,6 +51,6 @@ def _names(if_none_match: str, etag: str) -> bool:
     },
     openapi_extra=TRACE_HEADERS,
 )
-async def outlook(flight: Annotated[ScheduledFlight, Query()], predictor: PredictorDep, request: Request) -> Outlook:
+async def outlook(flight: Annotated[ScheduledFlight, Query()], request: Request) -> Outlook:
     """The same flight at each hour of its day: which departure is safer?"""
-    return await predictor.outlook(Flight(**flight.model_dump()), context_of(request))
+    return await predictor_of(request).outlook(Flight(**flight.model_dump()), context_of(request))

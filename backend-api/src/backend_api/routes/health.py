@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from backend_api.dependencies import ModelClientDep, StoreDep
+from backend_api.dependencies import model_client_of, store_of
 
 _DATABASE_WAIT = 1.0
 _MODEL_WAIT = 0.3
@@ -43,8 +43,9 @@ async def health() -> Alive:
     response_model_exclude_none=True,
     responses={503: {"model": Readiness, "description": "The database can't be used"}},
 )
-async def ready(store: StoreDep, model: ModelClientDep, response: Response) -> Readiness:
+async def ready(request: Request, response: Response) -> Readiness:
     """Readiness: 200 once the migrated database answers; the routes to the model are told but do not decide."""
+    store, model = store_of(request), model_client_of(request)
     fault, routes = await asyncio.gather(store.check(_DATABASE_WAIT), model.states(_MODEL_WAIT))
     if fault is None:
         return Readiness(status="ready", database={"status": "ready"}, **routes)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 
-from backend_api.dependencies import TRACE_HEADERS, OutcomeBody, OutcomesDep
+from backend_api.dependencies import TRACE_HEADERS, OutcomeBody, as_json, outcomes_of
 from backend_api.errors import problem
 from backend_api.middleware import context_of
 from backend_api.models.outcome import KeptOutcome
@@ -17,6 +17,7 @@ Authorization = Annotated[str | None, Header(description="`Bearer` and the token
 
 @router.post(
     "/predictions/{id}/outcome",
+    response_model=KeptOutcome,
     response_description="What is kept; the same outcome may be sent again",
     responses={
         400: problem("The body is not JSON"),
@@ -31,16 +32,10 @@ Authorization = Annotated[str | None, Header(description="`Bearer` and the token
     },
     openapi_extra=TRACE_HEADERS,
 )
-async def outcome(
-    id: str,
-    outcome: OutcomeBody,
-    outcomes: OutcomesDep,
-    request: Request,
-    authorization: Authorization = None,
-) -> KeptOutcome:
+async def outcome(id: str, outcome: OutcomeBody, request: Request, authorization: Authorization = None) -> Response:
     """Was it late? Taken once, from the device that asked; it becomes the prediction's label."""
-    context = context_of(request)
+    context, outcomes = context_of(request), outcomes_of(request)
     teller = outcomes.teller(authorization, context.device_id)
     kept = await outcomes.tell(id, outcome.late, teller)
     context.notes.update(prediction_id=id, source=teller.source)
-    return KeptOutcome(prediction_id=id, late=kept.late, source=kept.source)
+    return as_json(KeptOutcome(prediction_id=id, late=kept.late, source=kept.source))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from backend_api.dependencies import TRACE_HEADERS, FlightBody, IdempotencyKey, PredictorDep, StoreDep
+from backend_api.dependencies import TRACE_HEADERS, FlightBody, IdempotencyKey, as_json, predictor_of, store_of
 from backend_api.errors import ApiError, problem
 from backend_api.middleware import context_of
 from backend_api.models.prediction import Prediction
@@ -20,6 +20,7 @@ router = APIRouter(
 
 @router.post(
     "/predict",
+    response_model=Prediction,
     response_description="The stored answer",
     responses={
         400: problem("The body is not JSON"),
@@ -29,28 +30,20 @@ router = APIRouter(
     },
     openapi_extra=TRACE_HEADERS,
 )
-async def predict(
-    flight: FlightBody,
-    predictor: PredictorDep,
-    request: Request,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> Prediction:
+async def predict(flight: FlightBody, request: Request, idempotency_key: IdempotencyKey = None) -> Response:
     """Will this flight arrive more than 15 minutes late?"""
     context = context_of(request)
-    row, replayed = await predictor.predict(flight, idempotency_key, context)
+    row, replayed = await predictor_of(request).predict(flight, idempotency_key, context)
     context.notes.update(prediction_id=row["id"], model_version=row["model_version"])
-    if replayed:
-        response.headers["idempotent-replayed"] = "true"
-    return Prediction.model_validate(row)
+    return as_json(Prediction.model_validate(row), {"idempotent-replayed": "true"} if replayed else None)
 
 
 @router.get(
     "/predictions/{id}", response_description="The stored answer", responses={404: problem("No such prediction")}
 )
-async def prediction(id: str, store: StoreDep) -> Prediction:
+async def prediction(id: str, request: Request) -> Prediction:
     """An earlier answer."""
-    row = await store.find(id)
+    row = await store_of(request).find(id)
     if row is None:
         raise ApiError(404, "not_found", f"no prediction {id[:64]!r}; the id is the `id` of an earlier answer")
     return Prediction.model_validate(row)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from backend_api.storage.database import Database
+from backend_api.storage.group_commit import GroupCommit
 from backend_api.storage.table import outcomes, predictions
 
 
@@ -33,32 +33,45 @@ class Asked:
     device: str | None
 
 
+@dataclass(frozen=True)
+class _Telling:
+    told: Told
+    corrects: bool
+    check: Callable[[Asked | None], None]
+
+
 class OutcomeStore:
-    """All transactions that concern outcomes. Raises what the database raises."""
+    """All transactions that concern outcomes. Raises what the database raises, and what the task's writer does."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        dialect = postgresql if database.dialect == "postgresql" else sqlite
-        self._insert = dialect.insert(outcomes).on_conflict_do_nothing(index_elements=["prediction_id"])
+    def __init__(self, writer: GroupCommit, dialect: str) -> None:
+        self._writer = writer
+        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        self._insert = insert(outcomes).on_conflict_do_nothing(index_elements=["prediction_id"])
 
-    async def asked(self, prediction_id: str) -> Asked | None:
-        """The prediction, or None where there is none."""
-        query = select(predictions.c.departure, predictions.c.device).where(predictions.c.id == prediction_id)
-        row = await self._database.run(lambda connection: connection.execute(query).first())
-        return None if row is None else Asked(row.departure, row.device)
+    async def keep(self, told: Told, corrects: bool, check: Callable[[Asked | None], None]) -> Told:
+        """What is kept now: `told`, or what was told before, unless `told` says otherwise and `corrects` it.
 
-    async def keep(self, told: Told, corrects: bool) -> Told:
-        """What is kept now: `told`, or what was told before, unless `told` says otherwise and `corrects` it."""
-        return await self._database.run(lambda connection: self._keep(connection, told, corrects))
+        Nothing is kept where `check` raises an exception about the prediction, which is then raised here.
+        """
+        return await self._writer.add(self._keep_all, _Telling(told, corrects, check))
 
-    def _keep(self, connection: Connection, told: Told, corrects: bool) -> Told:
-        values = {"late": told.late, "source": told.source, "told_at": told.told_at}
-        connection.execute(self._insert, {"prediction_id": told.prediction_id, "revision": 0, **values})
-        one = outcomes.c.prediction_id == told.prediction_id
-        if corrects:
-            to_write = {"revision": outcomes.c.revision + 1, "claimed_until": None, "written_at": None}
-            connection.execute(update(outcomes).where(one, outcomes.c.late != told.late).values(**values, **to_write))
-        return _told(connection.execute(select(outcomes).where(one)).one())
+    def _keep_all(self, connection: Connection, tellings: Sequence[_Telling]) -> list[Told | Exception]:
+        asked = _asked(connection, {telling.told.prediction_id for telling in tellings})
+        results: list[Told | Exception | None] = [_refused(telling, asked) for telling in tellings]
+        # In one order in all tasks, so that none waits for another that waits for it; of one prediction as they came.
+        in_order = sorted(
+            (telling.told.prediction_id, number) for number, telling in enumerate(tellings) if results[number] is None
+        )
+        if in_order:
+            rows = [{"revision": 0, **_values(tellings[number].told)} for _, number in in_order]
+            connection.execute(self._insert, rows)
+        kept = _kept(connection, {id for id, _ in in_order})
+        for id, number in in_order:
+            telling = tellings[number]
+            if telling.corrects and telling.told.late != kept[id].late:
+                kept[id] = _correct(connection, telling.told)
+            results[number] = kept[id]
+        return [result for result in results if result is not None]
 
     async def claim(self, limit: int, now: datetime, lease: timedelta) -> list[Told]:
         """The oldest that are not written yet, for this task alone as long as `lease`."""
@@ -77,23 +90,51 @@ class OutcomeStore:
             departures = {row.id: row.departure for row in connection.execute(asked)}
             return [replace(told, occurred_at=departures[told.prediction_id]) for told in found]
 
-        return sorted(await self._database.run(claimed), key=lambda told: told.told_at)
+        return sorted(await self._writer.transact(claimed), key=lambda told: told.told_at)
 
     async def release(self, claimed: Sequence[Told]) -> None:
         """Whoever comes next may write them."""
         ids = [told.prediction_id for told in claimed]
         free = update(outcomes).where(outcomes.c.prediction_id.in_(ids)).values(claimed_until=None)
-        await self._database.run(lambda connection: connection.execute(free))
+        await self._writer.transact(lambda connection: connection.execute(free).rowcount)
 
     async def mark_written(self, written: Sequence[Told], now: datetime) -> None:
         """They are labels now; those that were corrected meanwhile are still to be written."""
+        same = and_(outcomes.c.prediction_id == bindparam("id"), outcomes.c.revision == bindparam("known"))
+        mark = update(outcomes).where(same).values(written_at=now)
+        rows = sorted((told.prediction_id, told.revision) for told in written)
+        values = [{"id": id, "known": revision} for id, revision in rows]
+        await self._writer.transact(lambda connection: connection.execute(mark, values).rowcount)
 
-        def mark(connection: Connection) -> None:
-            for told in written:
-                same = and_(outcomes.c.prediction_id == told.prediction_id, outcomes.c.revision == told.revision)
-                connection.execute(update(outcomes).where(same).values(written_at=now))
 
-        await self._database.run(mark)
+def _asked(connection: Connection, ids: Collection[str]) -> dict[str, Asked]:
+    columns = predictions.c
+    query = select(columns.id, columns.departure, columns.device).where(columns.id.in_(ids))
+    return {row.id: Asked(row.departure, row.device) for row in connection.execute(query)}
+
+
+def _refused(telling: _Telling, asked: Mapping[str, Asked]) -> Exception | None:
+    try:
+        telling.check(asked.get(telling.told.prediction_id))
+    except Exception as error:
+        return error
+    return None
+
+
+def _correct(connection: Connection, told: Told) -> Told:
+    one = outcomes.c.prediction_id == told.prediction_id
+    to_write = {"revision": outcomes.c.revision + 1, "claimed_until": None, "written_at": None}
+    connection.execute(update(outcomes).where(one, outcomes.c.late != told.late).values(**_values(told), **to_write))
+    return _kept(connection, [told.prediction_id])[told.prediction_id]
+
+
+def _kept(connection: Connection, ids: Collection[str]) -> dict[str, Told]:
+    found = connection.execute(select(outcomes).where(outcomes.c.prediction_id.in_(ids)))
+    return {row.prediction_id: _told(row) for row in found}
+
+
+def _values(told: Told) -> dict[str, object]:
+    return {"prediction_id": told.prediction_id, "late": told.late, "source": told.source, "told_at": told.told_at}
 
 
 def _told(row: Row[tuple[object, ...]]) -> Told:
