@@ -15,6 +15,7 @@ from shipway.core.apps.offering import Offering, moved
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
 from shipway.core.description.app import App
 from shipway.core.errors import Refused
+from shipway.core.views.releases import PreviewedStep
 from shipway.pipeline.offerings import Offerings
 from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
 
@@ -342,6 +343,51 @@ class TestGate:
             house.bundles.build(house.source.resolve("c1"), "phone", WITH_APP.apps["phone"], print).version
         }
         assert "was changed after its build" in self.refused(house, "c1")
+
+
+class TestPreview:
+    """What a deploy would do with the bundle, before anything is done."""
+
+    def step(self, house: House, commit: str) -> tuple[tuple[str, ...], PreviewedStep]:
+        preview = house.control.preview(commit, "dev")
+        (step,) = preview.steps
+        return preview.notes, step
+
+    def test_a_new_one(self, house: House, devices: Devices) -> None:
+        """It would be built, and go to growing shares of the devices; nothing is changed by saying so."""
+        devices.deploy("c1")
+        before = devices.offer()
+        notes, step = self.step(house, "c2")
+        assert "phone would be built" in notes
+        assert any("hello names nothing under `secrets:`" in note for note in notes)
+        assert (f"the new bundle would go to 10 → 50 → 100 % of the devices, in place of {before.candidate}, once the "
+                "release serves",) == step.notes  # fmt: skip
+        assert ((), before) == (step.wrong, devices.offer())
+
+    def test_one_that_devices_know(self, house: House, devices: Devices) -> None:
+        """Unchanged, it goes on, is there already, or was taken back."""
+        version = devices.deploy("c1")
+        notes, step = self.step(house, "c1")
+        assert f"phone is unchanged: bundle {version}" in notes
+        assert (f"bundle {version} goes on: 10 % of the devices are offered it",) == step.notes
+        devices.all_steps(version)
+        assert (f"bundle {version} is every device's already",) == self.step(house, "c1")[1].notes
+        house.control.apps.roll_back("dev", "ann", "crashes")
+        (note,) = self.step(house, "c1")[1].notes
+        assert f"bundle {version} was taken back and would not go out again: crashes" == note
+
+    def test_what_the_gate_would_refuse(self, house: House, devices: Devices) -> None:
+        """The operation that is gone, for the bundle on devices and for the new one, though nothing was built."""
+        old = devices.deploy("c1")
+        house.source.by_commit["c2", "hello/openapi.json"] = json.dumps(OTHER_API).encode()
+        (wrong,) = self.step(house, "c2")[1].wrong
+        assert "GET /ask: the operation is gone (bundle of commit c2; hello of commit c2)" in wrong
+        assert f"GET /ask: the operation is gone (bundle {old}; hello of commit c2)" in wrong
+
+    def test_what_answers_devices_lacks(self, house: House) -> None:
+        """Where nobody can be asked, such as for want of a signing key, it is said."""
+        house.bundles.counts = None
+        assert "nothing in dev answers devices" in self.step(house, "c1")[1].notes
 
 
 class TestPeople:
