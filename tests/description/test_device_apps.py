@@ -101,9 +101,7 @@ WORKING = {
         ({"web/openapi.json": "no"}, 4, "services.web.openapi: openapi.json is not JSON"),
     ],
 )
-def test_the_commit_holds_what_it_speaks_of(
-    tmp_path: Path, files: dict[str, str], line: int | None, said: str
-) -> None:
+def test_the_commit_holds_what_it_speaks_of(tmp_path: Path, files: dict[str, str], line: int | None, said: str) -> None:
     """What would end a deploy, once something was built, is told beforehand with its line."""
     keys = "lock: none\n    native: native.json\n    calls: {web: {document: api.json, operations: [GET /ask]}}"
     text = DESCRIPTION.replace("KEYS", keys).replace("command: run", "command: sh ./run, lock: none")

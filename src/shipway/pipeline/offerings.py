@@ -70,6 +70,13 @@ class Offerings:
         except ShipwayError:
             return None
 
+    def native(self, version: str) -> str | None:
+        """The lowest native version that can run the bundle; None for one that is not in the bucket."""
+        try:
+            return self._bundles.bundle(version).native
+        except ShipwayError:
+            return None
+
     def bring(self, environment: str, release: Release, run: str, by: str) -> None:
         """Let the bundle of a release that serves now go out, unless it does already.
 
@@ -79,10 +86,11 @@ class Offerings:
         if release.app_version is None or described is None:
             return
         version, policy, now = release.app_version, described[1].rollout, self._clock()
+        candidate = Candidate(version, policy, release.id, by, now, now, native=self.native(version) or "0")
         told = self.told(environment)
         with self._store.transaction():
             before = self.of(environment)
-            after = self._brought(before, Candidate(version, policy, release.id, by, now, now), told, run)
+            after = self._brought(before, candidate, told, run)
             if after != before:
                 self._put(after)
                 text = _goes(after.candidate) if after.candidate is not None else f"bundle {version} stays"
@@ -235,14 +243,9 @@ class Offerings:
 
     def _wanted(self, environment: str) -> Offer:
         offering = self.of(environment)
-        natives = {}
-        for version in {offering.stable, *offering.history} - {BUILTIN}:
-            try:
-                natives[version] = self._bundles.bundle(version).native
-            except ShipwayError:
-                # One that is not in the bucket any more can't be given to anybody.
-                continue
-        return offering.offer(natives)
+        found = {version: self.native(version) for version in {offering.stable, *offering.history} - {BUILTIN}}
+        # One that is not in the bucket any more can't be given to anybody.
+        return offering.offer({version: native for version, native in found.items() if native is not None})
 
     def _put(self, offering: Offering) -> None:
         self._store.put(offering.environment, offering)
