@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +15,12 @@ import pytest
 from shipway.core.apps.gate import CalledApi
 from shipway.core.apps.offering import Offering, moved
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
-from shipway.core.description.app import App
+from shipway.core.description.app import App, Retention
 from shipway.core.errors import Refused
 from shipway.core.views.releases import PreviewedStep
+from shipway.local.state.pruning import Pruning
+from shipway.local.state.storage import Storage
+from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.pipeline.offerings import Offerings
 from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
 
@@ -343,6 +348,65 @@ class TestGate:
             house.bundles.build(house.source.resolve("c1"), "phone", WITH_APP.apps["phone"], print).version
         }
         assert "was changed after its build" in self.refused(house, "c1")
+
+
+class TestRetention:
+    """Bundles that stay in the bucket."""
+
+    def test_what_devices_have_or_may_be_given_stays(self, house: House, devices: Devices) -> None:
+        """What is offered, what was stable lately, and what any device was seen with within 90 days."""
+        stable = []
+        for commit in ("c1", "c2", "c3", "c4"):
+            stable.append(devices.deploy(commit))
+            devices.all_steps(stable[-1])
+        candidate = devices.deploy("c5")
+        now = house.parts.clock()
+        seen = {
+            "1.0.0-aaaaaaaaaaaa": Running(1, now - 89 * 86400.0),
+            "1.0.0-bbbbbbbbbbbb": Running(9, now - 91 * 86400.0),
+        }
+        house.bundles.counts = Told({}, seen)
+        expected = {candidate, *stable[-3:], "1.0.0-aaaaaaaaaaaa"}
+        assert expected == house.parts.offerings.needed(["dev", "prod"], 2)
+
+    def test_an_older_one_for_older_shells_stays(self, house: House, devices: Devices) -> None:
+        """However many came after it: it is the newest that such a device can run."""
+        old = devices.deploy("c1")
+        devices.all_steps(old)
+        house.bundles.native = "2.0"
+        for commit in ("c2", "c3", "c4"):
+            devices.all_steps(devices.deploy(commit))
+        assert (old,) == devices.offer().older
+        assert old in house.parts.offerings.needed(["dev"], 1)
+
+    def test_a_lost_database_loses_no_bundle(self, house: House, devices: Devices) -> None:
+        """What devices are offered is read from where they are told it."""
+        first = devices.deploy("c1")
+        devices.all_steps(first)
+        second = devices.deploy("c2")
+        house.store.delete(Offering, "dev")
+        assert {first, second} <= house.parts.offerings.needed(["dev"], 1)
+
+    def test_what_no_device_needs_goes_like_artifacts(self, house: House, devices: Devices, tmp_path: Path) -> None:
+        """By `retention`: the bundles of kept releases stay, the others go so long after their last use."""
+        versions = []
+        for commit in ("c1", "c2", "c3", "c4"):
+            versions.append(devices.deploy(commit))
+            devices.all_steps(versions[-1])
+        bucket = tmp_path / "bucket"
+        for version in versions:
+            (bucket / version).mkdir(parents=True)
+            os.utime(bucket / version, (0, 0))
+        policy = Retention(releases=2, builds=0)
+        supervisor: Any = SimpleNamespace(tasks=list)
+        specs: Any = SimpleNamespace(capture=lambda *_: None)
+        pruning = Pruning(
+            Storage(tmp_path, bucket), house.store, supervisor, specs, FileTaskLog(tmp_path / "logs"),
+            lambda: house.app.model_copy(update={"retention": policy}), house.parts.offerings.needed,
+        )  # fmt: skip
+        gone = [Path(item.path).name for item in pruning.carry_out()]
+        assert [versions[0]] == gone
+        assert set(versions[1:]) == {path.name for path in bucket.iterdir() if not path.name.startswith(".")}
 
 
 class TestPreview:

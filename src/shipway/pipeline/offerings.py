@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from shipway.core.apps.offering import (
@@ -24,6 +24,7 @@ from shipway.core.apps.offering import (
     unknown,
     way_back,
 )
+from shipway.core.apps.retention import kept_bundles
 from shipway.core.contract.bundles import BUILTIN, Offer, Told
 from shipway.core.errors import ShipwayError
 from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
@@ -69,6 +70,19 @@ class Offerings:
             return self._bundles.told(environment)
         except ShipwayError:
             return None
+
+    def needed(self, environments: Iterable[str], newest: int) -> set[str]:
+        """The bundles that devices of these environments need, or of any other one that has offered some.
+
+        See `kept_bundles`. What devices are offered counts as well as the record, which may be lost.
+        """
+        found = set()
+        for name in {*environments, *(one.environment for one in self._store.all(Offering))}:
+            offering, told, offered = self.of(name), self.told(name), self._bundles.offered(name)
+            seen = {**offering.seen, **(told or Told()).running}
+            offers = [self._wanted(name), *([offered] if offered is not None else [])]
+            found |= kept_bundles(newest, replace(offering, seen=seen), offers, self._clock())
+        return found
 
     def native(self, version: str) -> str | None:
         """The lowest native version that can run the bundle; None for one that is not in the bucket."""
