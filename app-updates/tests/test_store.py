@@ -111,10 +111,10 @@ def test_devices_of_several_tasks_are_counted_once(open_store: Open) -> None:
         )
     )
     assert {A.version, None} == set(answers)
-    found = one.in_transaction(told)
+    found = one.in_transaction(lambda connection: told(connection, START))
     assert BundleCounts(offered=100, started=100, sessions=100) == found.of(A.version)
     assert {A.version: Running(100, START + 1)} == found.running
-    assert found == other.in_transaction(told)
+    assert found == other.in_transaction(lambda connection: told(connection, START))
 
 
 def test_what_was_answered_is_kept(open_store: Open) -> None:
@@ -202,7 +202,7 @@ def test_devices_that_do_not_call_are_forgotten(open_store: Open, clock: Clock) 
     asyncio.run(_all(store.visit("new", check_in(A.version, clock.now))))
     clock.now += 1
     assert (1, 0) == (store.forget(), store.forget())
-    found = store.in_transaction(told)
+    found = store.in_transaction(lambda connection: told(connection, START))
     assert (1, 1) == (found.of(A.version).offered, found.running[A.version].devices)
 
 

@@ -131,6 +131,18 @@ def test_device_that_started_a_bundle_counts_once(task: Task, bucket: Bucket) ->
     assert {"devices": 1, "last_seen": START} == told["running"][bundle.version]
 
 
+def test_devices_that_called_lately_are_told_by_native_version(task: Task) -> None:
+    """Of the last seven days; who called before is still counted among those that run a bundle."""
+    for device, build in (("d1", "1"), ("d2", "1"), ("d3", "2")):
+        task.check_in(device, native="1.0.0", version_code=build)
+    task.clock.now += 6 * 86_400
+    task.check_in("d3", native="1.1.0", version_code="3")
+    assert {"1.0.0.1": 2, "1.1.0.3": 1} == task.told()["active"]
+    task.clock.now += 2 * 86_400
+    assert {"1.1.0.3": 1} == task.told()["active"]
+    assert 3 == task.told()["running"]["builtin"]["devices"]
+
+
 def test_updaters_own_word_that_the_app_is_ready_is_no_start(task: Task, bucket: Bucket) -> None:
     """`app_launch_ready` credits the outgoing page's word to the incoming bundle (Cap-go/capacitor-updater #907)."""
     bundle = bucket.put("a")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from shipway.core.description.device_app import BundleGuard, BundleRollout, DeviceApp
 from shipway.core.errors import UsageError
-from shipway.description.reader import parse
+from shipway.description import committed_app
+from shipway.description.reader import load, parse
+from tests.git_repository import Repository
 
 MANUAL = (Path(__file__).parents[2] / "shipway.yaml").read_text()
 DESCRIPTION = """
@@ -72,3 +75,40 @@ def test_there_is_one_app_at_most() -> None:
     """An environment offers the bundles of one app."""
     with pytest.raises(UsageError, match=r"1 entries at most|at most 1"):
         parse(DESCRIPTION.replace("    KEYS", "").replace("apps:", "apps:\n  other: {path: o, build: x, updates: web}"))
+
+
+WORKING = {
+    "web/openapi.json": json.dumps({"paths": {"/ask": {"get": {"responses": {"200": {"description": "fine"}}}}}}),
+    "web/run": "", "updates/run": "",
+    "phone/native.json": '{"version": "1.0", "build": 1}',
+    "phone/api.json": json.dumps({"paths": {"/ask": {"get": {"responses": {"200": {"description": "fine"}}}}}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "line", "said"),
+    [
+        ({}, None, ""),
+        ({"phone/native.json": "1"}, 12, "apps.phone.native: phone: phone/native.json holds no JSON object"),
+        ({"phone/native.json": '{"version": "new"}'}, 12, "found the native version 'new', allowed is one such as 1.4"),
+        ({"phone/api.json": "{}"}, 13, "apps.phone.calls.web: phone: phone/api.json is no OpenAPI document"),
+        ({"phone/api.json": '{"paths": {}}'}, 13, "calls.web names GET /ask, which phone/api.json does not have"),
+        ({"web/openapi.json": '{"paths": {}}'}, 13, "GET /ask: the operation is gone (bundle of "),
+        ({"web/openapi.json": "no"}, 4, "services.web.openapi: openapi.json is not JSON"),
+    ],
+)
+def test_the_commit_holds_what_it_speaks_of(tmp_path: Path, files: dict[str, str], line: int | None, said: str) -> None:
+    """What would end a deploy, once something was built, is told beforehand with its line."""
+    keys = "lock: none\n    native: native.json\n    calls: {web: {document: api.json, operations: [GET /ask]}}"
+    text = DESCRIPTION.replace("KEYS", keys).replace("command: run", "command: sh ./run, lock: none")
+    repository = Repository(tmp_path / "app")
+    repository.commit(WORKING | {"shipway.yaml": text} | files)
+    path = repository.folder / "shipway.yaml"
+    if line is None:
+        _, remarks = committed_app.check(path, load(path))
+        assert ["updates names nothing under `secrets:`"] == [one.partition(": ")[0] for one in remarks]
+        return
+    with pytest.raises(UsageError) as caught:
+        committed_app.check(path, load(path))
+    assert f"shipway.yaml:{line}: " in caught.value.what
+    assert said in caught.value.what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,10 @@ class Service:
                 one["failed"] += trial.failed_at is not None
                 if trial.failed_at is not None:
                     one["reasons"][trial.reason] = one["reasons"].get(trial.reason, 0) + 1
-        return read_told(json.dumps({"versions": counts, "running": {}}))
+        active = Counter(
+            device.native for device in self.devices.values() if self.now - device.seen_at <= 7 * rules.DAY
+        )
+        return read_told(json.dumps({"versions": counts, "running": {}, "active": active}))
 
     def _answer(self, version: str | None) -> dict[str, str]:
         if version is None:

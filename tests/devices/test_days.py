@@ -36,6 +36,8 @@ class World:
     every: float = 8 * HOUR
     policy: BundleRollout = POLICY
     happened: list[str] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    """Of the devices, in percent, that the candidate was offered to, one after the other."""
 
     def __post_init__(self) -> None:
         self.luck = random.Random(self.seed)
@@ -87,13 +89,14 @@ class World:
 
     def _is(self, offering: Offering) -> None:
         self.offering = offering
+        if offering.candidate is not None and offering.candidate.share not in self.shares:
+            self.shares.append(offering.candidate.share)
         self.service.follow(offering.offer(NATIVES))
 
     @property
     def share(self) -> float:
         """The greatest share of the devices that the candidate was offered to, in percent."""
-        steps = [*self.policy.steps, 100.0]
-        return steps[self.happened.count("next")]
+        return max(self.shares)
 
     def on(self, version: str) -> int:
         return sum(device.running == version for device in self.fleet)
@@ -143,6 +146,38 @@ def test_good_bundle_comes_to_every_device() -> None:
     world.call_again(OLD)
     assert ["next"] * 3 + ["promoted"] == world.happened
     assert world.on(NEW) >= 1_960
+
+
+SMALL = [40, 500, pytest.param(3_000, marks=pytest.mark.lengthy)]
+
+
+@pytest.mark.parametrize("devices", SMALL)
+def test_bundle_comes_to_every_device_of_a_small_fleet(devices: int) -> None:
+    """By the shares that have enough devices to judge by, under the policy that is the default, and in days."""
+    shares = {40: [1.0, 50.0], 500: [1.0, 25.0, 50.0], 3_000: [1.0, 5.0, 25.0, 50.0]}[devices]
+    world = World(devices, seed=4, policy=BundleRollout(), errors=0.0, every=16 * HOUR)
+    world.run(days=6)
+    world.call_again(OLD)
+    assert ([*shares, 100.0], "promoted") == (world.shares, world.happened[-1])
+    assert devices == world.on(NEW)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "devices"),
+    [
+        (Behaviour.NO_BOOT, 40), (Behaviour.SILENT, 40), (Behaviour.CRASHES, 40), (Behaviour.CRASHES, 500),
+        pytest.param(Behaviour.NO_BOOT, 3_000, marks=pytest.mark.lengthy),
+    ],
+)  # fmt: skip
+def test_bad_bundle_is_taken_back_in_a_small_fleet(behaviour: Behaviour, devices: int) -> None:
+    """What is passed over costs no protection: it meets no device beyond its share, and is never every device's."""
+    world = World(devices, seed=5, behaves=all_devices(behaviour), policy=BundleRollout(), every=16 * HOUR)
+    world.run(days=9)
+    world.call_again(NEW)
+    met = [device.id for device in world.fleet if NEW in device.met]
+    assert ("taken back", 0) == (world.happened[-1], world.on(NEW))
+    assert max(world.shares) <= 50.0
+    assert all(cohort(device) < max(world.shares) * COHORTS / 100 for device in met)
 
 
 def test_greater_shares_only_add_devices() -> None:

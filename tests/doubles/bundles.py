@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shipway.core.apps.crashes import Crashes
-from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.gate import CalledApi, Foreseen
 from shipway.core.contract.bundles import Bundle, Offer, Told, version_of
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
@@ -43,13 +43,19 @@ class FakeBundles(Bundles):
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         if commit.id in self.failing:
             raise Refused(f"{name} failed its tests")
-        content = self.contents.get(commit.id, commit.id).encode().hex().ljust(64, "0")
+        content = self._content(commit)
         version = version_of("1.0.0", content)
         if version not in self._built:
             at = 1e9 + len(self._built)
             self._built[version] = Bundle(version, content, content, 1000, self.native, "1.0.0", commit.id, at)
         self._calls[version] = self.called
         return self._built[version]
+
+    def foresee(self, commit: Commit, name: str, app: DeviceApp) -> Foreseen:
+        return Foreseen(self._built.get(version_of("1.0.0", self._content(commit))), self.called)
+
+    def _content(self, commit: Commit) -> str:
+        return self.contents.get(commit.id, commit.id).encode().hex().ljust(64, "0")
 
     def versions(self) -> Sequence[Bundle]:
         return list(reversed(self._built.values()))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +15,12 @@ import pytest
 from shipway.core.apps.gate import CalledApi
 from shipway.core.apps.offering import Offering, moved
 from shipway.core.contract.bundles import BUILTIN, BundleCounts, Offer, Running, Told
-from shipway.core.description.app import App
+from shipway.core.description.app import App, Retention
 from shipway.core.errors import Refused
+from shipway.core.views.releases import PreviewedStep
+from shipway.local.state.pruning import Pruning
+from shipway.local.state.storage import Storage
+from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.pipeline.offerings import Offerings
 from tests.pipeline.house import DESCRIPTION, PHONE, House, Killed
 
@@ -342,6 +348,110 @@ class TestGate:
             house.bundles.build(house.source.resolve("c1"), "phone", WITH_APP.apps["phone"], print).version
         }
         assert "was changed after its build" in self.refused(house, "c1")
+
+
+class TestRetention:
+    """Bundles that stay in the bucket."""
+
+    def test_what_devices_have_or_may_be_given_stays(self, house: House, devices: Devices) -> None:
+        """What is offered, what was stable lately, and what any device was seen with within 90 days."""
+        stable = []
+        for commit in ("c1", "c2", "c3", "c4"):
+            stable.append(devices.deploy(commit))
+            devices.all_steps(stable[-1])
+        candidate = devices.deploy("c5")
+        now = house.parts.clock()
+        seen = {
+            "1.0.0-aaaaaaaaaaaa": Running(1, now - 89 * 86400.0),
+            "1.0.0-bbbbbbbbbbbb": Running(9, now - 91 * 86400.0),
+        }
+        house.bundles.counts = Told({}, seen)
+        expected = {candidate, *stable[-3:], "1.0.0-aaaaaaaaaaaa"}
+        assert expected == house.parts.offerings.needed(["dev", "prod"], 2)
+
+    def test_an_older_one_for_older_shells_stays(self, house: House, devices: Devices) -> None:
+        """However many came after it: it is the newest that such a device can run."""
+        old = devices.deploy("c1")
+        devices.all_steps(old)
+        house.bundles.native = "2.0"
+        for commit in ("c2", "c3", "c4"):
+            devices.all_steps(devices.deploy(commit))
+        assert (old,) == devices.offer().older
+        assert old in house.parts.offerings.needed(["dev"], 1)
+
+    def test_a_lost_database_loses_no_bundle(self, house: House, devices: Devices) -> None:
+        """What devices are offered is read from where they are told it."""
+        first = devices.deploy("c1")
+        devices.all_steps(first)
+        second = devices.deploy("c2")
+        house.store.delete(Offering, "dev")
+        assert {first, second} <= house.parts.offerings.needed(["dev"], 1)
+
+    def test_what_no_device_needs_goes_like_artifacts(self, house: House, devices: Devices, tmp_path: Path) -> None:
+        """By `retention`: the bundles of kept releases stay, the others go so long after their last use."""
+        versions = []
+        for commit in ("c1", "c2", "c3", "c4"):
+            versions.append(devices.deploy(commit))
+            devices.all_steps(versions[-1])
+        bucket = tmp_path / "bucket"
+        for version in versions:
+            (bucket / version).mkdir(parents=True)
+            os.utime(bucket / version, (0, 0))
+        policy = Retention(releases=2, builds=0)
+        supervisor: Any = SimpleNamespace(tasks=list)
+        specs: Any = SimpleNamespace(capture=lambda *_: None)
+        pruning = Pruning(
+            Storage(tmp_path, bucket), house.store, supervisor, specs, FileTaskLog(tmp_path / "logs"),
+            lambda: house.app.model_copy(update={"retention": policy}), house.parts.offerings.needed,
+        )  # fmt: skip
+        gone = [Path(item.path).name for item in pruning.carry_out()]
+        assert [versions[0]] == gone
+        assert set(versions[1:]) == {path.name for path in bucket.iterdir() if not path.name.startswith(".")}
+
+
+class TestPreview:
+    """What a deploy would do with the bundle, before anything is done."""
+
+    def step(self, house: House, commit: str) -> tuple[tuple[str, ...], PreviewedStep]:
+        preview = house.control.preview(commit, "dev")
+        (step,) = preview.steps
+        return preview.notes, step
+
+    def test_a_new_one(self, house: House, devices: Devices) -> None:
+        """It would be built, and go to growing shares of the devices; nothing is changed by saying so."""
+        devices.deploy("c1")
+        before = devices.offer()
+        notes, step = self.step(house, "c2")
+        assert "phone would be built" in notes
+        assert any("hello names nothing under `secrets:`" in note for note in notes)
+        assert (f"the new bundle would go to 10 → 50 → 100 % of the devices, in place of {before.candidate}, once the "
+                "release serves",) == step.notes  # fmt: skip
+        assert ((), before) == (step.wrong, devices.offer())
+
+    def test_one_that_devices_know(self, house: House, devices: Devices) -> None:
+        """Unchanged, it goes on, is there already, or was taken back."""
+        version = devices.deploy("c1")
+        notes, step = self.step(house, "c1")
+        assert f"phone is unchanged: bundle {version}" in notes
+        assert (f"bundle {version} goes on: 10 % of the devices are offered it",) == step.notes
+        devices.all_steps(version)
+        assert (f"bundle {version} is every device's already",) == self.step(house, "c1")[1].notes
+        house.control.apps.roll_back("dev", "ann", "crashes")
+        (note,) = self.step(house, "c1")[1].notes
+        assert f"bundle {version} was taken back and would not go out again: crashes" == note
+
+    def test_what_the_gate_would_refuse(self, house: House, devices: Devices) -> None:
+        """The operation that is gone, for the bundle on devices and for the new one, though nothing was built."""
+        old = devices.deploy("c1")
+        house.source.by_commit["c2", "hello/openapi.json"] = json.dumps(OTHER_API).encode()
+        (wrong,) = self.step(house, "c2")[1].wrong
+        assert "GET /ask: the operation is gone (bundle of commit c2; hello of commit c2)" in wrong
+        assert f"GET /ask: the operation is gone (bundle {old}; hello of commit c2)" in wrong
+
+    def test_what_answers_devices_lacks(self, house: House) -> None:
+        """Where nobody can be asked, such as for want of a signing key, it is said."""
+        house.bundles.counts = None
+        assert "nothing in dev answers devices" in self.step(house, "c1")[1].notes
 
 
 class TestPeople:

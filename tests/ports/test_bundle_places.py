@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.gate import CalledApi, Foreseen
 from shipway.core.contract.bundles import Bundle, Offer
 from shipway.core.description.device_app import Calls, DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
@@ -29,10 +30,23 @@ APP = DeviceApp(path="phone", build="sh -c 'mkdir dist && cp index.html dist/'",
 DOCUMENT = {"paths": {"/ask": {"get": {}}}}
 
 
-class Build(Protocol):
+Committed = Callable[[str, "tuple[str, ...] | None"], tuple[Commit, DeviceApp]]
+
+
+@dataclass(frozen=True)
+class Build:
     """Builds a commit whose app has this text. It calls nothing, or `GET /ask`, which may be `optional`."""
 
-    def __call__(self, text: str, optional: tuple[str, ...] | None = None) -> Bundle: ...
+    bundles: Bundles
+    committed: Committed
+
+    def __call__(self, text: str, optional: tuple[str, ...] | None = None) -> Bundle:
+        commit, app = self.committed(text, optional)
+        return self.bundles.build(commit, "phone", app, lambda _: None)
+
+    def foresee(self, text: str, optional: tuple[str, ...] | None = None) -> Foreseen:
+        commit, app = self.committed(text, optional)
+        return self.bundles.foresee(commit, "phone", app)
 
 
 @pytest.fixture(params=["in memory", "this machine"])
@@ -42,11 +56,11 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bundles, Build
         fake = FakeBundles()
         fake.counts = None
 
-        def build_fake(text: str, optional: tuple[str, ...] | None = None) -> Bundle:
+        def in_memory(text: str, optional: tuple[str, ...] | None) -> tuple[Commit, DeviceApp]:
             fake.called = {} if optional is None else {"web": CalledApi(DOCUMENT, ("GET /ask",), optional)}
-            return fake.build(Commit(text, "", ""), "phone", APP, lambda _: None)
+            return Commit(text, "", ""), APP
 
-        return fake, build_fake
+        return fake, Build(fake, in_memory)
     repository, state = Repository(tmp_path / "app"), tmp_path / "app" / ".shipway"
     source, confinement = GitSource(tmp_path / "app"), Confinement.of_machine(tmp_path / "app")
     bucket = BundleBucket(state / "bucket")
@@ -54,14 +68,13 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bundles, Build
     builder = BundleBuilder(state, source, bucket, nodes, confinement)
     bundles = LocalBundles(builder, bucket, FileParameters(state / "parameters"), lambda _: ())
 
-    def build(text: str, optional: tuple[str, ...] | None = None) -> Bundle:
+    def committed(text: str, optional: tuple[str, ...] | None) -> tuple[Commit, DeviceApp]:
         files = {"index.html": text, "native.json": '{"version": "1.0"}', "api.json": json.dumps(DOCUMENT)}
         commit = repository.commit({f"phone/{name}": content for name, content in files.items()})
         calls = {} if optional is None else {"web": Calls(document="api.json", optional=optional)}
-        app = APP.model_copy(update={"calls": calls})
-        return bundles.build(source.resolve(commit), "phone", app, lambda _: None)
+        return source.resolve(commit), APP.model_copy(update={"calls": calls})
 
-    return bundles, build
+    return bundles, Build(bundles, committed)
 
 
 def test_equal_apps_are_one_bundle(made: tuple[Bundles, Build]) -> None:
@@ -73,6 +86,16 @@ def test_equal_apps_are_one_bundle(made: tuple[Bundles, Build]) -> None:
     assert [second, first] == list(bundles.versions())
     assert first == bundles.bundle(first.version)
     assert {} == dict(bundles.calls(first.version))
+
+
+def test_what_a_build_comes_to_is_foreseen(made: tuple[Bundles, Build]) -> None:
+    """An unchanged app is the bundle that there is; another one is not built by asking."""
+    bundles, build = made
+    first = build("one", ("GET /ask",))
+    foreseen = build.foresee("one", ("GET /ask",))
+    assert (first, ("GET /ask",)) == (foreseen.bundle, foreseen.calls["web"].optional)
+    assert build.foresee("two").bundle is None
+    assert [first] == list(bundles.versions())
 
 
 def test_what_a_bundle_calls_is_what_was_said_last(made: tuple[Bundles, Build]) -> None:

@@ -180,7 +180,8 @@ class Endpoints:
         """The counts of all bundles, of all tasks."""
         if self._settings.lacking is not None:
             raise Fault(503, "nothing_offered", self._settings.lacking)
-        told = await asyncio.to_thread(self._store.in_transaction, counts.told)
+        now = self._clock()
+        told = await asyncio.to_thread(self._store.in_transaction, lambda connection: counts.told(connection, now))
         return Response(told.text(), media_type="application/json")
 
     async def taken_back(self, _request: Request) -> Response:

@@ -8,11 +8,12 @@ from app_updates.contract.bundles import BundleCounts, Running, Told
 from app_updates.rules import OTHER
 from app_updates.tables import crash_devices, crashes, devices, trials, vitals
 
+_LATELY = 7 * 86_400.0
 _MOST_VERSIONS = 200
 """Told of, those with the most devices: what devices call themselves must not flood whoever reads it."""
 
 
-def told(connection: Connection) -> Told:
+def told(connection: Connection, now: float) -> Told:
     """The counts of `GET /bundles`: starts and failures of devices that were offered the bundle, sessions of all."""
     counted = trials.c.offered_at.is_not(None)
     count = [
@@ -33,6 +34,10 @@ def told(connection: Connection) -> Told:
         select(devices.c.running, func.count(), func.max(devices.c.seen_at))
         .group_by(devices.c.running).order_by(func.count().desc()).limit(_MOST_VERSIONS)
     ).all()  # fmt: skip
+    active = connection.execute(
+        select(devices.c.native, func.count()).where(devices.c.seen_at >= now - _LATELY)
+        .group_by(devices.c.native).order_by(func.count().desc()).limit(_MOST_VERSIONS)
+    ).all()  # fmt: skip
     reasons: dict[str, dict[str, int]] = {}
     for version, reason, times in failures:
         reasons.setdefault(version, {})[reason] = int(times)
@@ -44,6 +49,7 @@ def told(connection: Connection) -> Told:
             for version, offered, started, failed, sessions, errors in rows
         },
         {version: Running(int(number), float(seen)) for version, number, seen in running if version != OTHER},
+        {native: int(number) for native, number in active if native},
     )
 
 

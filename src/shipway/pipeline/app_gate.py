@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from shipway.core.apps.gate import Api, BundleInUse, check_document, misfits, refuse
+from shipway.core.apps.gate import Api, BundleInUse, misfits, read_document, refuse
 from shipway.core.contract.bundles import Told
-from shipway.core.errors import ShipwayError, UsageError
+from shipway.core.errors import ShipwayError
 from shipway.core.ports.building import Bundles, Source
 from shipway.core.releases.release import Release
 from shipway.pipeline.offerings import Offerings
@@ -23,16 +21,24 @@ class AppGate:
     def __init__(self, source: Source, bundles: Bundles, offerings: Offerings, clock: Callable[[], float]) -> None:
         self._source, self._bundles, self._offerings, self._clock = source, bundles, offerings, clock
 
-    def check(self, environment: str, release: Release, stable: Release | None, tell: Callable[[str], None]) -> None:
+    def check(
+        self,
+        environment: str,
+        release: Release,
+        new: BundleInUse | None,
+        stable: Release | None,
+        tell: Callable[[str], None],
+    ) -> None:
         """Raise Refused where a bundle and an API would not fit.
 
-        The release's bundle is held to the API that a rollback would bring back (`stable`), and the bundles that devices
-        of the environment run to the release's API. `tell` hears what could not be checked.
+        The `new` bundle is held to the API that a rollback would bring back (`stable`) and to the release's, and so are
+        the bundles that devices of the environment run to the release's. `tell` hears what could not be checked.
         """
-        new = [self.in_use(release.app_version)] if release.app_version is not None else []
-        pairs = [([*new, *self._running(environment, release.app_version, tell)], self.api(release, tell))]
-        if stable is not None and new:
-            pairs.insert(0, (new, self.api(stable, tell)))
+        bundles = [] if new is None else [new]
+        running = self._running(environment, new.version if new is not None else None, tell)
+        pairs = [([*bundles, *running], self.api(release, tell))]
+        if stable is not None and bundles:
+            pairs.insert(0, (bundles, self.api(stable, tell)))
         refuse([one for bundles, api in pairs for one in misfits(bundles, api)], environment)
 
     def in_use(self, version: str, devices: int = 0) -> BundleInUse:
@@ -48,7 +54,9 @@ class AppGate:
                     tell(f"{name} of {release.id} {_NO_API}")
                 continue
             commit = self._source.resolve(release.commit_of(name))
-            documents[name] = document(self._source.read(commit, f"{service.path}/{service.openapi}"), service.openapi)
+            documents[name] = read_document(
+                self._source.read(commit, f"{service.path}/{service.openapi}"), service.openapi
+            )
         return Api(release.id, documents)
 
     def _running(self, environment: str, but: str | None, tell: Callable[[str], None]) -> list[BundleInUse]:
@@ -65,13 +73,3 @@ class AppGate:
             except ShipwayError as error:
                 tell(f"bundle {version}, on {devices:,} devices, can't be checked: {error}")
         return found
-
-
-def document(content: bytes, name: str) -> dict[str, Any]:
-    """An OpenAPI document's content. Raises UsageError where it is none."""
-    try:
-        found: dict[str, Any] = json.loads(content)
-    except ValueError as error:
-        raise UsageError(f"{name} is not JSON: {error}", fix="commit the OpenAPI document as JSON") from None
-    check_document(found, name)
-    return found

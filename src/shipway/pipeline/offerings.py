@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from shipway.core.apps.offering import (
@@ -24,6 +24,7 @@ from shipway.core.apps.offering import (
     unknown,
     way_back,
 )
+from shipway.core.apps.retention import kept_bundles
 from shipway.core.contract.bundles import BUILTIN, Offer, Told
 from shipway.core.errors import ShipwayError
 from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
@@ -70,6 +71,26 @@ class Offerings:
         except ShipwayError:
             return None
 
+    def needed(self, environments: Iterable[str], newest: int) -> set[str]:
+        """The bundles that devices of these environments need, or of any other one that has offered some.
+
+        See `kept_bundles`. What devices are offered counts as well as the record, which may be lost.
+        """
+        found = set()
+        for name in {*environments, *(one.environment for one in self._store.all(Offering))}:
+            offering, told, offered = self.of(name), self.told(name), self._bundles.offered(name)
+            seen = {**offering.seen, **(told or Told()).running}
+            offers = [self._wanted(name), *([offered] if offered is not None else [])]
+            found |= kept_bundles(newest, replace(offering, seen=seen), offers, self._clock())
+        return found
+
+    def native(self, version: str) -> str | None:
+        """The lowest native version that can run the bundle; None for one that is not in the bucket."""
+        try:
+            return self._bundles.bundle(version).native
+        except ShipwayError:
+            return None
+
     def bring(self, environment: str, release: Release, run: str, by: str) -> None:
         """Let the bundle of a release that serves now go out, unless it does already.
 
@@ -79,10 +100,11 @@ class Offerings:
         if release.app_version is None or described is None:
             return
         version, policy, now = release.app_version, described[1].rollout, self._clock()
+        candidate = Candidate(version, policy, release.id, by, now, now, native=self.native(version) or "0")
         told = self.told(environment)
         with self._store.transaction():
             before = self.of(environment)
-            after = self._brought(before, Candidate(version, policy, release.id, by, now, now), told, run)
+            after = self._brought(before, candidate, told, run)
             if after != before:
                 self._put(after)
                 text = _goes(after.candidate) if after.candidate is not None else f"bundle {version} stays"
@@ -235,14 +257,9 @@ class Offerings:
 
     def _wanted(self, environment: str) -> Offer:
         offering = self.of(environment)
-        natives = {}
-        for version in {offering.stable, *offering.history} - {BUILTIN}:
-            try:
-                natives[version] = self._bundles.bundle(version).native
-            except ShipwayError:
-                # One that is not in the bucket any more can't be given to anybody.
-                continue
-        return offering.offer(natives)
+        found = {version: self.native(version) for version in {offering.stable, *offering.history} - {BUILTIN}}
+        # One that is not in the bucket any more can't be given to anybody.
+        return offering.offer({version: native for version, native in found.items() if native is not None})
 
     def _put(self, offering: Offering) -> None:
         self._store.put(offering.environment, offering)

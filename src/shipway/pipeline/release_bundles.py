@@ -41,8 +41,9 @@ class ReleaseBundles:
             self._parts.bundles.verify(release.app_version, release.app_digest)
         stable = self._parts.serving(environment)
         if any(one is not None and one.app.apps for one in (release, stable)):
+            new = self._gate.in_use(release.app_version) if release.app_version is not None else None
             self._gate.check(
-                environment, release, stable, lambda line: self._records.tell(run, "note", line, environment)
+                environment, release, new, stable, lambda line: self._records.tell(run, "note", line, environment)
             )
 
     def before_traffic(self, run: Run, environment: str, release: Release, *, back: bool) -> None:

@@ -13,7 +13,8 @@ _NAMED = 3
 
 def remarks(source: Source, commit: Commit, app: App) -> tuple[str, ...]:
     """Sentences about a commit that is to be deployed; none when there is nothing to say."""
-    paths = [DESCRIPTION, *(path for service in app.services.values() for path in (service.path, *service.include))]
+    services = (path for service in app.services.values() for path in (service.path, *service.include))
+    paths = [DESCRIPTION, *services, *(one.path for one in app.apps.values())]
     try:
         behind = source.uncommitted(commit, paths)
     except ShipwayError:

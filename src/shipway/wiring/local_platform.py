@@ -319,7 +319,8 @@ def build(places: Places) -> LocalPlatform:
         operator_app=lambda: platform.app,
     )
     engine, experiments = Engine(Runs(parts).carry_out, stopping), Experiments(parts, target, stopping)
-    pruning = Pruning(Storage(places.state), store, supervisor, specs, task_logs, lambda: platform.app)
+    storage = Storage(places.state, bundle_bucket.folder)
+    pruning = Pruning(storage, store, supervisor, specs, task_logs, lambda: platform.app, parts.offerings.needed)
     platform = LocalPlatform(
         desk=PipelineDesk(parts, engine, target, experiments, LocalLogs(places)),
         places=places,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipway.core.apps import offering as module
+from shipway.core.apps import steps
 from shipway.core.apps.offering import (
     Candidate,
     Offering,
@@ -44,7 +45,7 @@ def seen(devices: int) -> Told:
 
 def test_the_examples_hold() -> None:
     """What the documentation shows is so."""
-    assert 0 == doctest.testmod(module).failed
+    assert [0, 0] == [doctest.testmod(one).failed for one in (module, steps)]
 
 
 def test_it_goes_out_step_by_step() -> None:
@@ -94,6 +95,60 @@ def test_a_hold_ends() -> None:
     assert "next" == judged(lenient, seen(3), late, "shipway").what
     doubtful = Told({NEW: BundleCounts(20, 18, 2)})
     assert "taken back" == judged(lenient, doubtful, late, "shipway").what
+
+
+DAY, DEFAULT = 86400.0, BundleRollout()
+
+
+def in_fleet(devices: int, settled: int, failed: int = 0, native: str = "1.0.0.1") -> Told:
+    """So many devices call; so many of them started the new bundle, or failed to."""
+    counts = BundleCounts(settled, settled - failed, failed, settled, 0)
+    able = devices if native == "1.0.0.1" else devices // 10
+    return Told({NEW: counts}, active={"0.9.0.1": devices - able, native: able})
+
+
+def default(native: str = "1.0.0.1") -> Offering:
+    """A new bundle at the first step of the policy that is the default."""
+    return begun(Offering("prod", OLD), Candidate(NEW, DEFAULT, None, "ann", 0.0, 0.0, native=native), Told())
+
+
+@pytest.mark.parametrize(("devices", "shares"), [(40, [50.0]), (500, [25.0, 50.0]), (3_000, [5.0, 25.0, 50.0])])
+def test_a_share_too_small_to_judge_by_is_passed_over(devices: int, shares: list[float]) -> None:
+    """For the next larger one that has enough; as soon as it is known how many devices call, which takes a day."""
+    offering, now, taken = default(), DAY - 1, []
+    assert "stays" == judged(offering, in_fleet(devices, 0), now, "shipway").what
+    while (candidate := offering.candidate) is not None:
+        now += DEFAULT.step_wait
+        told = in_fleet(devices, int(candidate.share / 100 * devices))
+        offering = judged(offering, told, now, "shipway").offering
+        taken += [offering.candidate.share] if offering.candidate else []
+    assert ([*shares, 100.0], NEW) == (taken, offering.stable)
+
+
+def test_what_speaks_against_a_bundle_is_never_passed_over() -> None:
+    """One device of the few that met it failed: it stays at its share, and is taken back after the timeout."""
+    offering, told = default(), in_fleet(40, 1, failed=1)
+    assert "stays" == judged(offering, told, 6 * DAY, "shipway").what
+    assert "taken back" == judged(offering, told, 7 * DAY + DEFAULT.step_wait, "shipway").what
+
+
+def test_only_devices_that_can_run_it_count() -> None:
+    """Of 3,000 devices 300 have the native app that the bundle needs: shares of those are too small longer."""
+    told = in_fleet(3_000, 0, native="2.0.0.1")
+    assert [25.0, 5.0] == [
+        found.offering.candidate.share
+        for native in ("2.0.0.1", "0.9.0.1")
+        if (found := judged(default(native), told, DAY, "shipway")).offering.candidate is not None
+    ]
+
+
+def test_an_unknown_fleet_is_taken_for_a_large_one() -> None:
+    """A service that does not say how many devices call, or that none has called yet: the policy as it stands."""
+    for told in (Told({NEW: BundleCounts(50, 50)}), Told({NEW: BundleCounts(50, 50)}, active={})):
+        assert "next" == (found := judged(default(), told, DAY, "shipway")).what
+        assert found.offering.candidate is not None
+        assert 5.0 == found.offering.candidate.share
+    assert "stays" == judged(default(), Told({NEW: BundleCounts(49, 49)}), 6 * DAY, "shipway").what
 
 
 def test_a_newer_one_supersedes() -> None:

@@ -32,7 +32,7 @@ STABLE = BundleCounts(5000, 4990, 10, 20000, 200)
 )
 def test_what_devices_did_decides(candidate: BundleCounts, stable: BundleCounts, kind: str, says: str) -> None:
     """Devices that did not start it and sessions that met errors, alone and beside stable's."""
-    verdict = judge_bundle(GUARD, candidate, stable, in_step=candidate.started + candidate.failed)
+    verdict = judge_bundle(GUARD, candidate, stable, in_step=candidate.started + candidate.failed, needed=50)
     assert kind == verdict.kind
     assert says in verdict.reason
 
@@ -40,10 +40,10 @@ def test_what_devices_did_decides(candidate: BundleCounts, stable: BundleCounts,
 def test_it_says_what_failed_most() -> None:
     """The most frequent reason that devices gave."""
     counts = BundleCounts(500, 100, 400, reasons={"update_fail": 100, "app_launch_timeout": 300})
-    assert "mostly app_launch_timeout" in judge_bundle(GUARD, counts, NONE, in_step=500).reason
+    assert "mostly app_launch_timeout" in judge_bundle(GUARD, counts, NONE, in_step=500, needed=50).reason
 
 
 def test_only_lack_is_lacking() -> None:
     """A hold for want of devices is told apart from one that suspects."""
-    assert judge_bundle(GUARD, NONE, STABLE, in_step=0).lacking
-    assert not judge_bundle(GUARD, BundleCounts(50, 40, 10), NONE, in_step=50).lacking
+    assert judge_bundle(GUARD, NONE, STABLE, in_step=0, needed=50).lacking
+    assert not judge_bundle(GUARD, BundleCounts(50, 40, 10), NONE, in_step=50, needed=50).lacking

@@ -112,3 +112,22 @@ def test_bytes_are_counted_once_by_what_they_are_for(tmp_path: Path) -> None:
     assert 100_000 <= used["environments"] < 150_000
     assert 50_000 <= used["other"] < 90_000
     assert used["all"] == sum(count for name, count in used.items() if name != "all")
+
+
+def test_bundles_go_when_no_device_needs_them(tmp_path: Path) -> None:
+    """Old ones only, with their source maps; those that stay are named, and what else lies in the bucket stays."""
+    bucket = tmp_path / "app-bundles-bucket"
+    old, new, needed = (f"1.0.0-{letter * 12}" for letter in "abc")
+    for name, days in ((old, 8), (new, 6), (needed, 100), ("notes", 100)):
+        _make(bucket / name / "bundle.zip", days)
+    (bucket / f".going-{new}").mkdir()
+    storage = Storage(tmp_path, bucket)
+    (item,) = storage.unneeded(POLICY, Needed(bundles=frozenset({needed})))
+    assert ("bundle", str(bucket / old)) == (item.kind, item.path)
+    assert storage.used()["bundles"] >= 40_000
+    with locked(bucket / f".{old}.lock", 1, "storing"):
+        assert not storage.remove(item)
+    assert storage.remove(item)
+    storage.sweep()
+    assert {new, needed, "notes"} == {path.name for path in bucket.iterdir() if not path.name.startswith(".")}
+    assert [] == list(bucket.glob(".going-*"))

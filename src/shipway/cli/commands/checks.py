@@ -36,10 +36,12 @@ def validate(file: Path | None, as_json: bool) -> int:
     commit, remarks = committed_app.check(path, app)
     paths = {name: app.path_to(name) for name in app.environments}
     if as_json:
-        say_json({"valid": True, "app": app.app, "services": list(app.services), "paths": paths, "commit": commit})
+        found = {"valid": True, "app": app.app, "services": list(app.services), "paths": paths, "commit": commit}
+        say_json({**found, "device_apps": list(app.apps), "remarks": remarks})
         return 0
     model = f", model {app.model.name}" if app.model else ""
-    say(f"✔ {path.name}: {app.app}, services {', '.join(app.services)}{model}")
+    devices = f", on devices {', '.join(app.apps)}" if app.apps else ""
+    say(f"✔ {path.name}: {app.app}, services {', '.join(app.services)}{model}{devices}")
     tell(f"– {remark}" for remark in remarks)
     for name, environment in app.environments.items():
         needs = f", approval by {' or '.join(environment.approval.roles)}" if environment.approval else ""

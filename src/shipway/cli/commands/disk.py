@@ -15,7 +15,7 @@ from shipway.cli.terminal import confirm, say, say_json
 @options.yes()
 @options.as_json()
 def prune(dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Remove old builds, logs and captured requests.
+    """Remove old builds, bundles, logs and captured requests.
 
     `retention:` in shipway.yaml says what is old. What serves, is kept warm or is being rolled out stays, and so do
     models, data and ground truth. The same happens once an hour by itself.

@@ -36,7 +36,7 @@ def offering_lines(offering: Json, now: float) -> list[str]:
         headers = ("BUNDLE", "OFFERED", "STARTED", "FAILED", "SESSIONS", "ERRORS", "MOSTLY")
         lines += [f"  {line}" for line in table(headers, rows)]
     if candidate is not None:
-        lines.append(f"  {_progress(candidate, now)}")
+        lines += [f"  {_progress(candidate, now)}", *_ahead(offering)]
     lines += _taken_back(offering, now)
     if candidate is not None:
         lines.append(f"  To every device: shipway app promote --env {name}   Back: shipway app rollback --env {name}")
@@ -103,6 +103,19 @@ def _progress(candidate: Json, now: float) -> str:
     step = "" if candidate["fixed"] else f"step {candidate['step']} of {candidate['steps']}, "
     verdict = f": {plain(candidate['verdict'])}" if candidate["verdict"] else ""
     return f"{step}for {duration(max(0.0, now - candidate['since']))}{by}{verdict}"
+
+
+def _ahead(offering: Json) -> list[str]:
+    """The shares that follow, and why they are fewer than the policy's where few devices call."""
+    candidate = offering["candidate"]
+    if candidate["fixed"] or not candidate["ahead"]:
+        return []
+    way = " → ".join(f"{share:g}" for share in candidate["ahead"])
+    passed = candidate["steps"] - candidate["step"] - len(candidate["ahead"])
+    why = ""
+    if passed and offering["fleet"] is not None:
+        why = f"; smaller shares of {offering['fleet']:,} devices have too few to judge by"
+    return [f"  then {way} % of the devices{why}"]
 
 
 def _counts(offering: Json) -> list[tuple[object, ...]]:

@@ -8,7 +8,7 @@ from shipway.cli.render.text import plain
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _WORDS = {
-    "artifact": "artifacts", "environment": "environments", "training": "training steps", "log": "logs",
+    "artifact": "artifacts", "environment": "environments", "bundle": "bundles", "training": "training steps", "log": "logs",
     "capture": "captured requests",
 }  # fmt: skip
 

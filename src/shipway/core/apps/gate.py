@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shipway.core.compatibility.operations import Break, breaks, operations_of
+from shipway.core.contract.bundles import Bundle
 from shipway.core.errors import Refused, UsageError
 
 _NAMED = 5
@@ -24,6 +26,14 @@ class CalledApi:
     def used(self) -> tuple[str, ...]:
         """The operations that it calls: all of the document where none are named."""
         return self.operations or tuple(operations_of(self.document))
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a build of an app would come to: the bundle that is there already, None for a new one, and what it calls."""
+
+    bundle: Bundle | None
+    calls: Mapping[str, CalledApi]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,13 @@ class Misfit:
     service: str
     found: Break
 
+    def __str__(self) -> str:
+        found = self.found
+        place = f", {found.place}" if found.place else ""
+        devices = f", on {self.bundle.devices:,} devices" if self.bundle.devices else ""
+        where = f"{self.service} of {self.api.release}"
+        return f"{found.operation}{place}: {found.reason} (bundle {self.bundle.version}{devices}; {where})"
+
 
 def check_document(found: object, name: str) -> None:
     """Raise UsageError unless it has the outer shape of an OpenAPI document. `name` says in messages which file it is."""
@@ -61,6 +78,16 @@ def check_document(found: object, name: str) -> None:
             f"{name} is no OpenAPI document: `paths` with an object for each path is missing",
             fix="commit the document itself",
         )
+
+
+def read_document(content: bytes, name: str) -> dict[str, Any]:
+    """An OpenAPI document's content. Raises UsageError where it is none."""
+    try:
+        found: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{name} is not JSON: {error}", fix="commit the OpenAPI document as JSON") from None
+    check_document(found, name)
+    return found
 
 
 def misfits(bundles: Iterable[BundleInUse], api: Api) -> list[Misfit]:
@@ -92,7 +119,7 @@ def refuse(found: list[Misfit], environment: str) -> None:
     """Raise Refused, with operation, field, bundle and devices, if anything would break."""
     if not found:
         return
-    lines = [_told(one) for one in found[:_NAMED]]
+    lines = [str(one) for one in found[:_NAMED]]
     more = [f"and {len(found) - _NAMED:,} more"] if len(found) > _NAMED else []
     raise Refused(
         f"bundles and APIs that devices of {environment} may bring together do not fit:\n" + "\n".join([*lines, *more]),
@@ -100,11 +127,3 @@ def refuse(found: list[Misfit], environment: str) -> None:
         "name it under `optional` in shipway.yaml",
         state="nothing was rolled out",
     )
-
-
-def _told(misfit: Misfit) -> str:
-    found = misfit.found
-    place = f", {found.place}" if found.place else ""
-    devices = f", on {misfit.bundle.devices:,} devices" if misfit.bundle.devices else ""
-    where = f"{misfit.service} of {misfit.api.release}"
-    return f"{found.operation}{place}: {found.reason} (bundle {misfit.bundle.version}{devices}; {where})"

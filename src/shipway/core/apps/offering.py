@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from shipway.core.apps.steps import KNOWN_AFTER, is_enough, needed, next_step
 from shipway.core.apps.verdict import judge_bundle, settled
 from shipway.core.contract.bundles import (
     BUILTIN,
@@ -39,7 +40,7 @@ class Candidate:
     """A bundle on its way out: at `step` of its policy since `since`, in all since `began` (Unix time).
 
     `before` are the counts of candidate and stable when it began, empty until they are known: what was counted since then
-    is judged. `settled` are the devices that had started it, or failed to, when its step began. A person may fix its share
+    is judged. `native` is the lowest native version that can run it. `settled` are the devices that had started it, or failed to, when its step began. A person may fix its share
     (`percent`) or let it be `paused`: then it goes no further by itself, and is judged all the same.
     """
 
@@ -55,6 +56,7 @@ class Candidate:
     percent: float | None = None
     paused: bool = False
     verdict: str = ""
+    native: str = "0"
 
     @property
     def share(self) -> float:
@@ -238,23 +240,30 @@ def judged(offering: Offering, told: Told, now: float, by: str) -> Judged:
     candidate = offering.candidate
     assert candidate is not None
     ours, theirs = (_since(told, candidate, version) for version in (candidate.version, offering.stable))
-    verdict = judge_bundle(candidate.policy.guard, ours, theirs, in_step=settled(ours) - candidate.settled)
+    policy, step = candidate.policy, candidate.step
+    fleet = told.fleet(candidate.native) if now - candidate.began >= KNOWN_AFTER else None
+    needs = needed(policy, step, fleet, candidate.settled)
+    verdict = judge_bundle(policy.guard, ours, theirs, in_step=settled(ours) - candidate.settled, needed=needs)
     candidate = replace(candidate, verdict=verdict.reason)
     stays = Judged(replace(offering, candidate=candidate), "stays", verdict)
     if verdict.kind == "rollback":
         return Judged(taken_out(offering, verdict.reason, by, now), "taken back", verdict)
-    if candidate.paused or candidate.percent is not None or now - candidate.since < candidate.policy.step_wait:
+    if candidate.paused or candidate.percent is not None or now - candidate.since < policy.step_wait:
         return stays
+    if verdict.lacking and not is_enough(policy, step, fleet, candidate.settled):
+        few = f"{candidate.share:g} % of {fleet:,} devices are too few to judge by"
+        verdict = Verdict("promote", f"{verdict.reason}: {few}")
     if verdict.kind == "hold":
         verdict = _after_timeout(candidate, verdict, now)
         if verdict.kind == "rollback":
             return Judged(taken_out(offering, verdict.reason, by, now), "taken back", verdict)
         if verdict.kind == "hold":
             return stays
-    if candidate.step == len(candidate.policy.steps):
+    if step == len(policy.steps):
         return Judged(promoted(offering, now), "promoted", verdict)
-    further = replace(candidate, step=candidate.step + 1, since=now, settled=settled(ours))
-    return Judged(replace(offering, candidate=further), "next", verdict)
+    further = next_step(policy, step, fleet, settled(ours))
+    candidate = replace(candidate, step=further, since=now, settled=settled(ours))
+    return Judged(replace(offering, candidate=candidate), "next", verdict)
 
 
 _SHARE = re.compile(r"([^=]{1,60})=([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%?")

@@ -69,8 +69,13 @@ def settled(counts: BundleCounts) -> int:
     return counts.started + counts.failed
 
 
-def judge_bundle(guard: BundleGuard, candidate: BundleCounts, stable: BundleCounts, *, in_step: int) -> Verdict:
-    """The verdict on what devices did since the candidate began. `in_step`: devices settled since its step began."""
+def judge_bundle(
+    guard: BundleGuard, candidate: BundleCounts, stable: BundleCounts, *, in_step: int, needed: int
+) -> Verdict:
+    """The verdict on what devices did since the candidate began.
+
+    `in_step`: devices settled since its step began, of which as many as `needed` let it pass.
+    """
     measures = (
         _Measure(
             "it did not start on {bad} of {all} devices" + _most_frequent(candidate),
@@ -93,9 +98,9 @@ def judge_bundle(guard: BundleGuard, candidate: BundleCounts, stable: BundleCoun
         if measure.suspicious():
             likely = measure.proven(_LIKELY, fewest)
             return Verdict("hold", f"{measure.told()}: not conclusive yet", suspects=likely)
-    if in_step < guard.min_devices:
-        count = Count("devices", in_step, guard.min_devices)
-        return Verdict("hold", f"{in_step:,} of {guard.min_devices:,} devices seen", lacking=True, counts=(count,))
+    if in_step < needed:
+        count = Count("devices", in_step, needed)
+        return Verdict("hold", f"{in_step:,} of {needed:,} devices seen", lacking=True, counts=(count,))
     return Verdict("promote", measures[0].told())
 
 

@@ -196,10 +196,27 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the service that answers devices tells of all bundles, by version; `running` may name `builtin`."""
+    """What the service that answers devices tells of all bundles, by version; `running` may name `builtin`.
+
+    `active` are the devices that called in the last seven days, by native version; None where the service does not say.
+    """
 
     versions: Mapping[str, BundleCounts] = field(default_factory=dict)
     running: Mapping[str, Running] = field(default_factory=dict)
+    active: Mapping[str, int] | None = None
+
+    def fleet(self, native: str = "0") -> int | None:
+        """The devices that may be expected to call and can run what needs this native version.
+
+        None where nobody knows, or none has called yet.
+
+        >>> Told(active={"1.0.0.1": 30, "1.0.0.2": 10}).fleet("1.0.0.2")
+        10
+        """
+        if self.active is None:
+            return sum(one.devices for one in self.running.values()) or None
+        lowest = native_key(native)
+        return sum(n for of, n in self.active.items() if NATIVE.fullmatch(of) and native_key(of) >= lowest) or None
 
     def of(self, version: str) -> BundleCounts:
         """A version's counts; zeros where nothing is known."""
@@ -213,7 +230,7 @@ class Told:
 def read_told(text: str | bytes) -> Told:
     """What a body of `GET /bundles` tells. Raises BundlesError."""
     found = _object(text, "counts")
-    versions, running = found.get("versions"), found.get("running")
+    versions, running, active = found.get("versions"), found.get("running"), found.get("active")
     for name, one in (("versions", versions), ("running", running)):
         if (
             not isinstance(one, dict)
@@ -231,7 +248,14 @@ def read_told(text: str | bytes) -> Told:
             )
             for version, one in running.items()
         },
+        None if active is None else _devices(active),
     )
+
+
+def _devices(active: object) -> dict[str, int]:
+    if not isinstance(active, dict) or len(active) > _MOST_VERSIONS:
+        raise _wrong("active", active, f"the number of devices for each of at most {_MOST_VERSIONS:,} native versions")
+    return {native: _count("active", devices) for native, devices in active.items()}
 
 
 def _counts(found: Mapping[str, Any]) -> BundleCounts:

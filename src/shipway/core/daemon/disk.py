@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["artifact", "environment", "training", "log", "capture"]
+Kind = Literal["artifact", "environment", "bundle", "training", "log", "capture"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from shipway.core.apps.crashes import Crashes
-from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.gate import CalledApi, Foreseen
 from shipway.core.contract.bundles import Bundle, Offer, Told
 from shipway.core.description.app import Service
 from shipway.core.description.device_app import DeviceApp
@@ -62,6 +62,12 @@ class Bundles(Protocol):
         """Test and build what the commit holds; for an unchanged app, the bundle that there is already.
 
         Raises Refused when its tests or its build fail or leave no bundle, UsageError when files or Node are missing.
+        """
+
+    def foresee(self, commit: Commit, name: str, app: DeviceApp) -> Foreseen:
+        """What `build` would come to, as far as the commit and what is there tell: nothing is built.
+
+        Raises UsageError as `build` does.
         """
 
     def versions(self) -> Sequence[Bundle]:

@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shipway.core.apps.offering import Candidate, Offering
-from shipway.core.contract.bundles import Bundle, BundleCounts
+from shipway.core.apps.steps import ahead
+from shipway.core.contract.bundles import Bundle, BundleCounts, Told
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateView:
     """A bundle on its way out: `percent` of the devices are offered it, `step` of `steps`, times in Unix time.
 
-    `fixed`: a person chose its share, so it goes no further by itself.
+    `ahead` are the shares that follow, which depend on how many devices call. `fixed`: a person chose its share, so it goes no further by itself.
     """
 
     version: str
     percent: float
     step: int
     steps: int
+    ahead: tuple[float, ...]
     fixed: bool
     paused: bool
     release: str | None
@@ -57,7 +59,8 @@ class SeenView:
 class OfferingView:
     """What the devices of an environment are offered, and which bundles they were seen with.
 
-    `counts` is what became of the bundles, None where nothing that answers devices could be asked.
+    `counts` is what became of the bundles, `fleet` the devices that called lately and can run the candidate; None where nothing that answers
+    devices could be asked.
     """
 
     environment: str
@@ -68,17 +71,19 @@ class OfferingView:
     taken_back: tuple[TakenBackView, ...]
     seen: tuple[SeenView, ...]
     counts: Mapping[str, BundleCounts] | None = None
+    fleet: int | None = None
 
 
-def offering_view(offering: Offering, counts: Mapping[str, BundleCounts] | None = None) -> OfferingView:
-    """An offering as people see it."""
-    seen = offering.seen
+def offering_view(offering: Offering, told: Told | None = None) -> OfferingView:
+    """An offering as people see it. `told` is what became of it; without, what was told at the last look."""
+    seen, candidate = offering.seen if told is None else told.running, offering.candidate
+    fleet = (told or Told(running=seen)).fleet(candidate.native if candidate is not None else "0")
     return OfferingView(
         environment=offering.environment,
         stable=offering.stable,
         before=offering.before(),
         since=offering.since,
-        candidate=_candidate_view(offering.candidate) if offering.candidate is not None else None,
+        candidate=_candidate_view(candidate, fleet) if candidate is not None else None,
         taken_back=tuple(
             TakenBackView(
                 one.version, one.reason, one.at, one.by,
@@ -91,17 +96,20 @@ def offering_view(offering: Offering, counts: Mapping[str, BundleCounts] | None 
             SeenView(version, one.devices, one.last_seen)
             for version, one in sorted(seen.items(), key=lambda item: -item[1].devices)
         ),
-        counts=counts,
+        counts=told.versions if told is not None else None,
+        fleet=fleet,
     )  # fmt: skip
 
 
-def _candidate_view(candidate: Candidate) -> CandidateView:
+def _candidate_view(candidate: Candidate, fleet: int | None) -> CandidateView:
+    fixed = candidate.percent is not None
     return CandidateView(
         version=candidate.version,
         percent=candidate.share,
         step=candidate.step + 1,
         steps=len(candidate.policy.steps) + 1,
-        fixed=candidate.percent is not None,
+        ahead=() if fixed else ahead(candidate.policy, candidate.step, fleet, candidate.settled),
+        fixed=fixed,
         paused=candidate.paused,
         release=candidate.release,
         by=candidate.by,

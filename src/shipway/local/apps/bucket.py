@@ -20,6 +20,7 @@ from shipway.core.errors import Refused, UsageError
 from shipway.local.apps.content import Content
 from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked
+from shipway.local.state.storage import touch
 
 ZIP, METADATA, CALLS, MAPS = "bundle.zip", "metadata.json", "calls.json", "maps"
 _TIMEOUT = 60.0
@@ -113,6 +114,7 @@ class BundleBucket:
 
     def _note_calls(self, bundle: Bundle, calls: Mapping[str, CalledApi]) -> Bundle:
         place, text = self.folder / bundle.version, _calls_text(calls).encode()
+        touch(place)
         noted = replace(bundle, uses={service: one.used for service, one in calls.items()})
         if not (place / CALLS).exists() or (place / CALLS).read_bytes() != text:
             write_atomically(place / CALLS, text)

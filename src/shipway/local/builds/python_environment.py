@@ -75,6 +75,12 @@ class PythonEnvironments:
         touch(place)
         return PythonEnvironment(digest, str(place))
 
+    def made(self, lock: bytes, name: str) -> Path | None:
+        """Where the environment of a lock file's bytes is; None while it is not made. Raises UsageError as `ensure` does."""
+        check_hashed(lock, name)
+        place = self._folder / _digest(lock)
+        return place if is_whole(place) else None
+
     def python(self, lock: Path, name: str, tell: Tell) -> Path:
         """The interpreter of a lock file's environment, made when it is not there yet. Raises as `ensure` does."""
         return Path(self.ensure(lock.read_bytes(), name, tell).path, "bin", "python")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,7 @@ EVERY = 3600.0
 
 
 class Pruning:
-    """The storage of one app."""
+    """The storage of one app. `bundles`: which bundles devices of these environments need; see `Offerings.needed`."""
 
     def __init__(
         self,
@@ -34,8 +34,9 @@ class Pruning:
         specs: TaskSpecs,
         logs: FileTaskLog,
         app: Callable[[], App],
+        bundles: Callable[[Iterable[str], int], set[str]],
     ) -> None:
-        self._storage, self._store = storage, store
+        self._storage, self._store, self._bundles = storage, store, bundles
         self._supervisor, self._specs, self._logs, self._app = supervisor, specs, logs, app
         self._due = 0.0
         self.usage: Usage | None = None
@@ -53,9 +54,10 @@ class Pruning:
             self._store.all(Run),
         )
         staying = [release for release in releases if release.id in kept]
-        tasks = self._supervisor.tasks()
+        tasks, devices = self._supervisor.tasks(), self._bundles(self._app().environments, policy.releases)
         needed = Needed(
             tuple(artifact for release in staying for artifact in release.artifacts.values()),
+            frozenset({release.app_version for release in staying if release.app_version} | devices),
             frozenset(self._logs.file(task.spec) for task in tasks),
             frozenset(self._captured(staying)),
         )

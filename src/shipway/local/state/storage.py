@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipway.core.contract.bundles import VERSION
 from shipway.core.daemon.disk import Item, Kind
 from shipway.core.description.app import Retention
 from shipway.core.releases.release import Artifact
@@ -23,25 +24,27 @@ _FOLDERS = ("artifacts", "environments", "training", "logs", "builds")
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What stays: artifacts, the logs of existing tasks, and the folders in which captured requests lie by age."""
+    """What stays: artifacts, bundles, the logs of existing tasks; and the folders of captured requests, which go by age."""
 
     artifacts: tuple[Artifact, ...] = ()
+    bundles: frozenset[str] = frozenset()
     logs: frozenset[Path] = frozenset()
     captured: frozenset[Path] = frozenset()
 
 
 class Storage:
-    """What lies below `.shipway`."""
+    """What lies below `.shipway`; `bundles` is the bucket of the app's bundles there."""
 
-    def __init__(self, state: Path) -> None:
-        self._state = state
+    def __init__(self, state: Path, bundles: Path | None = None) -> None:
+        self._state, self._bundles = state, bundles
 
     def used(self) -> dict[str, int]:
         """Bytes on disk by what they are for, `all` included; a file with several names counts once."""
         seen: set[tuple[int, int]] = set()
-        found = dict.fromkeys((*_FOLDERS, "other"), 0)
-        for entry in sorted(self._entries(self._state), key=lambda entry: entry.name not in _FOLDERS):
-            found[entry.name if entry.name in _FOLDERS else "other"] += _size(Path(entry.path), seen)
+        found = dict.fromkeys((*_FOLDERS, "bundles", "other"), 0)
+        named = {name: name for name in _FOLDERS} | ({self._bundles.name: "bundles"} if self._bundles else {})
+        for entry in sorted(self._entries(self._state), key=lambda entry: entry.name not in named):
+            found[named.get(entry.name, "other")] += _size(Path(entry.path), seen)
         return found | {"all": sum(found.values())}
 
     def unneeded(self, policy: Retention, kept: Needed) -> list[Item]:
@@ -53,6 +56,7 @@ class Storage:
         found = [
             *_older(self._folders("artifacts", digests), "artifact", builds, now),
             *_older(self._folders("environments", environments), "environment", builds, now),
+            *_older(self._unneeded_bundles(kept.bundles), "bundle", builds, now),
             *_older(self._folders("training", set()), "training", builds, now),
             *_older(self._logs(kept.logs), "log", policy.logs, now),
             *_older(_captured(kept.captured), "capture", policy.capture, now),
@@ -80,8 +84,9 @@ class Storage:
 
     def sweep(self) -> None:
         """Finish removals that were interrupted."""
-        for name in ("artifacts", "environments", "training"):
-            for going in (self._state / name).glob(".going-*"):
+        folders = [self._state / name for name in ("artifacts", "environments", "training")]
+        for folder in (*folders, *([self._bundles] if self._bundles is not None else [])):
+            for going in folder.glob(".going-*"):
                 remove_tree(going)
 
     def _folders(self, name: str, needed: set[str]) -> Iterator[Path]:
@@ -90,6 +95,11 @@ class Storage:
             return
         for entry in self._entries(self._state / name):
             if entry.is_dir(follow_symlinks=False) and entry.name not in needed and len(entry.name) == 64:
+                yield Path(entry.path)
+
+    def _unneeded_bundles(self, needed: frozenset[str]) -> Iterator[Path]:
+        for entry in self._entries(self._bundles) if self._bundles is not None else ():
+            if VERSION.fullmatch(entry.name) and entry.name not in needed:
                 yield Path(entry.path)
 
     def _logs(self, needed: frozenset[Path]) -> Iterator[Path]:

@@ -129,8 +129,9 @@ class PipelineApps(AppDesk):
         """The offering with the version as its candidate."""
         if offering.candidate is not None and offering.candidate.version == version:
             return offering
-        now = self._parts.clock()
-        return begun(offering, Candidate(version, self._policy(offering.environment), None, who, now, now), told)
+        now, native = self._parts.clock(), self._offerings.native(version) or "0"
+        policy = self._policy(offering.environment)
+        return begun(offering, Candidate(version, policy, None, who, now, now, native=native), told)
 
     def _check(self, environment: str, version: str) -> None:
         """Refuse a bundle that is not there whole, or would not fit the API that serves."""
@@ -144,10 +145,7 @@ class PipelineApps(AppDesk):
         return (described or self._described())[1].rollout
 
     def _view(self, environment: str) -> OfferingView:
-        offering, told = self._offerings.of(environment), self._offerings.told(environment)
-        if told is None:
-            return offering_view(offering)
-        return offering_view(replace(offering, seen=dict(told.running)), told.versions)
+        return offering_view(self._offerings.of(environment), self._offerings.told(environment))
 
     def _may(self, environment: str, who: str, action: str) -> None:
         self._known(environment)

@@ -19,6 +19,7 @@ from shipway.core.releases.run import Answer, Run
 from shipway.core.rollouts.machine import Command
 from shipway.core.views.environments import RolloutView, StatusView
 from shipway.core.views.releases import Preview, ReleaseView, RunView, TaskLine
+from shipway.pipeline.bundle_preview import BundlePreview
 from shipway.pipeline.desk.apps import PipelineApps
 from shipway.pipeline.desk.features import PipelineFeatures
 from shipway.pipeline.desk.models import PipelineModels
@@ -117,8 +118,10 @@ class PipelineDesk(Desk):
     def preview(self, revision: str | None, environment: str | None) -> Preview:
         commit, described, path = self._chosen(revision, environment)
         SecretsInUse(self._store, self._parts.secrets).check(described, path)
-        steps = tuple(self._views.previewed(described, name) for name in path)
-        return Preview(commit.id, commit.subject, remarks(self._parts.source, commit, described), steps)
+        bundle = BundlePreview(self._parts, commit, described)
+        steps = tuple(bundle.added_to(self._views.previewed(described, name)) for name in path)
+        notes = (*remarks(self._parts.source, commit, described), *bundle.notes())
+        return Preview(commit.id, commit.subject, notes, steps)
 
     def retry(self, id: str, who: str) -> Run:
         old = self._run(id)
