@@ -43,7 +43,7 @@ module "access_logs" {
 }
 
 locals {
-  buckets = {
+  buckets = merge({
     # Versions of the model and what they were trained on stay.
     models   = { name = module.app.names.models, expire = {}, old_versions = 365 }
     training = { name = module.app.names.training, expire = {}, old_versions = 365 }
@@ -53,7 +53,10 @@ locals {
     releases = { name = module.app.names.releases, expire = {}, old_versions = 365 }
     # What one action of a pipeline hands to the next.
     artifacts = { name = module.app.names.artifacts, expire = { "" = 30 }, old_versions = 7 }
-  }
+    }, length(module.app.apps) == 0 ? {} : {
+    # Bundles of the app that devices run stay. Only counts are replaced, every half minute, so old versions go soon.
+    bundles = { name = module.app.names.bundles, expire = {}, old_versions = 7 }
+  })
 }
 
 module "buckets" {

@@ -34,6 +34,7 @@ module "pipeline" {
   account      = module.app.account
   region       = module.app.region
   services     = module.app.services
+  apps         = module.app.apps
   environments = module.app.environments
   buckets      = module.app.names
   key_arn      = module.key.arn

@@ -4,6 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from shipway.core.description.app import App
 from shipway.description.reader import parse
 
@@ -19,6 +21,23 @@ def _own() -> App:
 def repositorys() -> App:
     """The example's, as it is committed."""
     return parse((HERE.parents[1] / "shipway.yaml").read_bytes())
+
+
+def with_bundles() -> App:
+    """The same with an app that devices run, whose bundles go out at once to half of them."""
+    described = yaml.safe_load((HERE / "app.yaml").read_text())
+    described["services"]["updates"] = {
+        "path": "updates", "command": "updates --port {port}", "routes": ["/ota/*"], "secrets": ["APP_SIGNING_KEY"],
+    }  # fmt: skip
+    described["apps"] = {
+        "phone": {
+            "path": "phone", "build": "sh -c 'mkdir dist && cp index.html dist/'", "lock": "none", "updates": "updates",
+            "rollout": {"steps": ["50%"], "step_wait": 0, "guard": {"min_devices": 10}},
+        }
+    }  # fmt: skip
+    described["roles"] = {"lead": ["somebody-else"]}
+    described["environments"]["prod"]["approval"] = {"roles": ["lead"]}
+    return parse(yaml.safe_dump(described).encode())
 
 
 def ontime(**rollout: Any) -> App:

@@ -7,6 +7,7 @@ Each call is held to botocore's shapes, the answer as well. What S3 itself does 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from collections.abc import Callable, Iterator
@@ -104,6 +105,12 @@ class S3:
         body = self.objects[Bucket, Key]
         return {"Body": io.BytesIO(body), "ETag": _mark(body)}
 
+    def head_object(self, Bucket: str, Key: str, ChecksumMode: str) -> dict[str, Any]:
+        if (Bucket, Key) not in self.objects:
+            raise refused("404", status=404)
+        digest = hashlib.sha256(self.objects[Bucket, Key]).digest()
+        return {"ChecksumSHA256": base64.b64encode(digest).decode(), "ContentLength": len(self.objects[Bucket, Key])}
+
     def list_objects_v2(self, Bucket: str, Prefix: str) -> dict[str, Any]:
         keys = sorted(key for bucket, key in self.objects if bucket == Bucket and key.startswith(Prefix))
         return {"Contents": [{"Key": key} for key in keys]}
@@ -131,6 +138,27 @@ class Ssm:
             raise refused("ParameterNotFound")
         now = datetime.now(UTC)
         return {"Parameter": {"Name": Name, "Value": self.values[Name], "Version": 1, "LastModifiedDate": now}}
+
+    def put_parameter(self, Name: str, Value: str, Overwrite: bool) -> dict[str, Any]:
+        assert Overwrite
+        assert Name in self.values
+        self.values[Name] = Value
+        return {"Version": 2}
+
+
+class Events:
+    """Which schedules are on."""
+
+    def __init__(self) -> None:
+        self.on: set[str] = set()
+
+    def enable_rule(self, Name: str) -> dict[str, Any]:
+        self.on.add(Name)
+        return {}
+
+    def disable_rule(self, Name: str) -> dict[str, Any]:
+        self.on.discard(Name)
+        return {}
 
 
 Figures = Callable[[str, float], tuple[float, float, float]]

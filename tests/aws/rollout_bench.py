@@ -23,7 +23,7 @@ from shipway.core.observations.observation import Side
 from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.records import EnvironmentRecord, PendingCommand
 from tests.aws.descriptions import ontime
-from tests.aws.doubles import S3, CloudWatch, Ssm, Sts, Wire
+from tests.aws.doubles import S3, CloudWatch, Events, Ssm, Sts, Wire
 from tests.aws.ecs_double import ARN, Ecs
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup"
@@ -70,7 +70,7 @@ class Bench:
         self.app = app or ontime(**rollout)
         self.names: Names = names_of(self.app)
         self.now = 1_000_000.0
-        self.wire, self.s3 = Wire(), S3()
+        self.wire, self.s3, self.events = Wire(), S3(), Events()
         self.ecs = Ecs(self.names.cluster(self.environment), lambda: self.now)
         self.ssm = Ssm({self.names.model_version(self.environment): "v1.0"})
         self.candidate = (600.0, 0.0, 0.05)
@@ -87,7 +87,7 @@ class Bench:
         self.cloudwatch = CloudWatch(self._recorded, lambda: self.now)
         doubles = {
             "s3": self.s3, "ssm": self.ssm, "ecs": self.ecs, "cloudwatch": self.cloudwatch,
-            "sts": Sts(self.names.account),
+            "sts": Sts(self.names.account), "events": self.events,
         }  # fmt: skip
         self.calls = Calls(
             "us-east-1", patience=60, sleep=self.sleep, client=lambda name: self.wire.client(name, doubles[name])

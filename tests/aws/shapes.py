@@ -43,6 +43,8 @@ def request_findings(service: str, operation: str, request: Mapping[str, Any]) -
 def answer_findings(service: str, operation: str, answer: Mapping[str, Any]) -> list[str]:
     """What AWS could not have answered; members may be missing, but none may be there that AWS does not have."""
     shape = model(service).operation_model(operations(service).get(operation, operation)).output_shape
+    if shape is None:
+        return [f"AWS answers nothing here: {answer}"] if answer else []
     return list(_walk("", shape, answer, required=False))
 
 

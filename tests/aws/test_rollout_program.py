@@ -115,7 +115,7 @@ def test_without_the_source_the_bucket_says_which_app_it_is(tmp_path, capsys):
     assert 2 == rollout_program.main(["rollout", "--environment", "prod", "--release", "r1"], environ)
     assert "run it in the folder of shipway.yaml" in capsys.readouterr().err
     environ |= {"RELEASES_BUCKET": "on-time-123456789012-releases", "AWS_REGION": "eu-central-1"}
-    names = rollout_program._names(environ)
+    names = rollout_program.names_in(environ)
     assert ("on-time", "123456789012", "eu-central-1") == (names.app, names.account, names.region)
 
 

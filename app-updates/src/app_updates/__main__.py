@@ -20,6 +20,7 @@ from app_updates.databases import WrongDatabase, engine_for  # noqa: E402
 from app_updates.following import follower_of  # noqa: E402
 from app_updates.logs import start_logging  # noqa: E402
 from app_updates.places import WrongPlace  # noqa: E402
+from app_updates.reporting import reporter_of  # noqa: E402
 from app_updates.settings import WrongSetting, read_settings  # noqa: E402
 from app_updates.store import Store  # noqa: E402
 
@@ -34,6 +35,7 @@ def main() -> None:
         settings = read_settings(os.environ)
         follower = follower_of(settings)
         store = Store(engine_for(os.environ))
+        reporter = reporter_of(settings, store)
     except (WrongSetting, WrongPlace, WrongDatabase) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error
@@ -55,7 +57,11 @@ def main() -> None:
             backlog=2048,
         )
     )
+    if reporter is not None:
+        reporter.start()
     server.run()
+    if reporter is not None:
+        reporter.close()
     if not server.started:
         raise SystemExit(3)
 

@@ -12,11 +12,16 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 _S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9!_.*'()=@+-]+)*)/?")
+_LONGEST_INTERVAL = 30.0
 _SSM = re.compile(r"ssm://((?:/[A-Za-z0-9_.-]+){1,15})")
 
 
 class Unreadable(Exception):
     """Something could not be read now; the message says what and why. It may be readable at the next look."""
+
+
+class Unwritable(Exception):
+    """Something could not be written now; the message says what and why."""
 
 
 class WrongPlace(ValueError):
@@ -49,20 +54,27 @@ class FileParameter:
 
 
 class StoreParameter:
-    """A parameter of AWS's Parameter Store. Tasks that were started together do not ask together."""
+    """A parameter of AWS's Parameter Store. Tasks that were started together do not ask together.
+
+    Failures in a row double the time to the next look, so that tasks do not add to what throttles them.
+    """
 
     def __init__(self, name: str) -> None:
         self._name, self._client = name, _client("ssm", attempts=1)
+        self._failures = 0
 
     @property
     def interval(self) -> float:
-        return random.uniform(1.2, 1.8)
+        return min(1.5 * 2.0 ** min(self._failures, 10), _LONGEST_INTERVAL) * random.uniform(0.8, 1.2)
 
     def read(self) -> bytes:
         try:
-            return str(self._client.get_parameter(Name=self._name)["Parameter"]["Value"]).encode()
+            text = str(self._client.get_parameter(Name=self._name)["Parameter"]["Value"])
         except _faults() as error:
+            self._failures += 1
             raise Unreadable(f"cannot read ssm://{self._name}: {_told(error)}") from error
+        self._failures = 0
+        return text.encode()
 
 
 Bucket = Callable[[str], bytes]
@@ -101,6 +113,23 @@ def bucket_at(url: str, largest: int) -> Bucket:
             raise Unreadable(f"cannot read s3://{name}/{full}: {_told(error)}") from error
 
     return read
+
+
+def put_at(url: str) -> Callable[[str, bytes], None]:
+    """Writes objects of JSON below an address in S3. It may block. Raises Unwritable, and WrongPlace at once."""
+    found = _S3.fullmatch(url)
+    if found is None:
+        raise WrongPlace(f"APP_BUNDLE_COUNTS: found {url!r}, allowed is s3://bucket/prefix")
+    name, prefix, client = found[1], found[2].removeprefix("/"), _client("s3", attempts=3)
+
+    def put(key: str, body: bytes) -> None:
+        full = f"{prefix}/{key}" if prefix else key
+        try:
+            client.put_object(Bucket=name, Key=full, Body=body, ContentType="application/json")
+        except _faults() as error:
+            raise Unwritable(f"cannot write s3://{name}/{full}: {_told(error)}") from error
+
+    return put
 
 
 def read_file(path: Path, largest: int = 2**20) -> bytes:

@@ -18,11 +18,12 @@ class WrongSetting(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`parameter` and `bucket` are addresses; where one of them or the key is missing, no bundle is offered."""
+    """`parameter`, `bucket` and `counts` are addresses; without the first two and the key no bundle is offered."""
 
     environment: str
     parameter: str | None
     bucket: str | None
+    counts: str | None
     key: SigningKey | None
     origins: tuple[str, ...]
     public_url: str | None
@@ -57,6 +58,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         environment=variables.get("SHIPWAY_ENVIRONMENT", ""),
         parameter=variables.get("APP_BUNDLE_PARAMETER") or None,
         bucket=variables.get("APP_BUNDLES_BUCKET") or None,
+        counts=variables.get("APP_BUNDLE_COUNTS") or None,
         key=_key(variables.get("APP_SIGNING_KEY", "")),
         origins=origins,
         public_url=public_url.rstrip("/") if public_url else None,

@@ -65,6 +65,12 @@ variable "seed" {
   }
 }
 
+variable "bundles" {
+  description = "Whether there is an app that devices run, and so a parameter that says which bundles they are offered."
+  type        = bool
+  default     = false
+}
+
 variable "secrets" {
   description = "Names of the services' secrets. Terraform makes the places, `shipway secrets set` the values."
   type        = set(string)

@@ -60,6 +60,7 @@ output "names" {
     monitoring = "${local.yaml.app}-${local.aws.account}-monitoring-bucket"
     releases   = "${local.yaml.app}-${local.aws.account}-releases"
     artifacts  = "${local.yaml.app}-${local.aws.account}-artifacts"
+    bundles    = length(local.apps) == 0 ? null : "${local.yaml.app}-${local.aws.account}-${try(one(values(local.apps)).bucket, "app-bundles-bucket")}"
     access     = "${local.yaml.app}-${local.aws.account}-access-logs"
     state      = "${local.yaml.app}-${local.aws.account}-terraform-state"
     boundary   = "arn:aws:iam::${local.aws.account}:policy/${local.yaml.app}-boundary"
@@ -76,6 +77,7 @@ output "services" {
     ready     = try(service.ready, service.health, "/health")
     model     = try(service.model, false)
     labels    = can(service.env.LABELS)
+    updates   = contains([for app in values(local.apps) : app.updates], name)
     uses      = keys(try(service.uses, {}))
     database  = try(service.database, null)
     secrets   = try(service.secrets, [])
@@ -88,6 +90,11 @@ output "services" {
     cpu       = try(floor(local.chosen[name].cpu * 1024), floor(service.cpu * 1024), local.settings.cpu)
     memory    = local.mebibytes[name]
   } }
+}
+
+output "apps" {
+  description = "The app that devices run, at most one: its folder."
+  value       = { for name, app in local.apps : name => { path = app.path } }
 }
 
 output "environments" {

@@ -3,6 +3,7 @@
 locals {
   yaml = yamldecode(file(var.file))
   aws  = try(local.yaml.aws, {})
+  apps = try(coalesce(local.yaml.apps), {})
 
   # Durations (500ms, 30s, 10m, 24h, 7d, or seconds) and shares (5% or 5), each read by one expression.
   units = { ms = 0.001, s = 1, m = 60, h = 3600, d = 86400 }

@@ -21,7 +21,8 @@ locals {
     database_storage = 20 # GiB
     multi_az         = false
     backup_days      = 1
-    waf_groups       = [] # managed rule groups; with any there is a rate limit, with none there is no WAF
+    waf_groups       = []    # managed rule groups; with any there is a rate limit, with none there is no WAF
+    bundles_cdn      = false # CloudFront in front of app bundles: for devices far from the region, or many of them
     log_days         = 14
     budget           = 150 # dollars a month for the whole tier, at which people are told
   }

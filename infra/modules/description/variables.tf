@@ -37,6 +37,7 @@ variable "overrides" {
     multi_az         = optional(bool)
     backup_days      = optional(number)
     waf_groups       = optional(list(string))
+    bundles_cdn      = optional(bool)
     log_days         = optional(number)
     budget           = optional(number)
   })

@@ -35,6 +35,7 @@ module "data" {
   topic           = module.cluster.topics["infrastructure"]
   protected       = var.protected
   seed            = var.seed
+  bundles         = length(local.app.apps) > 0
   secrets         = toset(flatten([for service in local.app.services : service.secrets]))
 
   database = length(local.databases) == 0 ? null : {
@@ -43,6 +44,14 @@ module "data" {
     multi_az    = local.settings.multi_az
     backup_days = local.settings.backup_days
   }
+}
+
+# Bundles may be cached near the devices. They come from the service, which signs them: what lies in the bucket is plain.
+module "cdn" {
+  source   = "../cdn"
+  for_each = toset(local.settings.bundles_cdn && length(local.app.apps) > 0 ? ["this"] : [])
+  name     = "${local.app.app}-${var.name}"
+  host     = local.environment.host
 }
 
 module "service" {
@@ -65,6 +74,7 @@ module "service" {
   office_hours        = local.settings.office_hours ? var.office_hours : null
   log_days            = local.settings.log_days
   buckets             = local.app.names
+  cdn                 = one([for cdn in module.cdn : cdn.address])
   app_key_arn         = data.aws_kms_alias.app.target_key_arn
   database_address    = module.data.address
   database_secret_arn = module.data.database_secret_arn

@@ -24,6 +24,7 @@ resource "aws_iam_policy" "boundary" {
           "ecs:*",
           "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:Describe*", "elasticloadbalancing:ModifyRule",
           "elasticloadbalancing:RegisterTargets",
+          "events:DisableRule", "events:EnableRule",
           "kms:Decrypt", "kms:GenerateDataKey",
           "logs:*",
           "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "s3:GetBucketLocation", "s3:GetBucketAcl",

@@ -6,7 +6,7 @@ locals {
       Sid    = "MakeWhatTheAppIsMadeOf"
       Effect = "Allow"
       Action = [
-        "acm:*", "application-autoscaling:*", "budgets:*", "cloudwatch:*", "codebuild:*", "codeconnections:*",
+        "acm:*", "application-autoscaling:*", "budgets:*", "cloudfront:*", "cloudwatch:*", "codebuild:*", "codeconnections:*",
         "codepipeline:*", "ec2:*", "ecr:*", "ecs:*", "elasticloadbalancing:*", "events:*",
         "kms:*", "logs:*", "rds:*", "route53:*", "s3:*", "servicediscovery:*", "sns:*", "wafv2:*",
       ]

@@ -50,7 +50,7 @@ resource "aws_iam_role_policy" "deployer" {
         Action   = "codepipeline:RetryStageExecution"
         Resource = "arn:aws:codepipeline:${local.arn}:${var.app}-*/*"
       },
-    ], local.steer["deployer"])
+    ], local.steer["deployer"], local.look_at_bundles, local.bundles["deployer"])
   })
 }
 
@@ -69,7 +69,7 @@ resource "aws_iam_role_policy" "approver" {
         Action   = "codepipeline:PutApprovalResult"
         Resource = [for pipeline in var.environments[each.value].pipelines : "arn:aws:codepipeline:${local.arn}:${pipeline}/${each.value}/approve"]
       }
-    ], local.steer[each.value])
+    ], local.steer[each.value], local.look_at_bundles, local.bundles[each.value])
   })
 }
 
@@ -194,6 +194,52 @@ locals {
       }
     },
   ] : statement if length(names) > 0] }
+
+  # Whose bundles somebody promotes, holds and takes back: as they steer rollouts.
+  bundles = { for who, names in local.steered : who => [for statement in [
+    {
+      Sid    = "SayWhatDevicesAreOffered"
+      Effect = "Allow"
+      Action = "s3:PutObject"
+      Resource = flatten([for name in names : [
+        "arn:aws:s3:::${var.buckets.releases}/${name}/offering.json", "arn:aws:s3:::${var.buckets.releases}/${name}/audit/*",
+      ]])
+    },
+    {
+      Sid      = "TellWhoAnswersThem"
+      Effect   = "Allow"
+      Action   = "ssm:PutParameter"
+      Resource = [for name in names : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/app-bundles"]
+    },
+    {
+      Sid      = "LetTheBundleBeLookedAt"
+      Effect   = "Allow"
+      Action   = ["events:DisableRule", "events:EnableRule"]
+      Resource = [for name in names : "arn:aws:events:${local.arn}:rule/${var.app}-${name}-bundles"]
+    },
+  ] : statement if length(names) > 0 && var.buckets.bundles != null] }
+
+  look_at_bundles = [for statement in [
+    {
+      Sid      = "ReadBundles"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = ["arn:aws:s3:::${local.bundles_bucket}/*"]
+    },
+    {
+      Sid      = "ListBundles"
+      Effect   = "Allow"
+      Action   = "s3:ListBucket"
+      Resource = ["arn:aws:s3:::${local.bundles_bucket}"]
+    },
+    {
+      Sid      = "ReadWhatDevicesAreOffered"
+      Effect   = "Allow"
+      Action   = "ssm:GetParameter"
+      Resource = [for name in keys(var.environments) : "arn:aws:ssm:${local.arn}:parameter/${var.app}/${name}/app-bundles"]
+    },
+  ] : statement if var.buckets.bundles != null]
+  bundles_bucket = var.buckets.bundles == null ? "" : var.buckets.bundles
 
   # What `shipway status`, `runs`, `run`, `logs`, `releases` and `audit` ask.
   look = [

@@ -22,8 +22,8 @@ variable "environments" {
 }
 
 variable "buckets" {
-  description = "Names of the buckets of models, releases and Terraform's state."
-  type        = object({ models = string, releases = string, state = string })
+  description = "Names of the buckets of models, releases and Terraform's state, and of app bundles where there is such an app."
+  type        = object({ models = string, releases = string, state = string, bundles = optional(string) })
 }
 
 variable "app_key_arn" {

@@ -4,13 +4,14 @@ locals {
   # Repositories: the one with shipway.yaml, and those of services that have one of their own.
   sources = merge({ app = var.source_code.repository }, var.source_code.repositories)
   # What a build hands on. CodeBuild makes a variable of an artifact's name, and shells drop variables with hyphens.
-  image_artifacts = { for name in keys(var.services) : name => "${replace(name, "-", "_")}_image" }
+  image_artifacts  = { for name in keys(var.services) : name => "${replace(name, "-", "_")}_image" }
+  bundle_artifacts = { for name in keys(var.apps) : name => "${replace(name, "-", "_")}_bundle" }
 
   watched = { for name in keys(local.sources) : name => (
     name == "app"
     ? concat(["shipway.yaml"], [for folder in distinct(flatten([for service, it in var.services : concat([it.path], it.include)
       if !contains(keys(var.source_code.repositories), service)
-    ])) : "${folder}/**"])
+    ])) : "${folder}/**"], [for app in values(var.apps) : "${app.path}/**"])
     : ["**"]
   ) }
 }
@@ -105,6 +106,22 @@ resource "aws_codepipeline" "branch" {
       }
     }
 
+    dynamic "action" {
+      for_each = var.apps
+
+      content {
+        name             = action.key
+        category         = "Build"
+        owner            = "AWS"
+        provider         = "CodeBuild"
+        version          = "1"
+        run_order        = 1
+        input_artifacts  = ["app"]
+        output_artifacts = [local.bundle_artifacts[action.key]]
+        configuration    = { ProjectName = aws_codebuild_project.bundle[action.key].name }
+      }
+    }
+
     action {
       name            = "release"
       category        = "Build"
@@ -113,7 +130,7 @@ resource "aws_codepipeline" "branch" {
       version         = "1"
       run_order       = 2
       namespace       = "release"
-      input_artifacts = concat(["app"], values(local.image_artifacts))
+      input_artifacts = concat(["app"], values(local.image_artifacts), values(local.bundle_artifacts))
 
       configuration = {
         ProjectName   = aws_codebuild_project.program["release"].name

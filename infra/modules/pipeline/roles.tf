@@ -19,7 +19,7 @@ resource "aws_iam_role_policy" "pipeline" {
         Effect = "Allow"
         Action = ["codebuild:StartBuild", "codebuild:BatchGetBuilds"]
         Resource = concat(
-          [for project in aws_codebuild_project.build : project.arn],
+          [for project in concat(values(aws_codebuild_project.build), values(aws_codebuild_project.bundle)) : project.arn],
           [for program in concat(["release"], [for step in each.value.path : "${step}-rollout"]) : aws_codebuild_project.program[program].arn],
         )
       },
@@ -241,7 +241,7 @@ resource "aws_iam_role_policy" "rollout" {
         Action   = ["ssm:GetParameter", "ssm:GetParameterHistory"]
         Resource = "arn:aws:ssm:${local.arn}:parameter/${var.app}/${each.key}/*"
       },
-    ] : statement if statement.Sid != "RunMigrations" || length(local.one_offs[each.key]) > 0])
+    ] : statement if statement.Sid != "RunMigrations" || length(local.one_offs[each.key]) > 0], local.offer[each.key])
   })
 }
 

@@ -8,6 +8,7 @@ locals {
       variables = { ENVIRONMENT = name }
     } },
   )
+  install = "python -m pip install --quiet --disable-pip-version-check '${var.shipway}'"
   commands = {
     release = "python -m shipway.wiring.rollout_program release"
     rollout = "python -m shipway.wiring.rollout_program rollout --environment \"$ENVIRONMENT\" --release \"$RELEASE\""
@@ -40,7 +41,7 @@ resource "aws_codebuild_project" "program" {
       phases = {
         install = {
           runtime-versions = { python = "3.12" }
-          commands         = ["python -m pip install --quiet --disable-pip-version-check '${var.shipway}'"]
+          commands         = concat([local.install], each.key == "release" ? [] : local.keep_program)
         }
         build = {
           commands = each.key == "release" ? ["RELEASE=$(${local.commands.release})", "export RELEASE"] : [local.commands.rollout]

@@ -33,6 +33,12 @@ variable "services" {
   type        = map(object({ path = string, include = optional(list(string), []), migrates = bool, database = optional(string) }))
 }
 
+variable "apps" {
+  description = "The app that devices run, at most one: its folder, whose buildspec.yml builds the bundle."
+  type        = map(object({ path = string }))
+  default     = {}
+}
+
 variable "environments" {
   description = "The environments: branch, the environments that a commit passes, and who is asked before it enters."
   type = map(object({
@@ -44,8 +50,8 @@ variable "environments" {
 }
 
 variable "buckets" {
-  description = "Names of the buckets of artifacts, releases and models."
-  type        = object({ artifacts = string, releases = string, models = string })
+  description = "Names of the buckets of artifacts, releases and models, and of app bundles where there is such an app."
+  type        = object({ artifacts = string, releases = string, models = string, bundles = optional(string) })
 }
 
 variable "key_arn" {

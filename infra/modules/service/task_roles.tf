@@ -144,6 +144,50 @@ resource "aws_iam_role_policy" "labels" {
   })
 }
 
+# The service that offers bundles to devices: it reads them and the offer, and says what became of them.
+resource "aws_iam_role_policy" "bundles" {
+  for_each = toset(var.service.updates ? ["this"] : [])
+  name     = "bundles"
+  role     = aws_iam_role.task.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "ReadBundles"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = ["arn:aws:s3:::${var.buckets.bundles}/*/bundle.zip", "arn:aws:s3:::${var.buckets.bundles}/*/metadata.json"]
+      },
+      {
+        Sid      = "SeeThatABundleIsMissing"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::${var.buckets.bundles}"
+      },
+      {
+        Sid      = "ReadTheOffer"
+        Effect   = "Allow"
+        Action   = "ssm:GetParameter"
+        Resource = "arn:aws:ssm:${var.region}:${var.account}:parameter/${var.app}/${var.environment}/app-bundles"
+      },
+      {
+        Sid      = "ReportCounts"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "arn:aws:s3:::${var.buckets.bundles}/counts/${var.environment}/*"
+      },
+      {
+        Sid       = "UseTheBucketsKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = var.app_key_arn
+        Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
+      },
+    ]
+  })
+}
+
 resource "aws_iam_role_policy" "database" {
   for_each = toset(var.service.database == null ? [] : ["this"])
   name     = "database"

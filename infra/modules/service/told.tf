@@ -13,6 +13,7 @@ resource "aws_ssm_parameter" "told" {
     memory        = var.service.memory
     architecture  = var.architecture
     secrets       = { for name in var.service.secrets : name => var.secret_arns[name] }
+    cdn           = var.service.updates ? var.cdn : null
     database = var.service.database == null ? null : {
       address = var.database_address
       name    = replace(var.app, "-", "_")

@@ -30,6 +30,7 @@ variable "service" {
     ready     = string
     model     = bool
     labels    = optional(bool, false)
+    updates   = optional(bool, false)
     database  = optional(string)
     secrets   = list(string)
     log_group = string
@@ -134,13 +135,19 @@ variable "log_days" {
 }
 
 variable "buckets" {
-  description = "Names of the buckets of models and captures; only services with `model: true` may use them."
-  type        = object({ models = string, monitoring = string })
+  description = "Names of the buckets: models and captures for services with `model: true`, bundles for the one that `apps:` names under `updates`."
+  type        = object({ models = string, monitoring = string, bundles = optional(string) })
 }
 
 variable "app_key_arn" {
   description = "Key of the app's buckets."
   type        = string
+}
+
+variable "cdn" {
+  description = "Address of what caches app bundles in front of the load balancer; null without one."
+  type        = string
+  default     = null
 }
 
 variable "database_address" {

@@ -15,6 +15,9 @@ PRINCIPALS = {
     "*-release": "codebuild.amazonaws.com",
     "*-build-*": "codebuild.amazonaws.com",
     "*-rollout": "codebuild.amazonaws.com",
+    "*-bundle": "codebuild.amazonaws.com",
+    "*-bundles": "codebuild.amazonaws.com",
+    "*-looks": "events.amazonaws.com",
     "*-events": "events.amazonaws.com",
     "*-ecs-infrastructure": "ecs.amazonaws.com",
     "*-task": "ecs-tasks.amazonaws.com",
@@ -147,3 +150,35 @@ def test_a_rollout_hands_on_its_environments_roles_alone(world: World) -> None:
             "ecs-tasks.amazonaws.com",
         )
         assert [] == [arn for arn in _list(statement["Resource"]) if not arn.split("role/")[1].startswith(prefix)]
+
+
+def test_who_says_what_devices_are_offered(world: World) -> None:
+    """A rollout and a look of that environment, and whoever steers rollouts there: nobody else, no task and no build."""
+    app, environments = world.app.app, world.app.environments
+    saying = {
+        role: {found[1] for arn in _list(statement["Resource"]) if (found := re.search(r"/([\w-]+)/app-bundles$", arn))}
+        for role, statement in _allowed(world, "ssm:PutParameter")
+        if any(arn.endswith("/app-bundles") for arn in _list(statement["Resource"])) and not _terraforms(world, role)
+    }
+    if not world.app.apps:
+        assert {} == saying
+        return
+    unasked = {name for name, environment in environments.items() if environment.approval is None}
+    expected = {f"{app}-{name}-{program}": {name} for name in environments for program in ("rollout", "bundles")}
+    expected |= {f"{app}-{name}-approver": {name} for name in environments if name not in unasked}
+    assert expected | {f"{app}-deployer": unasked} == saying
+
+
+def test_the_service_that_answers_devices_changes_no_bundle(world: World) -> None:
+    """It reads bundles, and writes its environment's counts alone."""
+    for app in world.app.apps.values():
+        for name in world.app.environments:
+            role = f"{world.app.app}-{name}-{app.updates}-task"
+            written = [
+                arn
+                for one, statement in _allowed(world, "s3:PutObject")
+                if one == role
+                for arn in _list(statement["Resource"])
+            ]
+            assert written
+            assert all(arn.endswith(f"/counts/{name}/*") for arn in written), written

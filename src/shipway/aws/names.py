@@ -38,6 +38,7 @@ class Names:
     account: str
     region: str
     models: str = "ml-models-bucket"
+    bundles: str = "app-bundles-bucket"
 
     # -- the app's, once --------------------------------------------------------------------------------------------
 
@@ -59,6 +60,11 @@ class Names:
     def training_bucket(self) -> str:
         """What models are trained on."""
         return self.bucket("training-data-bucket")
+
+    @property
+    def bundles_bucket(self) -> str:
+        """Bundles of the app that devices run."""
+        return self.bucket(self.bundles)
 
     @property
     def releases_bucket(self) -> str:
@@ -110,8 +116,12 @@ class Names:
         """Where a service's builds log."""
         return f"/aws/codebuild/{service}-build"
 
+    def bundle_project(self, app: str) -> str:
+        """CodeBuild project that builds the bundle of an app of `apps:`; its role has the same name."""
+        return f"{self.app}-{app}-bundle"
+
     def program_log_group(self, project: str) -> str:
-        """Where the release and rollout projects log."""
+        """Where the projects that run Shipway log."""
         return f"/aws/codebuild/{project}"
 
     # -- an environment's -------------------------------------------------------------------------------------------
@@ -128,6 +138,10 @@ class Names:
         """CodeBuild project that rolls releases out to the environment."""
         return f"{self.app}-{environment}-rollout"
 
+    def looks_project(self, environment: str) -> str:
+        """CodeBuild project that judges the bundle on its way there; its schedule and its role have the same name."""
+        return f"{self.app}-{environment}-bundles"
+
     def environment_key_alias(self, environment: str) -> str:
         """Key of the environment's database, secrets, logs and topics."""
         return f"alias/{self.cluster(environment)}"
@@ -139,6 +153,10 @@ class Names:
     def model_version(self, environment: str) -> str:
         """Parameter that holds the model version."""
         return f"/{self.app}/{environment}/model-version"
+
+    def offer(self, environment: str) -> str:
+        """Parameter that says what the environment's devices are offered."""
+        return f"/{self.app}/{environment}/app-bundles"
 
     def told(self, environment: str, service: str) -> str:
         """Parameter in which Terraform tells what a rollout needs to know of a service."""
@@ -234,7 +252,8 @@ def names_of(app: App) -> Names:
             fix="add it as the annotated shipway.yaml shows: aws: {account: …, region: …, domain: …}",
         )
     bucket = app.model.bucket if app.model is not None else "ml-models-bucket"
-    return Names(app.app, app.aws.account, app.aws.region, bucket)
+    bundles = app.device_app[1].bucket if app.device_app is not None else "app-bundles-bucket"
+    return Names(app.app, app.aws.account, app.aws.region, bucket, bundles)
 
 
 def all_names(app: App) -> Iterator[tuple[str, str]]:
@@ -248,6 +267,12 @@ def all_names(app: App) -> Iterator[tuple[str, str]]:
     yield "aws_codebuild_project", names.release_project
     yield "aws_cloudwatch_log_group", names.program_log_group(names.release_project)
     yield "aws_iam_role", names.release_project
+    for name in app.apps:
+        project = names.bundle_project(name)
+        yield "aws_s3_bucket", names.bundles_bucket
+        yield "aws_codebuild_project", project
+        yield "aws_cloudwatch_log_group", names.program_log_group(project)
+        yield "aws_iam_role", project
     for service in app.services:
         yield "aws_ecr_repository", names.repository(service)
         yield "aws_codebuild_project", names.build_project(service)
@@ -261,6 +286,12 @@ def _environment(app: App, names: Names, environment: str) -> Iterator[tuple[str
     yield "aws_codepipeline", names.pipeline(environment)
     yield "aws_codebuild_project", names.rollout_project(environment)
     yield "aws_cloudwatch_log_group", names.program_log_group(names.rollout_project(environment))
+    for project in (names.looks_project(environment),) if app.apps else ():
+        yield "aws_codebuild_project", project
+        yield "aws_cloudwatch_log_group", names.program_log_group(project)
+        yield "aws_cloudwatch_event_rule", project
+        yield "aws_iam_role", project
+        yield "aws_ssm_parameter", names.offer(environment)
     yield "aws_ecs_cluster", names.cluster(environment)
     yield "aws_service_discovery_http_namespace", names.cluster(environment)
     yield "aws_kms_alias", names.environment_key_alias(environment)

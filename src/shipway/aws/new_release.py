@@ -10,6 +10,7 @@ from typing import Any
 
 from shipway.aws.calls import AwsError, Calls
 from shipway.aws.names import Names
+from shipway.core.contract.bundles import VERSION as BUNDLE_VERSION
 from shipway.core.contract.version import VERSION
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, ShipwayError
@@ -19,6 +20,8 @@ _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 LARGEST = 4 * 1024**2
 """Bytes of a model's metadata."""
+BUILD_OUTPUT = "build-output.json"
+"""What a build hands on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,15 @@ class Model:
     version: str
     digest: str
     schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltBundle:
+    """The bundle that a build has put into S3: of which app, its version and the SHA-256 of its content."""
+
+    app: str
+    version: str
+    content: str
 
 
 def built_digest(text: str | bytes, where: str) -> tuple[str, str]:
@@ -45,10 +57,32 @@ def built_digest(text: str | bytes, where: str) -> tuple[str, str]:
     return service, digest[1]
 
 
+def built_bundle(text: str | bytes, where: str) -> BuiltBundle:
+    """The bundle of a build's `build-output.json`. Raises ShipwayError."""
+    try:
+        found = json.loads(text)
+        bundle = BuiltBundle(str(found["app"]), str(found["version"]), str(found["content"]))
+    except (ValueError, TypeError, KeyError):
+        bundle = None
+    if bundle is None or BUNDLE_VERSION.fullmatch(bundle.version) is None or _DIGEST.fullmatch(bundle.content) is None:
+        raise ShipwayError(
+            f'{where} is not {{"app": NAME, "version": …, "content": …}}',
+            fix="see the app's buildspec.yml: `python -m shipway.wiring.bundle_program build` writes the file",
+        )
+    return bundle
+
+
 def new_release(
-    id: str, app: App, names: Names, commit: str, digests: Mapping[str, str], model: Model | None, now: float
-) -> Release:
-    """The release of this commit. Raises ShipwayError unless exactly the described services were built."""
+    id: str, app: App, names: Names, commit: str, digests: Mapping[str, str], model: Model | None,
+    bundle: BuiltBundle | None, now: float,
+) -> Release:  # fmt: skip
+    """The release of this commit. Raises ShipwayError unless exactly the described services and bundle were built."""
+    if (bundle.app if bundle is not None else None) != (app.device_app[0] if app.device_app is not None else None):
+        raise ShipwayError(
+            f"the builds have handed on the bundle of {bundle.app if bundle is not None else 'no app'}, and shipway.yaml "
+            f"has {', '.join(app.apps) or 'no app'}",
+            fix="shipway --target aws infra apply app",
+        )
     if _COMMIT.fullmatch(commit) is None:
         raise ShipwayError(
             f"{commit!r} is no commit", fix="the pipeline's source must be a full clone (CODEBUILD_CLONE_REF)"
@@ -70,6 +104,8 @@ def new_release(
         request_schema=model.schema if model else None,
         created_at=now,
         commits=dict.fromkeys(artifacts, commit),
+        app_version=bundle.version if bundle else None,
+        app_digest=bundle.content if bundle else None,
     )
 
 

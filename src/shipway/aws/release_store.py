@@ -1,7 +1,8 @@
 """What is remembered of releases and environments on AWS: JSON objects in one bucket, written conditionally.
 
 `r<N>.json` is a release. Below an environment's name lie `history.json` (the releases that served, the last one serves),
-`current.json` (its rollout), `command.json` (what a person asks of that) and `audit/`. They hold core's records, as the
+`current.json` (its rollout), `command.json` (what a person asks of that), `offering.json` (the app's bundles on its devices)
+and `audit/`. They hold core's records, as the
 store of one machine does. Two writers never overwrite each other: S3 compares the mark (ETag) of what was read.
 """
 
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from shipway.aws.calls import AwsError, Calls
 from shipway.aws.moving import Moving
 from shipway.aws.names import Names
+from shipway.core.apps.offering import Offering
 from shipway.core.description.values import STORED
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.events import AuditEntry
@@ -121,6 +123,14 @@ class ReleaseStore:
             return None
         self._write(f"{environment}/command.json", None, before.mark)
         return before.record
+
+    def offering(self, environment: str) -> Kept[Offering] | None:
+        """What its devices are offered; None before the first bundle."""
+        return self._read(f"{environment}/offering.json", Offering)
+
+    def keep_offering(self, record: Offering, mark: str | None) -> str:
+        """Write it if it is still as it was read; the new mark. Raises LostRace."""
+        return self._write(f"{record.environment}/offering.json", record, mark)
 
     # -- audit ------------------------------------------------------------------------------------------------------
 

@@ -138,6 +138,9 @@ def _variables(names: Names, told: Told, release: Release, environment: str, ser
         variables["MODEL_VERSION_PARAMETER"] = f"ssm://{names.model_version(environment)}"
     if described.baked is not None:
         variables["MODEL_BAKED"] = described.baked
+    for device_app in app.apps.values():
+        if device_app.updates == service:
+            variables |= _bundles(names, told, environment)
     for used, variable in described.uses.items():
         # Service Connect: the name that modules/service gives each service.
         variables[variable] = f"http://{used}:{PORT}"
@@ -145,6 +148,17 @@ def _variables(names: Names, told: Told, release: Release, environment: str, ser
     if described.database is not None:
         variables |= _database(described, told, names, environment, service)
     return variables
+
+
+def _bundles(names: Names, told: Told, environment: str) -> dict[str, str]:
+    """What the service needs that offers bundles to devices. Nobody reaches its tasks, so they report their counts."""
+    bucket = f"s3://{names.bundles_bucket}"
+    variables = {
+        "APP_BUNDLES_BUCKET": bucket,
+        "APP_BUNDLE_PARAMETER": f"ssm://{names.offer(environment)}",
+        "APP_BUNDLE_COUNTS": f"{bucket}/counts/{environment}",
+    }
+    return variables if told.cdn is None else variables | {"PUBLIC_URL": told.cdn}
 
 
 def _value(variable: str, value: str, names: Names, app: App, environment: str) -> str:

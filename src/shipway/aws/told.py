@@ -27,7 +27,7 @@ class Told:
     """ARNs of the target groups, of the rule that leads to them and of the secrets, and the size's cpu and memory.
 
     A service without routes has no target groups, no rule and no load balancer. `cpu` in units (1024 to a vCPU), `memory`
-    in MiB; `host` is the environment's public name.
+    in MiB; `host` is the environment's public name, `cdn` the address of what caches bundles in front of it, if that is there.
     """
 
     host: str
@@ -39,6 +39,7 @@ class Told:
     rule: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     database: Database | None = None
+    cdn: str | None = None
 
 
 _adapter = TypeAdapter(Told)

@@ -24,6 +24,7 @@ from shipway.core.releases.run import Run
 from shipway.core.rollouts.machine import Phase
 from shipway.core.rollouts.records import EnvironmentRecord
 from shipway.core.verdicts.lately import Lately, SeenLately
+from shipway.core.views.bundles import OfferingView
 from shipway.core.views.environments import EnvironmentView, RolloutView, ServiceView, rollout_view
 from shipway.core.views.releases import PreviewedStep, ReleaseView, models_of, release_view
 
@@ -61,6 +62,7 @@ class Views:
         parameters: Parameters,
         clients: Clients,
         tried: Callable[[str], ExperimentReport],
+        bundles: Callable[[str], OfferingView | None],
     ) -> None:
         self._app = app
         self._names = names
@@ -69,6 +71,7 @@ class Views:
         self._parameters = parameters
         self._clients = clients
         self._tried = tried
+        self._bundles = bundles
 
     def environments(self, runs: Sequence[Run]) -> tuple[EnvironmentView, ...]:
         """Every environment of shipway.yaml, in its order; `runs` are the newest ones."""
@@ -159,6 +162,7 @@ class Views:
             warm=record.warm,
             rollout=rollout,
             experiment=self._tried(name) if wanted is not None and (wanted.split or wanted.shadow) else None,
+            app=self._bundles(name),
         )
 
     def _url(self, environment: str) -> str:

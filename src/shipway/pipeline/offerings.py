@@ -29,7 +29,7 @@ from shipway.core.contract.bundles import BUILTIN, Offer, Told
 from shipway.core.errors import ShipwayError
 from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
 from shipway.core.ports.building import Bundles
-from shipway.core.ports.state import Store
+from shipway.core.ports.state import Records
 from shipway.core.releases.release import Release
 from shipway.pipeline.clock_jumps import ClockJumps
 
@@ -44,7 +44,7 @@ class Offerings:
 
     def __init__(
         self,
-        store: Store,
+        store: Records,
         bundles: Bundles,
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,

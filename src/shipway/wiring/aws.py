@@ -76,6 +76,7 @@ class AwsWiring(Wiring):
         from shipway.aws.target_groups import TargetGroups
         from shipway.aws.views import Views
         from shipway.description.reader import parse
+        from shipway.wiring.aws_bundles import AppBundles
 
         app = self._described()
         names = names_of(app)
@@ -88,6 +89,7 @@ class AwsWiring(Wiring):
         store, pipelines, builds = ReleaseStore(calls, names), Pipelines(calls), Builds(calls)
         models = ModelParts(app, names, calls, self._registry(calls, names), store, self._ask(), steady=self._clock)
         experiments = AwsExperiments(models)
+        bundles = AppBundles(app, names, calls, store, source)
         parts = Parts(
             app=app,
             names=names,
@@ -98,7 +100,7 @@ class AwsWiring(Wiring):
             pipelines=pipelines,
             builds=builds,
             runs=Runs(app, names, pipelines, builds, store, calls.sleep, self._clock),
-            views=Views(app, names, calls, store, parameters, clients, experiments.show),
+            views=Views(app, names, calls, store, parameters, clients, experiments.show, bundles.shown),
             logs=Logs(app, names, LogLines(calls, self._clock)),
             trail=AuditTrail(calls, names, tuple(app.environments)),
         )
@@ -111,7 +113,7 @@ class AwsWiring(Wiring):
             training=NotYet("training"),
             reports=NotYet("reports"),
             secrets=AwsSecretDesk(app, SecretsManager(calls, names)),
-            apps=NotYet("bundles"),
+            apps=bundles.desk(),
         )
         return desk, who
 

@@ -20,7 +20,15 @@ from pathlib import Path
 
 from shipway.aws.calls import Calls
 from shipway.aws.names import Names, names_of
-from shipway.aws.new_release import built_digest, latest_model, new_release, same_as_one_of
+from shipway.aws.new_release import (
+    BUILD_OUTPUT,
+    BuiltBundle,
+    built_bundle,
+    built_digest,
+    latest_model,
+    new_release,
+    same_as_one_of,
+)
 from shipway.aws.one_off import OneOffs
 from shipway.aws.parameters import Parameters
 from shipway.aws.read_back import ask_public
@@ -32,10 +40,12 @@ from shipway.aws.target_groups import TargetGroups
 from shipway.core.errors import ShipwayError, UsageError
 from shipway.core.releases.release import Release
 from shipway.description.reader import load
+from shipway.local.source.git_source import GitSource
+from shipway.wiring.aws_bundles import ReleaseOnDevices, offered
 
 DESCRIPTION = "shipway.yaml"
-BUILD_OUTPUT = "build-output.json"
-_INPUT = re.compile(r"CODEBUILD_SRC_DIR_\w+_image")
+_IMAGE = re.compile(r"CODEBUILD_SRC_DIR_\w+_image")
+_BUNDLE = re.compile(r"CODEBUILD_SRC_DIR_\w+_bundle")
 _BUCKET = re.compile(r"(?P<app>[a-z][a-z0-9-]*)-(?P<account>[0-9]{12})-releases")
 PATIENCE = 300.0
 """Seconds that a call which AWS throttles or does not answer is tried again."""
@@ -50,13 +60,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         if arguments.action == "release":
             sys.stdout.write(f"{release(environ)}\n")
         else:
-            _tell(rollout(arguments, environ))
+            tell(rollout(arguments, environ))
     except ShipwayError as error:
-        sys.stderr.write(f"✘ {error.what}\n")
-        for name, text in (("state", error.state), ("fix", error.fix)):
-            if text:
-                sys.stderr.write(f"  {name}: {text}\n")
-        return error.exit_code
+        return told_of(error)
     return 0
 
 
@@ -66,22 +72,24 @@ def release(environ: Mapping[str, str]) -> str:
     names = names_of(app)
     calls = Calls(names.region, patience=PATIENCE)
     calls.check_account(names.account)
-    digests = dict(built_digest(path.read_bytes(), str(path)) for path in _outputs(environ))
+    digests = dict(built_digest(path.read_bytes(), str(path)) for path in _outputs(environ, _IMAGE))
+    bundle = _bundle(environ)
     commit, model = environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION", ""), latest_model(calls, names)
     store = ReleaseStore(calls, names)
 
     def make(id: str) -> Release:
-        return new_release(id, app, names, commit, digests, model, time.time())
+        return new_release(id, app, names, commit, digests, model, bundle, time.time())
 
     made = same_as_one_of(make(""), store.releases(_SAME_RELEASES)) or store.add_release(make)
     contents = [f"{name} {artifact.short}" for name, artifact in made.artifacts.items()]
-    _tell(f"release {made.id}: {', '.join(contents)}, model {made.model_version or 'none was promoted yet'}")
+    contents += [f"bundle {made.app_version}"] if made.app_version is not None else []
+    tell(f"release {made.id}: {', '.join(contents)}, model {made.model_version or 'none was promoted yet'}")
     return made.id
 
 
 def rollout(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:
     """Bring a release to an environment; what was read back. Raises ShipwayError."""
-    names = _names(environ)
+    names = names_in(environ)
     calls = Calls(names.region, patience=PATIENCE)
     calls.check_account(names.account)
     store = ReleaseStore(calls, names)
@@ -110,12 +118,34 @@ def rollout(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:
         ask=ask_public,
         clock=time.time,
         sleep=time.sleep,
-        tell=_tell,
+        tell=tell,
     )
     moving = Rollout(parts, order)
     if arguments.dry_run:
         return "\n".join([*moving.look_ahead(), "nothing was changed"])
-    return f"✔ {environment} serves {wanted.id} (read back: {moving.carry_out()})"
+    devices = _on_devices(calls, store, order, environ)
+    if devices is not None:
+        devices.before(back=order.back)
+    found = moving.carry_out()
+    if devices is not None:
+        # After the API was read back: a new bundle may need it.
+        devices.after()
+    return f"✔ {environment} serves {wanted.id} (read back: {found})"
+
+
+def _on_devices(calls: Calls, store: ReleaseStore, order: Order, environ: Mapping[str, str]) -> ReleaseOnDevices | None:
+    """What the rollout does with the app's bundles; None where neither release has any."""
+    serving = store.history(order.environment)
+    served = serving.record.stable if serving is not None else None
+    stable = store.release(served) if served is not None else None
+    if not any(one is not None and one.app.apps for one in (order.release, stable)):
+        return None
+    root = _source(environ)
+    source = GitSource(root) if (root / DESCRIPTION).is_file() else None
+    names = names_of(order.release.app if order.release.app.apps or stable is None else stable.app)
+    one = offered(names, calls, store, (order.environment,), tell)
+    run = order.run or order.id
+    return ReleaseOnDevices(one, order.environment, order.release, stable, source, run, order.by, tell)
 
 
 def _arguments(argv: Sequence[str] | None, environ: Mapping[str, str]) -> argparse.Namespace:
@@ -136,15 +166,21 @@ def _source(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("CODEBUILD_SRC_DIR") or ".")
 
 
-def _outputs(environ: Mapping[str, str]) -> list[Path]:
-    """What the builds handed on: one file in each of the action's other inputs."""
-    found = [Path(folder) / BUILD_OUTPUT for name, folder in sorted(environ.items()) if _INPUT.fullmatch(name)]
+def _outputs(environ: Mapping[str, str], inputs: re.Pattern[str]) -> list[Path]:
+    """What builds handed on: one file in each of the action's other inputs of that kind."""
+    found = [Path(folder) / BUILD_OUTPUT for name, folder in sorted(environ.items()) if inputs.fullmatch(name)]
     if missing := [str(path) for path in found if not path.is_file()]:
-        raise ShipwayError(f"{missing[0]} is missing", fix="the service's buildspec.yml must hand it on as an artifact")
+        raise ShipwayError(f"{missing[0]} is missing", fix="its buildspec.yml must hand it on as an artifact")
     return found
 
 
-def _names(environ: Mapping[str, str]) -> Names:
+def _bundle(environ: Mapping[str, str]) -> BuiltBundle | None:
+    """The bundle that was built of the app, if there is one."""
+    found = [built_bundle(path.read_bytes(), str(path)) for path in _outputs(environ, _BUNDLE)]
+    return found[0] if found else None
+
+
+def names_in(environ: Mapping[str, str]) -> Names:
     """Of shipway.yaml where the source is at hand; else of the bucket's name and the region that CodeBuild tells."""
     described = _source(environ) / DESCRIPTION
     if described.is_file():
@@ -158,9 +194,19 @@ def _names(environ: Mapping[str, str]) -> Names:
     return Names(bucket["app"], bucket["account"], region)
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """A line of the story."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def told_of(error: ShipwayError) -> int:
+    """The exit code of an error, once it is told."""
+    sys.stderr.write(f"✘ {error.what}\n")
+    for name, text in (("state", error.state), ("fix", error.fix)):
+        if text:
+            sys.stderr.write(f"  {name}: {text}\n")
+    return error.exit_code
 
 
 if __name__ == "__main__":

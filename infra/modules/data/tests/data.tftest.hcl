@@ -35,6 +35,19 @@ run "the_database_is_private_and_encrypted" {
   }
 }
 
+run "what_devices_are_offered_is_a_parameter" {
+  command = apply
+
+  variables {
+    bundles = true
+  }
+
+  assert {
+    condition     = aws_ssm_parameter.app_bundles["this"].name == "/ontime/dev/app-bundles" && jsondecode(aws_ssm_parameter.app_bundles["this"].value).stable == "builtin"
+    error_message = "at first devices have the bundle that came with the native app"
+  }
+}
+
 run "prods_database_survives_a_zone_and_a_mistake" {
   command = apply
 

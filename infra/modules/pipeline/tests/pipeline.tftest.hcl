@@ -107,6 +107,38 @@ run "a_rollout_reaches_its_own_environment_alone" {
   }
 }
 
+run "an_app_of_devices_is_built_beside_the_services" {
+  command = apply
+
+  variables {
+    apps    = { phone = { path = "phone" } }
+    buckets = { artifacts = "ontime-artifacts", releases = "ontime-releases", models = "ontime-models", bundles = "ontime-bundles" }
+  }
+
+  assert {
+    condition     = toset([for action in aws_codepipeline.branch["prod"].stage[1].action : action.name]) == toset(["backend-api", "ml-model-service", "phone", "release"]) && contains(one([for action in aws_codepipeline.branch["prod"].stage[1].action : action.input_artifacts if action.name == "release"]), "phone_bundle")
+    error_message = "its bundle is built once and handed to the release"
+  }
+  assert {
+    condition     = contains(one(one(aws_codepipeline.branch["prod"].trigger).git_configuration[0].push[0].file_paths).includes, "phone/**")
+    error_message = "a push that touches the app alone starts the pipeline"
+  }
+  assert {
+    condition     = alltrue([for rule in aws_cloudwatch_event_rule.look : rule.state == "DISABLED" && rule.schedule_expression == "rate(5 minutes)"])
+    error_message = "nothing is looked at, and nothing costs, before a bundle is on its way"
+  }
+  assert {
+    condition = alltrue([for name in ["dev", "stage", "prod"] : alltrue([for s in jsondecode(aws_iam_role_policy.look[name].policy).Statement :
+      alltrue([for resource in flatten([s.Resource]) : !can(regex("[/-](dev|stage|prod)[/-]", resource)) || can(regex("[/-]${name}[/-]", resource))])
+    ])])
+    error_message = "a look reaches its own environment alone"
+  }
+  assert {
+    condition     = length([for s in jsondecode(aws_iam_role_policy.bundle["phone"].policy).Statement : s if s.Sid == "NotTheCounts" && s.Effect == "Deny"]) == 1
+    error_message = "a build says nothing in the devices' place"
+  }
+}
+
 run "codecommit_starts_by_events" {
   command = apply
 

@@ -129,6 +129,32 @@ run "roles_may_do_what_this_service_needs_and_no_more" {
   }
 }
 
+run "the_service_that_answers_devices_reads_bundles_and_reports" {
+  command = apply
+
+  variables {
+    service = {
+      routes    = ["/ota/*"], ready = "/ready", model = false, updates = true, secrets = ["MAPS_API_KEY"]
+      log_group = "/ecs/app-updates", priority = 2, start = 30, drain = 30, cpu = 256, memory = 512
+    }
+    buckets = { models = "ontime-models", monitoring = "ontime-monitoring", bundles = "ontime-bundles" }
+    cdn     = "https://d111111abcdef8.cloudfront.net"
+  }
+
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.bundles["this"].policy).Statement : s.Resource if s.Sid == "ReportCounts"]) == "arn:aws:s3:::ontime-bundles/counts/prod/*"
+    error_message = "it writes its environment's counts and nothing else"
+  }
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.bundles["this"].policy).Statement : s.Resource if s.Sid == "ReadTheOffer"]) == "arn:aws:ssm:us-east-1:123456789012:parameter/ontime/prod/app-bundles"
+    error_message = "it reads its environment's offer"
+  }
+  assert {
+    condition     = jsondecode(aws_ssm_parameter.told.value).cdn == "https://d111111abcdef8.cloudfront.net"
+    error_message = "a rollout tells it where devices load from"
+  }
+}
+
 run "labels_go_to_the_environment_s_own_place" {
   command = apply
   variables {

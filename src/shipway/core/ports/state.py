@@ -47,8 +47,8 @@ class Logs(Protocol):
         """What the builds and tests of a commit wrote."""
 
 
-class Store(Protocol):
-    """Records by type and id, and two append-only logs. Every write is durable when it returns."""
+class Records(Protocol):
+    """Records by type and id, and what happened to them. Every write is durable when it returns."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All writes inside become visible together, or not at all."""
@@ -59,14 +59,24 @@ class Store(Protocol):
     def put(self, id: str, record: object) -> None:
         """Write a record; the last one wins."""
 
-    def delete(self, kind: type[Any], id: str) -> None:
-        """Forget a record; one that is not there is no error."""
-
     def all(self, kind: type[T]) -> list[T]:
         """Every record of a type, by id."""
 
     def change(self, kind: type[T], id: str, change: Callable[[T], T]) -> T:
         """Read, change and write a record in one transaction. Raises KeyError when there is none."""
+
+    def add_event(self, event: Event) -> None:
+        """Append to a run's events."""
+
+    def add_audit(self, entry: AuditEntry) -> None:
+        """Append to the audit log."""
+
+
+class Store(Records, Protocol):
+    """All that a control plane keeps, and two append-only logs."""
+
+    def delete(self, kind: type[Any], id: str) -> None:
+        """Forget a record; one that is not there is no error."""
 
     def next_number(self, name: str) -> int:
         """1, 2, 3, …: never the same one twice."""
@@ -80,14 +90,8 @@ class Store(Protocol):
     def release_lock(self, environment: str, owner: str) -> None:
         """Give the lock back, if `owner` holds it."""
 
-    def add_event(self, event: Event) -> None:
-        """Append to a run's events."""
-
     def events(self, run: str, after: int, wait: float = 0.0) -> list[Event]:
         """A run's events after a number; waits up to `wait` seconds for the first."""
-
-    def add_audit(self, entry: AuditEntry) -> None:
-        """Append to the audit log."""
 
     def audit(self, limit: int) -> list[AuditEntry]:
         """The newest entries, newest first."""

@@ -6,14 +6,14 @@ What it calls is what the newest commit with this bundle says: naming an operati
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
+from shipway.core.apps.called import calls_text, read_calls
 from shipway.core.apps.gate import CalledApi
 from shipway.core.contract.bundles import VERSION, Bundle, BundlesError, read_bundle
 from shipway.core.errors import Refused, UsageError
@@ -53,12 +53,8 @@ class BundleBucket:
     def calls(self, version: str) -> Mapping[str, CalledApi]:
         """What it calls of each service. Raises as `bundle` does."""
         try:
-            found = json.loads(self._read(version, CALLS))
-            return {
-                service: CalledApi(one["document"], tuple(one["operations"]), tuple(one["optional"]))
-                for service, one in found.items()
-            }
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return read_calls(self._read(version, CALLS))
+        except ValueError as error:
             raise Refused(f"bundle {version} has a damaged {CALLS}: {error}", fix="deploy its commit again") from error
 
     def maps(self, version: str) -> Path:
@@ -97,7 +93,7 @@ class BundleBucket:
             zip = made / ZIP
             stored = replace(bundle, digest=_digest(zip), size=zip.stat().st_size)
             (made / METADATA).write_text(stored.text())
-            (made / CALLS).write_text(_calls_text(calls))
+            (made / CALLS).write_text(calls_text(calls))
             for name, file in content.maps.items():
                 (made / MAPS / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, made / MAPS / name)
@@ -113,7 +109,7 @@ class BundleBucket:
             return self._note_calls(bundle, calls)
 
     def _note_calls(self, bundle: Bundle, calls: Mapping[str, CalledApi]) -> Bundle:
-        place, text = self.folder / bundle.version, _calls_text(calls).encode()
+        place, text = self.folder / bundle.version, calls_text(calls).encode()
         touch(place)
         noted = replace(bundle, uses={service: one.used for service, one in calls.items()})
         if not (place / CALLS).exists() or (place / CALLS).read_bytes() != text:
@@ -133,10 +129,6 @@ class BundleBucket:
             return (self.folder / version / file).read_bytes()
         except OSError as error:
             raise Refused(f"bundle {version}: {file} can't be read: {error}", fix="deploy its commit again") from error
-
-
-def _calls_text(calls: Mapping[str, CalledApi]) -> str:
-    return json.dumps({service: asdict(one) for service, one in calls.items()})
 
 
 def _digest(file: Path) -> str:

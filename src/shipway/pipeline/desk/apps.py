@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from shipway.core.access.roles import check_known, check_role
 from shipway.core.apps.crashes import Crashes
@@ -20,19 +21,41 @@ from shipway.core.apps.offering import (
     taken_out,
 )
 from shipway.core.contract.bundles import BUILTIN, Told
+from shipway.core.description.app import App
 from shipway.core.description.device_app import BundleRollout, DeviceApp
 from shipway.core.desk import AppDesk
 from shipway.core.errors import Refused, UsageError
+from shipway.core.ports.building import Bundles, Source
+from shipway.core.releases.release import Release
 from shipway.core.views.bundles import BundleInUseView, OfferingView, offering_view
 from shipway.pipeline.app_gate import AppGate
-from shipway.pipeline.parts import Parts
+from shipway.pipeline.offerings import Offerings
+
+
+class AppParts(Protocol):
+    """What the verbs need of a target's parts."""
+
+    @property
+    def source(self) -> Source: ...
+    @property
+    def bundles(self) -> Bundles: ...
+    @property
+    def offerings(self) -> Offerings: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
+    @property
+    def operator_app(self) -> Callable[[], App]: ...
+
+    def serving(self, environment: str) -> Release | None:
+        """The release that serves there."""
 
 
 class PipelineApps(AppDesk):
-    """The verbs over this pipeline."""
+    """The verbs over a target's parts. `may` refuses an action to a person who holds no role for it."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: AppParts, may: Callable[[App, str, str, str], None] = check_role) -> None:
         self._parts = parts
+        self._check_role = may
         self._offerings = parts.offerings
         self._gate = AppGate(parts.source, parts.bundles, parts.offerings, parts.clock)
 
@@ -149,7 +172,7 @@ class PipelineApps(AppDesk):
 
     def _may(self, environment: str, who: str, action: str) -> None:
         self._known(environment)
-        check_role(self._parts.operator_app(), environment, who, action)
+        self._check_role(self._parts.operator_app(), environment, who, action)
 
     def _known(self, environment: str) -> None:
         self._described()
