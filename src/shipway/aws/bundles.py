@@ -21,7 +21,7 @@ from shipway.aws.names import Names
 from shipway.aws.parameters import Parameters
 from shipway.core.apps.called import read_calls
 from shipway.core.apps.crashes import Crashes
-from shipway.core.apps.gate import CalledApi
+from shipway.core.apps.gate import CalledApi, Foreseen
 from shipway.core.contract.bundles import VERSION, Bundle, BundlesError, Offer, Told, read_bundle, read_offer, read_told
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
@@ -45,8 +45,14 @@ class AwsBundles(Bundles):
         self._calls, self._names, self._parameters = calls, names, parameters
         self._bucket = names.bundles_bucket
 
+    def prepare(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> None:  # noqa: ARG002
+        raise _built_elsewhere()
+
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:  # noqa: ARG002
-        raise Refused("bundles are built by the pipeline on AWS", fix="shipway --target aws deploy")
+        raise _built_elsewhere()
+
+    def foresee(self, commit: Commit, name: str, app: DeviceApp) -> Foreseen:  # noqa: ARG002
+        raise _built_elsewhere()
 
     def versions(self) -> Sequence[Bundle]:
         keys = self._calls.pages("s3", "list_objects_v2", "CommonPrefixes", Bucket=self._bucket, Delimiter="/")
@@ -241,3 +247,7 @@ def _age(answer: Mapping[str, Any]) -> float:
     answered = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     now = parsedate_to_datetime(answered) if answered else datetime.now(UTC)
     return float((now - answer["LastModified"]).total_seconds())
+
+
+def _built_elsewhere() -> Refused:
+    return Refused("bundles are built by the pipeline on AWS", fix="shipway --target aws deploy")

@@ -117,7 +117,8 @@ class ReleaseOnDevices:
             bundles.verify(release.app_version, release.app_digest)
         if self.source is not None:
             gate = AppGate(self.source, bundles, offerings, time.time)
-            gate.check(self.environment, release, self.stable, self.tell)
+            new = gate.in_use(release.app_version) if release.app_version is not None else None
+            gate.check(self.environment, release, new, self.stable, self.tell)
         else:
             self.tell(f"{self.environment}: bundles are not held to the API, as there is no source at hand")
         if back:

@@ -59,7 +59,9 @@ class BundleBuilder:
 
     def prepare(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> None:
         """See `Bundles.prepare`."""
-        self._environment(commit, name, app, self._package(commit, name, app), tell)
+        committed = CommittedDeviceApp(self._source, commit, name, app)
+        if (package := committed.package()) is not None:
+            self._nodes.ensure(package, committed.lock(), committed.tools(), name, tell)
 
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         """See `Bundles.build`."""
