@@ -70,7 +70,7 @@ class Bench:
         parts = Parts(
             store=self.store, models=Registry(), rollouts=rollouts, clock=self.clock,  # type: ignore[arg-type]
             source=nothing, builder=nothing, monitoring=nothing, secrets=nothing, features=nothing, history=nothing,
-            training=nothing, bundles=nothing, offerings=nothing,
+            training=nothing, bundles=nothing, offerings=nothing, reports=nothing,
             read_app=lambda _: self.app, operator_app=lambda: self.app,
         )  # fmt: skip
         self.parts = parts
