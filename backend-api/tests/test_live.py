@@ -194,3 +194,28 @@ def test_store_that_is_slow(start: Start, store: Path, put: Put, monkeypatch: py
     assert {"airport": {"live": slow, "late": 1}, "weather": {"absent": slow, "late": 1}} == counts(backend)
     monkeypatch.setattr(live, "LEFT_ALONE", 0.0)
     wait_for(lambda: backend.predict().json["basis"]["airport"] == "live")
+
+
+def test_a_lookup_asks_for_its_records_and_for_no_definitions(
+    store: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One statement for each record, whatever groups are declared: nothing else is read for a request."""
+    put("airport", {"departures": LEFT})
+    put("weather", WEATHER)
+    said: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*given: Any, **more: Any) -> sqlite3.Connection:
+        opened = connect(*given, **more)
+        opened.set_trace_callback(said.append)
+        return opened
+
+    monkeypatch.setattr(live.sqlite3, "connect", traced)
+    reader = live.LiveFeatures(store, deadline=1.0)
+    try:
+        reader.of("JFK")
+        said.clear()
+        assert {} == reader.of("JFK").missing
+        assert ["records", "records"] == [text.split(" FROM ")[1].split()[0] for text in said]
+    finally:
+        reader.close()

@@ -57,7 +57,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(words, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 300
         while not _answers(port):
             assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.2)
@@ -133,7 +133,7 @@ def test_two_exports_at_once_make_one_run(database, tmp_path):
     words = [sys.executable, "-m", "mlflow_export"]
     variables = {**os.environ, "PYTHONPATH": str(Path(exporting.__file__).parent.parent)}
     both = [subprocess.Popen([*words, str(folder)], env=variables) for folder in folders]
-    assert [0, 0] == [process.wait(180) for process in both]
+    assert [0, 0] == [process.wait(300) for process in both]
     answers = [json.loads((folder / "answer.json").read_bytes()) for folder in folders]
     assert ["new", "there"] == sorted(answer["outcome"] for answer in answers)
     _holds(database, "third", tmp_path)

@@ -126,12 +126,15 @@ def test_sigterm_ends_it_at_once_without_a_model(trainer: Trainer, tmp_path: Pat
 
 
 @pytest.mark.lengthy
-def test_a_job_that_was_killed_goes_on_from_its_checkpoint(trainer: Trainer, job: Job, tmp_path: Path) -> None:
-    """“Checkpoints … resume” a job that SIGKILL ended, as a spot interruption does: same bytes, no block grown twice."""
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_job_that_was_killed_goes_on_from_its_checkpoint(
+    trainer: Trainer, job: Job, tmp_path: Path, how: signal.Signals
+) -> None:
+    """“Checkpoints … resume” a job that a spot interruption ended, by either signal: same bytes, no block grown twice."""
     root, log = tmp_path / "ml", tmp_path / "log"
     with trainer.running(root, {"rounds": "60", "learning-rate": "0.2", "block": "20"}, log) as process:
         wait_for(lambda: "20 trees" in log.read_text() and (root / "checkpoints" / "checkpoint.json").exists())
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(how)
         process.wait(PROMPTLY)
     again = trainer.again(root)
     assert 0 == again.exit_code, again.output

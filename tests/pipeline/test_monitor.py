@@ -62,6 +62,18 @@ def test_the_last_day_is_looked_at_by_default(house: House) -> None:
     assert [((100_000.0 - 86400, 100_000.0), ())] == house.monitoring.asked
 
 
+def test_any_window_is_looked_at_by_hand_at_once(house: House) -> None:
+    """Whenever it was, however long ago the last look; one without rows is a hold that says so."""
+    house.control.monitor.baseline("dev", None, None, None, "bob", silently)
+    house.monitoring.seen = Seen(0, 0, {}, ())
+    windows = [(5.0, 6.0), (1e6, 2e6), (5.0, 6.0)]
+    views = [house.control.monitor.look("dev", *window, "bob", silently) for window in windows]
+    assert windows == [window for window, _ in house.monitoring.asked]
+    verdicts = [view.verdict for view in views if view.verdict is not None]
+    assert ["hold"] * 3 == [verdict.state for verdict in verdicts]
+    assert all(verdict.reason.startswith("0 rows in the window") for verdict in verdicts)
+
+
 def monitored(house: House, **monitor: Any) -> None:
     """The app with these rules, and a training that is described."""
     training = {"path": "training", "tables": ["flights"]}
