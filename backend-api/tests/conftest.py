@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -50,6 +51,20 @@ def set_aws_variables(patch: pytest.MonkeyPatch, runtime_url: str) -> None:
     for name, value in AWS.items():
         patch.setenv(name, value)
     patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime_url)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over all that was imported: else it takes a fifth of the time."""
+    gc.freeze()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import files of which every test is left out by its marker: a build waits for imports, too."""
+    left_out = {word.removeprefix("not ") for word in config.option.markexpr.split(" and ") if word.startswith("not ")}
+    if collection_path.suffix != ".py":
+        return None
+    lines = collection_path.read_text(encoding="utf-8").splitlines()
+    return True if any(f"pytestmark = pytest.mark.{marker}" in lines for marker in left_out) else None
 
 
 @pytest.fixture(scope="session", autouse=True)

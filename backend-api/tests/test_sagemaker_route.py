@@ -19,7 +19,8 @@ from conftest import AWS, RETRY_PAUSE, Start, set_aws_variables
 from signature import signed_by
 from standin import Reply, StandIn
 
-pytestmark = pytest.mark.slow  # loads botocore
+# They load botocore.
+pytestmark = pytest.mark.slow
 
 SECRET = AWS["AWS_SECRET_ACCESS_KEY"]
 

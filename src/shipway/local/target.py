@@ -33,6 +33,7 @@ from shipway.local.router.meter import Meter
 from shipway.local.router.router import Router
 from shipway.local.routes import Routes
 from shipway.local.sides import Sides
+from shipway.local.tasks.before_traffic import run_all
 from shipway.local.tasks.probes import ask_all
 from shipway.local.tasks.supervisor import Supervisor, TaskStatus
 from shipway.local.tasks.task_specs import TaskSpecs
@@ -68,9 +69,8 @@ class LocalTarget(Target):
         self.router.name_release(environment, side, release.id)
 
     def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
-        for name, service in release.app.services.items():
-            if service.before_traffic is not None:
-                self.specs.run_before_traffic(environment, side, release, name, tell)
+        services = [name for name, service in release.app.services.items() if service.before_traffic is not None]
+        run_all(services, lambda name: self.specs.run_before_traffic(environment, side, release, name, tell), tell)
 
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
         self.sides.expect(environment, side, release, tasks)

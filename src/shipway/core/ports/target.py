@@ -51,7 +51,10 @@ class Target(Protocol):
         """Make the side ready to start `release`: routes, addresses, model versions."""
 
     def before_traffic(self, environment: str, side: Side, release: Release, tell: Tell) -> None:
-        """Run each service's `before_traffic` once. Raises Refused with its last lines when one fails."""
+        """Run each service's `before_traffic` once, in any order or side by side.
+
+        Raises Refused with its last lines when one fails.
+        """
 
     def scale(self, environment: str, side: Side, release: Release, tasks: int) -> None:
         """Ask for `tasks` tasks of each service on the side; returns before they are ready. It never stops one."""
