@@ -145,6 +145,7 @@ def test_words_about_one_prediction_in_one_transaction(settings: Settings) -> No
     assert isinstance(unknown, ApiError)
     assert told("b", True, "device") == b
     assert told("a", True, "device") == first
+    assert isinstance(corrected, Told) and isinstance(last, Told)
     assert (False, "airline", 1) == (corrected.late, corrected.source, corrected.revision)
     assert corrected == late_word
     assert (True, "desk", 2) == (last.late, last.source, last.revision)

@@ -135,12 +135,12 @@ def test_what_is_put_is_known_at_once(store: Path, put: Put, monkeypatch: pytest
     assert {"airport": "absent", "weather": "absent"} == known.of("JFK").missing
     put("airport", {"departures": LEFT})
     put("weather", WEATHER, expires=2000.0)
-    monkeypatch.setattr(live.time, "time", lambda: 1999.0)
+    monkeypatch.setattr(time, "time", lambda: 1999.0)
     both = known.of("JFK")
     assert both.departures is not None and both.observed is not None
     assert both.departures is known.of("JFK").departures
     assert known.of("EWR").departures is None
-    monkeypatch.setattr(live.time, "time", lambda: 2000.0)
+    monkeypatch.setattr(time, "time", lambda: 2000.0)
     assert {"weather": "absent"} == known.of("JFK").missing
     put("airport", {"departures": ""})
     assert [] == known.of("JFK").departures

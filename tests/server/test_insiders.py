@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from shipway.local.tasks.insiders import is_insider
+from shipway.local.tasks.insiders import Insiders
 
 STARTS_ANOTHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], env={{}}, cwd='/')"
 SAYS_ITS_ID = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
@@ -40,15 +41,34 @@ def test_tasks_and_builds_and_what_they_start_are_insiders(start: Start, tmp_pat
     tree = state / "artifacts" / "abc" / "tree"
     tree.mkdir(parents=True)
     home = str(state / "data" / "dev" / "web")
-    assert is_insider(start(HOME=home), state)
-    assert is_insider(start(SHIPWAY_BUILD=str(state / "artifacts" / ".work-abc")), state)
-    assert is_insider(start(cwd=tree), state)
-    assert is_insider(start(STARTS_ANOTHER.format(code=SAYS_ITS_ID), HOME=home), state)
+    insiders = Insiders(state)
+    assert insiders.has(start(HOME=home))
+    assert insiders.has(start(SHIPWAY_BUILD=str(state / "artifacts" / ".work-abc")))
+    assert insiders.has(start(cwd=tree))
+    assert insiders.has(start(STARTS_ANOTHER.format(code=SAYS_ITS_ID), HOME=home))
 
 
 def test_people_and_other_apps_are_not(start: Start, tmp_path: Path) -> None:
     """A shell in the app's folder decides; a task of another app is not this one's."""
-    state = tmp_path / ".shipway"
-    assert not is_insider(start(HOME="/home/ada", cwd=tmp_path), state)
-    assert not is_insider(start(HOME=str(tmp_path / "other" / ".shipway" / "data")), state)
-    assert not is_insider(0x3FFFFFFF, state)
+    insiders = Insiders(tmp_path / ".shipway")
+    assert not insiders.has(start(HOME="/home/ada", cwd=tmp_path))
+    assert not insiders.has(start(HOME=str(tmp_path / "other" / ".shipway" / "data")))
+    assert not insiders.has(0x3FFFFFFF)
+
+
+def test_a_caller_is_looked_at_once(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who calls again and again is told by its process alone; another process is looked at, also under its number."""
+    insiders = Insiders(tmp_path / ".shipway")
+    outsider, home = start(), str(tmp_path / ".shipway" / "data")
+    assert not insiders.has(outsider)
+    looked: list[int] = []
+    monkeypatch.setattr("shipway.local.tasks.insiders._works_in", lambda process, _: looked.append(process.pid))
+    assert not insiders.has(outsider)
+    assert [] == looked
+    monkeypatch.undo()
+    assert insiders.has(start(HOME=home))
+    known = psutil.Process(outsider)
+    monkeypatch.setattr(known, "_ident", (outsider, 0.0))
+    monkeypatch.setattr(psutil, "Process", lambda _: known)
+    monkeypatch.setattr("shipway.local.tasks.insiders._works_in", lambda *_: True)
+    assert insiders.has(outsider)

@@ -52,7 +52,7 @@ from shipway.local.state.storage import Storage
 from shipway.local.state.store import Store
 from shipway.local.target import LocalTarget
 from shipway.local.tasks.bounded_run import run_bounded
-from shipway.local.tasks.insiders import is_insider
+from shipway.local.tasks.insiders import Insiders
 from shipway.local.tasks.processes import ProcessRunner
 from shipway.local.tasks.supervisor import Supervisor
 from shipway.local.tasks.task_logs import FileTaskLog
@@ -102,6 +102,7 @@ class LocalPlatform:
     logs: LocalLogs
     steps: ProcessSteps
     offerings: Offerings
+    insiders: Insiders
     started: float = field(default_factory=time.time)
 
     def start(self) -> None:
@@ -132,7 +133,7 @@ class LocalPlatform:
         return before != self.app, changes
 
     def caller(self, user: int, process: int, *, decides: bool) -> str:
-        if decides and process and is_insider(process, self.places.state):
+        if decides and process and self.insiders.has(process):
             raise Refused(
                 f"process {process} was started by Shipway itself: a release may not decide about releases",
                 state="nothing changed",
@@ -332,6 +333,7 @@ def build(places: Places) -> LocalPlatform:
         pruning=pruning,
         meter=meter,
         operator=operator,
+        insiders=Insiders(places.state),
         copy=copy,
         recovery=Recovery(places.state / "artifacts", store, table, specs, router),
         recalled=recalled,

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from shipway.core.description.app import App
 from shipway.core.description.values import STORED
 from shipway.core.errors import ShipwayError
+from shipway.core.events import AuditEntry
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import Lock, Warm
 from shipway.local.state.former_state import set_aside
@@ -79,4 +80,16 @@ def test_a_release_of_before_is_read_though_its_description_would_be_refused_tod
     store.put("r1", Release("r1", "abc", App.model_validate(description, context=STORED)))
     (release,) = store.all(Release)
     assert ("/r y", release) == (release.app.services["web"].ready, store.get(Release, "r1"))
+    store.close()
+
+
+def test_what_was_done_to_an_environment_in_a_time(tmp_path: Path) -> None:
+    """Oldest first, both ends included, and nothing about another environment or about none."""
+    store = Store(tmp_path / "state.db")
+    written = [(1.0, "prod"), (2.0, "prod"), (2.5, "dev"), (2.5, None), (3.0, "prod"), (2.25, "prod"), (4.0, "prod")]
+    for at, environment in written:
+        store.add_audit(AuditEntry(at, "ann", "deploy", environment, "why", {"at": 9, "environment": "prod"}))
+    found = store.audited("prod", 2.0, 3.0)
+    assert [(2, 2.0), (5, 3.0), (6, 2.25)] == [(entry.number, entry.at) for entry in found]
+    assert {"at": 9, "environment": "prod"} == found[0].detail
     store.close()

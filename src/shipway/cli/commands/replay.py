@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +69,8 @@ def replay(
     """
     if begin > end:
         raise click.UsageError(f"--from {begin} is after --to {end}")
+    import asyncio  # a fifth of what every other command imports, and of no use to it
+
     from shipway.replay.calendar import Calendar  # what plays is heavy: only where it is needed
 
     daemon, root, client = here.daemon(), here.root(), here.client()
@@ -91,6 +92,8 @@ def replay(
 async def _play(
     client: Client, root: Path, app: App, played: Calendar, file: Path, files: Path, *, approves: bool, as_json: bool
 ) -> None:
+    import asyncio
+
     from shipway.replay import calendar as calendars
     from shipway.replay.people import People
     from shipway.replay.play import Stage, play

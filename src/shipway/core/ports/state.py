@@ -95,3 +95,6 @@ class Store(Records, Protocol):
 
     def audit(self, limit: int) -> list[AuditEntry]:
         """The newest entries, newest first."""
+
+    def audited(self, environment: str, since: float, until: float) -> list[AuditEntry]:
+        """The entries about an environment from then (inclusive) until then (inclusive), Unix time; oldest first."""

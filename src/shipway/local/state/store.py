@@ -189,7 +189,18 @@ class Store:
         """The newest entries, newest first."""
         with self._lock:
             rows = self._do("SELECT number, body FROM audit ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
-        return [replace(_adapter(AuditEntry).validate_json(body), number=number) for number, body in rows]
+        return [_audit_entry(number, body) for number, body in rows]
+
+    def audited(self, environment: str, since: float, until: float) -> list[AuditEntry]:
+        """The entries about an environment from then (inclusive) until then (inclusive), Unix time; oldest first."""
+        # By SQLite itself: to make an entry of each line of a long log takes a hundred times as long.
+        query = (
+            "SELECT number, body FROM audit WHERE json_extract(body, '$.environment') = ? "
+            "AND json_extract(body, '$.at') BETWEEN ? AND ? ORDER BY number"
+        )
+        with self._lock:
+            rows = self._do(query, (environment, since, until)).fetchall()
+        return [_audit_entry(number, body) for number, body in rows]
 
     def watch(self, kinds: Collection[type[Any]], tell: Callable[[], None]) -> None:
         """Call `tell`, which must not raise, after each write of a record of these types; once for a transaction."""
@@ -225,6 +236,11 @@ def is_damaged(path: Path) -> bool:
         return False
     except sqlite3.DatabaseError:
         return True
+
+
+def _audit_entry(number: int, body: str) -> AuditEntry:
+    entry: AuditEntry = _adapter(AuditEntry).validate_json(body)
+    return replace(entry, number=number)
 
 
 def _fault(path: Path, error: sqlite3.Error) -> ShipwayError:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shipway.core.errors import ShipwayError
-from shipway.core.events import AuditEntry
 from shipway.core.models.origin import decided_by, origin_of
+from shipway.core.ports.state import Store
 from shipway.core.releases.release import Release
 from shipway.core.releases.run import Run
 from shipway.core.rollouts.records import RolloutRecord
@@ -15,8 +15,6 @@ from shipway.core.rollouts.served import Served, by_model, served
 from shipway.core.training.probation import OnProbation
 from shipway.core.views.models import ModelStay
 from shipway.pipeline.parts import Parts
-
-_ALL = 1_000_000_000
 
 
 def history(parts: Parts, environment: str | None, at: float | None) -> Sequence[ModelStay]:
@@ -31,7 +29,6 @@ def history(parts: Parts, environment: str | None, at: float | None) -> Sequence
         for stay in by_model(served(rollouts.values(), releases))
         if stay.models and environment in (None, stay.environment) and (at is None or _lasted(stay, at))
     ]
-    audit = store.audit(_ALL) if at is not None else []
     described = {version: _metadata(parts, version) for version in {name for stay in stays for name in stay.models}}
     found = []
     for stay in sorted(stays, key=lambda stay: -stay.since):
@@ -55,7 +52,7 @@ def history(parts: Parts, environment: str | None, at: float | None) -> Sequence
                     origin=origin_of(metadata) if metadata else None,
                     decided=decided_by(metadata, moment),
                     probation=_probation(trials, stay, version, at),
-                    beside=_beside(audit, rollouts.values(), releases, stay, at) if at is not None else "",
+                    beside=_beside(store, rollouts.values(), releases, stay, at) if at is not None else "",
                 )
             )
     return found
@@ -84,13 +81,13 @@ def _probation(trials: Iterable[OnProbation], stay: Served, version: str, at: fl
 
 
 def _beside(
-    audit: Sequence[AuditEntry],
+    store: Store,
     rollouts: Iterable[RolloutRecord],
     releases: Mapping[str, Release],
     stay: Served,
     at: float,
 ) -> str:
-    """What answered a share or listened at a moment: a rollout's candidate, a split, a shadow. `audit` is newest first."""
+    """What answered a share or listened at a moment: a rollout's candidate, a split, a shadow."""
     told = []
     for record in rollouts:
         over = record.ended is not None and record.ended <= at
@@ -99,9 +96,7 @@ def _beside(
             told.append(f"{', '.join(release.models) or record.release} was being rolled out")
     split: dict[str, float] = {}
     shadow = ""
-    for entry in reversed(audit):
-        if entry.environment != stay.environment or not stay.since <= entry.at <= at:
-            continue
+    for entry in store.audited(stay.environment, stay.since, at):
         if entry.action == "end the experiment":
             split, shadow = {}, ""
         elif entry.action == "take a model out":
