@@ -91,7 +91,7 @@ def ontime(versions: Mapping[str, int]) -> Iterator[tuple[Stage, Story]]:
     with _stage() as stage:
         stage.copy_app(CHECKOUT, story)
         stage.train(CHECKOUT, training)
-        stage.shipway("up", "--detach").answer()
+        stage.start()
         for version in versions:
             stage.shipway("model", "publish", str(stage.models / version), "--version", version).answer()
         first = next(iter(versions))

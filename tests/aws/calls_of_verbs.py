@@ -137,7 +137,7 @@ def _typed(world: OnAws) -> Iterator[str]:
     yield from ("model promote v1.1 --yes --why better", "model rollback --yes --why worse", "model bake v1.1")
     Path("value.txt").write_text("of great value")
     yield "secrets set MAPS_API_KEY --env prod --from-file value.txt"
-    yield from ("secrets list --env prod", "secrets unset MAPS_API_KEY --env prod --yes")
+    yield from ("secrets list --env prod", "secrets unset MAPS_API_KEY --env prod --yes", "app key --env prod")
 
 
 @contextlib.contextmanager

@@ -375,6 +375,13 @@ def test_secrets(cli: CommandLine) -> None:
     assert "no environment 'moon'" in cli.text("secrets list --env moon", code=2)
 
 
+def test_a_signing_key(cli: CommandLine) -> None:
+    """Made once and kept as a secret; what is printed is its public half."""
+    assert cli.text("app key --env prod").startswith("-----BEGIN RSA PUBLIC KEY-----")
+    assert "prod has a key" in cli.text("app key --env prod", code=3)
+    assert ["APP_SIGNING_KEY"] == [secret["name"] for secret in cli.json("secrets list --env prod")["secrets"]]
+
+
 @on_machine
 def test_secrets_of_this_machine(cli: CommandLine) -> None:
     """The same value again is no change; each change is in the audit log."""

@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from shipway.cli.main import run as shipway
 from shipway.cli.render.secrets import change_lines, secret_table
@@ -159,3 +161,40 @@ def test_the_list() -> None:
         "B     not set   backend-api, web",
         "C     11:06:35  –",
     ] == secret_table(secrets, "prod", NOW)
+
+
+KEY = "/v1/environments/prod/secrets/APP_SIGNING_KEY"
+LISTED = "/v1/environments/prod/secrets"
+
+
+def listed(set_at: float | None) -> Json:
+    return {"secrets": [{"name": "APP_SIGNING_KEY", "set_at": set_at, "services": ["app-updates"]}]}
+
+
+def test_a_signing_key_is_made_kept_and_its_public_half_is_said(
+    daemon: DaemonDouble, tmp_path: Path, capsys: Capture
+) -> None:
+    """RSA-2048: the private half goes to the daemon and into a file of its owner's alone, the public one to stdout."""
+    daemon.answer("GET", LISTED, listed(None))
+    daemon.answer("POST", KEY, change(name="APP_SIGNING_KEY"))
+    copy = tmp_path / "key.pem"
+    assert 0 == shipway(["app", "key", "--env", "prod", "--copy", str(copy)])
+    (private,) = [body["value"] for method, path, body in daemon.asked if (method, path) == ("POST", KEY)]
+    key = load_pem_private_key(private.encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    assert (2048, 0o600, private) == (key.key_size, copy.stat().st_mode & 0o777, copy.read_text())
+    said = capsys.readouterr()
+    assert key.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode() == said.out
+    assert "PRIVATE" not in said.out + said.err
+
+
+def test_a_key_is_replaced_on_request_only(daemon: DaemonDouble, tmp_path: Path, capsys: Capture) -> None:
+    """Native apps know the one that is there. A file that is there is not written over, and then nothing is changed."""
+    daemon.answer("GET", LISTED, listed(NOW))
+    daemon.answer("POST", KEY, change(name="APP_SIGNING_KEY"))
+    assert 3 == shipway(["app", "key", "--env", "prod"])
+    assert "shipway app key --env prod --replace" in capsys.readouterr().err
+    (there := tmp_path / "key.pem").write_text("another key")
+    assert 2 == shipway(["app", "key", "--env", "prod", "--replace", "--copy", str(there)])
+    assert ("another key", []) == (there.read_text(), [path for method, path, _ in daemon.asked if method == "POST"])
+    assert 0 == shipway(["app", "key", "--env", "prod", "--replace"])

@@ -114,6 +114,17 @@ def test_ports_are_free_ones_and_settings_are_laid_over(checkout: Path, stage: S
     assert f"http://127.0.0.1:{ports[2]}" == stage.url("prod")
 
 
+def test_an_app_for_devices_comes_along_where_its_folder_does(checkout: Path, stage: Stage) -> None:
+    """One whose folder is not copied is left out of the copy's shipway.yaml; a story may bring its own."""
+    phone = {"path": "other", "build": "x", "updates": "web"}
+    (checkout / "shipway.yaml").write_text(yaml.safe_dump(DESCRIPTION | {"apps": {"phone": phone}}))
+    stage.copy_app(checkout, _story())
+    assert "apps" not in stage.description
+    another = Stage(stage.folder / "another")
+    another.copy_app(checkout, _story(settings={"apps": {"small": phone | {"path": "web"}}}))
+    assert ["small"] == list(another.description["apps"])
+
+
 def test_patches_become_commits_and_are_taken_back(checkout: Path, stage: Stage, tmp_path: Path) -> None:
     """A patch is committed under its subject; taking it back is a commit as well."""
     stage.copy_app(checkout, _story())

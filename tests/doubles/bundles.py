@@ -18,7 +18,8 @@ class FakeBundles(Bundles):
     """Builds at once. `contents` are the commits that hold another's app; `failing` ones fail their tests.
 
     `offers` are what devices are offered, `counts` what became of it: None while nobody can be asked. `called` is what
-    the next bundles call. `damaged` are versions that were changed after their build; `deaf` tells nobody anything.
+    the next bundles call. `damaged` are versions that were changed after their build; `deaf` tells nobody anything;
+    `offline` fetches nothing.
     """
 
     def __init__(self) -> None:
@@ -31,8 +32,13 @@ class FakeBundles(Bundles):
         self.native = "1.0"
         self.errors = Crashes()
         self.deaf = False
+        self.offline = False
         self._built: dict[str, Bundle] = {}
         self._calls: dict[str, Mapping[str, CalledApi]] = {}
+
+    def prepare(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> None:
+        if self.offline:
+            raise ShipwayError(f"{name}: its packages could not be fetched", fix="correct the connection")
 
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         if commit.id in self.failing:

@@ -402,6 +402,14 @@ def test_a_failing_app_releases_nothing(house: House) -> None:
     assert "phone failed its tests" in house.until(run.id, "refused").reason
 
 
+def test_packages_that_cannot_be_fetched_end_a_run_before_anything_is_built(house: House) -> None:
+    """The network's fault is told, not what a build would have come to."""
+    house.bundles.offline = True
+    house.workshop.failing = {"c1"}
+    run = house.until(house.control.deploy("c1", "dev", "ann").id, "failed")
+    assert ("phone: its packages could not be fetched", "correct the connection") == (run.reason, run.fix)
+
+
 def test_an_app_without_devices_is_as_before(tmp_path: Path) -> None:
     """A description without `apps` builds no bundle and offers nothing."""
     house = House(tmp_path)

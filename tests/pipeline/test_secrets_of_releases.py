@@ -10,6 +10,7 @@ import pytest
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, UsageError
 from shipway.core.releases.run import Run
+from shipway.core.secrets.needed import check_set
 from tests.pipeline.house import DESCRIPTION, House
 
 APP = App.model_validate(
@@ -48,6 +49,15 @@ def test_a_deploy_is_refused_before_anything_starts_when_an_environment_on_its_w
     assert "shipway secrets set OTHER_KEY --env prod" == refused.value.fix
     assert [] == keyed.all_runs()
     assert "succeeded" == deployed(keyed).status
+
+
+def test_the_key_that_signs_bundles_has_a_command_of_its_own() -> None:
+    """Nobody has one to type in: it is made."""
+    hello = DESCRIPTION["services"]["hello"] | {"secrets": ["APP_SIGNING_KEY"]}
+    app = App.model_validate(DESCRIPTION | {"services": {"hello": hello}})
+    with pytest.raises(Refused) as refused:
+        check_set(app, {"dev": [], "prod": ["APP_SIGNING_KEY"]})
+    assert "shipway app key --env dev" == refused.value.fix
 
 
 def test_what_was_unset_while_a_run_waited_is_found_before_its_rollout(keyed: House) -> None:

@@ -84,7 +84,7 @@ def _set_up(stage: Stage, given: argparse.Namespace) -> None:
     stage.copy_app(CHECKOUT, story)
     first = V1 + (" --block 200" if given.months == HALF_A_YEAR else "")
     stage.train(CHECKOUT, Training(folder=story.training.folder, lock=story.training.lock, versions={"v1.0": first}))
-    stage.shipway("up", "--detach").answer()
+    stage.start()
     stage.shipway("model", "publish", str(stage.models / "v1.0"), "--version", "v1.0").answer()
     stage.shipway("model", "promote", "v1.0", "--yes", "--why", "the first model").answer()
     run = stage.shipway("deploy").answer()["run"]

@@ -13,6 +13,7 @@ from shipway import __version__
 from shipway.cli import hints
 from shipway.cli.commands import (
     app,
+    app_key,
     checks,
     daemon,
     demo,
@@ -35,6 +36,8 @@ from shipway.core.errors import ShipwayError, UsageError
 
 INTERRUPTED = 130
 
+
+app.app.add_command(app_key.key)
 
 SECTIONS = {
     "Deliver": (runs.deploy, runs.approve, runs.reject, runs.retry, steer.rollback),

@@ -164,7 +164,7 @@ class Player:
             self._screen.say(f"  trains {', '.join(training.versions)} …")
             stage.train(self._checkout, training)
         self._screen.say("  $ shipway up --detach")
-        stage.shipway("up", "--detach").answer()
+        stage.start()
         if training is not None:
             for version in training.versions:
                 stage.shipway("model", "publish", str(stage.models / version), "--version", version).answer()

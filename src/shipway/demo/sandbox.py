@@ -21,6 +21,7 @@ import uv
 import yaml
 
 from shipway import wiring
+from shipway.core.contract.bundles import SIGNING_KEY
 from shipway.core.daemon.outside import Daemon
 from shipway.core.description import DESCRIPTION
 from shipway.core.errors import ShipwayError
@@ -46,6 +47,7 @@ class Stage:
         self.app = folder / "app"
         self.models = folder / "models"
         self.description: dict[str, Any] = {}
+        self.public_keys: dict[str, str] = {}
         self._commands: list[ShipwayCommand] = []
 
     @classmethod
@@ -91,6 +93,16 @@ class Stage:
                     with suppress(psutil.NoSuchProcess):
                         process.kill()
                 raise
+
+    def start(self) -> None:
+        """Start the control plane, and give every environment the key that signs bundles where a service names one.
+
+        The public halves are in `public_keys`, by environment.
+        """
+        self.shipway("up", "--detach").answer()
+        if any(SIGNING_KEY in service.get("secrets", ()) for service in self.description["services"].values()):
+            making = {name: self.shipway("app", "key", "--env", name) for name in self.description["environments"]}
+            self.public_keys = {name: str(command.answer()["public_key"]) for name, command in making.items()}
 
     def environment(self, name: str) -> dict[str, Any]:
         """An environment's part of the rewritten shipway.yaml."""
@@ -156,9 +168,15 @@ class Stage:
         return commit
 
     def _rewrite_description(self, story: Story) -> None:
-        """Free ports, so that the story never meets a Shipway that runs here, and the story's own settings."""
+        """Free ports, so that the story never meets a Shipway that runs here, and the story's own settings.
+
+        An app for devices whose folder is not copied is left out: its build may need what only a network brings.
+        """
         path = self.app / DESCRIPTION
         self.description = _laid_over(yaml.safe_load(path.read_text()), story.settings)
+        apps = self.description.pop("apps", {})
+        if copied := {name: app for name, app in apps.items() if (self.app / app["path"]).is_dir()}:
+            self.description["apps"] = copied
         environments = self.description["environments"].values()
         ports = _free_ports(2 * len(environments))
         for environment in environments:

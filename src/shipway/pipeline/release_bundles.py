@@ -19,6 +19,12 @@ class ReleaseBundles:
         self._records = records
         self._gate = AppGate(parts.source, parts.bundles, parts.offerings, parts.clock)
 
+    def prepare(self, run: Run, commit: Commit, app: App) -> None:
+        """Fetch what the build of the bundle needs. Before anything else is built: a network may be missing for it."""
+        if app.device_app is not None:
+            name, described = app.device_app
+            self._parts.bundles.prepare(commit, name, described, lambda line: self._records.tell(run, "note", line))
+
     def build(self, run: Run, commit: Commit, app: App) -> Bundle | None:
         """The bundle of the app that devices run, if the description has one. Raises as `Bundles.build` does."""
         if app.device_app is None:

@@ -170,6 +170,7 @@ class Runs:
 
     def _build(self, run: Run, commit: Commit, app: App) -> tuple[dict[str, Artifact], Bundle | None]:
         """All side by side: what each service is built into, and the bundle of the app that devices run."""
+        self._bundles.prepare(run, commit, app)
 
         def build(name: str) -> Artifact:
             began = self._parts.clock()

@@ -103,7 +103,8 @@ class FakeAws:
         for environment in app.environments:
             name = self.names.model_version(environment)
             moto.call("ssm", "put_parameter", Name=name, Value="none", Type="String")
-            moto.call("secretsmanager", "create_secret", Name=self.names.secret(environment, "MAPS_API_KEY"))
+            for secret in ("MAPS_API_KEY", "APP_SIGNING_KEY"):
+                moto.call("secretsmanager", "create_secret", Name=self.names.secret(environment, secret))
             for service in app.services:
                 told = self._told(environment, service)
                 moto.call("ssm", "put_parameter", Name=self.names.told(environment, service), Value=told, Type="String")

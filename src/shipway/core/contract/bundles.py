@@ -16,6 +16,8 @@ from .cohorts import is_within
 
 BUILTIN = "builtin"
 """The bundle that came with the native app."""
+SIGNING_KEY = "APP_SIGNING_KEY"
+"""The secret with which the service that answers devices signs bundles: RSA-2048, PEM."""
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,39}-[0-9a-f]{12}")
 NATIVE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}")
 LARGEST_OFFER = 4096

@@ -55,6 +55,9 @@ class Builder(Protocol):
 class Bundles(Protocol):
     """Bundles of the app that devices run: made of commits, kept in a bucket, offered to the devices of environments."""
 
+    def prepare(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> None:
+        """Fetch what a build of the app needs, unless it is there. Raises as `build` does, ShipwayError without a network."""
+
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         """Test and build what the commit holds; for an unchanged app, the bundle that there is already.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from shipway.core.contract.bundles import SIGNING_KEY
 from shipway.core.description.app import App
 from shipway.core.errors import Refused
 
@@ -29,8 +30,12 @@ def check_set(app: App, stored: Mapping[str, Collection[str]]) -> None:
     said = "; ".join(
         f"{name} in {environment} ({', '.join(services_with(app, name))} needs it)" for environment, name in lacking
     )
-    commands = [f"shipway secrets set {name} --env {environment}" for environment, name in lacking]
+    commands = [_command(name, environment) for environment, name in lacking]
     raise Refused(f"no value is set for {said}", fix=", then ".join(commands), state="nothing was started")
+
+
+def _command(name: str, environment: str) -> str:
+    return f"shipway {'app key' if name == SIGNING_KEY else f'secrets set {name}'} --env {environment}"
 
 
 def check_unused(name: str, environment: str, apps: Mapping[str, App]) -> None:

@@ -59,6 +59,10 @@ class BundleBuilder:
         self._logs = state.absolute() / "builds"
         self._source, self._bucket, self._nodes, self._confinement = source, bucket, nodes, confinement
 
+    def prepare(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> None:
+        """See `Bundles.prepare`."""
+        self._environment(commit, name, app, self._package(commit, name, app), tell)
+
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         """See `Bundles.build`."""
         began = time.monotonic()

@@ -35,6 +35,9 @@ class LocalBundles(Bundles):
     parameters: FileParameters
     ports: Callable[[str], Iterable[int]]
 
+    def prepare(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> None:
+        self.builder.prepare(commit, name, app, tell)
+
     def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
         return self.builder.build(commit, name, app, tell)
 

@@ -160,7 +160,8 @@ class NodeEnvironments:
         if done.returncode != 0:
             raise ShipwayError(
                 f"{name}: its packages could not be fetched: {(done.stderr + done.stdout).strip()[-2000:]}",
-                fix="correct package-lock.json (npm install makes it anew), or the connection to the registry, then try again",
+                fix="correct package-lock.json (npm install makes it anew), or the connection to the registry, then try again; "
+                "to release without the app, take `apps:` out of shipway.yaml and commit",
                 state="nothing was built",
             )
 
