@@ -6,14 +6,12 @@ import base64
 import hashlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from app_updates import keys
 from app_updates.signing import KeyFault, SigningKey
 from tests.bundles import zipped
 
@@ -181,22 +179,5 @@ def test_key_that_does_not_fit_is_named_and_not_shown(text: str, why: str) -> No
     with pytest.raises(KeyFault) as raised:
         SigningKey.read(text)
     assert why in str(raised.value)
-    assert "python -m app_updates.keys make" in str(raised.value)
+    assert "shipway app key --env" in str(raised.value)
     assert not any(line and line in str(raised.value) for line in text.splitlines()[1:-1])
-
-
-def test_key_is_made_and_its_public_half_shown(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`keys make` prints a private key that `keys public` turns into what the native app takes."""
-    monkeypatch.setattr(sys, "argv", ["keys", "make"])
-    assert 0 == keys.main()
-    private = capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["keys", "public"])
-    monkeypatch.setenv("APP_SIGNING_KEY", private)
-    assert 0 == keys.main()
-    public = capsys.readouterr().out
-    assert public.startswith("-----BEGIN RSA PUBLIC KEY-----\n")
-    assert SigningKey.read(private).public == public
-    monkeypatch.setenv("APP_SIGNING_KEY", public)
-    assert 2 == keys.main()

@@ -97,7 +97,7 @@ def test_without_a_key_nothing_is_offered_and_it_is_said_how_to_make_one(start: 
     assert UP_TO_DATE == task.check_in("d1", "1.0.0-aaaaaaaaaaaa")
     answer = task.ask("GET", "/bundles")
     assert (503, "nothing_offered") == (answer.status, answer.json()["error"])
-    assert "shipway secrets set APP_SIGNING_KEY --env prod" in answer.json()["message"]
+    assert "shipway app key --env prod" in answer.json()["message"]
     assert (200, [answer.json()["message"]]) == (
         task.ask("GET", "/ready").status,
         task.ask("GET", "/ready").json()["faults"],

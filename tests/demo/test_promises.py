@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from shipway.demo.promises import check_replay, check_step, rollback_seconds, swap_seconds
+from shipway.core.contract.cohorts import is_within
+from shipway.demo.promises import (
+    check_fleet,
+    check_replay,
+    check_step,
+    check_taken_back,
+    rollback_seconds,
+    swap_seconds,
+)
 from shipway.demo.report import Result, StepResult
 from shipway.demo.story import Months, StoryStep
 
@@ -28,6 +36,21 @@ def _release(failed: int = 0, devices: int = 40, **times: float) -> dict[str, An
 def _seen(**releases: dict[str, Any]) -> dict[str, Any]:
     failed = sum(release["failed"] for release in releases.values())
     return {"sent": 1000, "failed": failed, "kinds": {"status": failed}, "releases": releases, "versions": {}}
+
+
+def test_a_bad_bundle_stays_within_its_share_and_on_no_device() -> None:
+    """Devices beyond the share, devices that still have it, and a bundle that nobody ran break the promise."""
+    step = StoryStep(name="bad app", tell="…", patch="x", commit="y", bundle="back")
+    inside = [device for device in (f"phone-{n}" for n in range(99)) if is_within(device, 25)]
+    outside = next(f"phone-{n}" for n in range(99) if f"phone-{n}" not in inside)
+    assert [] == check_taken_back(step, inside, 25, 0)
+    assert [
+        "bad app: 1 devices beyond 25 % met the bundle",
+        "bad app: 2 devices that call still have the bundle",
+    ] == check_taken_back(step, [*inside, outside], 25, 2)
+    assert ["bad app: no device ever ran the bundle, so nothing was shown"] == check_taken_back(step, [], 25, 0)
+    assert [] == check_fleet("x", 10, 0, "")
+    assert ["x: 2 of 1,000 requests of devices failed, such as: oops"] == check_fleet("x", 1000, 2, "oops")
 
 
 def test_a_replay_says_what_was_promised() -> None:
@@ -97,7 +120,7 @@ def test_swap_seconds_run_from_the_pointer_to_the_last_old_answer() -> None:
 
 def test_the_result_as_json_and_as_a_table() -> None:
     """The object has the agreed keys; the table says the same."""
-    steps = [StepResult("one", 1.26, 100, 0), StepResult("two", 2.0, 1000, 3, rollback_seconds=1.2)]
+    steps = [StepResult("one", 1.26, 100, 0), StepResult("two", 2.0, 1000, 3, rollback_seconds=1.2, bundle_seconds=0.5)]
     result = Result(steps)
     assert {
         "ok": True,
@@ -109,13 +132,14 @@ def test_the_result_as_json_and_as_a_table() -> None:
         "failed": 3,
         "rollback_seconds": 1.2,
         "model_swap_seconds": None,
+        "bundle_back_seconds": 0.5,
         "broken": [],
     } == result.as_json()
     assert [
-        "step  seconds  requests  failed  rollback  swap",
-        "─" * 47,
+        "step  seconds  requests  failed  rollback  swap  bundle back",
+        "─" * 60,
         "one       1.3       100       0",
-        "two       2.0     1,000       3    1.20 s",
-        "─" * 47,
+        "two       2.0     1,000       3    1.20 s             0.50 s",
+        "─" * 60,
         "all       3.3     1,100       3",
     ] == result.table()

@@ -31,11 +31,13 @@ def _errors(tmp_path: Path, data: object) -> str:
 def test_the_committed_story_is_right() -> None:
     """The example app's own story can be read, and plays every scene that the demo promises."""
     story = read_story(CHECKOUT)
-    assert ["promoted", "promoted", "rolled_back", "rolled_back", "promoted", "promoted"] == [
+    assert ["promoted", "promoted", "rolled_back", "rolled_back", *["promoted"] * 4] == [
         step.ends for step in story.steps
     ]
-    assert [False, False, True, False, False, False] == [step.candidate_may_fail for step in story.steps]
-    assert [False] * 5 + [True] == [step.kill_daemon for step in story.steps]
+    assert [2] == [n for n, step in enumerate(story.steps) if step.candidate_may_fail]
+    assert [6] == [n for n, step in enumerate(story.steps) if step.kill_daemon]
+    assert {1: "out", 5: "back"} == {n: step.bundle for n, step in enumerate(story.steps) if step.bundle}
+    assert story.steps[-1].rollback
 
 
 def test_the_commits_fit_the_app_one_after_the_other(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_the_commits_fit_the_app_one_after_the_other(tmp_path: Path) -> None:
     for step in story.steps:
         if step.patch:
             _apply(tmp_path, step.patch)
-            if step.ends == "rolled_back":
+            if step.is_reverted:
                 _apply(tmp_path, step.patch, "--reverse")
     assert any((tmp_path / name).read_bytes() != (CHECKOUT / name).read_bytes() for name in touched)
 
@@ -107,9 +109,11 @@ def test_mistakes_are_named(tmp_path: Path, change: dict[str, Any], message: str
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        ({}, "steps.1: needs a patch or a model"),
+        ({}, "steps.1: needs a patch or a model, or is a rollback"),
+        ({"rollback": True, "model": "v1.1"}, "a step has a patch or a model or is a rollback, one of them"),
+        ({"rollback": True, "bundle": "back"}, "bundle belongs to a step with a patch"),
         ({"model": "v9.9"}, "steps.1.model: no version 'v9.9'; allowed: v1.0, v1.1"),
-        ({"model": "v1.1", "patch": "x", "commit": "y"}, "a step has a patch or a model, not both"),
+        ({"model": "v1.1", "patch": "x", "commit": "y"}, "a step has a patch or a model or is a rollback, one of them"),
         ({"patch": "x"}, "patch and commit belong together"),
         ({"model": "v1.1", "candidate_may_fail": True}, "candidate_may_fail belongs to a step that ends rolled_back"),
         ({"model": "v1.1", "name": "first release"}, "every name occurs once"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shipway.core.contract.bundles import Offer, Told, read_told
-from tests.contracts.programs import Answer
+from shipway.demo.exchange import Answer
 
 # A part of its own, whose rules need nothing but Python: not installed here, and not copied.
 sys.path.insert(0, str(Path(__file__).parents[2] / "app-updates" / "src"))

@@ -47,7 +47,7 @@ class World:
 
     def _device(self, name: str) -> Device:
         chance = random.Random(name)
-        device = Device(name, self.service.ask, self.behaves(self.luck), running=OLD)
+        device = Device(name, self.service.ask, behaves=self.behaves(self.luck), running=OLD)
         device.errs_at = lambda _: chance.random() < self.errors
         return device
 

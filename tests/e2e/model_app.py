@@ -24,7 +24,8 @@ def current():
     else:
         folder = pathlib.Path(os.environ["MODEL_BAKED"])
     metadata = json.loads((folder / "metadata.json").read_bytes())
-    found = metadata["version"], float((folder / metadata["model_file"]).read_text())
+    number = float((folder / metadata["model_file"]).read_text())
+    found = metadata["version"], number, metadata["feature_schema_digest"]
     with counting:
         if found != loaded:
             loaded, counts = found, Counter()
@@ -50,10 +51,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        version = current()[0]
+        version, _, schema = current()
         answers = {"/ready": lambda: {"status": "ready", "model_version": version}, "/variants": variants}
         device = self.headers["x-device-id"] or ""
-        found = answers.get(self.path, lambda: {"model_version": version, "prediction": predict(device)})()
+        predicted = lambda: {"model_version": version, "request_schema": schema, "prediction": predict(device)}
+        found = answers.get(self.path, predicted)()
         body = json.dumps(found).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from shipway.core.contract.bundles import BUILTIN
 from shipway.core.contract.cohorts import is_within
-from tests.devices.device import Behaviour, Device, over_http
+from shipway.demo.device import over_http
+from tests.devices.device import Behaviour, Device
 from tests.e2e.conftest import Shipway
+from tests.e2e.model_app import SCHEMA, SERVICE, publish
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lengthy
+WIDER = {**SCHEMA, "features": [*SCHEMA["features"], {"name": "y", "type": "number", "nullable": True}]}
 API = {"paths": {"/ask": {"get": {"responses": {"200": {"description": "fine"}}}}}}
 SHARE = 20
 ROOT = Path(__file__).parents[2]
@@ -29,13 +30,12 @@ CONTRACT = "src/shipway/core/contract"
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "tests", ".*")
 
 
-class Phone(Device):
-    """A device with the app, which asks the API as well."""
+class Met(NamedTuple):
+    """What an answer of the API came from: a release, its model version and request schema."""
 
-    def offered(self) -> str:
-        """Open the app; the bundle that the device has then, or is to have."""
-        self.open(time.time())
-        return self.next or self.running
+    release: str
+    model: str
+    schema: str
 
 
 class Phones:
@@ -48,8 +48,8 @@ class Phones:
     def __init__(self, address: str, public_key: str) -> None:
         self._ask = over_http(address)
         self.behaves: dict[str, Behaviour] = {}
-        self.all = [Phone(f"device-{n}", self._ask, behaves=self.behaves, public_key=public_key) for n in range(50)]
-        self.pairs: set[tuple[str, str]] = set()
+        self.all = [Device(f"device-{n}", self._ask, behaves=self.behaves, public_key=public_key) for n in range(50)]
+        self.pairs: set[tuple[Met, str]] = set()
         self.forth = True
         self.failures: list[str] = []
 
@@ -57,10 +57,10 @@ class Phones:
         """Every device calls once."""
         for phone in self.all:
             if self.forth:
-                bundle, release = phone.offered(), self._api()
+                bundle, met = opened(phone), self._api()
             else:
-                release, bundle = self._api(), phone.offered()
-            self.pairs.add((release, bundle))
+                met, bundle = self._api(), opened(phone)
+            self.pairs.add((met, bundle))
 
     @contextmanager
     def calling(self) -> Iterator[None]:
@@ -88,10 +88,19 @@ class Phones:
         """Wait until every device runs it."""
         wait_for(lambda: self.failures or all(phone.running == bundle for phone in self.all), seconds=90)
 
-    def _api(self) -> str:
+    def _api(self) -> Met:
         answer = self._ask("GET", "/ask", None)
         assert 200 == answer.status
-        return answer.headers["x-shipway-release"]
+        body = json.loads(answer.body)
+        return Met(
+            answer.headers["x-shipway-release"], body["model_version"], body["request_schema"].removeprefix("sha256:")
+        )
+
+
+def opened(phone: Device) -> str:
+    """Open the app; the bundle that the device has then, or is to have."""
+    phone.open(time.time())
+    return phone.next or phone.running
 
 
 @pytest.fixture
@@ -106,7 +115,11 @@ def app(shipway: Shipway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sh
     (phone / "native.json").write_text('{"version": "1.0.0", "build": 1}')
     for folder in (phone, shipway.root / "hello"):
         (folder / "openapi.json").write_text(json.dumps(API))
-    shipway.description["services"]["hello"] |= {"routes": ["/*"], "openapi": "openapi.json"}
+    (shipway.root / "hello" / "app.py").write_text(SERVICE)
+    shipway.description["model"] = {"name": "number"}
+    shipway.description["services"]["hello"] |= {
+        "routes": ["/*"], "openapi": "openapi.json", "ready": "/ready", "model": True,
+    }  # fmt: skip
     shipway.description["services"]["app-updates"] = {
         "path": "app-updates", "include": [CONTRACT], "command": "python -m app_updates --host {host} --port {port}",
         "routes": ["/ota/*"], "ready": "/ready", "env": {"DATABASE_URL": "sqlite:///{data}/devices.db"},
@@ -126,49 +139,70 @@ def app(shipway: Shipway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sh
     # Environments are named by their content: the one of the part's own tests serves here too.
     (shipway.root / ".shipway").mkdir()
     (shipway.root / ".shipway" / "environments").symlink_to(ROOT / ".venv" / "parts")
+    publish(shipway, 0.1, "v1.0")
+    publish(shipway, 0.2, "v2.0", WIDER)
     return shipway
 
 
 @pytest.fixture
 def phones(app: Shipway) -> Phones:
     """The devices, whose shells have the public half of the key that app-updates signs with."""
-    key = generate_private_key(public_exponent=65537, key_size=2048)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
     app.up()
-    subprocess.run(
-        [app.python, "-m", "shipway", "secrets", "set", "APP_SIGNING_KEY", "--env", "dev"],
-        cwd=app.root, input=private, text=True, check=True, capture_output=True, timeout=60,
-    )  # fmt: skip
+    app.run("model", "promote", "v1.0", "--next-release", "--yes")
+    public = app.json("app", "key", "--env", "dev")["public_key"]
     return Phones(f"http://127.0.0.1:{app.ports['dev']}", public)
 
 
-def bundle_of(app: Shipway, release: str) -> str:
-    run = next(run for run in app.json("runs")["runs"] if run["release"] == release)
-    return str(app.json("run", "show", run["id"])["release"]["app_version"])
+def release(app: Shipway, name: str) -> tuple[Met, str]:
+    """What answers of the release come from, and its bundle, as its record says."""
+    run = next(run for run in app.json("runs")["runs"] if run["release"] == name)
+    found = app.json("run", "show", run["id"])["release"]
+    return Met(name, found["model_version"], found["request_schema"]), found["app_version"]
+
+
+def told(app: Shipway) -> list[str]:
+    """What the audit log says was done, and with which release, model and bundle, oldest first."""
+    entries = reversed(app.json("audit")["entries"])
+    named = ("release", "model", "version", "stable")
+    return [
+        " ".join([one["action"], *(one["detail"][key] for key in named if one["detail"].get(key))]) for one in entries
+    ]
+
+
+def bundle_of(app: Shipway, name: str) -> str:
+    return release(app, name)[1]
 
 
 def test_a_release_and_its_bundle_out_and_back(app: Shipway, phones: Phones) -> None:
-    """Fifty devices meet API and bundle of one release, or an older bundle with the newer API; a bad bundle comes back.
+    """Fifty devices meet API, model, schema and bundle of one release, or an older bundle with the newer API.
 
-    Never a newer bundle with an older API. A bundle that does not start reaches no more devices than its step's share.
+    Never a newer bundle with an older API. A bundle that does not start reaches no more devices than its step's share,
+    and comes back.
     """
     app.run("deploy", "--env", "dev")
     with phones.calling():
-        first = bundle_of(app, "r1")
+        r1, first = release(app, "r1")
         phones.run(first)
         (app.root / "phone" / "index.html").write_text("second")
-        app.answer_with("newer", "a newer API and a newer app")
+        (app.root / "hello" / "app.py").write_text(f"{SERVICE}# newer\n")
+        app.commit("a newer API and a newer app")
+        app.run("model", "promote", "v2.0", "--next-release", "--yes")
         app.run("deploy", "--env", "dev")
-        second = bundle_of(app, "r2")
+        r2, second = release(app, "r2")
         phones.run(second)
-    assert {("r1", BUILTIN), ("r1", first), ("r2", first), ("r2", second)} == phones.pairs
+    assert (("v1.0", "v2.0"), True, True) == ((r1.model, r2.model), r1.schema != r2.schema, first != second)
+    assert {(r1, BUILTIN), (r1, first), (r2, first), (r2, second)} == phones.pairs
 
     phones.forth, phones.pairs = False, set()
     with phones.calling():
         app.run("rollback", "--env", "dev", "--yes", "--why", "worse")
         phones.run(first)
-    assert phones.pairs <= {("r2", second), ("r2", first), ("r1", first)}
+    assert phones.pairs <= {(r2, second), (r2, first), (r1, first)}
+    assert [
+        *("deploy", "rollout r1", "promoted r1 v1.0", f"promote bundle {first}", "promote model v2.0"),
+        *("deploy", "rollout r2", "promoted r2 v2.0", f"promote bundle {second}"),
+        *("rollback", f"give devices the bundle before {first}", "flip r1", "promoted r1 v1.0"),
+    ] == told(app)[-13:]
     status = app.json("status")["environments"][0]
     assert ("r1", first, [second]) == (
         status["release"], status["app"]["stable"], [one["version"] for one in status["app"]["taken_back"]]

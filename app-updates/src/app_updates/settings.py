@@ -35,8 +35,8 @@ class Settings:
         """Why no bundle is offered, with what mends it; None where all is there."""
         if self.key is None:
             return (
-                f"no signing key: {MAKE} | shipway secrets set APP_SIGNING_KEY --env "
-                f"{self.environment or 'ENVIRONMENT'}, name it under `secrets:` of this service, deploy"
+                f"no signing key: {MAKE.replace('ENVIRONMENT', self.environment or 'ENVIRONMENT')}, "
+                "name APP_SIGNING_KEY under `secrets:` of this service, deploy"
             )
         if self.parameter is None or self.bucket is None:
             return "no bundles: Shipway sets APP_BUNDLE_PARAMETER and APP_BUNDLES_BUCKET where shipway.yaml has an app"

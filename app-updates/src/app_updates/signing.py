@@ -29,8 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 BITS = 2048
 _BLOCK = 16
-MAKE = "PYTHONPATH=app-updates/src python -m app_updates.keys make"
-"""From the repository's folder, by the Python that has Shipway."""
+MAKE = "shipway app key --env ENVIRONMENT"
 
 
 class KeyFault(ValueError):
@@ -66,11 +65,13 @@ class SigningKey:
             key = load_pem_private_key(pem.strip().encode(), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise KeyFault(
-                f"APP_SIGNING_KEY: found no private key in PEM without a password; make one: {MAKE}"
+                f"APP_SIGNING_KEY: found no private key in PEM without a password; make another: {MAKE} --replace"
             ) from error
         if not isinstance(key, RSAPrivateKey) or key.key_size != BITS:
             found = f"RSA of {key.key_size} bits" if isinstance(key, RSAPrivateKey) else "a key of another kind"
-            raise KeyFault(f"APP_SIGNING_KEY: found {found}, the updater takes RSA of {BITS} bits; make one: {MAKE}")
+            raise KeyFault(
+                f"APP_SIGNING_KEY: found {found}, the updater takes RSA of {BITS} bits; make another: {MAKE} --replace"
+            )
         return cls(key)
 
     @property

@@ -51,7 +51,7 @@ def _first_unfit(patches: Path, story: Story, read: Read) -> str | None:
                 (scratch / path).parent.mkdir(parents=True, exist_ok=True)
                 (scratch / path).write_bytes(content)
         for step in story.steps:
-            if step.patch and not _passes(scratch, patches / step.patch, takes_back=step.ends == "rolled_back"):
+            if step.patch and not _passes(scratch, patches / step.patch, takes_back=step.is_reverted):
                 return step.patch
     return None
 

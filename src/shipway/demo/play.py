@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from shipway.core.errors import ShipwayError, UsageError
+from shipway.demo.bundle_scenes import BundleScenes
 from shipway.demo.commands import ShipwayCommand
 from shipway.demo.exchange import Failed
 from shipway.demo.leftovers import Leftover, leftovers, sign
-from shipway.demo.promises import check_replay, check_step, rollback_seconds, swap_seconds
+from shipway.demo.promises import check_fleet, check_replay, check_step, rollback_seconds, swap_seconds
 from shipway.demo.question import ask_once, read_question
 from shipway.demo.report import Result, Screen, StepResult, print_json
 from shipway.demo.sandbox import Stage
@@ -118,7 +119,9 @@ class Player:
         self._stage = stage
         self._screen = screen
         self._load: SteeredLoad | None = None
+        self._bundles: BundleScenes | None = None
         self._answers: dict[str, Answer] = {}
+        self._serves = ""
         self.result = Result()
 
     def play(self) -> Result:
@@ -130,6 +133,9 @@ class Player:
             screen.say("", f"{step.name}", f"  {step.tell}")
             self._timed(step.name, partial(self._play_step, step))
         assert self._load is not None
+        if self._bundles is not None:
+            self._bundles.see_out()
+            self._bundles.fleet.end()
         self._settle_accounts(self._load.stop())
         if story.replay is not None:
             months = story.replay
@@ -138,7 +144,9 @@ class Player:
         return self.result
 
     def end(self) -> None:
-        """End the load, if it still runs."""
+        """End the load and the devices' calls, if they go on."""
+        if self._bundles is not None:
+            self._bundles.fleet.end()
         if self._load is not None:
             self._load.kill()
 
@@ -174,18 +182,47 @@ class Player:
     def _play_step(self, step: StoryStep) -> None:
         if self._load is not None:
             self._load.mark(step.name)
-        if step.model:
-            self._answers[step.name] = self._promote_model(step.model)
-        else:
-            self._answers[step.name] = self._deploy(step)
+        if self._bundles is not None:
+            self._bundles.fleet.step = step.name
+            if step.bundle or step.rollback:
+                self._bundles.see_out()
+        answer = self._answers[step.name] = self._carry_out(step)
         if self._load is None:
-            url = self._stage.url(self._story.environment)
-            story, folder = self._story, self._stage.folder
-            self._load = SteeredLoad(url, story.question, story.load, folder, step.name, self._show_load)
+            self._open_doors(step)
+        if self._bundles is not None and not step.rollback:
+            self._bundles.begin(answer["release"], waits=step.bundle == "out")
         self._see_what_serves(step)
-        if step.patch and step.ends == "rolled_back":
+        self._see_bundles(step, answer)
+        if step.patch and step.is_reverted:
             self._stage.revert()
             self._screen.say("  takes the commit back: git revert HEAD")
+
+    def _carry_out(self, step: StoryStep) -> Answer:
+        if step.model:
+            return self._promote_model(step.model)
+        return self._roll_back(step) if step.rollback else self._deploy(step)
+
+    def _open_doors(self, step: StoryStep) -> None:
+        """Something serves: clients and devices begin to ask."""
+        story, stage = self._story, self._stage
+        url = stage.url(story.environment)
+        self._load = SteeredLoad(url, story.question, story.load, stage.folder, step.name, self._show_load)
+        if story.fleet is not None:
+            self._bundles = BundleScenes(stage, story.environment, story.fleet, self._screen, step.name)
+
+    def _see_bundles(self, step: StoryStep, answer: Answer) -> None:
+        if self._bundles is None:
+            return
+        if step.bundle == "back":
+            self.result.broken += self._bundles.see_back(step, self.result.steps[-1])
+        elif step.rollback:
+            self._bundles.see_back_with(answer["release"])
+
+    def _roll_back(self, step: StoryStep) -> Answer:
+        if self._bundles is not None:
+            self._bundles.see_on_its_way()
+        why = f"demo: {step.name}"
+        return self._follow("rollback", "--env", self._story.environment, "--yes", "--why", why).answer()
 
     def _deploy(self, step: StoryStep) -> Answer:
         if step.patch and step.commit:
@@ -233,8 +270,11 @@ class Player:
         """Wait until all answers are what the step left behind, then go on asking for a while."""
         assert self._load is not None
         answer = self._answers[step.name]
-        rollout = _rollout(answer, self._story.environment)
-        final = rollout["release" if answer["run"]["status"] == "succeeded" else "previous"]
+        final = self._serves
+        if step.bundle != "back":
+            # Where the app alone changes, nothing is rolled out.
+            rollout = _rollout(answer, self._story.environment)
+            final = self._serves = rollout["release" if answer["run"]["status"] == "succeeded" else "previous"]
         version = answer["release"]["model_version"]
 
         def settled(seen: Progress) -> bool:
@@ -273,12 +313,21 @@ class Player:
             result = next(r for r in self.result.steps if r.name == step.name)
             part, answer = counted[step.name], self._answers[step.name]
             result.sent, result.failed = part["sent"], part["failed"]
-            rollout = _rollout(answer, self._story.environment)
+            self._count_devices(result)
+            rollout = {} if step.bundle == "back" else _rollout(answer, self._story.environment)
             if step.candidate_may_fail:
                 result.rollback_seconds = rollback_seconds(part, rollout["release"])
             if step.model:
                 result.swap_seconds = swap_seconds(part, step.model, rollout["started"])
             self.result.broken += check_step(step, part, rollout, self._story.load.devices)
+
+    def _count_devices(self, result: StepResult) -> None:
+        if self._bundles is None:
+            return
+        fleet, step = self._bundles.fleet, result.name
+        sent, failed = fleet.sent[step], fleet.failed[step]
+        result.sent, result.failed = result.sent + sent, result.failed + failed
+        self.result.broken += check_fleet(step, sent, failed, fleet.examples.get(step, ""))
 
     def _follow(self, *words: str) -> ShipwayCommand:
         """A command whose progress is shown as it comes."""

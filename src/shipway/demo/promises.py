@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from shipway.core.contract.cohorts import is_within
 from shipway.demo.story import Months, StoryStep
 
 Figures = Mapping[str, Any]
@@ -30,6 +31,28 @@ def check_step(step: StoryStep, seen: Figures, rollout: Figures, devices: int) -
             f"{step.name}: {inside['devices']} of {devices} devices met {candidate} at a weight of {share:.0%}"
         )
     return broken
+
+
+def within_share(devices: Iterable[str], percent: float) -> list[str]:
+    """The devices that a share means."""
+    return [device for device in devices if is_within(device, percent)]
+
+
+def check_taken_back(step: StoryStep, ran: Collection[str], percent: float, left: int) -> list[str]:
+    """The promises that a bad bundle broke: `ran` are the devices that ran it, `left` is how many still do."""
+    broken = []
+    if not ran:
+        broken.append(f"{step.name}: no device ever ran the bundle, so nothing was shown")
+    if outside := set(ran) - set(within_share(ran, percent)):
+        broken.append(f"{step.name}: {len(outside)} devices beyond {percent:g} % met the bundle")
+    if left:
+        broken.append(f"{step.name}: {left} devices that call still have the bundle")
+    return broken
+
+
+def check_fleet(step: str, sent: int, failed: int, example: str) -> list[str]:
+    """The promise that devices' requests are answered."""
+    return [f"{step}: {failed} of {sent:,} requests of devices failed, such as: {example}"] if failed else []
 
 
 def check_replay(months: Months, played: Figures) -> list[str]:

@@ -22,6 +22,7 @@ class StepResult:
     failed: int = 0
     rollback_seconds: float | None = None
     swap_seconds: float | None = None
+    bundle_seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -40,12 +41,13 @@ class Result:
             "failed": sum(step.failed for step in self.steps),
             "rollback_seconds": _slowest([step.rollback_seconds for step in self.steps]),
             "model_swap_seconds": _slowest([step.swap_seconds for step in self.steps]),
+            "bundle_back_seconds": _slowest([step.bundle_seconds for step in self.steps]),
             "broken": self.broken,
         }  # fmt: skip
 
     def table(self) -> list[str]:
         """The table at the end, as lines."""
-        rows = [("step", "seconds", "requests", "failed", "rollback", "swap")]
+        rows = [("step", "seconds", "requests", "failed", "rollback", "swap", "bundle back")]
         rows += [
             (
                 s.name,
@@ -54,12 +56,13 @@ class Result:
                 f"{s.failed:,}",
                 _short(s.rollback_seconds),
                 _short(s.swap_seconds),
+                _short(s.bundle_seconds),
             )
             for s in self.steps
         ]
         total = self.as_json()
         seconds = sum(step.seconds for step in self.steps)
-        rows.append(("all", f"{seconds:.1f}", f"{total['sent']:,}", f"{total['failed']:,}", "", ""))
+        rows.append(("all", f"{seconds:.1f}", f"{total['sent']:,}", f"{total['failed']:,}", "", "", ""))
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
         lines = [_row(row, widths) for row in rows]
         rule = "─" * max(map(len, lines))

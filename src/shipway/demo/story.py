@@ -39,6 +39,13 @@ class LoadPolicy(_Strict):
     devices: int = Field(default=400, ge=1, le=10_000)
 
 
+class FleetPolicy(_Strict):
+    """Simulated devices with the app, where the environment serves one: they open it, and run the bundles they are given."""
+
+    devices: int = Field(ge=1, le=10_000)
+    rate: float = Field(default=50, gt=0, le=500, description="how often one of them opens the app, a second")
+
+
 class Training(_Strict):
     """How the model versions are made. `{python}` and `{output}` are filled in; the command runs in `folder`."""
 
@@ -49,13 +56,17 @@ class Training(_Strict):
 
 
 class StoryStep(_Strict):
-    """One step: the app as it is, a commit made from a patch, or the promotion of a model version."""
+    """One step: the app as it is, a commit made from a patch, the promotion of a model version, or a rollback."""
 
     name: Line
     tell: Line
     patch: Inside | None = None
     commit: Line | None = Field(default=None, description="subject of the commit; needs `patch`")
     model: str | None = None
+    rollback: bool = Field(default=False, description="back to the release before, while its bundle is on its way")
+    bundle: Literal["out", "back"] | None = Field(
+        default=None, description="what becomes of the release's bundle: every device runs it in the end, or none"
+    )
     kill_daemon: bool = Field(default=False, description="kill -9 while the first clients meet the candidate")
     ends: Literal["promoted", "rolled_back"] = "promoted"
     candidate_may_fail: bool = Field(default=False, description="requests of the candidate's cohort may fail")
@@ -63,13 +74,20 @@ class StoryStep(_Strict):
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
-        if self.patch and self.model:
-            raise ValueError("a step has a patch or a model, not both")
+        if sum((self.patch is not None, self.model is not None, self.rollback)) > 1:
+            raise ValueError("a step has a patch or a model or is a rollback, one of them")
         if bool(self.patch) != bool(self.commit):
             raise ValueError("patch and commit belong together")
         if self.candidate_may_fail and self.ends != "rolled_back":
             raise ValueError("candidate_may_fail belongs to a step that ends rolled_back")
+        if self.bundle and not self.patch:
+            raise ValueError("bundle belongs to a step with a patch")
         return self
+
+    @property
+    def is_reverted(self) -> bool:
+        """Whether its commit is taken back by another one afterwards."""
+        return self.ends == "rolled_back" or self.bundle == "back"
 
 
 class Months(_Strict):
@@ -92,6 +110,7 @@ class Story(_Strict):
     leave_out: tuple[str, ...] = Field(default=(), description="glob patterns of paths that are not copied")
     environment: str
     load: LoadPolicy = LoadPolicy()
+    fleet: FleetPolicy | None = Field(default=None, description="for an app that devices run")
     request: dict[str, JsonValue]
     settings: dict[str, JsonValue] = Field(default={}, description="laid over shipway.yaml in the copy")
     training: Training | None = Field(default=None, description="for an app with a model")
@@ -102,11 +121,13 @@ class Story(_Strict):
     def _whole(self) -> Self:
         read_question(self.request)
         first, *others = self.steps
-        if first.patch or first.model or first.ends != "promoted":
+        if first.patch or first.model or first.rollback or first.ends != "promoted":
             raise ValueError("steps.0: the first release has neither patch nor model and ends promoted")
         for n, step in enumerate(others, 1):
-            if not step.patch and not step.model:
-                raise ValueError(f"steps.{n}: needs a patch or a model")
+            if not step.patch and not step.model and not step.rollback:
+                raise ValueError(f"steps.{n}: needs a patch or a model, or is a rollback")
+            if step.bundle and not self.fleet:
+                raise ValueError(f"steps.{n}.bundle: there is no `fleet` to run it")
             trained = self.training.versions if self.training else {}
             if step.model and step.model not in trained:
                 allowed = ", ".join(trained) or "none is trained"

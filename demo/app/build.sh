@@ -1,0 +1,3 @@
+set -eu
+mkdir dist
+cp index.html app.js dist/
