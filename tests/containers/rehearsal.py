@@ -39,7 +39,7 @@ DEVICE = {
 }  # fmt: skip
 GIVEN_UP = 3
 """Tasks that fail before ECS's circuit breaker gives an image up, at the least."""
-PHASE, START, SWAP, CRASHES = 900.0, 300.0, 120.0, 240.0
+PHASE, START, SWAP, CRASHES = 1800.0, 300.0, 120.0, 240.0
 """Seconds that a phase of a build, the first answer, a model's change, and a crash that is given up may take."""
 
 Step = tuple[str, Callable[[], None]]
