@@ -26,7 +26,7 @@ from tools import cost, policies, report, terraform
 LISTS = terraform.INFRA / "tests"
 AT_ONCE = 2
 # Together these make every resource type, and render every policy as it will be.
-RENDERED = ("bootstrap", "app", "dev", "stage", "prod", "edge", "network", "pipeline")
+RENDERED = ("bootstrap", "app", "dev", "stage", "prod", "cdn", "edge", "network", "pipeline")
 OTHER_APP = LISTS / "other_app.yaml"
 OTHERS_VARIABLES = {
     "app": {

@@ -152,6 +152,7 @@ bill yet: there was no account to run it in. Taxes, support and discounts are le
 def _saving(price: dict[str, float]) -> str:
     gateway = (price["nat_gateway"] + price["public_address"]) * HOURS
     instance = (price["nat_instance"] + price["public_address"]) * HOURS
+    looks = 24 * 12 * 1.5 * price["build_minute"]
     six = 6 * ZONES * price["endpoint"] * HOURS
     return f"""## Where the money goes, and how to pay less
 
@@ -160,6 +161,7 @@ def _saving(price: dict[str, float]) -> str:
 - **Spot and ARM** outside of prod: a task for a quarter of the price. Prod runs on demand.
 - **Office hours.** In `minimal`, dev and stage run no tasks at night and at weekends.
 - **What never sleeps**: load balancers, NATs and databases. `minimal` shares the first two between dev and stage.
+- **App bundles.** While one is on its way to the devices of an environment, a look every five minutes is a build of a minute or two: some ${looks:.2f} a day. Otherwise they cost next to nothing: each task writes its counts twice a minute, some 43 cents a month for each task (S3's PUT, known, not looked up). CloudFront (`overrides = {{ bundles_cdn = true }}`) is paid by what devices load; its first terabyte a month is free (known, not looked up).
 - **A SageMaker endpoint** is the dearest single thing: opt for it, and for one instance, when the model needs it.
 - **Savings plans** pay once prod has run for some months: a year of Compute Savings Plan is some 20 % off Fargate on demand (known, not looked up). Nothing here buys one.
 """

@@ -118,12 +118,13 @@ def _prepare(root: Session, boundary: str) -> None:
     s3, ssm, ecs = root.client("s3"), root.client("ssm"), root.client("ecs")
     for bucket, key in (
         ("ml-models-bucket", "v1.0/metadata.json"), ("monitoring-bucket", "prod/capture/a.jsonl"),
-        ("releases", "r1.json"), ("artifacts", "source.zip"),
+        ("releases", "r1.json"), ("artifacts", "source.zip"), ("app-bundles-bucket", "1.0.0-4f53cda18c2b/bundle.zip"),
     ):  # fmt: skip
         s3.create_bucket(Bucket=f"ontime-{ACCOUNT}-{bucket}")
         s3.put_object(Bucket=f"ontime-{ACCOUNT}-{bucket}", Key=key, Body=b"x")
     for environment in ("dev", "prod"):
-        ssm.put_parameter(Name=f"/ontime/{environment}/model-version", Value="v1.0", Type="String")
+        for parameter, value in (("model-version", "v1.0"), ("app-bundles", '{"stable": "builtin"}')):
+            ssm.put_parameter(Name=f"/ontime/{environment}/{parameter}", Value=value, Type="String")
         ecs.create_cluster(clusterName=f"ontime-{environment}")
 
 

@@ -16,7 +16,9 @@ from shipway.cli.group import Group
 from shipway.cli.main import run as shipway
 from shipway.cli.main import shipway as program
 from tests.cli.worlds import OnAws
+from tests.doubles.aws import bundles
 from tests.model_folders import write_model
+from tests.pipeline.house import PHONE
 
 EVERY = ("sts:GetCallerIdentity",)
 """What every command asks first."""
@@ -39,19 +41,25 @@ def recorded() -> dict[str, list[str]]:
     """Each command → the operations that it makes, in the order in which each was made first."""
     found: dict[str, list[str]] = {}
     with _world() as world:
-        for typed in _typed(world):
-            called = world.aws.clients.called = []
-            code, said = _run(typed)
-            assert code in (0, 4), f"{typed}: {said}"
-            calls = found.setdefault(_command(typed), [])
-            calls += [call for call in dict.fromkeys(called) if call not in (*calls, *EVERY)]
+        _record(found, world, _typed(world))
+    with _world(apps={"phone": PHONE}) as world:
+        _record(found, world, _typed_of_bundles(world))
     return found
+
+
+def _record(found: dict[str, list[str]], world: OnAws, commands: Iterator[str]) -> None:
+    for typed in commands:
+        called = world.aws.clients.called = []
+        code, said = _run(typed)
+        assert code in (0, 4), f"{typed}: {said}"
+        calls = found.setdefault(_command(typed), [])
+        calls += [call for call in dict.fromkeys(called) if call not in (*calls, *EVERY)]
 
 
 def refused() -> dict[str, str]:
     """Each command that AWS has no notion of → what it says."""
     found: dict[str, str] = {}
-    with _world():
+    with _world(apps={"phone": PHONE}):
         for typed in REFUSED:
             code, said = _run(typed)
             assert code in (2, 3), f"{typed}: {said}"
@@ -66,8 +74,7 @@ REFUSED = (
     "features list --env dev", "features put weather a=1 --env dev", "features get weather JFK --env dev",
     "features delete weather JFK --env dev --yes --at 2020-07-04T11:00:00Z",
     "features join rows.csv out.csv --env dev --group weather --time at", "features compact --env dev",
-    "app list", "app show --env dev", "app devices --env dev", "app crashes --env dev", "app promote --env dev --yes",
-    "app split 1.0.0-4f53cda18c2b=10% --env dev --yes", "app pause --env dev", "app rollback --env dev --yes",
+    "app crashes --env dev",
     "up", "down --yes", "reload", "prune --yes",
 )  # fmt: skip
 
@@ -141,15 +148,23 @@ def _typed(world: OnAws) -> Iterator[str]:
     yield from ("secrets list --env prod", "secrets unset MAPS_API_KEY --env prod --yes", "app key --env prod")
 
 
+def _typed_of_bundles(world: OnAws) -> Iterator[str]:
+    """What is typed where there is an app that devices run."""
+    version = bundles.publish(world.aws.moto, world.aws.names, "a").version
+    yield f"app split {version}=10% --env dev --yes"
+    yield from ("app pause --env dev", "app list", "app show --env dev", "app devices --env dev")
+    yield from ("app promote --env dev --yes", "app rollback --env dev --yes")
+
+
 @contextlib.contextmanager
-def _world() -> Iterator[OnAws]:
-    """An app on AWS, in whose folder commands are typed."""
+def _world(**described: object) -> Iterator[OnAws]:
+    """An app on AWS, in whose folder commands are typed; `described` are further sections of shipway.yaml."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         root = Path(folder).resolve()
         patch.chdir(root)
         patch.setitem(wiring.TARGETS, "double", "tests.doubles.aws.target")
         patch.setenv("SHIPWAY_TARGET", "double")
-        world = OnAws(root, patch)
+        world = OnAws(root, patch, **described)
         try:
             yield world
         finally:

@@ -14,7 +14,7 @@ from shipway.aws.offering_records import OfferingRecords
 from shipway.aws.parameters import Parameters
 from shipway.aws.release_store import LostRace, ReleaseStore
 from shipway.core.apps.offering import Offering
-from shipway.core.contract.bundles import Bundle, BundleCounts, Offer, Running, Told, version_of
+from shipway.core.contract.bundles import BundleCounts, Offer, Running, Told
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.events import AuditEntry
 from shipway.core.rollouts.records import EnvironmentRecord
@@ -22,6 +22,7 @@ from shipway.wiring import bundle_program
 from shipway.wiring.aws_bundles import AppBundles
 from tests.aws.descriptions import with_bundles
 from tests.aws.rollout_bench import release
+from tests.doubles.aws.bundles import furnish, publish
 from tests.doubles.source import FakeSource
 
 ENVIRONMENT = "dev"
@@ -35,27 +36,14 @@ class OnAws:
         self.names: Names = names_of(self.app)
         self.store = ReleaseStore(calls, self.names)
         self.bundles = AwsBundles(calls, self.names, Parameters(calls))
-        calls.call("s3", "create_bucket", Bucket=self.names.bundles_bucket)
-        for name in self.app.environments:
-            first = Offer().text()
-            calls.call("ssm", "put_parameter", Name=self.names.offer(name), Value=first, Type="String")
-            rule = {"Name": self.names.looks_project(name), "ScheduleExpression": "rate(5 minutes)"}
-            calls.call("events", "put_rule", **rule, State="DISABLED")
+        furnish(calls, self.names, list(self.app.environments))
         self.store.add_release(lambda number: release(number, self.app, "2"))
         self.store.keep_history(EnvironmentRecord(ENVIRONMENT, history=("r1",)), None)
         self.desk = AppBundles(self.app, self.names, calls, self.store, source).desk()
 
     def publish(self, fill: str) -> str:
         """A bundle in the bucket; its version."""
-        bundle = Bundle(
-            version_of("1.0.0", fill * 64), fill * 64, "", 3, "1.0", "1.0.0", "c" * 40, float(int(fill, 16))
-        )
-        self.bundles._put(f"{bundle.version}/bundle.zip", b"zip")
-        digest = self.bundles._digest(f"{bundle.version}/bundle.zip")
-        text = Bundle(**{**{n: getattr(bundle, n) for n in Bundle.__dataclass_fields__}, "digest": digest}).text()
-        self.bundles._put(f"{bundle.version}/calls.json", b"{}")
-        self.bundles._put(f"{bundle.version}/metadata.json", text.encode())
-        return bundle.version
+        return publish(self.calls, self.names, fill).version
 
     def report(self, told: Told) -> None:
         """What a task wrote last."""

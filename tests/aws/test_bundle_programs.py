@@ -14,7 +14,7 @@ from shipway.aws.names import names_of
 from shipway.aws.parameters import Parameters
 from shipway.aws.release_store import ReleaseStore
 from shipway.core.apps.offering import Offering
-from shipway.core.contract.bundles import Bundle, Offer, read_offer, version_of
+from shipway.core.contract.bundles import Offer, read_offer, version_of
 from shipway.core.releases.release import Release
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder
@@ -26,6 +26,7 @@ from shipway.wiring import bundle_program, rollout_program
 from tests.aws.descriptions import with_bundles
 from tests.aws.doubles import Killed
 from tests.aws.rollout_bench import BACKEND, Bench
+from tests.doubles.aws.bundles import publish
 from tests.git_repository import Repository
 
 APP = with_bundles()
@@ -130,13 +131,8 @@ class Devices(Bench):
         self.wire.calls.clear()
 
     def _with_bundle(self, release: Release, fill: str) -> Release:
-        version, content = version_of("1.0.0", fill * 64), fill * 64
-        self.bundles._put(f"{version}/bundle.zip", b"zip")
-        digest = self.bundles._digest(f"{version}/bundle.zip")
-        bundle = Bundle(version, content, digest, 3, "1.0", "1.0.0", "c" * 40, 1.0)
-        self.bundles._put(f"{version}/metadata.json", bundle.text().encode())
-        self.bundles._put(f"{version}/calls.json", b"{}")
-        return replace(release, app_version=version, app_digest=content)
+        bundle = publish(self.calls, self.names, fill)
+        return replace(release, app_version=bundle.version, app_digest=bundle.content)
 
     def offer(self) -> Offer:
         return read_offer(self.ssm.values[self.names.offer(self.environment)])

@@ -15,7 +15,7 @@ from shipway.aws.told import Told, parse
 from shipway.core.description.app import App
 from shipway.core.errors import Refused, ShipwayError
 from shipway.core.rollouts.plan import Plan
-from tests.aws.descriptions import ontime, repositorys
+from tests.aws.descriptions import ontime, repositorys, with_bundles
 from tests.aws.rollout_bench import BACKEND, MODEL, Bench, release, told
 from tests.aws.shapes import request_findings
 
@@ -192,6 +192,23 @@ def test_a_task_finds_its_model_captures_and_neighbours_on_aws():
     backend = task_definition.task_definition(NAMES, told_of(APP, BACKEND), release("r1", APP, "2"), "prod", BACKEND)
     assert "http://ml-model-service:8080" == environment_of(backend)["MODEL_SERVICE_URL"]
     assert "s3://ontime-123456789012-monitoring-bucket/prod" == environment_of(backend)["LABELS"]
+
+
+def test_the_service_that_answers_devices_finds_bundles_and_the_offer():
+    """By address; devices load from the cache in front of it where there is one. No other service is told of them."""
+    app = with_bundles()
+    near = parse(json.dumps({**told(app, "prod", "updates"), "cdn": "https://d1.cloudfront.net"}), "x", "prod")
+    found = environment_of(
+        task_definition.task_definition(names_of(app), near, release("r1", app, "2"), "prod", "updates")
+    )
+    bucket = "s3://ontime-123456789012-app-bundles-bucket"
+    assert (bucket, f"{bucket}/counts/prod") == (found["APP_BUNDLES_BUCKET"], found["APP_BUNDLE_COUNTS"])
+    assert "ssm:///ontime/prod/app-bundles" == found["APP_BUNDLE_PARAMETER"]
+    assert "https://d1.cloudfront.net" == found["PUBLIC_URL"]
+    backend = task_definition.task_definition(
+        names_of(app), told_of(app, BACKEND), release("r1", app, "2"), "prod", BACKEND
+    )
+    assert [] == [name for name in environment_of(backend) if name.startswith(("APP_", "PUBLIC"))]
 
 
 def test_the_database_comes_without_a_password_and_names_the_secret_that_holds_it():

@@ -74,13 +74,14 @@ class OnMachine(World):
 class OnAws(World):
     """Over the desk of AWS; boto3's calls are answered by the double and by moto."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, **described: object) -> None:
+        """`described` are further sections of shipway.yaml."""
         take_nobodys(monkeypatch)
         self.root = root
         self._moto = mock_aws()
         self._moto.start()
         path = root / "shipway.yaml"
-        path.write_text(yaml.safe_dump({**DESCRIPTION, "aws": AWS}))
+        path.write_text(yaml.safe_dump({**DESCRIPTION, "aws": AWS, **described}))
         self.aws = WORLDS[root] = FakeAws(load(path))
         self.desk, _ = OverDouble(root).desk()
         for version in ("v1.0", "v1.1", "v1.2", "v1.3"):

@@ -59,9 +59,10 @@ def _timed(name: str) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
-    printed = getattr(error, "stdout", None) or ""
-    wrong = getattr(error, "stderr", None) or ""
-    return "\n".join(filter(None, (str(error), printed[-3000:], wrong[-3000:])))
+    # What a program printed before its time was over is bytes, whatever it was asked for.
+    printed = (getattr(error, name, None) or "" for name in ("stdout", "stderr"))
+    texts = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in printed)
+    return "\n".join(filter(None, (str(error)[-3000:], *(text[-3000:] for text in texts))))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,14 @@ class Emulator:
 
     def ask(self, host: str, method: str, path: str, body: object = None) -> tuple[int, dict[str, str], Any]:
         """What the load balancer of that host name answers: status, headers, JSON or text. Status 0: no answer."""
+        status, headers, text = self.answer(host, method, path, body)
+        try:
+            return status, headers, json.loads(text) if status else None
+        except ValueError:
+            return status, headers, text.decode(errors="replace")
+
+    def answer(self, host: str, method: str, path: str, body: object = None) -> tuple[int, dict[str, str], bytes]:
+        """The same as bytes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             sent = None if body is None else json.dumps(body).encode()
@@ -55,14 +63,10 @@ class Emulator:
             answer = connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException):
-            return 0, {}, None
+            return 0, {}, b""
         finally:
             connection.close()
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        try:
-            return answer.status, headers, json.loads(text)
-        except ValueError:
-            return answer.status, headers, text.decode(errors="replace")
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, text
 
 
 @contextmanager

@@ -32,10 +32,14 @@ from tests.waiting import wait_for
 
 ENVIRONMENT, FIRST, SECOND = "dev", "v1.0", "v1.1"
 FLIGHT = {"origin": "JFK", "destination": "LAX", "carrier": "B6", "departure": "2013-07-04T08:15"}
-BACKEND, MODEL = "backend-api", "ml-model-service"
+BACKEND, MODEL, UPDATES = "backend-api", "ml-model-service", "app-updates"
+DEVICE = {
+    "device_id": "00000000-0000-4000-8000-000000000001", "version_name": "builtin", "version_build": "99.0.0",
+    "version_code": "1", "custom_id": "", "platform": "android", "is_prod": True,
+}  # fmt: skip
 GIVEN_UP = 3
 """Tasks that fail before ECS's circuit breaker gives an image up, at the least."""
-PHASE, START, SWAP, CRASHES = 900.0, 300.0, 120.0, 240.0
+PHASE, START, SWAP, CRASHES = 1800.0, 300.0, 120.0, 240.0
 """Seconds that a phase of a build, the first answer, a model's change, and a crash that is given up may take."""
 
 Step = tuple[str, Callable[[], None]]
@@ -53,16 +57,19 @@ class Rehearsal:
         self._app = parse(described)
         self._names = names_of(self._app)
         self._artifacts: dict[str, Artifact] = {}
+        self._bundle = ""
         furniture = furnish(aws, self._names, self._app, ENVIRONMENT)
         self._tasks = Tasks(aws, engine, self._names, ENVIRONMENT, furniture)
 
     def steps(self) -> Iterator[Step]:
         """Each with the sentence that holds once it is done."""
-        yield "both buildspecs test, build and push; the digests handed on are ECR's", self._build
+        yield "the services' buildspecs test, build and push; the digests handed on are ECR's", self._build
         yield "the same commit again is found in ECR and builds nothing", self._build_again
         yield f"two versions of the model lie in S3, and the parameter says {FIRST}", self._publish
         yield f"/api/predict is answered over the load balancer, by {FIRST}", self._start
         yield f"a promoted {SECOND} is served without a new task, and no request fails", self._promote
+        yield "the bundle's build puts it into S3, and the same commit again builds nothing", self._build_bundle
+        yield "a bundle promoted from outside is offered to a device, loaded whole, and counted", self._offer
         yield "an image that crashes is given up, and the old task goes on serving", self._crash
 
     def seen(self) -> str:
@@ -83,7 +90,7 @@ class Rehearsal:
     # -- builds -----------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        for service in (BACKEND, MODEL):
+        for service in (BACKEND, MODEL, UPDATES):
             outcome = self._built(service)
             handed_on = json.loads(outcome.artifacts["build-output.json"])
             images = self._aws.client("ecr").describe_images(repositoryName=self._names.repository(service))
@@ -169,7 +176,7 @@ class Rehearsal:
         return packaged.output_folder("package")
 
     def _start(self) -> None:
-        for service in (MODEL, BACKEND):
+        for service in (MODEL, BACKEND, UPDATES):
             self._tasks.create(service, self._tasks.register(self._release("r1"), service))
         started = time.monotonic()
         wait_for(lambda: self._served() == FIRST, f"{FIRST} is served", seconds=START)
@@ -178,18 +185,72 @@ class Rehearsal:
     def _promote(self) -> None:
         before = {service: self._tasks.seen(service).keys() for service in (BACKEND, MODEL)}
         with self._asking() as asked:
-            words = ("--target", "aws", "model", "promote", SECOND, "--env", ENVIRONMENT, "--yes")
-            done = subprocess.run(
-                [sys.executable, "-m", "shipway", *words], cwd=self._app_folder, env=os.environ | self._aws.variables,
-                capture_output=True, text=True, timeout=SWAP, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, f"shipway {' '.join(words)}: {done.stdout}{done.stderr}"
+            self._shipway("model", "promote", SECOND, "--env", ENVIRONMENT, "--yes")
             told = time.monotonic()
             wait_for(lambda: self._served() == SECOND, f"{SECOND} is served", seconds=SWAP)
             print(f"  {SECOND} was served {time.monotonic() - told:.1f} s after the command's end", flush=True)
             wait_for(lambda: asked[SECOND] > 20, f"{SECOND} goes on serving", seconds=SWAP)
         assert {service: self._tasks.seen(service).keys() for service in (BACKEND, MODEL)} == before
         assert {FIRST, SECOND} == asked.keys(), asked
+
+    def _build_bundle(self) -> None:
+        """CodeBuild's program in the place of the buildspec, whose first phase only installs it."""
+        (name,) = self._app.apps
+        for said in ("built", "unchanged"):
+            clone = self._clone(name)
+            shutil.rmtree(clone, ignore_errors=True)
+            subprocess.run(["git", "clone", "--quiet", self._app_folder, clone], check=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "shipway.wiring.bundle_program", "build", "--app", name], cwd=clone,
+                env=os.environ | self._aws.variables, capture_output=True, text=True, timeout=PHASE, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert said in done.stderr, done.stderr
+            output = json.loads((clone / "build-output.json").read_text())
+        self._bundle = str(output["version"])
+        print(f"  {name}: {self._bundle}", flush=True)
+
+    def _offer(self) -> None:
+        wait_for(lambda: self._asked_for().get("kind") == "up_to_date", "a device is answered", seconds=START)
+        self._shipway("app", "promote", self._bundle, "--env", ENVIRONMENT, "--yes")
+        promoted = time.monotonic()
+        wait_for(lambda: self._asked_for().get("version") == self._bundle, "it is offered", seconds=SWAP)
+        print(f"  offered {time.monotonic() - promoted:.1f} s after the command's end", flush=True)
+        host = self._tasks.furniture.host
+        url = self._asked_for()["url"]
+        status, headers, content = self._aws.answer(host, "GET", url[url.index("/ota/") :])
+        place = {"Bucket": self._names.bundles_bucket, "Key": f"{self._bundle}/bundle.zip"}
+        plain = self._aws.client("s3").get_object(**place)["Body"].read()
+        # AES-128-CBC fills up to whole blocks; what it is can be read with the public key alone.
+        assert (200, len(plain) // 16 * 16 + 16) == (status, len(content)), headers
+        first_word = {
+            "device_id": DEVICE["device_id"],
+            "version": self._bundle,
+            "session_id": "s",
+            "file": "index.html",
+        }
+        self._aws.ask(host, "POST", "/ota/updates", DEVICE | {"version_name": self._bundle})
+        assert 200 == self._aws.ask(host, "POST", "/ota/started", first_word)[0]
+
+        def counted() -> bool:
+            counts = json.loads(self._shipway("app", "show", "--env", ENVIRONMENT, "--json"))["counts"]
+            return bool(counts) and counts.get(self._bundle, {}).get("started") == 1
+
+        wait_for(counted, "the device is counted", seconds=SWAP)
+
+    def _asked_for(self) -> dict[str, Any]:
+        """What the device is told to have; empty while nothing answers, or where it asks too often."""
+        status, _, body = self._aws.ask(self._tasks.furniture.host, "POST", "/ota/updates", DEVICE)
+        return dict(body) if status == 200 else {}
+
+    def _shipway(self, *words: str) -> str:
+        """What the command line over the emulator prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "shipway", "--target", "aws", *words], cwd=self._app_folder,
+            env=os.environ | self._aws.variables, capture_output=True, text=True, timeout=SWAP, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"shipway {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     def _crash(self) -> None:
         before = self._tasks.seen(BACKEND)
@@ -263,16 +324,17 @@ class Rehearsal:
     def _checked_out(self) -> bytes:
         """The commit that is checked out here, with a shipway.yaml for the emulator; that file's text.
 
-        Its account is the emulator's. No container can be had for PostgreSQL, so the backend's task has a database of
-        its own, which it migrates as it starts.
+        Its account is the emulator's. No container can be had for PostgreSQL, so tasks have a database of their own, which
+        they migrate as they start.
         """
         subprocess.run(["git", "clone", "--quiet", ROOT, self._app_folder], check=True)
         file = self._app_folder / "shipway.yaml"
         described = yaml.safe_load(file.read_text())
         described["aws"] |= {"account": ACCOUNT, "region": REGION}
-        backend = described["services"][BACKEND]
-        del backend["database"], backend["before_traffic"]
-        backend["command"] = f"sh -c 'python -m backend_api.migrate && exec {backend['command']}'"
+        for service in described["services"].values():
+            if "database" in service:
+                del service["database"]
+                service["command"] = f"sh -c '{service.pop('before_traffic')} && exec {service['command']}'"
         text = yaml.safe_dump(described, sort_keys=False).encode()
         file.write_bytes(text)
         author = ("-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.com", "-c", "commit.gpgsign=false")

@@ -1,19 +1,26 @@
-"""What the pipeline relies on of bundles: of those of this machine, and of the tests' own."""
+"""What the pipeline relies on of bundles: of those of this machine, of those in S3 (moto), and of the tests' own."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+from moto import mock_aws
 
+from shipway.aws.bundles import AwsBundles
+from shipway.aws.calls import Calls as AwsCalls
+from shipway.aws.names import Names
+from shipway.aws.parameters import Parameters
 from shipway.core.apps.gate import CalledApi, Foreseen
 from shipway.core.contract.bundles import Bundle, Offer
 from shipway.core.description.device_app import Calls, DeviceApp
 from shipway.core.errors import Refused, ShipwayError, UsageError
 from shipway.core.ports.building import Bundles
+from shipway.core.ports.telling import Tell
 from shipway.core.releases.release import Commit
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder
@@ -37,7 +44,7 @@ Committed = Callable[[str, "tuple[str, ...] | None"], tuple[Commit, DeviceApp]]
 class Build:
     """Builds a commit whose app has this text. It calls nothing, or `GET /ask`, which may be `optional`."""
 
-    bundles: Bundles
+    bundles: Builder
     committed: Committed
 
     def __call__(self, text: str, optional: tuple[str, ...] | None = None) -> Bundle:
@@ -49,9 +56,43 @@ class Build:
         return self.bundles.foresee(commit, "phone", app)
 
 
-@pytest.fixture(params=["in memory", "this machine"])
+@dataclass(frozen=True)
+class _BuiltHere:
+    """Builds on this machine, and puts what was built into S3."""
+
+    here: Bundles
+    there: AwsBundles
+    folder: Path
+
+    def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle:
+        return self.there.add(self.folder / self.here.build(commit, name, app, tell).version)
+
+    def foresee(self, commit: Commit, name: str, app: DeviceApp) -> Foreseen:
+        return self.here.foresee(commit, name, app)
+
+
+class Builder(Protocol):
+    """What a build is asked of."""
+
+    def build(self, commit: Commit, name: str, app: DeviceApp, tell: Tell) -> Bundle: ...
+    def foresee(self, commit: Commit, name: str, app: DeviceApp) -> Foreseen: ...
+
+
+@pytest.fixture
+def s3() -> Iterator[AwsBundles]:
+    """Bundles in S3, before anything was offered."""
+    names = Names("ontime", "123456789012", "us-east-1")
+    with mock_aws():
+        calls = AwsCalls(names.region)
+        calls.call("s3", "create_bucket", Bucket=names.bundles_bucket)
+        for environment in ("dev", "prod"):
+            calls.call("ssm", "put_parameter", Name=names.offer(environment), Value="none", Type="String")
+        yield AwsBundles(calls, names, Parameters(calls))
+
+
+@pytest.fixture(params=["in memory", "this machine", "s3"])
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bundles, Build]:
-    """Each of the two, where nothing answers devices."""
+    """Each of them, where nothing answers devices. What lies in S3 was built on this machine."""
     if request.param == "in memory":
         fake = FakeBundles()
         fake.counts = None
@@ -74,6 +115,10 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Bundles, Build
         calls = {} if optional is None else {"web": Calls(document="api.json", optional=optional)}
         return source.resolve(commit), APP.model_copy(update={"calls": calls})
 
+    if request.param == "s3":
+        there: AwsBundles = request.getfixturevalue("s3")
+        built = _BuiltHere(bundles, there, bucket.folder)
+        return there, Build(built, committed)
     return bundles, Build(bundles, committed)
 
 

@@ -22,7 +22,7 @@ run "all_that_exists_once" {
     error_message = "a pipeline for each environment, a repository for each service"
   }
   assert {
-    condition     = toset(keys(module.buckets)) == toset(["models", "training", "monitoring", "releases", "artifacts"])
-    error_message = "the three buckets of the model's life, releases and artifacts"
+    condition     = toset(keys(module.buckets)) == toset(["models", "training", "monitoring", "releases", "artifacts", "bundles"])
+    error_message = "the three buckets of the model's life, releases, artifacts and bundles"
   }
 }

@@ -29,6 +29,7 @@ from shipway.core.releases.release import Artifact, Release
 from shipway.core.rollouts.machine import State
 from shipway.core.rollouts.plan import ALL, make_plan
 from shipway.core.rollouts.records import EnvironmentRecord, RolloutRecord
+from tests.doubles.aws import bundles
 from tests.doubles.aws.clients import Answered, Clients
 from tests.model_folders import write_model
 
@@ -108,6 +109,8 @@ class FakeAws:
             for service in app.services:
                 told = self._told(environment, service)
                 moto.call("ssm", "put_parameter", Name=self.names.told(environment, service), Value=told, Type="String")
+        if app.apps:
+            bundles.furnish(moto, self.names, list(app.environments))
         self.lines: dict[str, list[Json]] = {
             self.names.log_group(environment, name, service.log_group): []
             for environment in app.environments
