@@ -48,7 +48,7 @@ roles:
 """
 SERVICE_KEYS = (
     "path, include, command, test, lock, test_lock, routes, health, ready, probes, model, baked, uses, env, before_traffic, "
-    "check_host, answer_timeout, largest_body, longest_session, "
+    "check_host, answer_timeout, largest_body, longest_session, idempotent, origins, "
     "start_timeout, drain_timeout, openapi, secrets, feature_store, database, cpu, memory, log_group"
 )
 
@@ -219,6 +219,12 @@ def test_a_large_file_is_not_read_whole(tmp_path: Path) -> None:
             "path: web",
             "path: web\n    env: {X: 'a{dta}'}",
             "5: services.web.env.X: no placeholder {dta}; allowed: {port}, {host}, {data}, {bucket}, {buckets}, {environment}",
+        ),
+        (
+            "path: web",
+            "path: web\n    origins: [https://shop.example/]",
+            "5: services.web.origins[0]: found 'https://shop.example/'; expected an origin, such as "
+            "https://shop.example or capacitor://localhost",
         ),
         (
             "path: web",

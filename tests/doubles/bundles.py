@@ -86,6 +86,11 @@ class FakeBundles(Bundles):
             raise ShipwayError(f"nothing in {environment} answers devices")
         return self.counts
 
+    def failures(self, environment: str) -> Mapping[str, int]:
+        if self.counts is None:
+            raise ShipwayError(f"nothing in {environment} answers devices")
+        return {version: one.failed + one.errors for version, one in self.counts.versions.items()}
+
     def crashes(self, environment: str) -> Crashes:
         self.told(environment)
         return self.errors

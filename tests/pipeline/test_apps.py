@@ -217,6 +217,40 @@ def test_looks_are_as_far_apart_as_steps_allow(house: House, devices: Devices) -
         assert expected == asked[0]
 
 
+def test_bad_news_is_looked_at_soon(house: House, devices: Devices) -> None:
+    """Within a second, though looks are ten seconds apart; good news and what is known already wait for their time.
+
+    Where counting takes long, three times as long passes before it is done again.
+    """
+    steady, looks, takes = [0.0], [0], [0.0]
+    told = house.bundles.told
+
+    def counted(environment: str) -> Told:
+        looks[0] += 1
+        steady[0] += takes[0]
+        return told(environment)
+
+    house.described = with_rollout(step_wait=4 * 3600.0)
+    version = devices.deploy("c1")
+    house.bundles.told = counted  # type: ignore[method-assign]
+    offerings = Offerings(house.store, house.bundles, house.parts.clock, lambda: steady[0])
+
+    def looked(seconds: float, failed: int, started: int = 100) -> int:
+        house.bundles.counts = Told({version: BundleCounts(200, started, failed)})
+        before = looks[0]
+        steady[0] += seconds
+        offerings.tend()
+        return looks[0] - before
+
+    assert [1, 1] == [looked(0.0, 0), looked(0.5, 1)]
+    assert [0, 0] == [looked(0.5, 1), looked(0.5, 1, started=150)]
+    takes[0] = 1.0
+    assert [1, 0, 0, 1] == [looked(0.5, 2), looked(1.0, 3), looked(0.5, 3), looked(0.6, 3)]
+    takes[0] = 0.0
+    assert 1 == looked(5.0, 60)
+    assert [version] == list(devices.offer().taken_back)
+
+
 def test_what_the_loop_changes_meanwhile_is_no_fault(house: House, devices: Devices) -> None:
     """A look that writes the next record while a run tells devices of the one before fails no run."""
     offer = house.bundles.offer

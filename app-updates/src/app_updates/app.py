@@ -59,6 +59,7 @@ class Endpoints:
             Route("/health", self.health, methods=["GET"]),
             Route("/ready", self.ready, methods=["GET"]),
             Route("/bundles", self.bundles, methods=["GET"]),
+            Route("/failures", self.failures, methods=["GET"]),
             Route("/taken-back", self.taken_back, methods=["GET"]),
             Route("/crashes", self.crashes, methods=["GET"]),
         ]
@@ -183,6 +184,10 @@ class Endpoints:
         now = self._clock()
         told = await asyncio.to_thread(self._store.in_transaction, lambda connection: counts.told(connection, now))
         return Response(told.text(), media_type="application/json")
+
+    async def failures(self, _request: Request) -> Response:
+        """How often devices told something bad of each bundle: what has grown is worth a look at the counts."""
+        return JSONResponse({"versions": await asyncio.to_thread(self._store.in_transaction, counts.failed)})
 
     async def taken_back(self, _request: Request) -> Response:
         return JSONResponse({"devices": await asyncio.to_thread(self._store.in_transaction, counts.taken_back)})

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, case, func, select
 
 from app_updates.contract.bundles import BundleCounts, Running, Told
 from app_updates.rules import OTHER
-from app_updates.tables import crash_devices, crashes, devices, trials, vitals
+from app_updates.tables import crash_devices, crashes, devices, failures, trials, vitals
 
 _LATELY = 7 * 86_400.0
 _MOST_VERSIONS = 200
@@ -51,6 +51,12 @@ def told(connection: Connection, now: float) -> Told:
         {version: Running(int(number), float(seen)) for version, number, seen in running if version != OTHER},
         {native: int(number) for native, number in active if native},
     )
+
+
+def failed(connection: Connection) -> dict[str, int]:
+    """How often devices told something bad of each version, as `GET /failures` tells it."""
+    query = select(failures).order_by(failures.c.times.desc()).limit(_MOST_VERSIONS)
+    return {row.version: int(row.times) for row in connection.execute(query)}
 
 
 def taken_back(connection: Connection) -> list[dict[str, object]]:

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app_updates.contract.bundles import BUILTIN
 from app_updates.rules import Device, Trial
-from app_updates.tables import crash_devices, crashes, devices, trials, vitals
+from app_updates.tables import crash_devices, crashes, devices, failures, trials, vitals
 from app_updates.telemetry import Crash, Vital
 
 log = logging.getLogger(__name__)
@@ -150,6 +150,7 @@ class Store:
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["device", "version"], set_=values), changed
             )
+        self._keep_failures(connection, before, known.values())
         self._keep_crashes(connection, visits)
         self._keep_vitals(connection, visits.values())
         return done
@@ -165,6 +166,20 @@ class Store:
         for row in connection.execute(select(trials).where(trials.c.device.in_(ids))).mappings():
             known[row["device"]].trials[row["version"]] = Trial(**{name: row[name] for name in _TRIAL})
         return known
+
+    def _keep_failures(
+        self, connection: Connection, before: Mapping[tuple[str, str], Trial], known: Iterable[Device]
+    ) -> None:
+        """In one order, as for crashes. What was bad already is not told again."""
+        times: Counter[str] = Counter()
+        for key, trial in _trials(known):
+            old = before.get(key, Trial(trial.version))
+            times[trial.version] += (trial.failed_at is not None and old.failed_at is None) + trial.errors - old.errors
+        rows = [{"version": version, "times": number} for version, number in sorted(times.items()) if number > 0]
+        if rows:
+            statement = self._insert(failures)
+            more = {"times": failures.c.times + statement.excluded.times}
+            connection.execute(statement.on_conflict_do_update(index_elements=["version"], set_=more), rows)
 
     def _keep_crashes(self, connection: Connection, visits: Mapping[str, Visit]) -> None:
         """In one order, as tasks add to the same rows: they never wait for one another in a ring."""

@@ -46,6 +46,14 @@ trials = Table(
     Index("app_trials_version", "version"),
 )
 
+# How often devices told something bad of a version: cheap to ask for, where the counts take a look at all devices.
+failures = Table(
+    "app_failures",
+    metadata,
+    Column("version", String(60), primary_key=True),
+    Column("times", Integer, nullable=False),
+)
+
 crashes = Table(
     "app_crashes",
     metadata,

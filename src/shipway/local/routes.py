@@ -143,6 +143,8 @@ def _services(app: App) -> tuple[ServiceRoutes, ...]:
             answer_timeout=service.answer_timeout,
             largest_body=service.largest_body,
             longest_session=service.longest_session,
+            idempotent=service.idempotent,
+            origins=service.origins,
         )
         for name, service in sorted(app.services.items())
     )

@@ -31,12 +31,8 @@ from shipway.core.events import PLATFORM, AuditEntry, Event, EventKind
 from shipway.core.ports.building import Bundles
 from shipway.core.ports.state import Records
 from shipway.core.releases.release import Release
+from shipway.pipeline.bundle_looks import BundleLooks
 from shipway.pipeline.clock_jumps import ClockJumps
-
-QUIET = 10.0
-"""The most seconds from one look to the next at an environment."""
-_LOOKS_OF_A_STEP = 1000
-"""How often the bundle on its way is looked at within a step: each look has its devices counted, all of them."""
 
 
 class Offerings:
@@ -56,7 +52,7 @@ class Offerings:
         self._jumps = ClockJumps(clock, steady)
         # Held from reading a record until devices are told, so that the newest record wins.
         self._telling = threading.Lock()
-        self._looked: dict[str, float] = {}
+        self._looks = BundleLooks(bundles, steady)
         self._unasked: dict[str, float] = {}
 
     def of(self, environment: str) -> Offering:
@@ -169,22 +165,21 @@ class Offerings:
             try:
                 if jump:
                     self._store.change(Offering, offering.environment, lambda one: moved(one, jump))
-                self._tend(offering)
+                if self._looks.begin(offering):
+                    self._look(offering.environment)
+                    self._looks.end(offering.environment)
             except (ShipwayError, OSError) as error:
                 failed = error
         if failed is not None:
             raise failed
 
-    def _tend(self, offering: Offering) -> None:
-        name, steady = offering.environment, self._steady()
-        if steady - self._looked.get(name, -QUIET) < _pause(offering):
-            return
-        self._looked[name] = steady
+    def _look(self, name: str) -> None:
         # Where a crash or a full disk came between the record and the parameter.
         self.tell(name)
         told = self.told(name)
         if told is not None:
             self._unasked.pop(name, None)
+        steady = self._steady()
         unasked = 0.0 if told is not None else steady - self._unasked.setdefault(name, steady)
         with self._store.transaction():
             before = self.of(name)
@@ -250,8 +245,7 @@ class Offerings:
         try:
             self._bundles.offer(environment, wanted)
         except BaseException:
-            # The next look tries again.
-            self._looked.pop(environment, None)
+            self._looks.again(environment)
             raise
         return wanted
 
@@ -269,12 +263,6 @@ class Offerings:
 
     def _audit(self, who: str, action: str, environment: str, why: str, detail: Mapping[str, object]) -> None:
         self._store.add_audit(AuditEntry(self._clock(), who, action, environment, why, detail))
-
-
-def _pause(offering: Offering) -> float:
-    """The least seconds from one look at the offering to the next."""
-    candidate = offering.candidate
-    return min(QUIET, candidate.policy.step_wait / _LOOKS_OF_A_STEP) if candidate is not None else QUIET
 
 
 def _goes(candidate: Candidate) -> str:

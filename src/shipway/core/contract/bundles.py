@@ -252,6 +252,16 @@ def read_told(text: str | bytes) -> Told:
     )
 
 
+def read_failures(text: str | bytes) -> dict[str, int]:
+    """How often devices told something bad of each version, as a body of `GET /failures` says. Raises BundlesError."""
+    versions = _object(text, "failures").get("versions")
+    if not isinstance(versions, dict) or len(versions) > _MOST_VERSIONS:
+        raise _wrong("versions", versions, f"a number for each of at most {_MOST_VERSIONS:,} versions")
+    return {
+        _version("versions", version, builtin=True): _count("versions", times) for version, times in versions.items()
+    }
+
+
 def _devices(active: object) -> dict[str, int]:
     if not isinstance(active, dict) or len(active) > _MOST_VERSIONS:
         raise _wrong("active", active, f"the number of devices for each of at most {_MOST_VERSIONS:,} native versions")

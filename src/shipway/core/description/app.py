@@ -24,6 +24,7 @@ from shipway.core.description.values import (
     Days,
     Host,
     Name,
+    Origin,
     Percent,
     Port,
     RequestPath,
@@ -80,6 +81,10 @@ class Service(Strict):
         ge=1,
         le=7 * 86400,
         description="a WebSocket's silence, and any session once the router has other routes",
+    )
+    idempotent: bool = Field(default=False, description="whether every request of it may be carried out twice")
+    origins: tuple[Origin, ...] = Field(
+        default=(), max_length=20, description="of pages that call it, which may read the router's own errors"
     )
     start_timeout: Seconds = 60.0
     drain_timeout: Seconds = 30.0

@@ -13,6 +13,9 @@ NAME = r"^[a-z][a-z0-9-]{0,39}$"
 HOST = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$"
 """A name or an IPv4 address, and maybe a port."""
 
+ORIGIN = r"^[a-z][a-z0-9+.-]{0,19}://[A-Za-z0-9.-]{1,100}(?::[0-9]{1,5})?$"
+"""Scheme, host and maybe a port, as browsers and web views send it: `https://localhost`, `capacitor://localhost`."""
+
 _SIZES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -54,10 +57,18 @@ def _host(value: object) -> object:
     return value
 
 
+def _origin(value: object) -> object:
+    """Scheme, host and maybe a port."""
+    if not isinstance(value, str) or not re.fullmatch(ORIGIN, value):
+        raise ValueError("expected an origin, such as https://shop.example or capacitor://localhost")
+    return value
+
+
 Seconds = Annotated[float, Field(ge=0, le=30 * 86400), BeforeValidator(seconds)]
 Days = Annotated[float, Field(ge=0, le=3650 * 86400), BeforeValidator(seconds)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Host = Annotated[str, BeforeValidator(_host)]
+Origin = Annotated[str, BeforeValidator(_origin)]
 Percent = Annotated[float, Field(ge=0, le=100), BeforeValidator(_share)]
 Name = Annotated[str, Field(pattern=NAME)]
 STORED = {"stored": True}

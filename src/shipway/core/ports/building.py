@@ -91,5 +91,11 @@ class Bundles(Protocol):
     def told(self, environment: str) -> Told:
         """What became of bundles there, asked of what answers the devices. Raises ShipwayError where nothing answers."""
 
+    def failures(self, environment: str) -> Mapping[str, int]:
+        """How often devices there told something bad of each bundle: cheap to ask, where `told` counts all devices.
+
+        Raises as `told`, and where what answers devices does not say it.
+        """
+
     def crashes(self, environment: str) -> Crashes:
         """What devices there told of errors, at the places of the app's sources where maps say them. Raises as `told`."""

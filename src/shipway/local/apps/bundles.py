@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from shipway.core.apps.crashes import Crash, Crashes, frames, read_crashes
 from shipway.core.apps.gate import CalledApi, Foreseen
-from shipway.core.contract.bundles import Bundle, BundlesError, Offer, Told, read_offer, read_told
+from shipway.core.contract.bundles import Bundle, BundlesError, Offer, Told, read_failures, read_offer, read_told
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import ShipwayError
 from shipway.core.ports.building import Bundles
@@ -70,6 +70,9 @@ class LocalBundles(Bundles):
 
     def told(self, environment: str) -> Told:
         return self._asked(environment, "/bundles", lambda body: read_told(json.dumps(body)))
+
+    def failures(self, environment: str) -> Mapping[str, int]:
+        return self._asked(environment, "/failures", lambda body: read_failures(json.dumps(body)))
 
     def crashes(self, environment: str) -> Crashes:
         found = self._asked(environment, "/crashes", read_crashes)

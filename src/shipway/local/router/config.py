@@ -245,6 +245,8 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     uri_too_long = json_error(414, "uri_too_long", f"the path may have at most {LARGEST_HEAD} bytes")
     too_long = json_error(431, "headers_too_large", most)
     limits = "\n".join(_limit(service) for service in environment.services)
+    origins = "".join(_origin(service) for service in environment.services)
+    cors = origins + _CORS if origins else ""
     # HTTP/1.1 says that a body comes, HTTP/2 does not before it comes. Over HTTP/2 the way round also refuses the
     # declared length, because an answer of this frontend's own would be overtaken by the reset of its upload.
     counted = (
@@ -282,7 +284,7 @@ def _frontend(environment: EnvironmentTopology, surroundings: Surroundings) -> s
     http-request set-var(txn.side) var(txn.split),field(1,:) if {{ var(txn.cohort),sub(txn.weight) lt 0 }}
     # A release may bring other paths: the side is known first, so nobody is sent to a service that his side lacks.
 {choose}
-{limits}
+{cors}{limits}
     http-request return {json_error(413, "too_large", _LIMIT)} if {_TOO_LARGE}{at_once}
     http-request return {json_error(404, "not_found", f"no service answers this path; routes: {allowed}")} if !chosen
     # The service's time begins once the request is here: a small body is waited for, so that a slow client costs no
@@ -319,6 +321,39 @@ def _check(service: ServiceRoutes) -> str:
     http-check expect status 200"""
 
 
+def _retries(service: ServiceRoutes) -> str:
+    """A request that a task may have carried out already is sent to another one only where that does no harm."""
+    if service.idempotent:
+        return ""
+    return "    http-request disable-l7-retry unless METH_GET or { req.fhdr(idempotency-key) -m found }\n"
+
+
+def _origin(service: ServiceRoutes) -> str:
+    """Notes the page that asks, if it is one that may read what the router itself answers for the service."""
+    if not service.origins:
+        return ""
+    chosen = f"{{ var(txn.service) -m str {service.name} }}{_on(service)}"
+    allowed = " ".join(service.origins)
+    return (
+        f"    http-request set-var(txn.origin) req.fhdr(origin) if {chosen} {{ req.fhdr(origin) -m str {allowed} }}\n"
+    )
+
+
+_CORS = """    # For pages of other origins, which see of an error without these headers no more than that there was one. Asked
+    # whether they may ask (OPTIONS) while nothing answers, they may: the error is the answer to what they ask then.
+    http-request set-var(txn.asked) req.fhdr(access-control-request-method) if METH_OPTIONS { var(txn.origin) -m found }
+    http-request set-var(txn.headers) req.fhdr(access-control-request-headers) if { var(txn.asked) -m found }
+    acl cors var(txn.origin) -m found
+    acl answered res.fhdr(access-control-allow-origin) -m found
+    http-after-response set-status 200 if cors !answered { var(txn.asked) -m found } { status ge 500 }
+    http-after-response set-header access-control-allow-methods %[var(txn.asked)] if cors !answered { var(txn.asked) -m found }
+    http-after-response set-header access-control-allow-headers %[var(txn.headers)] if cors !answered { var(txn.headers) -m found }
+    http-after-response set-header access-control-expose-headers "retry-after, x-request-id" if cors !answered
+    http-after-response add-header vary origin if cors !answered
+    http-after-response set-header access-control-allow-origin %[var(txn.origin)] if cors !answered
+"""
+
+
 def _timeouts(service: ServiceRoutes) -> str:
     answer, session = math.ceil(service.answer_timeout * 1000), math.ceil(service.longest_session * 1000)
     return f"    timeout server {answer}ms\n    timeout tunnel {session}ms"
@@ -336,8 +371,7 @@ def _public_backend(pool: Pool, service: ServiceRoutes, state: State) -> str:
     return f"""backend {pool.public}
 {_timeouts(service)}
 {_check(service)}
-    http-request disable-l7-retry unless METH_GET or {{ req.fhdr(idempotency-key) -m found }}
-    # At most about {LOGGED_PER_SECOND} lines a second for each backend; failures are always logged.
+{_retries(service)}    # At most about {LOGGED_PER_SECOND} lines a second for each backend; failures are always logged.
     http-request set-var(txn.rate) be_sess_rate
     http-request set-log-level info if {{ rand(1000),mul(txn.rate) lt {LOGGED_PER_SECOND * 1000} }}
 {_servers(pool, state)}
@@ -349,8 +383,7 @@ def _internal_listener(pool: Pool, service: ServiceRoutes, state: State) -> str:
     bind 127.0.0.1:{state.internal_ports[pool]}
 {_timeouts(service)}
 {_check(service)}
-    http-request disable-l7-retry unless METH_GET or {{ req.fhdr(idempotency-key) -m found }}
-{_servers(pool, state)}
+{_retries(service)}{_servers(pool, state)}
 """
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shipway.core.description.values import HOST, NAME
+from shipway.core.description.values import HOST, NAME, ORIGIN
 from shipway.core.errors import UsageError
 from shipway.core.observations.observation import SIDES, Side
 
@@ -37,7 +37,8 @@ class Pool(NamedTuple):
 class ServiceRoutes:
     """A service and its public paths (`/api/*`, `/health`). `internal`: another service of the app calls it.
 
-    Timeouts are seconds, the largest body is bytes. `sides` are those that have it just so: a release may bring a service, drop it, or change its paths.
+    Timeouts are seconds, the largest body is bytes. `idempotent`: a request that was cut off is sent to another task,
+    whatever it is. `origins`: pages of these may read the router's own errors. `sides` are those that have it just so: a release may bring a service, drop it, or change its paths.
     """
 
     name: str
@@ -49,11 +50,15 @@ class ServiceRoutes:
     answer_timeout: float = 60.0
     largest_body: int = 10 * 1024**2
     longest_session: float = 3600.0
+    idempotent: bool = False
+    origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check(re.fullmatch(NAME, self.name), "service name", self.name)
         _check(_PATH.fullmatch(self.ready), "readiness path", self.ready)
         _check(re.fullmatch(HOST, self.check_host), "Host header", self.check_host)
+        for origin in self.origins:
+            _check(re.fullmatch(ORIGIN, origin), "origin", origin)
         for route in self.routes:
             _check(_ROUTE.fullmatch(route), "route", route)
 
