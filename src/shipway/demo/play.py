@@ -241,9 +241,12 @@ class Player:
 
     def _replay(self, months: Months) -> None:
         """Without the steady load, whose few questions are not those of the months."""
+        # A look would make it, too: beside the first month it takes no time.
+        normal = self._follow("monitor", "baseline", self._story.environment)
         words = ("replay", "--from", months.begin, "--to", months.end, "--sample", months.sample, "--yes")
         self._screen.say(f"  $ {shlex.join(['shipway', *words])}")
         played = self._stage.shipway(*words, tell=lambda line: self._screen.say(f"    {line}")).answer(1)
+        normal.answer()
         if "months" not in played:
             raise ShipwayError(f"{months.name}: {played['error']['what']}")
         result = self.result.steps[-1]

@@ -9,7 +9,7 @@ from shipway.core.errors import Refused
 from shipway.replay.calendar import Calendar, Month, Stage
 from shipway.replay.people import Answer, People, Tell
 
-PAUSES = (3.0, 3.0, 6.0, 12.0, 24.0, 48.0)
+PAUSES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0)
 """Seconds before each look, until the monitor has all that was answered: a minute's captures come as one file."""
 Save = Callable[[Calendar], None]
 

@@ -56,10 +56,10 @@ def reference(folder: Path) -> dict[str, Any]:
 
 
 def routes(flown: pl.DataFrame, flights: pl.DataFrame) -> dict[str, dict[str, int | None]]:
-    """`ORIGIN-DEST` → median distance of the year's `flights`, and clock minutes of those `flown` in the period."""
+    """`ORIGIN-DEST` → distance as the year's newest flight has it, and median clock minutes `flown` in the period."""
     pair = ["origin", "dest"]
     known = flights.filter(pl.col("dest").is_in(flown["dest"].unique().to_list()))
-    distances = known.group_by(pair).agg(pl.col("distance").median().round().cast(pl.Int64))
+    distances = known.sort("departure").group_by(pair).agg(pl.col("distance").last().cast(pl.Int64))
     minutes = flown.group_by(pair).agg(pl.col("clock_minutes").median().round().cast(pl.Int64))
     return {
         f"{row['origin']}-{row['dest']}": {name: row[name] for name in ("distance", "clock_minutes")}
