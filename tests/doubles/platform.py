@@ -82,5 +82,6 @@ def platform_over(house: House) -> Platform:
         logs=LocalLogs(places),
         steps=SimpleNamespace(stop=lambda: None),  # type: ignore[arg-type]
         offerings=house.parts.offerings,
+        insiders=nothing,
     )
     return platform
