@@ -9,7 +9,10 @@ from typing import Any
 import click
 
 _HARMLESS = frozenset(
-    {"status", "runs", "run", "show", "list", "follow", "releases", "logs", "audit", "validate", "doctor", "compare"}
+    {
+        *("status", "runs", "run", "show", "list", "follow", "releases", "logs", "audit", "validate", "doctor"),
+        *("compare", "report", "bias", "card"),
+    }
 )
 """Commands that only look. Whoever mistypes one that decides something is not led to another one that does."""
 

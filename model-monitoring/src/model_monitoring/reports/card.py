@@ -53,7 +53,9 @@ def _sections(metadata: Mapping[str, Any], known: Mapping[str, Any] | None) -> I
         rows = [*_flat(metadata["metrics"])]
         yield Section("How good it was on held-out rows", tables=[Table(("what", "value"), rows)])
     if metadata.get("lineage"):
-        yield Section("Where it comes from", tables=[Table(("what", "value"), [*_flat(metadata["lineage"])])])
+        # as they are written: a seed or a year is no amount
+        rows = [(name, None if value is None else str(value)) for name, value in _flat(metadata["lineage"])]
+        yield Section("Where it comes from", tables=[Table(("what", "value"), rows)])
     elif known is not None:
         text = "No training here made it: it was published, and its metadata names neither code nor data."
         yield Section("Where it comes from", text)

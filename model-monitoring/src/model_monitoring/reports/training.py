@@ -84,9 +84,9 @@ def _sections(told: Mapping[str, Any]) -> Iterator[Section]:
 
 def _latency(found: Mapping[str, Any]) -> Iterator[Section]:
     if found.get("candidate_us") is not None:
-        rows = [("challenger", found["candidate_us"]), ("champion", found["champion_us"]), ("ratio", found["ratio"])]
-        text = "Median of one row at a time, in turns."
-        yield Section("Latency", text, [Table(("model", "microseconds"), rows)])
+        row = (found["candidate_us"], found["champion_us"], found["ratio"])
+        text = "Microseconds for one row, the median of rows asked one at a time and in turns."
+        yield Section("Latency", text, [Table(("challenger", "champion", "ratio"), [row])])
 
 
 def _search(tuning: Mapping[str, Any] | None) -> Iterator[Section]:

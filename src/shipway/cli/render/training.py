@@ -62,6 +62,8 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
         yield f"  {plain(step['name']):9} {plain(step['digest'][:6])}  {how}: {plain(step['why'])}"
     if run["reason"] and not decision:
         yield f"  reason     {plain(run['reason'])}"
+    if not run["live"]:
+        yield f"  Page: shipway train report {plain(run['id'])} --html run-{plain(run['id'])}.html"
     if training["version"]:
         yield f'  Next: shipway model approve {plain(training["version"])} --why "…"'
     elif not run["live"]:
