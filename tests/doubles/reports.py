@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from shipway.core.ports.learning import Reports
+from shipway.core.ports.learning import ReportKind, Reports
 from shipway.core.ports.telling import Tell
 from shipway.core.views.learning import Report
 
@@ -16,9 +16,7 @@ class FakeReports(Reports):
     def __init__(self) -> None:
         self.asked: list[tuple[str, Mapping[str, Mapping[str, Any]]]] = []
 
-    def page(
-        self, kind: Literal["training", "pair", "bias", "version"], files: Mapping[str, Mapping[str, Any]], tell: Tell
-    ) -> Report:
+    def page(self, kind: ReportKind, files: Mapping[str, Mapping[str, Any]], tell: Tell) -> Report:
         self.asked.append((kind, files))
         tell("making the page")
         table = {"header": ["file", "figures"], "rows": [[name, len(files)] for name in files], "marked": [0]}

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from shipway.core.errors import Refused, ShipwayError
-from shipway.core.ports.learning import Reports
+from shipway.core.ports.learning import ReportKind, Reports
 from shipway.core.ports.telling import Tell
 from shipway.core.views.learning import Report
 
@@ -34,9 +34,7 @@ class ProgramReports(Reports):
     run: Run
     timeout: float = TIMEOUT
 
-    def page(
-        self, kind: Literal["training", "pair", "bias", "version"], files: Mapping[str, Mapping[str, Any]], tell: Tell
-    ) -> Report:
+    def page(self, kind: ReportKind, files: Mapping[str, Mapping[str, Any]], tell: Tell) -> Report:
         python = self.python_for(self.programs / PROGRAM / "requirements.lock", tell)
         with tempfile.TemporaryDirectory(prefix="shipway-report-") as folder:
             work = Path(folder)

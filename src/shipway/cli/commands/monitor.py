@@ -11,6 +11,7 @@ import click
 from shipway.cli import options
 from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
+from shipway.cli.pages import write_page
 from shipway.cli.render.monitor import look_lines
 from shipway.cli.since import since_when
 from shipway.cli.terminal import say, say_json, tell
@@ -109,13 +110,11 @@ def report(environment: str, page: Path | None, as_json: bool) -> int:
 def _write_page(found: dict[str, Any], page: Path) -> None:
     made = Path(found["folder"]) / "report.html"
     try:
-        page.write_bytes(made.read_bytes())
-    except FileNotFoundError as error:
-        gone = error.filename == str(made)
-        what = f"{made} is not there any more" if gone else f"{page} can't be written: its folder is not there"
+        html = made.read_text(encoding="utf-8")
+    except FileNotFoundError:
         again = f"shipway monitor run {found['environment']}"
-        raise UsageError(what, fix=again if gone else f"mkdir -p {page.parent}") from None
-    tell(f"  ✔ wrote {page}")
+        raise UsageError(f"{made} is not there any more", fix=again) from None
+    write_page(page, html)
 
 
 def _answer(found: dict[str, Any], as_json: bool) -> int:

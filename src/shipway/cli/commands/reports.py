@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +10,12 @@ import click
 from shipway.cli import options
 from shipway.cli.client.protocol import Client
 from shipway.cli.here import client as client_here
+from shipway.cli.pages import page_option, write_page
 from shipway.cli.render.reports import page_lines
 from shipway.cli.terminal import say, say_json, tell
-from shipway.core.errors import UsageError, explained
 
 LENGTHY = 900.0
 """Seconds that a command waits for a page: the first one makes an environment."""
-
-
-def page_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--html`."""
-    return click.option(
-        "--html",
-        "page",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Write it there as a page, too: one file, without network and scripts.",
-    )
 
 
 @click.command()
@@ -72,27 +60,9 @@ def ask_page(client: Client, *segments: str) -> dict[str, Any]:
     return client.get(*segments, timeout=LENGTHY)
 
 
-def write_page(page: Path, answer: dict[str, Any]) -> None:
-    """Write the report's HTML, whole or not at all. Raises UsageError where the file can't be."""
-    new = page.with_name(f".{page.name}.{os.getpid()}.new")
-    try:
-        new.write_text(answer["html"], encoding="utf-8")
-        new.replace(page)
-    except FileNotFoundError:
-        raise UsageError(f"{page} can't be written: its folder is not there", fix=f"mkdir -p {page.parent}") from None
-    except PermissionError as error:
-        fix = f"name a file in a folder of yours: --html ~/{page.name}"
-        raise UsageError(f"{page} can't be written: {error.strerror}", fix=fix) from None
-    except OSError as error:
-        raise explained(error) from error
-    finally:
-        new.unlink(missing_ok=True)
-    tell(f"  ✔ wrote {page}")
-
-
 def _show(answer: dict[str, Any], page: Path | None, as_json: bool) -> int:
     if page is not None:
-        write_page(page, answer)
+        write_page(page, answer["html"])
     if as_json:
         say_json(answer["page"])
     else:

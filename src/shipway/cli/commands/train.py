@@ -9,10 +9,11 @@ import click
 
 from shipway.cli import options
 from shipway.cli.commands.export import export
-from shipway.cli.commands.reports import ask_page, bias, page_option, report, write_page
+from shipway.cli.commands.reports import ask_page, bias, report
 from shipway.cli.follow import hand_over
 from shipway.cli.group import Group
 from shipway.cli.here import client as client_here
+from shipway.cli.pages import page_option, write_page
 from shipway.cli.render.training import comparison_lines, training_lines, training_table
 from shipway.cli.terminal import say, say_json
 
@@ -103,7 +104,7 @@ def compare(a: str, b: str, page: Path | None, as_json: bool) -> int:
     """
     client = client_here()
     if page is not None:
-        write_page(page, ask_page(client, "trainings", a, "compare", b))
+        write_page(page, ask_page(client, "trainings", a, "compare", b)["html"])
     both = client.get("trainings", a), client.get("trainings", b)
     if as_json:
         say_json({"a": both[0], "b": both[1]})

@@ -107,12 +107,14 @@ class TrainingSteps(Protocol):
         """Where a folder of the result lies, for `Models.publish`."""
 
 
+ReportKind = Literal["training", "pair", "bias", "version"]
+"""Of one training, of two, of the bias that one found, of a model version."""
+
+
 class Reports(Protocol):
     """Makes pages about trainings and model versions."""
 
-    def page(
-        self, kind: Literal["training", "pair", "bias", "version"], files: Mapping[str, Mapping[str, Any]], tell: Tell
-    ) -> Report:
+    def page(self, kind: ReportKind, files: Mapping[str, Mapping[str, Any]], tell: Tell) -> Report:
         """A page of what the first file holds; the others lie beside it, as the kind wants them.
 
         Raises ShipwayError when the program fails, Refused where the files are not what it can show.
