@@ -83,6 +83,19 @@ def test_bias_in_full_is_told_with_what_has_become_worse(house: House, reports: 
     assert ("bias", analysis("DPPL")) == (kind, files)
 
 
+def test_a_training_without_bias_says_why_and_what_to_do(house: House) -> None:
+    """It looked at no groups, or did not come so far."""
+    with pytest.raises(Refused, match="it had no step `bias`") as refused:
+        house.control.reports.bias(trained(house), told)
+    assert "model.training.facets" in refused.value.fix
+    house.steps.failing["evaluate"] = "no memory"
+    house.steps.files["evaluation.json"] = evaluation(labels=27_000)
+    id = trained(house, "failed")
+    with pytest.raises(Refused, match="it ended at evaluate, before that step") as refused:
+        house.control.reports.bias(id, told)
+    assert f"shipway train report {id}" == refused.value.fix
+
+
 def test_a_version_s_card_has_the_training_that_made_it(house: House, reports: FakeReports) -> None:
     """And of one that nobody trained here what its metadata says."""
     id = trained(house)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -49,12 +49,7 @@ class PipelineReports(ReportDesk):
         view = self._ended(id)
         found, missing = self._found(view.training)
         if "analysis.json" not in found:
-            why = missing[0] if missing else "it had no step `bias`"
-            raise Refused(
-                f"training {id} says nothing of groups: {why}",
-                fix="name groups under `model.training.facets` in shipway.yaml, commit, then shipway train",
-                state="nothing changed",
-            )
+            raise _no_bias(view, missing)
         names = ("analysis.json", "constraint_violations.json")
         return self._parts.reports.page("bias", {name: found[name] for name in names if name in found}, tell)
 
@@ -145,3 +140,15 @@ class PipelineReports(ReportDesk):
             path = f"{folder}/{name}"
             if step in steps and path in steps[step].outputs:
                 yield steps[step], name, path
+
+
+def _no_bias(view: TrainingView, missing: Sequence[str]) -> Refused:
+    """Why a training says nothing of groups."""
+    if missing:
+        why, fix = missing[0], "shipway train, which makes it again"
+    elif view.training.decision is None:
+        why, fix = f"it ended at {view.run.stage}, before that step", f"shipway train report {view.run.id}"
+    else:
+        why = "it had no step `bias`"
+        fix = "name groups under `model.training.facets` in shipway.yaml, commit, then shipway train"
+    return Refused(f"training {view.run.id} says nothing of groups: {why}", fix=fix, state="nothing changed")
