@@ -9,8 +9,10 @@ import pytest
 
 from shipway.core.errors import ShipwayError
 from shipway.core.training.steps import StepOrder
+from shipway.local.files.file_lock import locked
 from shipway.local.training.containers import Engine, container_name, find_engine
 from shipway.local.training.layout import made_of
+from shipway.local.training.place import Place
 from tests.local.training.test_steps import Bench
 
 
@@ -30,6 +32,17 @@ def test_an_engine_that_cannot_end_a_container_is_an_error(tmp_path: Path) -> No
     with pytest.raises(ShipwayError, match="cannot be ended: cannot connect") as error:
         Engine(str(engine)).end("a")
     assert f"{engine} rm --force a" == error.value.fix
+
+
+def test_a_stop_goes_on_where_the_engine_does_not_answer(tmp_path: Path) -> None:
+    """Tasks and router are stopped after the steps: no engine may be in their way."""
+    bench = Bench(tmp_path)
+    place = Place(tmp_path / "steps" / "d1")
+    place.folder.mkdir(parents=True)
+    place.engine.write_text(str(tmp_path / "no-engine"))
+    with locked(place.lock, 1.0, "a step that runs"):
+        bench.steps.stop()
+    assert place.engine.exists()
 
 
 def test_results_of_processes_and_containers_are_kept_apart(tmp_path: Path) -> None:

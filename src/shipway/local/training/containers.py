@@ -109,7 +109,7 @@ class Containers:
         lock = self._folder / f".image-{artifact.digest}.lock"
         with locked(lock, _BUILD, "building the training's image"):
             if self.engine.ask("image", "inspect", name)[0] != 0:
-                tell(f"building its image {name[: -64 + 6]} with {self.engine.program}")
+                tell(f"building the image shipway-training:{artifact.short}… with {self.engine.program}")
                 self._build(Path(address_of(artifact).tree), name)
         return name
 

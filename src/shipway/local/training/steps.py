@@ -10,6 +10,7 @@ Where a step runs in a container, that process is the engine's client, and `engi
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -38,6 +39,7 @@ from shipway.local.training.layout import Channel, Shelves, data_in, lay_out, ma
 from shipway.local.training.place import MARK, Place, end, end_container, end_session
 from shipway.local.training.starting import Starting
 
+_log = logging.getLogger(__name__)
 _LAUNCHER = (
     "import subprocess, sys\n"
     "code = subprocess.call(sys.argv[2:])\n"
@@ -110,14 +112,17 @@ class LocalSteps(TrainingSteps):
         return str(self._folder / done.digest / "ml" / name)
 
     def stop(self) -> None:
-        """End every step that runs."""
+        """End every step that runs. A container that its engine can't end now is ended before its step begins again."""
         for folder in self._folder.glob("*"):
             place = Place(folder)
             if place.lock.exists():
                 with locked_if_free(place.lock) as free:
                     pass
                 if not free:
-                    end(place)
+                    try:
+                        end(place)
+                    except ShipwayError as error:
+                        _log.warning("%s; by hand: %s", error.what, error.fix)
 
     def _carry_out(
         self, place: Place, order: StepOrder, channels: Mapping[str, Channel], held: int, tell: Tell
