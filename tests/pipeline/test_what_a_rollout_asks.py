@@ -11,6 +11,7 @@ from shipway.core.observations.observation import ProbeAnswer, Side
 from shipway.core.releases.release import Release
 from shipway.core.rollouts.records import Lock
 from shipway.pipeline.environment_lock import LockLost
+from shipway.pipeline.rollouts import Rollouts
 from tests.pipeline.house import House
 from tests.pipeline.rolling import CANARY, ROLLING, release, roll_out
 
@@ -148,3 +149,29 @@ def test_no_side_is_made_ready_for_an_artifact_that_was_changed(served: House, *
     assert "rolled_back" == ended.state.phase
     assert f"artifact {new.artifacts['hello'].short} of hello was changed after its build" == ended.state.reason
     assert [] == asked(served, "prepare", "scale")
+
+
+def test_a_rollout_rests_only_where_a_look_moved_nothing(served: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it moved to is looked at at once: every step would cost a rest more."""
+    looked_at: list[object] = []
+    moves, rests = 0, 0
+
+    def state() -> object:
+        record = served.rollouts.under_way("dev")
+        return (record.state.phase, record.state.step) if record is not None else None
+
+    def rest(self: Rollouts, seconds: float) -> None:
+        nonlocal rests
+        rests += 1
+        assert state() == looked_at[-1]
+
+    def look() -> None:
+        nonlocal moves
+        moves += bool(looked_at) and looked_at[-1] != state()
+        looked_at.append(state())
+
+    served.target.at_observe = look
+    monkeypatch.setattr(Rollouts, "_rest", rest)
+    roll_out(served, release("r2", ROLLING))
+    assert moves >= 3
+    assert rests <= len(looked_at) - moves

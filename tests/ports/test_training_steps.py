@@ -16,7 +16,7 @@ from shipway.core.training.steps import StepDone, StepOrder
 from shipway.local.builds.address import Address
 from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
-from shipway.local.training.steps import ProcessSteps
+from shipway.local.training.steps import LocalSteps
 from tests.doubles.training import FakeSteps
 
 PROGRAM = """
@@ -49,7 +49,7 @@ class Bench:
             (folder / "data" / "rows" / month).mkdir(parents=True)
             (folder / "data" / "rows" / month / "rows.csv").write_text("x")
         environments = PythonEnvironments(folder / "environments")
-        self.steps = ProcessSteps(folder / "steps", folder, folder / "versions", environments, Confinement(folder))
+        self.steps = LocalSteps(folder / "steps", folder, folder / "versions", environments, Confinement(folder))
 
     def run(self, name: str, *options: str) -> StepDone:
         order = StepOrder(name, self.artifact, "python -m program", {}, "data", options)
@@ -60,7 +60,7 @@ class Bench:
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path, request.param == "real")
     yield bench
-    if isinstance(bench.steps, ProcessSteps):
+    if isinstance(bench.steps, LocalSteps):
         bench.steps.stop()
 
 

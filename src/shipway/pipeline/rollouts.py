@@ -217,6 +217,9 @@ class Rollouts:
                 probes = seen.probes if same_step else Traffic()
                 done = self._enforce(record, release, done)
                 trouble_since = None
+                if not same_step:
+                    # What it moved to is looked at without a rest.
+                    continue
             except (ShipwayError, OSError) as fault:
                 trouble_since = trouble_since or self._steady()
                 if self._steady() - trouble_since > self._target.pace.fault:

@@ -58,7 +58,7 @@ from shipway.local.tasks.supervisor import Supervisor
 from shipway.local.tasks.task_logs import FileTaskLog
 from shipway.local.tasks.task_specs import TaskSpecs
 from shipway.local.tasks.task_table import FileTaskTable
-from shipway.local.training.steps import ProcessSteps
+from shipway.local.training.steps import LocalSteps
 from shipway.local.whose import user_name
 from shipway.monitor.labelled_losses import labelled_losses
 from shipway.monitor.program import Captured, ProgramMonitoring
@@ -100,7 +100,7 @@ class LocalPlatform:
     stopping: threading.Event
     loops: Loops
     logs: LocalLogs
-    steps: ProcessSteps
+    steps: LocalSteps
     offerings: Offerings
     insiders: Insiders
     started: float = field(default_factory=time.time)
@@ -298,7 +298,7 @@ def build(places: Places) -> LocalPlatform:
         parameters,
         lambda environment: _answer_devices(sides, supervisor, environment),
     )
-    steps = ProcessSteps(places.state / "training", places.state, bucket, environments, confinement)
+    steps = LocalSteps(places.state / "training", places.state, bucket, environments, confinement)
     stopping = threading.Event()
     rollouts = Rollouts(store, target, builder, time.time, stopping)
     parts = Parts(

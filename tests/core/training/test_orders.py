@@ -37,6 +37,19 @@ def test_prepare_gets_every_table_and_the_days() -> None:
     assert ("training-data-bucket", 600.0, None) == (order.bucket, order.timeout, order.hyperparameters)
 
 
+@pytest.mark.parametrize("run_in", ["process", "container"])
+def test_every_step_runs_in_what_was_chosen(run_in: str) -> None:
+    """A process where nothing was."""
+    settings = Training.model_validate({**SETTINGS.model_dump(), "run_in": run_in})
+    orders = Orders(settings, ORDERS.artifact, ORDERS.window)
+    made = [
+        orders.prepare(["2013-02"]), orders.train(PREPARED), orders.evaluate(PREPARED, TRAINED, None),
+        orders.bias(PREPARED, TRAINED), orders.package(PREPARED, TRAINED, {}),
+    ]  # fmt: skip
+    assert {run_in == "container"} == {order.container for order in made}
+    assert not ORDERS.train(PREPARED).container
+
+
 def test_train_gets_parameters_as_texts() -> None:
     """SageMaker's hyperparameters are strings."""
     order = ORDERS.train(PREPARED)

@@ -25,7 +25,7 @@ from shipway.local.state.storage import Storage
 from shipway.local.tasks.process_table import session_members, started_at
 from shipway.local.training import layout, steps
 from shipway.local.training.layout import Shelves, made_of, order_digest
-from shipway.local.training.steps import ProcessSteps
+from shipway.local.training.steps import LocalSteps
 from tests.waiting import wait_for
 
 PROGRAM = """
@@ -80,12 +80,10 @@ class Bench:
             self.data("rows", month, f"{month}\n")
 
     @property
-    def steps(self) -> ProcessSteps:
+    def steps(self) -> LocalSteps:
         """As a control plane has them that has just begun."""
         environments = PythonEnvironments(self.folder / "environments")
-        return ProcessSteps(
-            self.folder / "steps", self.folder, self.folder / "versions", environments, self.confinement
-        )
+        return LocalSteps(self.folder / "steps", self.folder, self.folder / "versions", environments, self.confinement)
 
     def data(self, table: str, month: str, text: str) -> None:
         file = self.folder / "data" / table / month / "rows.csv"

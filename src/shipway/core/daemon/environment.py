@@ -17,6 +17,8 @@ _NAMES = frozenset(
         # How uv reaches the package index.
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC"),
+        # How the clients of container engines reach them.
+        *("XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST"),
     }
 )
 _PREFIXES = ("LC_", "SHIPWAY_", "PYTHON", "UV_", "PIP_")

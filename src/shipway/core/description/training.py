@@ -101,6 +101,7 @@ class Training(Strict):
     include: tuple[str, ...] = Field(default=(), description="other folders that links in the program's lead into")
     command: str = Field(default="python -m training.container", description="runs the step whose name it is given")
     lock: str = Field(default="requirements.lock", description="hashed lock file in the folder")
+    run_in: Literal["process", "container"] = Field(default="process", description="what a step is on this machine")
     data: Name = Field(default="training-data-bucket", description="bucket of the data: TABLE/yyyy-mm/…")
     tables: tuple[Name, ...] = Field(min_length=1, max_length=100, description="tables that `prepare` reads")
     months: int | None = Field(default=None, ge=1, le=1200, description="trained on; default: all there are")

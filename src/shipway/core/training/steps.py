@@ -34,6 +34,7 @@ class StepOrder:
     """One step to carry out: of the artifact's program, with these words, on these inputs by channel.
 
     `bucket` has the data. `hyperparameters` are of a training job, None for a processing job. `timeout` is in seconds.
+    `container`: not the command is run, but the image that the artifact's Dockerfile makes.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StepOrder:
     options: tuple[str, ...] = ()
     hyperparameters: Mapping[str, str] | None = None
     timeout: float = 3600.0
+    container: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Orders:
         parameters = {name: str(value) for name, value in self.settings.parameters.items()} | dict(found or {})
         return StepOrder(
             "train", self.artifact, self.settings.command, _learned(prepared), self.settings.data,
-            hyperparameters=parameters, timeout=self.settings.step_timeout,
+            hyperparameters=parameters, timeout=self.settings.step_timeout, container=self._container,
         )  # fmt: skip
 
     def evaluate(self, prepared: StepDone, trained: StepDone, champion: str | None) -> StepOrder:
@@ -120,10 +122,14 @@ class Orders:
         }
         return self._order("package", {**_tested(prepared, trained), **known})
 
+    @property
+    def _container(self) -> bool:
+        return self.settings.run_in == "container"
+
     def _order(self, name: str, inputs: Mapping[str, Input], *options: str) -> StepOrder:
         return StepOrder(
             name, self.artifact, self.settings.command, inputs, self.settings.data, options,
-            timeout=self.settings.step_timeout,
+            timeout=self.settings.step_timeout, container=self._container,
         )  # fmt: skip
 
 

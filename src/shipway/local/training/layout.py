@@ -67,8 +67,10 @@ class Shelves:
 
 def made_of(order: StepOrder, channels: Mapping[str, Channel]) -> dict[str, str]:
     """Digests of all that goes into the result of an order; the program's is that of its folder and lock."""
+    # Not `command` runs in a container, but what the image's Dockerfile says, which is part of the artifact.
+    program = "a container" if order.container else order.command
     own = {
-        "program": _digest([order.artifact.digest, order.command]),
+        "program": _digest([order.artifact.digest, program]),
         "options": _digest(list(order.options)),
         "parameters": _digest(None if order.hyperparameters is None else dict(order.hyperparameters)),
     }

@@ -3,22 +3,23 @@
 `<digest>/ml` is what the step sees as /opt/ml, `log` what it wrote, `exit` its exit code, `done.json` the digests of its
 results: written last, and believed only while they hold. The step's process inherits the folder's lock. So whoever
 comes after a control plane that was killed waits at the lock until the step has ended, and finds what it left.
+
+Where a step runs in a container, that process is the engine's client, and `engine` names the engine.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,18 @@ from shipway.core.ports.learning import TrainingSteps
 from shipway.core.ports.telling import Tell
 from shipway.core.training.steps import StepDone, StepOrder
 from shipway.core.training.windows import MONTH
-from shipway.local.builds.address import address_of
-from shipway.local.builds.confinement import SCRATCH, Confinement
+from shipway.local.builds.confinement import Confinement
 from shipway.local.builds.python_environment import PythonEnvironments
 from shipway.local.files.atomic_file import write_atomically
 from shipway.local.files.file_lock import locked_if_free, take
 from shipway.local.state.storage import touch
-from shipway.local.tasks.process_table import end_marked, send, session_members, started_at
+from shipway.local.tasks.process_table import started_at
+from shipway.local.training.containers import Containers
 from shipway.local.training.layout import Channel, Shelves, data_in, lay_out, made_of, order_digest, results
+from shipway.local.training.place import MARK, Place, end, end_container, end_session
+from shipway.local.training.starting import Starting
 
-MARK = "SHIPWAY_STEP"
-"""The environment variable by which everything that a step started is found again; its value is the step's digest."""
+_log = logging.getLogger(__name__)
 _LAUNCHER = (
     "import subprocess, sys\n"
     "code = subprocess.call(sys.argv[2:])\n"
@@ -51,46 +53,20 @@ _LITTLE_ROOM = 1 << 20
 _LAST_WORDS, _MOST_TOLD, _MOST_LINE = 1024, 200, 300
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The folder of one order."""
-
-    folder: Path
-
-    @property
-    def base(self) -> Path:
-        return self.folder / "ml"
-
-    @property
-    def lock(self) -> Path:
-        """Beside the folder: whoever removes that holds it."""
-        return self.folder.with_name(f".{self.folder.name}.lock")
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "log"
-
-    @property
-    def exit(self) -> Path:
-        return self.folder / "exit"
-
-    @property
-    def leader(self) -> Path:
-        return self.folder / "leader"
-
-    @property
-    def done(self) -> Path:
-        return self.folder / "done.json"
-
-
-class ProcessSteps(TrainingSteps):
+class LocalSteps(TrainingSteps):
     """`buckets` holds the buckets of data, `folder` the steps, `versions` the model versions."""
 
     def __init__(
-        self, folder: Path, buckets: Path, versions: Path, environments: PythonEnvironments, confinement: Confinement
+        self,
+        folder: Path,
+        buckets: Path,
+        versions: Path,
+        environments: PythonEnvironments,
+        confinement: Confinement,
+        containers: Containers | None = None,
     ) -> None:
         self._folder, self._buckets, self._versions = folder, buckets, versions
-        self._environments, self._confinement = environments, confinement
+        self._starting = Starting(environments, confinement, containers or Containers(folder))
 
     def months(self, bucket: str, tables: Sequence[str]) -> Sequence[str]:
         found = [
@@ -109,7 +85,7 @@ class ProcessSteps(TrainingSteps):
         channels = {name: shelves.channel(given) for name, given in order.inputs.items()}
         parts = made_of(order, channels)
         digest = order_digest(order, parts)
-        place = _Place(self._folder / digest)
+        place = Place(self._folder / digest)
         self._folder.mkdir(parents=True, exist_ok=True)
         with _held(place, order, tell) as held:
             place.folder.mkdir(exist_ok=True)
@@ -136,22 +112,25 @@ class ProcessSteps(TrainingSteps):
         return str(self._folder / done.digest / "ml" / name)
 
     def stop(self) -> None:
-        """End every step that runs."""
+        """End every step that runs. A container that its engine can't end now is ended before its step begins again."""
         for folder in self._folder.glob("*"):
-            place = _Place(folder)
+            place = Place(folder)
             if place.lock.exists():
                 with locked_if_free(place.lock) as free:
                     pass
                 if not free:
-                    _end(place)
+                    try:
+                        end(place)
+                    except ShipwayError as error:
+                        _log.warning("%s; by hand: %s", error.what, error.fix)
 
     def _carry_out(
-        self, place: _Place, order: StepOrder, channels: Mapping[str, Channel], held: int, tell: Tell
+        self, place: Place, order: StepOrder, channels: Mapping[str, Channel], held: int, tell: Tell
     ) -> None:
         """Run the step to its end. Raises ShipwayError when it takes too long."""
         if place.log.exists() and not (place.exit.exists() or place.done.exists()):
             # A launcher that was killed alone left the program behind, and nobody to hold the lock.
-            _end(place)
+            end(place)
         for file in (place.done, place.exit):
             file.unlink(missing_ok=True)
         lay_out(place.base, order, channels)
@@ -160,28 +139,16 @@ class ProcessSteps(TrainingSteps):
         scratch = place.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        address = address_of(order.artifact)
-        argv = self._confinement.around(
-            [*shlex.split(order.command), order.name, *order.options],
-            scratch=scratch,
-            writable=[place.base],
-            readable=[Path(address.tree), self._environments.programs(address.environment).parent],
+        start = (
+            self._starting.in_container(place, order, scratch, tell)
+            if order.container
+            else self._starting.as_process(place, order, scratch)
         )
-        home = SCRATCH if self._confinement.works else str(scratch)
-        variables = {
-            **self._environments.variables(address.environment, address.tree),
-            **dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS"), "1"),
-            "HOME": home,
-            "TMPDIR": home,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SAGEMAKER_BASE_DIR": str(place.base),
-            MARK: place.folder.name,
-        }
         with place.log.open("wb") as log:
             try:
                 child = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(place.exit), *argv],
-                    cwd=address.tree, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(place.exit), *start.argv],
+                    cwd=start.folder, env={**start.variables, MARK: place.folder.name}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True, pass_fds=(held,),
                 )  # fmt: skip
             except OSError as error:
@@ -192,15 +159,16 @@ class ProcessSteps(TrainingSteps):
         while child.poll() is None:
             printed.tell_more()
             if time.monotonic() > deadline:
-                _end_session(place)
+                end_session(place)
                 child.wait()
-                _end(place)
+                end(place)
                 raise _too_long(order)
             time.sleep(_LOOK)
-        _end_session(place)
+        end_session(place)
+        end_container(place)
         printed.tell_more()
 
-    def _finished(self, place: _Place, order: StepOrder, digest: str, seconds: float) -> StepDone:
+    def _finished(self, place: Place, order: StepOrder, digest: str, seconds: float) -> StepDone:
         """The result of a step that ended. Raises ShipwayError when it failed."""
         code = _code(place)
         if code != 0:
@@ -223,7 +191,7 @@ class ProcessSteps(TrainingSteps):
 
 
 @contextmanager
-def _held(place: _Place, order: StepOrder, tell: Tell) -> Iterator[int]:
+def _held(place: Place, order: StepOrder, tell: Tell) -> Iterator[int]:
     """Hold the folder's lock; a step that runs there already is waited for, or ended when its time is up."""
     descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -233,7 +201,7 @@ def _held(place: _Place, order: StepOrder, tell: Tell) -> Iterator[int]:
                 tell("it runs already; waiting for it")
                 told = True
             if time.monotonic() > deadline:
-                _end(place)
+                end(place)
                 raise _too_long(order)
             time.sleep(_LOOK)
         yield descriptor
@@ -241,7 +209,7 @@ def _held(place: _Place, order: StepOrder, tell: Tell) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _believed(place: _Place) -> dict[str, Any] | None:
+def _believed(place: Place) -> dict[str, Any] | None:
     """What done.json says, if every result is there and has its digest."""
     try:
         done: dict[str, Any] = json.loads(place.done.read_bytes())
@@ -250,7 +218,7 @@ def _believed(place: _Place) -> dict[str, Any] | None:
         return None
 
 
-def _code(place: _Place) -> int | None:
+def _code(place: Place) -> int | None:
     """The exit code that a step left, None if it left none: it was killed, or never ran."""
     try:
         return int(place.exit.read_text())
@@ -258,7 +226,7 @@ def _code(place: _Place) -> int | None:
         return None
 
 
-def _reason(place: _Place, order: StepOrder, code: int | None) -> str:
+def _reason(place: Place, order: StepOrder, code: int | None) -> str:
     """Why it failed, in its own words."""
     file = place.base / "output" / ("message" if order.hyperparameters is None else "failure")
     try:
@@ -272,20 +240,6 @@ def _reason(place: _Place, order: StepOrder, code: int | None) -> str:
     if code is None:
         return f"it was killed; its last words: {said}" if said else "it was killed"
     return said or f"exit code {code}"
-
-
-def _end_session(place: _Place) -> None:
-    """End what is left of the step's session: quickly found."""
-    with suppress(OSError, ValueError):
-        pid, started = place.leader.read_text().split()
-        for left in session_members(int(pid), float(started)):
-            send(left, signal.SIGKILL)
-
-
-def _end(place: _Place) -> None:
-    """End everything that the step started, what left its session as well."""
-    _end_session(place)
-    end_marked(MARK, place.folder.name)
 
 
 def _too_long(order: StepOrder) -> ShipwayError:
