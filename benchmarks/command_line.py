@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -66,8 +67,12 @@ def _seconds(words: Sequence[str], folder: Path, daemon: psutil.Process) -> tupl
     """Of a command: seconds that passed, and seconds of CPU, what the daemon did meanwhile included."""
     before, children = daemon.cpu_times(), resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
+    # Compiled modules are kept, as an installation has them, whatever is set here.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # 1 is how `monitor report` says that the model's traffic drifts.
-    done = subprocess.run(words, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    done = subprocess.run(
+        words, cwd=folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+    )
     seconds = time.perf_counter() - began
     if done.returncode not in (0, 1) or done.stderr:
         raise ShipwayError(f"{' '.join(words)} ended with {done.returncode}: {done.stderr.decode()[-500:]}")

@@ -199,7 +199,7 @@ def test_store_that_is_slow(start: Start, store: Path, put: Put, monkeypatch: py
 def test_a_lookup_asks_for_its_records_and_for_no_definitions(
     store: Path, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One statement for each record, whatever groups are declared: nothing else is read for a request."""
+    """Whether somebody wrote, and then one statement for each record, whatever groups are declared."""
     put("airport", {"departures": LEFT})
     put("weather", WEATHER)
     said: list[str] = []
@@ -213,9 +213,15 @@ def test_a_lookup_asks_for_its_records_and_for_no_definitions(
     monkeypatch.setattr(live.sqlite3, "connect", traced)
     reader = live.LiveFeatures(store, deadline=1.0)
     try:
-        reader.of("JFK")
+        assert {} == reader.of("JFK").missing
+        assert ["PRAGMA data_version", "records", "records"] == [_asked_for(text) for text in said]
         said.clear()
         assert {} == reader.of("JFK").missing
-        assert ["records", "records"] == [text.split(" FROM ")[1].split()[0] for text in said]
+        assert ["PRAGMA data_version"] == said
     finally:
         reader.close()
+
+
+def _asked_for(statement: str) -> str:
+    """The table that it reads, or the statement itself."""
+    return statement.partition(" FROM ")[2].partition(" ")[0] or statement

@@ -174,12 +174,20 @@ class LiveFeatures:
 
 
 def _decoded(found: Mapping[str, tuple[float | None, int, str] | None]) -> _Stored:
-    """What these rows say; deleted ones are not there. Raises ValueError, KeyError, TypeError."""
-    rows = {group: row for group, row in found.items() if row is not None and not row[1]}
-    records: dict[str, dict[str, str]] = {group: from_json(row[2]) for group, row in rows.items()}
+    """What these rows say. Raises ValueError, KeyError, TypeError."""
+    records = {group: record for group, row in found.items() if (record := _record(row)) is not None}
     departures = read_departures(records[AIRPORT]["departures"]) if AIRPORT in records else None
     observed = _observed(records[OBSERVATION]) if OBSERVATION in records else None
-    return _Stored(departures, observed, {group: row[0] for group, row in rows.items()})
+    expires = {group: row[0] for group, row in found.items() if row is not None and group in records}
+    return _Stored(departures, observed, expires)
+
+
+def _record(row: tuple[float | None, int, str] | None) -> dict[str, str] | None:
+    """The record's values, unless there is none, or it is deleted."""
+    if row is None or row[1]:
+        return None
+    values: dict[str, str] = from_json(row[2])
+    return values
 
 
 def _observed(record: Mapping[str, str]) -> tuple[datetime, Weather]:

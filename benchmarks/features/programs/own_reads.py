@@ -22,6 +22,8 @@ def main(file: Path) -> None:
             return record
 
         def of_an_airport(id: str) -> None:
+            # What the service would not read again: it keeps what it has read until somebody writes.
+            live._stored.clear()
             assert not live.of(id).missing
 
         serve({"one record": get_record, "a prediction's two records": of_an_airport})

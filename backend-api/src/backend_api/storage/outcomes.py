@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from backend_api.storage.group_commit import GroupCommit
 from backend_api.storage.table import outcomes, predictions
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_ASKED = select(predictions.c.id, predictions.c.departure, predictions.c.device).where(predictions.c.id.in_(_IDS))
+_KEPT = select(outcomes).where(outcomes.c.prediction_id.in_(_IDS))
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,15 @@ class OutcomeStore:
         in_order = sorted(
             (telling.told.prediction_id, number) for number, telling in enumerate(tellings) if results[number] is None
         )
+        kept: dict[str, Told] = {}
         if in_order:
             rows = [{"revision": 0, **_values(tellings[number].told)} for _, number in in_order]
-            connection.execute(self._insert, rows)
-        kept = _kept(connection, {id for id, _ in in_order})
+            inserted = connection.execute(self._insert, rows).rowcount
+            # Where all of them are the first of their predictions, which SQLite counts, what is kept need not be read.
+            first = inserted == len(in_order)
+            kept = (
+                {id: tellings[n].told for id, n in in_order} if first else _kept(connection, {id for id, _ in in_order})
+            )
         for id, number in in_order:
             telling = tellings[number]
             if telling.corrects and telling.told.late != kept[id].late:
@@ -108,9 +118,8 @@ class OutcomeStore:
 
 
 def _asked(connection: Connection, ids: Collection[str]) -> dict[str, Asked]:
-    columns = predictions.c
-    query = select(columns.id, columns.departure, columns.device).where(columns.id.in_(ids))
-    return {row.id: Asked(row.departure, row.device) for row in connection.execute(query)}
+    found = connection.execute(_ASKED, {"ids": list(ids)})
+    return {row.id: Asked(row.departure, row.device) for row in found}
 
 
 def _refused(telling: _Telling, asked: Mapping[str, Asked]) -> Exception | None:
@@ -129,8 +138,7 @@ def _correct(connection: Connection, told: Told) -> Told:
 
 
 def _kept(connection: Connection, ids: Collection[str]) -> dict[str, Told]:
-    found = connection.execute(select(outcomes).where(outcomes.c.prediction_id.in_(ids)))
-    return {row.prediction_id: _told(row) for row in found}
+    return {row.prediction_id: _told(row) for row in connection.execute(_KEPT, {"ids": list(ids)})}
 
 
 def _values(told: Told) -> dict[str, object]:
