@@ -30,7 +30,10 @@ def test_a_look_installs_what_the_newest_rollout_was_installed_from(world: World
     """It has no source of its own, so the rollout leaves Shipway in the releases' bucket; a requirement needs none of that."""
     texts = {project["name"]: project["source"][0]["buildspec"] for project in world.values("aws_codebuild_project")}
     for name in world.app.environments if world.app.apps else ():
-        look, rollout = (texts[f"{world.app.app}-{name}-{program}"] for program in ("bundles", "rollout"))
+        look, rollout = (
+            " ".join(yaml.safe_load(texts[f"{world.app.app}-{name}-{program}"])["phases"]["install"]["commands"])
+            for program in ("bundles", "rollout")
+        )
         left = f"s3://{names_of(world.app).releases_bucket}/$ENVIRONMENT/program.tar"
         assert f"aws s3 cp --quiet /tmp/program.tar {left}" in rollout
         assert f"aws s3 cp --quiet {left} /tmp/program.tar" in look

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -94,7 +95,7 @@ class AwsBundles(Bundles):
                 name = path.relative_to(folder).as_posix()
                 if path.is_file() and name != METADATA:
                     self._put(f"{made.version}/{name}", path.read_bytes())
-        noted = Bundle(**{**_fields(there), "uses": made.uses})
+        noted = replace(there, uses=made.uses)
         self._put(f"{made.version}/{CALLS}", (folder / CALLS).read_bytes())
         self._put(f"{made.version}/{METADATA}", noted.text().encode())
         return noted
@@ -240,10 +241,6 @@ class AwsBundles(Bundles):
     @staticmethod
     def _damaged(version: str, why: str) -> Refused:
         return Refused(f"bundle {version} is damaged: {why}", fix="deploy its commit again")
-
-
-def _fields(bundle: Bundle) -> dict[str, Any]:
-    return {name: getattr(bundle, name) for name in Bundle.__dataclass_fields__}
 
 
 def _age(answer: Mapping[str, Any]) -> float:
