@@ -38,7 +38,15 @@ class BundleScenes:
         self._newest = ""
 
     def begin(self, release: Release, *, waits: bool) -> None:
-        """A release serves, and its bundle begins. `waits`: the next scene waits until every device runs it."""
+        """A release serves, and its bundle begins. `waits`: the next scene waits until every device runs it.
+
+        Raises ShipwayError where it comes before one that was to be waited for.
+        """
+        if self._going_out is not None and self._going_out[0] != release["app_version"]:
+            raise ShipwayError(
+                f"bundle {release['app_version']} came before every device ran {self._going_out[0]}",
+                fix="say `bundle` of the step that brings it, which then waits",
+            )
         self._newest = release["app_version"]
         if waits:
             self._going_out = self._newest, time.monotonic()
