@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
+from shipway.core.contract.cohorts import is_within
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.errors import ShipwayError
 from shipway.demo.device import over_http
 from shipway.demo.fleet import Fleet
-from shipway.demo.promises import check_taken_back, within_share
+from shipway.demo.promises import check_taken_back
 from shipway.demo.report import Screen, StepResult
 from shipway.demo.sandbox import Stage
 from shipway.demo.story import FleetPolicy, StoryStep
@@ -36,7 +38,15 @@ class BundleScenes:
         self._newest = ""
 
     def begin(self, release: Release, *, waits: bool) -> None:
-        """A release serves, and its bundle begins. `waits`: the next scene waits until every device runs it."""
+        """A release serves, and its bundle begins. `waits`: the next scene waits until every device runs it.
+
+        Raises ShipwayError where it comes before one that was to be waited for.
+        """
+        if self._going_out is not None and self._going_out[0] != release["app_version"]:
+            raise ShipwayError(
+                f"bundle {release['app_version']} came before every device ran {self._going_out[0]}",
+                fix="say `bundle` of the step that brings it, which then waits",
+            )
         self._newest = release["app_version"]
         if waits:
             self._going_out = self._newest, time.monotonic()
@@ -47,11 +57,11 @@ class BundleScenes:
             return
         (version, began), self._going_out = self._going_out, None
         self._all_run(version)
-        steps = " → ".join(f"{share:g}" for share in (*self._app.rollout.steps, 100.0))
-        seconds = self.fleet.reach(version).last_run - began
+        reach, share = self.fleet.reach(version), self._app.rollout.steps[0]
+        first = len(list(takewhile(lambda device: is_within(device, share), reach.ran)))
         self._screen.say(
-            f"  ✔ bundle {version} went to {steps} % of the devices: all {len(self.fleet.devices)} run it since "
-            f"{seconds:.0f} s after its release"
+            f"  ✔ bundle {version} went out: {first} devices of the first {share:g} % ran it before any other, and all "
+            f"{len(self.fleet.devices)} did {reach.last_run - began:.0f} s after its release"
         )
 
     def see_back(self, step: StoryStep, result: StepResult) -> list[str]:
@@ -80,9 +90,9 @@ class BundleScenes:
 
     def see_on_its_way(self) -> None:
         """Wait until every device of the first share runs the newest bundle."""
-        share = within_share([device.id for device in self.fleet.devices], self._app.rollout.steps[0])
-        fleet, version = self.fleet, self._newest
-        fleet.wait_for(f"bundle {version} on its way", lambda: fleet.running(version) >= len(share), _PATIENCE)
+        fleet, version, share = self.fleet, self._newest, self._app.rollout.steps[0]
+        first = sum(is_within(device.id, share) for device in fleet.devices)
+        fleet.wait_for(f"bundle {version} on its way", lambda: fleet.running(version) >= first, _PATIENCE)
         self._screen.say(f"  bundle {version} is on its way: {fleet.running(version)} devices run it")
 
     def see_back_with(self, release: Release) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from shipway.core.contract.cohorts import is_within
@@ -33,17 +33,12 @@ def check_step(step: StoryStep, seen: Figures, rollout: Figures, devices: int) -
     return broken
 
 
-def within_share(devices: Iterable[str], percent: float) -> list[str]:
-    """The devices that a share means."""
-    return [device for device in devices if is_within(device, percent)]
-
-
 def check_taken_back(step: StoryStep, ran: Collection[str], percent: float, left: int) -> list[str]:
     """The promises that a bad bundle broke: `ran` are the devices that ran it, `left` is how many still do."""
     broken = []
     if not ran:
         broken.append(f"{step.name}: no device ever ran the bundle, so nothing was shown")
-    if outside := set(ran) - set(within_share(ran, percent)):
+    if outside := {device for device in ran if not is_within(device, percent)}:
         broken.append(f"{step.name}: {len(outside)} devices beyond {percent:g} % met the bundle")
     if left:
         broken.append(f"{step.name}: {left} devices that call still have the bundle")
