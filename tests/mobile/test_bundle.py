@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import zipfile
 from dataclasses import dataclass
 
 import pytest
-import yaml
 
 from shipway.core.apps.crashes import frames
 from shipway.core.contract.bundles import Bundle
 from shipway.core.description.device_app import DeviceApp
 from shipway.core.releases.release import Commit
+from shipway.description.reader import parse
 from shipway.local.apps.bucket import BundleBucket
 from shipway.local.apps.bundle_builder import BundleBuilder
 from shipway.local.apps.node import NodeEnvironments
@@ -26,12 +25,8 @@ from tests.mobile.app import ROOT
 
 @pytest.fixture(scope="session")
 def described() -> DeviceApp:
-    """Ontime's app, which the manual describes in comments."""
-    manual = (ROOT / "shipway.yaml").read_text()
-    section = re.search(r"^# apps:\n(?:#.*\n)+", manual, re.MULTILINE)
-    assert section is not None
-    live = re.sub(r"^# ?", "", section[0], flags=re.MULTILINE)
-    return DeviceApp.model_validate(yaml.safe_load(live)["apps"]["mobile-app"])
+    """Ontime's app, as the manual describes it."""
+    return parse((ROOT / "shipway.yaml").read_text()).apps["mobile-app"]
 
 
 @dataclass(frozen=True)
