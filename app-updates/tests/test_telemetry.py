@@ -10,6 +10,7 @@ from app_updates.contract.bundles import Offer
 from app_updates.telemetry import (
     MOST_RECORDS,
     Crash,
+    Span,
     Vital,
     WrongTelemetry,
     percentile,
@@ -110,10 +111,12 @@ def test_place_of_an_error_is_its_first_frame_without_the_host() -> None:
     assert Crash("E", "m", "").crash != Crash("E", "n", "").crash
 
 
-def test_span_has_its_trace_and_its_time() -> None:
-    """Times are strings of nanoseconds."""
-    span = {
+def test_span_has_its_trace_its_time_and_its_answer() -> None:
+    """Times are strings of nanoseconds; a status that is none is left out."""
+    span: dict[str, object] = {
         "traceId": "ab" * 16,
+        "spanId": "cd" * 8,
+        "attributes": [{"key": "http.response.status_code", "value": {"intValue": "503"}}],
         "name": "POST /api/predict",
         "startTimeUnixNano": "1785000000000000000",
         "endTimeUnixNano": "1785000000120000000",
@@ -122,7 +125,10 @@ def test_span_has_its_trace_and_its_time() -> None:
         "resourceSpans": [{"resource": {"attributes": [text("device.id", "d")]}, "scopeSpans": [{"spans": [span, {}]}]}]
     }
     ((source, found),) = read_spans(body)
-    assert ("d", "ab" * 16, "POST /api/predict", 120.0) == (source.device, found.trace, found.name, found.ms)
+    assert ("d", Span("ab" * 16, "cd" * 8, "POST /api/predict", 120.0, 503)) == (source.device, found)
+    span["attributes"] = [{"key": "http.response.status_code", "value": {"doubleValue": float("nan")}}]
+    ((_, found),) = read_spans(body)
+    assert found.status is None
 
 
 def test_figures_of_buckets_are_right_to_two_percent() -> None:

@@ -233,6 +233,28 @@ def test_errors_count_by_sessions(task: Task, bucket: Bucket) -> None:
     assert (2, 1, 0) == (counts["sessions"], counts["errors"], counts["failed"])
 
 
+def test_bad_news_of_a_bundle_only_grows_and_counts_once(task: Task, bucket: Bucket) -> None:
+    """A failure and a session with an error are one each, however often they are told; good news is none."""
+    bundle = bucket.put("a")
+    given(task, bucket, Offer(stable=bundle.version))
+
+    def failures() -> object:
+        return task.ask("GET", "/failures").json()["versions"].get(bundle.version)
+
+    for device in ("d1", "d2"):
+        task.check_in(device)
+        says(task, device, bundle.version, "s1", ENTRY.format("a"))
+    assert failures() is None
+    for _ in range(2):
+        reports(task, "d1", "update_fail", bundle.version)
+    assert 1 == failures()
+    for _ in range(2):
+        reports(task, "d2", "webview_javascript_error", bundle.version)
+    assert 2 == failures()
+    says(task, "d2", bundle.version, "s2", ENTRY.format("a"))
+    assert 2 == failures()
+
+
 def test_reports_without_an_offer_count_for_nothing(task: Task, bucket: Bucket) -> None:
     """Neither starts nor failures: a report needs an offer before it."""
     bundle = bucket.put("a")

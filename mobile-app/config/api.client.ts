@@ -1,4 +1,4 @@
-import createClient, { type Client } from "openapi-fetch";
+import createClient, { type Client, type Middleware } from "openapi-fetch";
 
 import type { components, paths } from "./api.types";
 
@@ -10,7 +10,9 @@ export type Places = components["schemas"]["Places"];
 
 export type ApiClient = Client<paths>;
 
-/** A client for one backend. `deviceId` keeps a device on one model version. */
-export function apiClient(baseUrl: string, deviceId: string): ApiClient {
-  return createClient<paths>({ baseUrl, headers: { "x-device-id": deviceId } });
+/** A client for one backend. `deviceId` keeps a device on one model version; `middleware` sees each request. */
+export function apiClient(baseUrl: string, deviceId: string, ...middleware: Middleware[]): ApiClient {
+  const client = createClient<paths>({ baseUrl, headers: { "x-device-id": deviceId } });
+  client.use(...middleware);
+  return client;
 }

@@ -51,13 +51,31 @@ class App:
         assert 0 == done.returncode, f"{' '.join(command)}\n{done.stdout[-20_000:]}"
         return done.stdout
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether the packages of the lock file are there."""
+        mark = self.folder / _INSTALLED
+        return mark.exists() and mark.read_text() == self._lock()
+
+    def reaches_registry(self) -> bool:
+        """Whether npm's registry answers, as npm is set up here, within half a minute."""
+        words = [*self.node.npm, "view", "react", "version", "--fetch-retries=0", "--fetch-timeout=20000"]
+        try:
+            done = subprocess.run(
+                words, cwd=self.folder, env=self.node.variables(), capture_output=True, timeout=30, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
+
     def install(self) -> None:
         """The packages of the lock file; nothing is done where they are there."""
-        lock = hashlib.sha256((self.folder / "package-lock.json").read_bytes()).hexdigest()
-        mark = self.folder / _INSTALLED
-        if not mark.exists() or mark.read_text() != lock:
+        if not self.is_installed:
             self.npm("ci")
-            mark.write_text(lock)
+            (self.folder / _INSTALLED).write_text(self._lock())
+
+    def _lock(self) -> str:
+        return hashlib.sha256((self.folder / "package-lock.json").read_bytes()).hexdigest()
 
     def build(self) -> str:
         """Build the bundle; answers its digest."""

@@ -28,8 +28,10 @@ from tests.mobile.app import MOBILE, App, find_node, package_file
 
 @pytest.fixture(scope="session")
 def app() -> App:
-    """The app in its own folder, with its packages."""
+    """The app in its own folder, with its packages; skipped where these can't be had, as npm's registry is away."""
     app = App(MOBILE, find_node(package_file()))
+    if not app.is_installed and not app.reaches_registry():
+        pytest.skip("npm's registry does not answer, so the app's packages can't be fetched")
     app.install()
     return app
 
@@ -44,12 +46,13 @@ def bundle(app: App) -> str:
 class Behind:
     """What answers the app: the router's address, and the model service behind it.
 
-    The backend lets in pages of one port of this machine.
+    The backend lets in pages of one port of this machine, and writes its log.
     """
 
     address: str
     model: Service
     app_port: int
+    log: Path
 
 
 @pytest.fixture(scope="session")
@@ -93,4 +96,4 @@ def behind(
     ):
         router.set_tasks("dev", "blue", "ml-model-service", {"model": model.port})
         router.set_tasks("dev", "blue", "backend-api", {"backend": running.port})
-        yield Behind(router.public_address("dev"), model, app_port)
+        yield Behind(router.public_address("dev"), model, app_port, folder / "backend.log")

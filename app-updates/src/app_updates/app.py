@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 from starlette.applications import Starlette
@@ -154,8 +155,7 @@ class Endpoints:
         found = list(telemetry.read_spans(parsed(await read_body(request))))
         self._one_device({source.device for source, _ in found})
         for source, span in found:
-            fields = {"trace": span.trace, "name": span.name, "ms": span.ms, "bundle": source.version}
-            log.info("span", extra={"fields": fields})
+            log.info("span", extra={"fields": {**asdict(span), "bundle": source.version}})
         return JSONResponse({"partialSuccess": {}})
 
     # --- Shipway

@@ -71,8 +71,10 @@ class Span:
     """Something that took time; it goes into the log, where its trace is found."""
 
     trace: str
+    span: str
     name: str
     ms: float
+    status: int | None
 
 
 def value_of(bucket: int) -> float:
@@ -104,9 +106,17 @@ def read_spans(body: object) -> Iterator[tuple[Source, Span]]:
     """The spans of an `ExportTraceServiceRequest`. Raises WrongTelemetry."""
     for source, record in _records(body, "resourceSpans", "scopeSpans", "spans"):
         began, ended = _nanoseconds(record.get("startTimeUnixNano")), _nanoseconds(record.get("endTimeUnixNano"))
-        trace = _text(record.get("traceId"), 32)
-        if re.fullmatch(r"[0-9a-f]{32}", trace) and 0 < began <= ended:
-            yield source, Span(trace, _text(record.get("name"), 100), round((ended - began) / 1e6, 2))
+        trace, span = _text(record.get("traceId"), 32), _text(record.get("spanId"), 16)
+        if (
+            not re.fullmatch(r"[0-9a-f]{32}", trace)
+            or not re.fullmatch(r"[0-9a-f]{16}", span)
+            or not 0 < began <= ended
+        ):
+            continue
+        status = _attributes(record.get("attributes")).get("http.response.status_code")
+        name, ms = _text(record.get("name"), 100), round((ended - began) / 1e6, 2)
+        answered = isinstance(status, int | float) and 100 <= status < 600
+        yield source, Span(trace, span, name, ms, int(status) if answered else None)
 
 
 def percentile(buckets: Mapping[int, int], share: float) -> float:

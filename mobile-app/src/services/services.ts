@@ -9,6 +9,7 @@ import { Observable } from "./observable";
 import { PlacesService } from "./places.service";
 import { QuestionsService } from "./questions.service";
 import { openShell, updatersDevice, type Shell } from "./shell.service";
+import { spans } from "./spans";
 import { deviceStorage } from "./storage.service";
 
 /** All that the screens use. */
@@ -23,7 +24,7 @@ export interface Services {
 /** Puts the app together: the one place where services are made. */
 export async function startServices(): Promise<Services> {
   const [shell, connected, deviceId] = await Promise.all([openShell(), followNetwork(), thisDevice()]);
-  const api = new ApiService(apiClient(shell.environment.api, deviceId));
+  const api = new ApiService(apiClient(shell.environment.api, deviceId, spans.middleware()));
   const places = new PlacesService(api, deviceStorage);
   const questions = new QuestionsService(api, deviceStorage, connected);
   await Promise.all([places.start(), questions.start()]);
