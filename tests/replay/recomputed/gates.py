@@ -82,7 +82,7 @@ def gate(limits: Mapping[str, float], challenger: Model, champion: Model, flight
 
 def agrees(reported: Mapping[str, float], found: Interval) -> bool:
     """Whether the value is the same, and the bounds are within what drawing days twice explains."""
-    noise = NOISE * found.deviation
+    noise = NOISE * found.deviation + 1e-9  # equal models have no deviation
     return abs(reported["value"] - found.value) < 1e-9 and all(
         abs(reported[name] - getattr(found, name)) < noise for name in ("low", "high")
     )
