@@ -46,13 +46,12 @@ def bundle(app: App) -> str:
 class Behind:
     """What answers the app: the router's address, and the model service behind it.
 
-    The backend lets in pages of one port of this machine, and writes its log.
+    The backend lets in pages of one port of this machine.
     """
 
     address: str
     model: Service
     app_port: int
-    log: Path
 
 
 @pytest.fixture(scope="session")
@@ -96,4 +95,4 @@ def behind(
     ):
         router.set_tasks("dev", "blue", "ml-model-service", {"model": model.port})
         router.set_tasks("dev", "blue", "backend-api", {"backend": running.port})
-        yield Behind(router.public_address("dev"), model, app_port, folder / "backend.log")
+        yield Behind(router.public_address("dev"), model, app_port)

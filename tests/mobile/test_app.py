@@ -40,7 +40,6 @@ def test_in_a_browser(app: App, bundle: str, behind: Behind) -> None:
             BACKEND_URL=behind.address,
             MODEL_PROCESS=str(behind.model.process.pid),
             APP_PORT=str(behind.app_port),
-            BACKEND_LOG=str(behind.log),
             CHROMIUM=CHROMIUM,
         )
     )

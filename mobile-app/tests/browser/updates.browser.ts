@@ -1,11 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Page, Request } from "playwright-core";
 
 import { dev } from "../../config/dev.config";
 import { DIST, Phones } from "./phone";
-import { ask, figure } from "./steps";
 
 const BUNDLE = "1.0.0-4f53cda18c2b";
 
@@ -48,32 +47,4 @@ test("an uncaught error is told, with its place and the bundle", async () => {
   const sent = JSON.stringify(JSON.parse((await told).postData()!));
   expect(sent).toContain('"exception.type","value":{"stringValue":"TypeError"}');
   expect(sent).toContain(`"service.version","value":{"stringValue":"${BUNDLE}"}`);
-});
-
-test("a request of the app, the backend's log line and the span that is told share a trace", async () => {
-  const page = await phones.phone({ bundle: BUNDLE });
-  // The start is one of those whose requests are told.
-  await page.addInitScript(() => {
-    const { random } = Math;
-    Math.random = () => random() / 100;
-  });
-  const told: string[] = [];
-  await page.route("**/ota/**", (route) => {
-    if (route.request().url().endsWith("/ota/v1/traces")) told.push(route.request().postData()!);
-    return route.fulfill({ status: 200, headers: { "access-control-allow-origin": "*" }, json: {} });
-  });
-  await page.reload();
-  await page.getByRole("heading", { level: 1 }).first().waitFor();
-  const asked = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/api/predict"));
-  await ask(page);
-  await figure(page);
-  const traceparent = (await (await asked).headerValue("traceparent"))!;
-  const [, trace, span] = traceparent.split("-");
-  const putAway = () => {
-    Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"));
-  };
-  await expect.poll(async () => (await page.evaluate(putAway), told.join()), { timeout: 60_000 }).toContain(`"traceId":"${trace}","spanId":"${span}"`);
-  expect(told.join()).toContain('"name":"POST /api/predict","kind":3');
-  await expect.poll(() => readFileSync(process.env.BACKEND_LOG!, "utf8"), { timeout: 60_000 }).toContain(traceparent);
 });
