@@ -39,9 +39,10 @@ def untimed(count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def test_memory_does_not_grow_with_rows(run, columns) -> None:
-    """Four times the rows, and hardly more at the peak: each column keeps a sketch. Fewer rows than these leave it half empty."""
+    """Four times the rows, and hardly more at the peak: each column keeps a sketch."""
     peaks = []
-    for count in (FEW, MANY, 4 * MANY):  # the first time is for what is imported and kept for good
+    # The first look is for what is imported and kept for good; few rows leave the sketches half empty.
+    for count in (FEW, MANY, 4 * MANY):
         source = columns(count)
         tracemalloc.start()
         run(source, form="parquet", time_column="")
