@@ -91,7 +91,7 @@ def test_counts_are_reported_to_s3(aws: Any, task: Task, key: SigningKey) -> Non
         "APP_BUNDLE_COUNTS": f"s3://{BUCKET}-not-yet/counts/dev", "APP_SIGNING_KEY": key.pem,
         "APP_BUNDLE_PARAMETER": f"ssm://{PARAMETER}", "APP_BUNDLES_BUCKET": f"s3://{BUCKET}",
     })  # fmt: skip
-    reporter = reporter_of(settings, task.store)
+    reporter = reporter_of(settings, task.store, task.clock)
     assert reporter is not None
     reporter.report()
     aws.client("s3").create_bucket(Bucket=f"{BUCKET}-not-yet")

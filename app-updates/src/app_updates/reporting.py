@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 
 from app_updates import counts
@@ -21,12 +22,17 @@ INTERVAL, JITTER = 30.0, 0.2
 NAME = "bundles.json"
 
 
-def reporter_of(settings: Settings, store: Store) -> Reporter | None:
+def reporter_of(settings: Settings, store: Store, clock: Callable[[], float] = time.time) -> Reporter | None:
     """Reports what the store knows; None where nobody wants it or nothing is offered. Raises WrongPlace."""
     if settings.counts is None or settings.lacking is not None:
         return None
     put = put_at(settings.counts)
-    return Reporter(lambda: store.in_transaction(counts.told).text().encode(), lambda body: put(NAME, body))
+
+    def told() -> bytes:
+        now = clock()
+        return store.in_transaction(lambda connection: counts.told(connection, now)).text().encode()
+
+    return Reporter(told, lambda body: put(NAME, body))
 
 
 class Reporter:
