@@ -1,4 +1,7 @@
-"""Runs each part's own tests in the part's own locked environment: as a build would, or with --slow those it leaves out."""
+"""Runs each part's own tests in the part's own locked environment: as a build would, or with --slow those it leaves out.
+
+With --slow its types are checked as well, against the packages of that environment.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ AT_ONCE = 2
 LEFT_OUT = ("slow", "postgres")
 """Markers of tests that a build does not wait for."""
 NO_TESTS = 5
-"""Exit status of pytest where no test has the marker."""
+"""Exit status of pytest where no test is asked for."""
 
 
 def main(arguments: list[str]) -> int:
@@ -29,22 +32,35 @@ def main(arguments: list[str]) -> int:
         lock = (ROOT / part / "requirements-test.lock").read_bytes()
         environment = environments.ensure(lock, f"{part}'s tests", lambda line: print(line, flush=True))
         variables = environments.variables(environment.path, str(ROOT / part))
-        command = [f"{environment.path}/bin/python", "-m", "pytest", "-q", "-m", expressions[part]]
-        done = subprocess.run(
-            command, cwd=ROOT / part, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", check=False,
-        )  # fmt: skip
-        print(f"{part}:\n{done.stdout}", flush=True)
-        return done.returncode == 0 or (slow and done.returncode == NO_TESTS)
+        if not slow:
+            return _tests(part, environment.path, variables, expressions[part]) == 0
+        tests = _tests(part, environment.path, variables, expressions[part]) if expressions[part] else NO_TESTS
+        return tests in (0, NO_TESTS) and _types_fit(part, environment.path, variables)
 
-    if slow:
-        parts = [part for part in parts if expressions[part]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         passed = list(pool.map(run, parts))
     failed = [part for part, good in zip(parts, passed, strict=True) if not good]
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _tests(part: str, environment: Path, variables: dict[str, str], expression: str) -> int:
+    command = [f"{environment}/bin/python", "-m", "pytest", "-q", "-m", expression]
+    done = subprocess.run(
+        command, cwd=ROOT / part, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", check=False,
+    )  # fmt: skip
+    print(f"{part}:\n{done.stdout}", flush=True)
+    return done.returncode
+
+
+def _types_fit(part: str, environment: Path, variables: dict[str, str]) -> bool:
+    command = [sys.executable, "-m", "mypy", "--python-executable", f"{environment}/bin/python"]
+    done = subprocess.run(command, cwd=ROOT / part, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(f"{part}: types\n{done.stdout}{done.stderr}", flush=True)
+    return done.returncode == 0
 
 
 def _expression(part: str, slow: bool) -> str:

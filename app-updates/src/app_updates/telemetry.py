@@ -115,8 +115,8 @@ def read_spans(body: object) -> Iterator[tuple[Source, Span]]:
             continue
         status = _attributes(record.get("attributes")).get("http.response.status_code")
         name, ms = _text(record.get("name"), 100), round((ended - began) / 1e6, 2)
-        answered = isinstance(status, int | float) and 100 <= status < 600
-        yield source, Span(trace, span, name, ms, int(status) if answered else None)
+        answered = int(status) if isinstance(status, int | float) and 100 <= status < 600 else None
+        yield source, Span(trace, span, name, ms, answered)
 
 
 def percentile(buckets: Mapping[int, int], share: float) -> float:

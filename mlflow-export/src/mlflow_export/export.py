@@ -50,6 +50,8 @@ def _experiment(client: MlflowClient, to: str, name: str) -> Experiment:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another export made it meanwhile
                 raise
         found = client.get_experiment_by_name(name)
+    if found is None:
+        raise Refused(f"the experiment {name} went away while it was made")
     if found.lifecycle_stage != "active":
         raise Refused(f"the experiment {name} was deleted there: mlflow experiments restore -x {found.experiment_id}")
     return found
@@ -66,19 +68,19 @@ def _written(client: MlflowClient, experiment: Experiment, their: TheirRun | Non
     """Everything again, where an export was cut off in the middle; the mark that it is whole comes last."""
     begun, ended = round(run.begun * 1000), round(run.ended * 1000)
     if their is None:
-        tags = {KEY: run.key}
-        their = client.create_run(experiment.experiment_id, start_time=begun, tags=tags, run_name=run.name)
+        mark = {KEY: run.key}
+        their = client.create_run(experiment.experiment_id, start_time=begun, tags=mark, run_name=run.name)
     id = their.info.run_id
     known = their.data.params
     parameters = [Param(name, value) for name, value in run.own_parameters.items() if name not in known]
     # of the same moment and value it is the same point, however often it is written
     metrics = [Metric(name, value, ended, 0) for name, value in run.own_metrics.items()]
-    for some in _batches(parameters):
-        client.log_batch(id, params=some)
-    for some in _batches(metrics):
-        client.log_batch(id, metrics=some)
-    for some in _batches(RunTag(name, value) for name, value in run.own_tags.items()):
-        client.log_batch(id, tags=some)
+    for params in _batches(parameters):
+        client.log_batch(id, params=params)
+    for points in _batches(metrics):
+        client.log_batch(id, metrics=points)
+    for tags in _batches(RunTag(name, value) for name, value in run.own_tags.items()):
+        client.log_batch(id, tags=tags)
     _write_artifacts(client, id, run)
     client.set_terminated(id, status=run.status, end_time=ended)
     client.set_tag(id, EXPORTED, run.digest)

@@ -34,7 +34,9 @@ def _gate(one: Told) -> str:
 def _verdict(pair: Sequence[Told], names: Sequence[str]) -> str:
     """Which has the better figures, where that can be said: nobody has compared the two row by row."""
     prepared = [_digests(one).get("prepare") for one in pair]
-    scores = [((one["evaluation"] or {}).get("candidate", {}).get("brier") or {}).get("value") for one in pair]
+    scores: list[Any] = [
+        ((one["evaluation"] or {}).get("candidate", {}).get("brier") or {}).get("value") for one in pair
+    ]
     if None in scores:
         return "not both have figures"
     if None in prepared or prepared[0] != prepared[1]:
