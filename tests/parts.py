@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _tests(part: str, environment: Path, variables: dict[str, str], expression: str) -> int:
+def _tests(part: str, environment: str, variables: dict[str, str], expression: str) -> int:
     command = [f"{environment}/bin/python", "-m", "pytest", "-q", "-m", expression]
     done = subprocess.run(
         command, cwd=ROOT / part, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -55,7 +55,7 @@ def _tests(part: str, environment: Path, variables: dict[str, str], expression: 
     return done.returncode
 
 
-def _types_fit(part: str, environment: Path, variables: dict[str, str]) -> bool:
+def _types_fit(part: str, environment: str, variables: dict[str, str]) -> bool:
     command = [sys.executable, "-m", "mypy", "--python-executable", f"{environment}/bin/python"]
     done = subprocess.run(command, cwd=ROOT / part, env=variables, capture_output=True, text=True, check=False)
     if done.returncode != 0:
