@@ -52,7 +52,7 @@ chaos: $(VENV)/.ready
 	@$(BIN)/python -m tests.chaos
 
 # The example's second half of 2013, played against it with a killed daemon; what must hold is said at the end.
-# About 18 minutes, by what three of its months took.
+# About 15 minutes on two cores.
 replay: $(VENV)/.ready
 	@$(BIN)/python -m tests.replay
 
