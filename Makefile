@@ -15,9 +15,10 @@ test: $(VENV)/.ready check
 	@echo "left out for want of time: the mobile app, built and tried in Chromium (make mobile-test)"
 
 # What takes long and rests on others' tests: the parts' slow tests, the commits of the demo's story built, a model and
-# a password changed on an emulated AWS, the steps of a training as jobs, the page of commands played anew.
+# a password changed on an emulated AWS, the steps of a training as jobs, the page of commands played anew. One
+# at a time: some count every request while tasks are killed.
 test-more: $(VENV)/.ready
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/mobile -m lengthy
+	@$(BIN)/python -m pytest --ignore=tests/mobile -m lengthy
 	@$(BIN)/python tests/parts.py --slow $(PARTS)
 
 # The mobile app: its own checks and tests, and the app in Chromium through the real router, backend and model service.
