@@ -152,3 +152,16 @@ def test_the_program_compares_where_a_champion_is_named(place: Place, tmp_path: 
     del given["ground_truth_source"]
     assert 1 == main(given)
     assert "ground_truth_source must name" in (tmp_path / "output" / "message").read_text()
+
+
+def test_what_began_within_a_second_counts_from_that_second_on(place: Place, tmp_path: Path) -> None:
+    """Captured times are whole seconds; a second that was over before is another one."""
+    place.both("same", 0.9, 0.1, BEGAN + timedelta(seconds=5))
+    place.both("earlier", 0.9, 0.1, BEGAN + timedelta(seconds=4))
+    place.labels += [label("same", [1]), label("earlier", [1])]
+    place.compared()
+    given = environment(
+        tmp_path, tmp_path / "new", champion_source=str(tmp_path / "old"), ground_truth_source=str(tmp_path / "labels"),
+        start_time=(BEGAN + timedelta(seconds=5.6)).isoformat(),
+    )  # fmt: skip
+    assert (0, 1) == (main(given), read(tmp_path, "evaluation.json")["rows"])

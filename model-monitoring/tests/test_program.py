@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,12 @@ def test_the_same_traffic_is_quiet(look):
     assert ["String", "Integral", "Fractional"] == [feature["inferred_type"] for feature in constraints["features"]]
     assert ["EWR", "JFK", "LGA"] == constraints["features"][0]["string_constraints"]["domains"]
     assert "2000 rows, 0 violations" == (folder / "output" / "message").read_text()
+
+
+def test_a_look_that_begins_within_a_second_sees_all_that_is_stamped_with_it(look):
+    """Captured times are whole seconds."""
+    _, folder = look(exchanges(300, seed=2), start_time=(BEGAN + timedelta(seconds=0.6)).isoformat())
+    assert 300 == read(folder, "statistics.json")["dataset"]["item_count"]
 
 
 def of_origins(*origins: object) -> list[str]:

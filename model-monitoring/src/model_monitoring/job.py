@@ -89,7 +89,8 @@ def of(environment: Mapping[str, str]) -> Job:
         form=_form(_needed(environment, "dataset_format")),
         source=Path(_needed(environment, "dataset_source")),
         output=Path(_needed(environment, "output_path")),
-        since=_time(environment, "start_time", _NEVER),
+        # Captured times are whole seconds: what happened after half a second is stamped with the second before it.
+        since=_time(environment, "start_time", _NEVER).replace(microsecond=0),
         until=_time(environment, "end_time", _FOREVER),
         statistics=Path(statistics) if statistics else None,
         constraints=Path(constraints) if constraints else None,
