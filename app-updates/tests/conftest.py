@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import socket
@@ -146,17 +145,9 @@ def task(start: Start) -> Task:
     return start()
 
 
-class _Server(uvicorn.Server):
-    """Ends as soon as it is told to: uvicorn looks ten times a second, which cost these tests half of their time."""
-
-    async def main_loop(self) -> None:
-        while not self.should_exit:
-            await asyncio.sleep(0.005)
-
-
 @contextmanager
 def _serving(config: uvicorn.Config) -> Iterator[int]:
-    server = _Server(config)
+    server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
